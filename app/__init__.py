@@ -1,0 +1,1 @@
+"""The dashboard: tables become figures, figures become pages."""

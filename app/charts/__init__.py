@@ -1,0 +1,1 @@
+"""Tables become figures; no Streamlit and no statistics here."""

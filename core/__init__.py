@@ -1,0 +1,1 @@
+"""DemoLens without a screen: data, prompts, models, analyses and the queue that runs them."""

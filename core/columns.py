@@ -1,0 +1,28 @@
+"""Every column name, once."""
+
+from __future__ import annotations
+
+USER = "user_id"
+ITEM = "item_id"
+RATING = "rating"
+TIMESTAMP = "timestamp"
+POSITION = "position"
+"""Place of an interaction in its user's history, from 0, in time order (ties keep file order)."""
+TITLE = "title"
+CATEGORIES = "categories"
+POPULARITY = "popularity"
+"""Number of interactions with an item."""
+
+DEMO = "demonstration"
+CANDIDATE = "candidate"
+SOURCE = "source"
+CONTRIBUTION = "contribution"
+LOW = "low"
+HIGH = "high"
+LAYER = "layer"
+HEAD = "head"
+TOKEN = "token"
+SCORE = "score"
+RANK = "rank"
+METHOD = "method"
+LDS = "lds"

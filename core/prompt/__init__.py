@@ -1,0 +1,1 @@
+"""From a case and its demonstrations to tokens, every one of them in exactly one span."""

@@ -1,0 +1,72 @@
+"""A prompt as spans: instruction | demo 1 | … | demo K | query | one candidate of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Family = Literal["yes_no", "next_item"]
+SpanKind = Literal["instruction", "demo", "query", "candidate"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Consecutive tokens with one meaning; `offsets[i]` is the half-open character range of token i in `text`."""
+
+    kind: SpanKind
+    index: int
+    """Number of the demonstration or candidate, from 0; 0 for instruction and query."""
+    text: str
+    token_ids: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """All spans of a case. A full prompt is instruction + demos + query + exactly one of the candidates.
+
+    Every candidate span continues the same prefix. For `yes_no` the answer token follows its last token and
+    `answer_ids` holds the ids of (Yes, No); for `next_item` the candidate's own tokens are what is scored.
+    """
+
+    family: Family
+    instruction: Span
+    demos: tuple[Span, ...]
+    query: Span
+    candidates: tuple[Span, ...]
+    answer_ids: tuple[int, int] | None
+    cut: tuple[str, ...] = ()
+    """What was left out to fit the context, one sentence each, in the order of cutting."""
+    notices: tuple[str, ...] = ()
+    """What a reader should know (equal titles, instruction-like titles, no chat template), one sentence each."""
+    kept_demos: tuple[int, ...] = ()
+    """Indices, into the demonstrations asked for, of those still in `demos`."""
+    template: str = ""
+    """Content hash of the template that was used."""
+
+    @property
+    def prefix(self) -> tuple[Span, ...]:
+        """The spans shared by all candidates, in order."""
+        return (self.instruction, *self.demos, self.query)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest full prompt (prefix plus longest candidate)."""
+        longest = max((len(span.token_ids) for span in self.candidates), default=0)
+        return sum(len(span.token_ids) for span in self.prefix) + longest
+
+
+class Tokenizer(Protocol):
+    """What the builder needs of a tokenizer; `core.lm.tokenizer` implements it over transformers."""
+
+    def encode(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """Token ids and character offsets of `text` as plain text: never a control token, whatever it contains."""
+        ...
+
+    def start(self) -> tuple[int, ...]:
+        """Ids the model expects before any text without a chat template (a BOS token, or nothing)."""
+        ...
+
+    def chat_frame(self) -> tuple[tuple[int, ...], str, tuple[int, ...], str] | None:
+        """Ids and text before and after the user's words in the chat template; None when the model has none."""
+        ...

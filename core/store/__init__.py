@@ -1,0 +1,1 @@
+"""Where things lie on disk: sample material and finished results."""

@@ -1,0 +1,1 @@
+"""The job queue and the restartable worker process that holds the model."""
