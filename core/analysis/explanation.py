@@ -1,0 +1,229 @@
+"""What an explanation holds: one frozen record, the same on the page, in a notebook and as JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from core.analysis.request import Method, Request
+from core.prompt.spans import Family, SpanKind
+
+SCHEMA_VERSION = 1
+Stage = Literal["scores", "first", "refined", "complete"]
+"""How far the work is: `scores` recommendations only; `first` one-gradient answer; `refined` the asked method;
+`complete` everything that was asked for."""
+
+
+class Record(BaseModel):
+    """A frozen row; unknown fields are refused, NaN and infinities become null in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class HistoryRow(Record):
+    """One interaction of the user before the case's moment, oldest first."""
+
+    item_id: str
+    title: str
+    categories: tuple[str, ...]
+    rating: float | None
+    timestamp: float | None
+    in_query: bool
+    """Whether this title stands in the query of the prompt."""
+
+
+class DemoRow(Record):
+    """One demonstration as it stands in the prompt, in prompt order."""
+
+    demo_id: str
+    label: str
+    """`D1`, `D2`, … in prompt order."""
+    user_id: str
+    item_id: str
+    title: str
+    answer: str | None
+    """`Yes` or `No` (`yes_no` only)."""
+    history: tuple[str, ...]
+    """Titles in the demonstration's history, oldest first."""
+    source: str
+    text: str
+    tokens: int
+
+
+class CandidateRow(Record):
+    """One candidate; scores in nats, rank 1 is best (ties share the order of the list)."""
+
+    item_id: str
+    title: str
+    categories: tuple[str, ...]
+    popularity: int
+    is_target: bool
+    zero_shot_score: float | None
+    zero_shot_rank: int | None
+    score: float | None
+    rank: int | None
+
+
+class SpanRow(Record):
+    """One span of the prompt with its tokens, whose texts joined give `text`."""
+
+    kind: SpanKind
+    index: int
+    text: str
+    tokens: tuple[str, ...]
+    token_ids: tuple[int, ...]
+
+
+class PromptRecord(Record):
+    """The prompt that was run, with the explained candidate as its last span."""
+
+    family: Family
+    chat: bool
+    template: str
+    length: int
+    """Tokens of the longest full prompt."""
+    context: int
+    """Tokens the model can read."""
+    spans: tuple[SpanRow, ...]
+    cut: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+class Target(Record):
+    """The score that is explained: a candidate's, or its margin over another's."""
+
+    item_id: str
+    title: str
+    against_id: str | None = None
+    against_title: str | None = None
+
+
+class Contributions(Record):
+    """What each demonstration adds to the target score, in nats, in prompt order; K demonstrations.
+
+    `zero_shot + sum(values) + residual == few_shot`.
+    """
+
+    method: Method
+    target: Target
+    values: tuple[float, ...]
+    low: tuple[float, ...] | None = None
+    """Lower ends of 90 % intervals, where the method samples."""
+    high: tuple[float, ...] | None = None
+    zero_shot: float
+    """Target score with every demonstration deleted from the text."""
+    few_shot: float
+    residual: float
+    """What the values do not account for (interactions between demonstrations, position shift)."""
+    completeness_gap: float | None = None
+    """Quadrature error of the learning-rate path: sum(values) - (s(g=1) - s(g=0))."""
+    by_layer: tuple[tuple[float, ...], ...] | None = None
+    """[demo][layer]; sums over layers to the gradient answer of each demonstration."""
+    by_head: tuple[tuple[tuple[float, ...], ...], ...] | None = None
+    """[demo][layer][head]."""
+    by_token: tuple[tuple[float, ...], ...] | None = None
+    """[demo][token of the demonstration's span]."""
+    split_of: Method | None = None
+    """The gradient method whose parts `by_layer`, `by_head` and `by_token` are."""
+    lds: float | None = None
+    """Cross-validated LDS from the ablations the method made itself; null when it made none."""
+    lds_low: float | None = None
+    lds_high: float | None = None
+    forwards: int
+    """Prompts scored (gates or subsets of demonstrations)."""
+    backwards: int = 0
+    passes: float
+    """Cost in full-prompt forward equivalents (tokens run / tokens of the full prompt; a backward counts 2)."""
+    seconds: float
+    seed: int
+
+
+class Faithfulness(Record):
+    """How well the contributions predict the score under text ablations."""
+
+    lds: float | None
+    """Spearman correlation over the ablations; null when the scores or the predictions do not vary."""
+    low: float | None
+    high: float | None
+    ablations: int
+    keep_probability: float
+    top_demo: int | None
+    """The demonstration with the largest positive contribution."""
+    top_drop: float | None
+    """By how many nats the target score falls when it is removed from the text."""
+    top_rank_after: int | None
+    """Rank of the target among the candidates after that removal."""
+    forwards: int
+    seconds: float
+
+
+class Matrix(Record):
+    """Demonstrations x candidates: fall of each candidate's score, in nats, when the demonstration is removed."""
+
+    method: Literal["gate_removal", "text_removal"]
+    values: tuple[tuple[float, ...], ...]
+    """[demo][candidate]."""
+    ranks_without: tuple[tuple[int, ...], ...]
+    """[demo][candidate]: rank of the candidate when the demonstration is removed."""
+    forwards: int
+    seconds: float
+
+
+class Timings(Record):
+    """Seconds by the monotonic clock."""
+
+    prompt: float = 0.0
+    scores: float = 0.0
+    contributions: float = 0.0
+    matrix: float = 0.0
+    faithfulness: float = 0.0
+    total: float = 0.0
+
+
+class Provenance(Record):
+    """Everything needed to repeat the numbers."""
+
+    dataset_id: str
+    dataset_name: str
+    model_id: str
+    """Hash of configuration and weights."""
+    model_name: str
+    adapter: str | None
+    device: str
+    dtype: str
+    layers: int
+    heads: int
+    case_seed: int
+    versions: dict[str, str]
+    """demolens, python, torch, transformers and the other libraries that made the numbers."""
+    created: str
+    """UTC, ISO 8601."""
+    command: str
+    """The command line that repeats this explanation."""
+
+
+class Explanation(Record):
+    """One explained case, as complete as `stage` says."""
+
+    schema_version: int = SCHEMA_VERSION
+    key: str
+    """Content key of the request on this data and model."""
+    stage: Stage
+    request: Request
+    user_id: str
+    moment: float | None
+    history: tuple[HistoryRow, ...]
+    demos: tuple[DemoRow, ...]
+    candidates: tuple[CandidateRow, ...]
+    target_index: int | None
+    """Index into `candidates` of the item really chosen next."""
+    unit: Literal["nats"] = "nats"
+    prompt: PromptRecord
+    contributions: Contributions | None = None
+    """None until the first answer is there, or when there are no demonstrations."""
+    matrix: Matrix | None = None
+    faithfulness: Faithfulness | None = None
+    timings: Timings = Timings()
+    provenance: Provenance
+    notices: tuple[str, ...] = ()
