@@ -45,7 +45,7 @@ def rendered(template: str, special: dict[str, str], words: str, longest: int) -
     world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     world.filters["tojson"] = as_json
     world.globals["raise_exception"] = raise_exception
-    world.globals["strftime_now"] = lambda form: DATE
+    world.globals["strftime_now"] = lambda _form: DATE
     messages = [{"role": "user", "content": words}]
     pieces, size = [], 0
     for piece in world.from_string(template).generate(messages=messages, add_generation_prompt=True, **special):

@@ -1,0 +1,160 @@
+"""What a prompt says around the data: four short texts with a fixed set of placeholders, and nothing that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from core.errors import PromptError
+from core.prompt.spans import Family, SpanKind
+
+Placeholder = Literal["noun", "history", "item", "answer"]
+
+LONGEST_TEMPLATE = 20_000
+"""Characters a template may have; the shipped ones have about 600."""
+PROMPTS = Path(__file__).parents[2] / "assets" / "prompts"
+
+_ALLOWED: dict[SpanKind, tuple[Placeholder, ...]] = {
+    "instruction": ("noun",),
+    "demo": ("noun", "history", "item", "answer"),
+    "query": ("noun", "history"),
+    "candidate": ("noun", "item"),
+}
+_REQUIRED: dict[SpanKind, tuple[Placeholder, ...]] = {
+    "instruction": (),
+    "demo": ("history", "item"),
+    "query": ("history",),
+    "candidate": ("item",),
+}
+_HEADER = re.compile(r"\[(\w+)\]\s*")
+_FIELD = re.compile(r"\{([^{}\n]*)\}")
+_CUE = re.compile(r"[^\W\d_][\w ]*:")
+
+
+@dataclass(frozen=True)
+class Template:
+    """The four texts of a prompt family; read one with `template_for` or `parse_template`."""
+
+    instruction: str
+    demo: str
+    query: str
+    candidate: str
+    where: str = "template"
+
+    def text(self, kind: SpanKind, values: Mapping[Placeholder, str]) -> str:
+        """The section with its placeholders replaced, in one pass: braces inside the values stay as they are."""
+        return _FIELD.sub(lambda field: values[_placeholder(field[1])], self.section(kind))
+
+    def section(self, kind: SpanKind) -> str:
+        """The section's text with its placeholders still in place."""
+        return {"instruction": self.instruction, "demo": self.demo, "query": self.query, "candidate": self.candidate}[
+            kind
+        ]
+
+    @property
+    def content_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the four texts; comments do not count."""
+        whole = "\0".join((self.instruction, self.demo, self.query, self.candidate))
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def cues(self, noun: str) -> frozenset[str]:
+        """Words that end in a colon at the start of a line (`Answer:`): what a title could imitate."""
+        lines = "\n".join((self.demo, self.query, self.candidate)).replace("{noun}", noun).split("\n")
+        return frozenset(match[0] for line in lines if (match := _CUE.match(line)))
+
+    def checked_for(self, family: Family) -> Template:
+        """This template, if it has what the family needs; else `PromptError` saying what is missing."""
+        answers = "{answer}" in self.demo
+        if family == "yes_no" and not answers:
+            raise PromptError("[demo] without {answer}", expected="a place for Yes or No", where=self.where)
+        if family == "next_item" and answers:
+            raise PromptError("[demo] with {answer}", expected="only a history and the item chosen", where=self.where)
+        if family == "next_item" and self.candidate != "{item}":
+            raise PromptError(f"[candidate] is {self.candidate[:60]!r}", expected="{item} alone", where=self.where)
+        return self
+
+
+def template_for(family: Family) -> Template:
+    """The shipped template of a family; raises `PromptError` when its file is missing or not a template."""
+    path = PROMPTS / f"{family}.txt"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"no readable file ({type(error).__name__})", where=f"assets/prompts/{path.name}") from None
+    return parse_template(text, f"assets/prompts/{path.name}").checked_for(family)
+
+
+def parse_template(text: str, where: str) -> Template:
+    """A template from text with the sections `[instruction]`, `[demo]`, `[query]`, `[candidate]`.
+
+    Comment lines (`#`) may stand before the first section. A section's text is its lines, without the white space
+    at its end and the blank lines at its start; the builder puts a line break after each section that another follows.
+    Raises `PromptError` naming `where` and the line, what was found and what is allowed.
+    """
+    if len(text) > LONGEST_TEMPLATE:
+        raise PromptError(f"{len(text)} characters", expected=f"at most {LONGEST_TEMPLATE}", where=where)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    sections = _sections(lines, where)
+    for kind in get_args(SpanKind):
+        if kind not in sections:
+            raise PromptError(f"no [{kind}] section", expected=_listed(get_args(SpanKind), "[{}]"), where=where)
+        _check_fields(kind, *sections[kind], where)
+    return Template(**{kind: _trimmed(kept) for kind, (_, kept) in sections.items()}, where=where)
+
+
+def _sections(lines: list[str], where: str) -> dict[SpanKind, tuple[int, list[str]]]:
+    """First line number and lines of each section, in the order of the file."""
+    sections: dict[SpanKind, tuple[int, list[str]]] = {}
+    current: list[str] | None = None
+    for number, line in enumerate(lines, start=1):
+        header = _HEADER.fullmatch(line)
+        if header:
+            current = []
+            sections[_new_kind(header[1], sections, f"{where}, line {number}")] = (number + 1, current)
+        elif current is not None:
+            current.append(line)
+        elif line.strip() and not line.startswith("#"):
+            expected = "a comment (#) or [instruction]"
+            raise PromptError(
+                f"text before the first section: {line[:60]!r}", expected=expected, where=f"{where}, line {number}"
+            )
+    return sections
+
+
+def _new_kind(name: str, sections: Mapping[SpanKind, object], where: str) -> SpanKind:
+    kinds: tuple[SpanKind, ...] = get_args(SpanKind)
+    kind = next((known for known in kinds if known == name), None)
+    if kind is None:
+        raise PromptError(f"unknown section [{name[:40]}]", expected=_listed(kinds, "[{}]"), where=where)
+    if kind in sections:
+        raise PromptError(f"a second [{name}] section", expected="each section once", where=where)
+    return kind
+
+
+def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str) -> None:
+    allowed = _listed(_ALLOWED[kind], "{{{}}}")
+    for number, line in enumerate(lines, start=first):
+        for field in _FIELD.finditer(line):
+            if field[1] not in _ALLOWED[kind]:
+                found = f"placeholder {field[0][:60]} in [{kind}]"
+                raise PromptError(found, expected=allowed, where=f"{where}, line {number}")
+    missing = [name for name in _REQUIRED[kind] if f"{{{name}}}" not in "\n".join(lines)]
+    if missing:
+        raise PromptError(f"no {{{missing[0]}}} in [{kind}]", expected=allowed, where=f"{where}, line {first}")
+
+
+def _trimmed(lines: list[str]) -> str:
+    return "\n".join(lines).rstrip().lstrip("\n")
+
+
+def _placeholder(name: str) -> Placeholder:
+    names: tuple[Placeholder, ...] = get_args(Placeholder)
+    return next(known for known in names if known == name)
+
+
+def _listed(names: tuple[str, ...], form: str) -> str:
+    return ", ".join(form.format(name) for name in names)
