@@ -1,0 +1,230 @@
+"""A Bayesian model of a score as a function of which demonstrations are kept, and what it says of each one.
+
+Write a subset of K demonstrations as x in {-1, +1}^K. Every function of subsets is a sum of Walsh terms,
+f(x) = sum_S w_S prod_{k in S} x_k. The contribution of demonstration k is its average effect over all subsets, the
+Banzhaf value b_k = 2 w_{k}: the best additive account of f in least squares. Given scores at a few subsets and a guess
+of the b_k (the equivalent gradient), a Gaussian process with independent Walsh terms, variances falling with degree,
+gives the posterior of every b_k in closed form; interactions are what keeps the intervals honest, because the score is
+deterministic and there is no other noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.special import gammaln
+
+Array = NDArray[np.float64]
+
+FLAT = 1e3
+"""Prior variance of the mean score, in units of the overall scale: wide enough to say nothing."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is believed before any ablation; the overall scale is learned from the scores."""
+
+    additive_shares: tuple[float, ...] = (0.2, 0.5, 0.8, 0.95)
+    """Shares of the variance around the guess that additive errors of the guess take; the rest is interactions."""
+    decays: tuple[float, ...] = (0.1, 0.35)
+    """Variance of all terms of one degree relative to the degree before, from pairs upwards."""
+    guess_scales: tuple[float, ...] = (1.0,)
+    """Factors on the guess that are tried."""
+    guess_spread: float = 1.0
+    """Standard deviation of the factor on the guess around these."""
+    degrees_of_freedom: float = 2.0
+    """Strength of the prior on the overall scale, in observations."""
+    scale_guess: float = 0.25
+    """Prior variance around the guess, relative to the variance that the guess itself explains."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the scores say: means and joint draws of the contributions."""
+
+    mean: Array
+    """[demo]"""
+    intercept: float
+    draws: Array
+    """[draw, demo]: draws from the mixture over hyperparameters."""
+    covariance: Array
+    """[demo, demo] of the best single setting; guides the choice of further subsets."""
+    setting: tuple[float, float, float]
+    """Additive share, decay and guess factor with the highest marginal likelihood."""
+
+    def interval(self, level: float = 0.9) -> tuple[Array, Array]:
+        """Central interval of each contribution, [demo] twice."""
+        tail = (1 - level) / 2
+        low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0)
+        return low, high
+
+
+@dataclass(frozen=True)
+class _Fit:
+    log_evidence: float
+    mean: Array
+    covariance: Array
+    intercept: float
+    freedom: float
+
+
+def signs(masks: NDArray[np.bool_]) -> Array:
+    """Masks [subset, demo] as +1 (kept) and -1 (left out)."""
+    return np.where(masks, 1.0, -1.0)
+
+
+def interaction_kernel(agreement: NDArray[np.int64], demos: int, decay: float) -> Array:
+    """Covariance of the interaction terms of two subsets that agree on `agreement` of `demos` places.
+
+    Degrees 2..K together have variance 1; all terms of one degree share theirs equally, `decay` times the total of the
+    degree before. The sum over terms of one degree is an elementary symmetric (Krawtchouk) polynomial.
+    """
+    degrees = range(2, demos + 1)
+    weight = {d: decay ** (d - 2) / comb(demos, d) for d in degrees}
+    total = sum(decay ** (d - 2) for d in degrees)
+    table = np.zeros(demos + 1)
+    for same in range(demos + 1):
+        for degree in degrees:
+            table[same] += weight[degree] * _symmetric(same, demos - same, degree)
+    return np.asarray(table[agreement] / max(total, 1e-12))
+
+
+def _symmetric(same: int, different: int, degree: int) -> int:
+    """Elementary symmetric polynomial of `same` ones and `different` minus ones."""
+    return sum(
+        (-1) ** odd * comb(different, odd) * comb(same, degree - odd)
+        for odd in range(max(0, degree - same), min(different, degree) + 1)
+    )
+
+
+def posterior(
+    masks: NDArray[np.bool_],
+    scores: Array,
+    guess: Array,
+    *,
+    prior: Prior | None = None,
+    seed: int = 0,
+    draws: int = 2_000,
+) -> Posterior:
+    """Posterior of the contributions [demo] from scores [subset] at masks [subset, demo] and a prior guess [demo].
+
+    Averages over a small grid of hyperparameters by their marginal likelihood; the scale has a conjugate prior, so each
+    setting's posterior is a Student distribution.
+    """
+    prior = prior or Prior()
+    settings = list(product(prior.additive_shares, prior.decays, prior.guess_scales))
+    fits = [_fit(masks, scores, guess, prior, *setting) for setting in settings]
+    evidence = np.array([fit.log_evidence for fit in fits])
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    best = fits[int(evidence.argmax())]
+    return Posterior(
+        mean=np.sum([w * fit.mean for w, fit in zip(weights, fits, strict=True)], axis=0),
+        intercept=float(sum(w * fit.intercept for w, fit in zip(weights, fits, strict=True))),
+        draws=_draw(fits, weights, np.random.default_rng(seed), draws),
+        covariance=best.covariance,
+        setting=settings[int(evidence.argmax())],
+    )
+
+
+def _fit(
+    masks: NDArray[np.bool_], scores: Array, guess: Array, prior: Prior, share: float, decay: float, factor: float
+) -> _Fit:
+    x = signs(masks)
+    count, demos = x.shape
+    guessed = x @ guess / 2
+    scale0 = prior.scale_guess * float(np.sum(guess**2)) / 4 + 1e-8
+    linear = _linear_prior(guess, share, prior.guess_spread, scale0)
+    kernel = x @ linear @ x.T / 4 + FLAT + (1 - share) * _interactions(x, demos, decay) + 1e-6 * np.eye(count)
+    centred = scores - scores.mean()
+    residual = centred - factor * guessed
+    factor_ = cho_factor(kernel, lower=True)
+    solved = cho_solve(factor_, residual)
+    freedom = prior.degrees_of_freedom + count - 1
+    spread = (prior.degrees_of_freedom * scale0 + float(residual @ solved)) / freedom
+    cross = linear @ x.T / 2
+    mean = factor * guess + cross @ solved
+    covariance = (linear - cross @ cho_solve(factor_, cross.T)) * spread
+    log_evidence = (
+        -float(np.log(np.diag(factor_[0])).sum())
+        - freedom / 2 * float(np.log(freedom * spread))
+        + float(gammaln(freedom / 2))
+    )
+    intercept = float(scores.mean()) + FLAT * float(solved.sum())
+    return _Fit(log_evidence, mean, covariance, intercept, freedom)
+
+
+def _linear_prior(guess: Array, share: float, spread: float, scale0: float) -> Array:
+    """Prior covariance [demo, demo] of the contributions around the guess, in units of the overall scale."""
+    demos = len(guess)
+    along = np.outer(guess, guess) * (spread**2 / (4 * scale0)) if demos else np.zeros((0, 0))
+    return 4 * (share / max(demos, 1) * np.eye(demos) + along)
+
+
+def _interactions(x: Array, demos: int, decay: float) -> Array:
+    if demos < 2:
+        return np.zeros((len(x), len(x)))
+    agreement = np.rint((demos + x @ x.T) / 2).astype(np.int64)
+    return interaction_kernel(agreement, demos, decay)
+
+
+def _draw(fits: list[_Fit], weights: Array, rng: np.random.Generator, draws: int) -> Array:
+    parts = []
+    for fit, number in zip(fits, rng.multinomial(draws, weights), strict=True):
+        jitter = 1e-12 * np.eye(len(fit.mean))
+        root = np.linalg.cholesky(fit.covariance + jitter * (1 + np.trace(fit.covariance)))
+        normal = rng.standard_normal((number, len(fit.mean))) @ root.T
+        stretch = np.sqrt(fit.freedom / rng.chisquare(fit.freedom, size=(number, 1)))
+        parts.append(fit.mean + normal * stretch)
+    return np.concatenate(parts)
+
+
+def next_subsets(
+    masks: NDArray[np.bool_],
+    pool: NDArray[np.bool_],
+    costs: Array,
+    *,
+    guess: Array,
+    setting: tuple[float, float, float],
+    count: int,
+    prior: Prior | None = None,
+) -> NDArray[np.int64]:
+    """Indices into `pool` [subset, demo] of `count` subsets that most reduce the contributions' variance per cost.
+
+    Greedy A-optimal design under the surrogate's covariance; scores are not needed, only where they will be taken.
+    """
+    prior = prior or Prior()
+    share, decay, _ = setting
+    demos = pool.shape[1]
+    scale0 = prior.scale_guess * float(np.sum(guess**2)) / 4 + 1e-8
+    linear = _linear_prior(guess, share, prior.guess_spread, scale0)
+    everything = signs(np.concatenate([masks, pool]))
+    kernel = everything @ linear @ everything.T / 4 + FLAT
+    kernel = kernel + (1 - share) * _interactions(everything, demos, decay) + 1e-6 * np.eye(len(everything))
+    cross = linear @ everything.T / 2
+    known = list(range(len(masks)))
+    offset = len(masks)
+    kernel, cross = _condition(kernel, cross, known)
+    picked: list[int] = []
+    for _ in range(min(count, len(pool))):
+        variance = np.maximum(np.diag(kernel)[offset:], 1e-12)
+        gain = (cross[:, offset:] ** 2).sum(0) / variance / costs
+        gain[picked] = -np.inf
+        best = int(gain.argmax())
+        picked.append(best)
+        kernel, cross = _condition(kernel, cross, [offset + best])
+    return np.array(picked, dtype=np.int64)
+
+
+def _condition(kernel: Array, cross: Array, at: list[int]) -> tuple[Array, Array]:
+    """Covariances after seeing the places `at`."""
+    if not at:
+        return kernel, cross
+    inner = kernel[np.ix_(at, at)] + 1e-9 * np.eye(len(at))
+    gain = np.linalg.solve(inner, kernel[at])
+    return kernel - kernel[:, at] @ gain, cross - cross[:, at] @ gain

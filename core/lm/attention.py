@@ -1,0 +1,297 @@
+"""Attention over a forest of segments, with a learning rate ("gate") on every demonstration token.
+
+One function in transformers' attention registry serves every model that uses the shared interface. The gate g of a
+key multiplies exp(score) for every row outside the key's demonstration, in numerator and normaliser alike: in the dual
+model of a head, dW_k becomes g_k dW_k. g = 1 is the untouched model, g = 0 removes the demonstration with every
+position kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from core.errors import ModelError
+from core.lm.forest import Block, Forest
+
+NAME = "demolens"
+
+
+@dataclass
+class Probe:
+    """What to write down at some rows while a forest runs; filled layer by layer, owned by the caller.
+
+    `label_of` gives each of all tokens a part number (demonstration k, or K for everything else).
+    """
+
+    rows: Tensor
+    """New rows to look at, [rows]; each must belong to a segment outside every demonstration."""
+    label_of: Tensor
+    parts: int
+    outputs: dict[int, Tensor] = field(default_factory=dict)
+    """layer -> [head, row, part, width]: sum of attention-weighted values of the part's tokens."""
+    masses: dict[int, Tensor] = field(default_factory=dict)
+    """layer -> [head, row, part]: share of the normaliser Z that the part's tokens hold."""
+
+
+@dataclass
+class Pass:
+    """Everything attention needs for one forward pass, handed to it as an argument."""
+
+    forest: Forest
+    gates: Tensor | None = None
+    """[layer or 1, head or 1, all tokens], >= 0; None means 1 everywhere."""
+    keep: bool = False
+    probe: Probe | None = None
+    keys: dict[int, Tensor] = field(default_factory=dict)
+    """layer -> [kv_head, new tokens, width], filled when `keep`."""
+    values: dict[int, Tensor] = field(default_factory=dict)
+    on_device: dict[tuple[int, int | None], tuple[Tensor, Tensor | slice, Tensor]] = field(default_factory=dict)
+    """(block, window) -> additive mask [rows, keys], key indices and inside flags on the model's device."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a layer turns queries and keys into weights."""
+
+    scale: float
+    softcap: float | None
+    sinks: Tensor | None
+    """[head] logits of keys without a value, or None."""
+
+
+def prepare(network: Any) -> None:
+    """Make `network` use this attention. Raises `ModelError` for a family without the shared attention interface."""
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    family = getattr(network.config, "model_type", type(network).__name__)
+    try:
+        network.set_attn_implementation(NAME)
+    except ValueError as error:
+        raise ModelError(
+            f"the model family {family} does not take a registered attention function",
+            expected="a family such as Llama, Qwen, Gemma, Mistral or Phi",
+        ) from error
+    if network.config._attn_implementation != NAME:
+        raise ModelError(
+            f"the model family {family} kept its own attention", expected="one that uses the shared interface"
+        )
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    forest_pass: Pass | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention output [batch, rows, head, width] from query [batch, head, rows, width], keys and values unrepeated.
+
+    Without `forest_pass` this is ordinary attention under `attention_mask`; with it, batch is 1.
+    """
+    form = Form(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
+    if forest_pass is None:
+        return _ordinary(query, key, value, attention_mask, form), None
+    layer = int(module.layer_idx)
+    if forest_pass.keep:
+        forest_pass.keys[layer], forest_pass.values[layer] = key[0].detach(), value[0].detach()
+    memory = forest_pass.forest.memory
+    all_keys = torch.cat([memory.keys[layer], key[0]], dim=1) if memory.segments else key[0]
+    all_values = torch.cat([memory.values[layer], value[0]], dim=1) if memory.segments else value[0]
+    views = [
+        _view(forest_pass, number, sliding_window, query) for number in range(len(forest_pass.forest.blocks))
+    ]
+    gates = _layer_gates(forest_pass, layer, query.shape[1])
+    if gates is None and softcap is None and s_aux is None and not torch.is_grad_enabled():
+        output = _fast(query[0], all_keys, all_values, views, form)
+    else:
+        output = _Gated.apply(query[0], all_keys, all_values, gates, views, form)
+    if forest_pass.probe is not None:
+        _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
+    return output.transpose(0, 1).unsqueeze(0).contiguous(), None
+
+
+View = tuple[slice, Tensor | slice, Tensor, Tensor]
+"""Rows of a block, its keys, its additive mask [rows, keys], and which keys lie inside the rows' demonstration."""
+
+
+def _view(forest_pass: Pass, number: int, window: int | None, like: Tensor) -> View:
+    block = forest_pass.forest.blocks[number]
+    if (number, window) not in forest_pass.on_device:
+        visible = block.visible if window is None else block.visible & (block.distance < window)
+        mask = torch.zeros(visible.shape, dtype=like.dtype).masked_fill_(~visible, -math.inf)
+        keys = block.keys if isinstance(block.keys, slice) else block.keys.to(like.device)
+        forest_pass.on_device[number, window] = (mask.to(like.device), keys, block.inside.to(like.device))
+    mask, keys, inside = forest_pass.on_device[number, window]
+    return block.rows, keys, mask, inside
+
+
+def _layer_gates(forest_pass: Pass, layer: int, heads: int) -> Tensor | None:
+    """The layer's gates [head, all tokens]."""
+    if forest_pass.gates is None:
+        return None
+    gates = forest_pass.gates[layer if forest_pass.gates.shape[0] > 1 else 0]
+    return gates.expand(heads, -1)
+
+
+def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: Form) -> Tensor:
+    """Fused attention, block by block; grouped query heads become more rows over the same keys."""
+    groups = query.shape[0] // keys.shape[0]
+    output = torch.empty_like(query)
+    for rows, chosen, mask, _ in views:
+        q = query[:, rows].reshape(keys.shape[0], -1, query.shape[-1])
+        part = F.scaled_dot_product_attention(
+            q[None], keys[:, chosen][None], values[:, chosen][None], mask.repeat(groups, 1), scale=form.scale
+        )
+        output[:, rows] = part[0].reshape(query.shape[0], -1, query.shape[-1])
+    return output
+
+
+class _Gated(torch.autograd.Function):
+    """Gated attention that keeps no maps: the backward pass recomputes each block from queries and keys."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
+    ) -> Tensor:
+        output = torch.empty_like(query)
+        norms = query.new_empty(query.shape[:2], dtype=torch.float32)
+        for view in views:
+            rows, chosen, _, _ = view
+            scores, _ = _scores(query, keys, view, form)
+            weighted = scores + _log_gates(gates, view, keys.shape[0]) if gates is not None else scores
+            norm = _log_norm(weighted, form)
+            weights = torch.exp(weighted - norm[..., None]).to(values.dtype)
+            output[:, rows] = _over_keys(weights, values[:, chosen]).flatten(0, 1)
+            norms[:, rows] = norm.flatten(0, 1)
+        ctx.save_for_backward(query, keys, values, gates, output, norms)
+        ctx.views, ctx.form = views, form
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        query, keys, values, gates, output, norms = ctx.saved_tensors
+        grad_query, grad_keys, grad_values = map(torch.zeros_like, (query, keys, values))
+        grad_gates = torch.zeros_like(gates, dtype=torch.float32) if gates is not None else None
+        kv_heads, form = keys.shape[0], ctx.form
+        for view in ctx.views:
+            rows, chosen, _, inside = view
+            scores, slope = _scores(query, keys, view, form)
+            grown = lambda x, rows=rows: x[:, rows].unflatten(0, (kv_heads, -1))  # noqa: E731
+            plain = torch.exp(scores - grown(norms)[..., None])
+            gate = _gate_of(gates, view, kv_heads) if gates is not None else None
+            weights = plain * gate if gate is not None else plain
+            grad_out, out = grown(grad_output), grown(output)
+            pull = torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)).float()
+            pull = pull - (grad_out.float() * out.float()).sum(-1, keepdim=True)
+            if grad_gates is not None:
+                by_key = (plain * pull).sum(-2).flatten(0, 1).masked_fill(inside, 0.0)
+                grad_gates[:, chosen] += by_key
+            grad_scores = weights * pull
+            if slope is not None:
+                grad_scores = grad_scores * slope
+            grad_scores = (grad_scores * form.scale).to(query.dtype)
+            grad_query[:, rows] = torch.matmul(grad_scores, keys[:, chosen].unsqueeze(1)).flatten(0, 1)
+            flat = grad_scores.flatten(1, 2).transpose(-1, -2)
+            grad_keys[:, chosen] += torch.matmul(flat, grown(query).flatten(1, 2))
+            turned = weights.to(values.dtype).flatten(1, 2).transpose(-1, -2)
+            grad_values[:, chosen] += torch.matmul(turned, grad_out.flatten(1, 2))
+        return grad_query, grad_keys, grad_values, grad_gates, None, None
+
+
+def _scores(query: Tensor, keys: Tensor, view: View, form: Form) -> tuple[Tensor, Tensor | None]:
+    """Masked logits [kv_head, group, rows, keys] in fp32, and the slope of the soft cap where there is one."""
+    rows, chosen, mask, _ = view
+    grouped = query[:, rows].unflatten(0, (keys.shape[0], -1))
+    flat = torch.matmul(grouped.flatten(1, 2), keys[:, chosen].transpose(-1, -2))
+    raw = flat.unflatten(1, (grouped.shape[1], grouped.shape[2])).float() * form.scale
+    if form.softcap is None:
+        return raw + mask, None
+    bent = torch.tanh(raw / form.softcap)
+    return bent * form.softcap + mask, 1 - bent**2
+
+
+def _gate_of(gates: Tensor, view: View, kv_heads: int) -> Tensor:
+    """Gates of the view's keys as its rows see them, [kv_head, group, 1, keys]: 1 inside their demonstration."""
+    _, chosen, _, inside = view
+    return gates[:, chosen].masked_fill(inside, 1.0).unflatten(0, (kv_heads, -1))[:, :, None]
+
+
+def _log_gates(gates: Tensor, view: View, kv_heads: int) -> Tensor:
+    return torch.log(_gate_of(gates, view, kv_heads))
+
+
+def _log_norm(scores: Tensor, form: Form) -> Tensor:
+    norm = torch.logsumexp(scores, dim=-1)
+    if form.sinks is None:
+        return norm
+    return torch.logaddexp(norm, form.sinks.float().view(norm.shape[0], norm.shape[1], 1).expand_as(norm))
+
+
+def _over_keys(weights: Tensor, values: Tensor) -> Tensor:
+    """[kv_head, group, rows, width] from weights [kv_head, group, rows, keys] and values [kv_head, keys, width]."""
+    return torch.matmul(weights.flatten(1, 2), values).unflatten(1, weights.shape[1:3])
+
+
+@torch.no_grad()
+def _look(
+    probe: Probe,
+    layer: int,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    gates: Tensor | None,
+    views: list[View],
+    form: Form,
+) -> None:
+    """Write down, for the probe's rows, what each part of the prompt puts into the attention output."""
+    heads, width = query.shape[0], query.shape[-1]
+    outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=torch.float32)
+    masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=torch.float32)
+    for rows, chosen, mask, inside in views:
+        here = [n for n, row in enumerate(probe.rows.tolist()) if rows.start <= row < rows.stop]
+        if not here:
+            continue
+        at = probe.rows[here].to(query.device)
+        view = (slice(0, len(here)), chosen, mask[at - rows.start], inside)
+        scores, _ = _scores(query[:, at], keys, view, form)
+        weighted = scores + _log_gates(gates, view, keys.shape[0]) if gates is not None else scores
+        weights = torch.exp(weighted - _log_norm(weighted, form)[..., None])
+        label = probe.label_of.to(query.device)[chosen]
+        for part in range(probe.parts):
+            own = weights * (label == part)
+            outputs[:, here, part] = _over_keys(own, values[:, chosen].float()).flatten(0, 1).cpu()
+            masses[:, here, part] = own.sum(-1).flatten(0, 1).cpu()
+    probe.outputs[layer], probe.masses[layer] = outputs, masses
+
+
+def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, form: Form) -> Tensor:
+    """Attention as any caller of the network expects it, for calls that carry no forest; [batch, rows, head, width]."""
+    rows, total, groups = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    scores = torch.matmul(query, key.transpose(-1, -2)).float() * form.scale
+    if form.softcap is not None:
+        scores = torch.tanh(scores / form.softcap) * form.softcap
+    if mask is None:
+        mask = torch.ones(rows, total, dtype=torch.bool, device=query.device).tril(total - rows)
+    scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+    norm = torch.logsumexp(scores, -1)
+    if form.sinks is not None:
+        norm = torch.logaddexp(norm, form.sinks.float().view(1, -1, 1).expand_as(norm))
+    return torch.matmul(torch.exp(scores - norm[..., None]).to(value.dtype), value).transpose(1, 2).contiguous()
+
+
+__all__ = ["NAME", "Block", "Pass", "Probe", "attend", "prepare"]

@@ -1,0 +1,68 @@
+"""One forward pass of a model over a forest of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.errors import ComputeError
+from core.lm.attention import Pass, Probe
+from core.lm.forest import Forest, Memory
+
+
+def run(
+    network: Any,
+    forest: Forest,
+    rows: Sequence[int],
+    *,
+    gates: Tensor | None = None,
+    keep: bool = False,
+    probe: Probe | None = None,
+) -> tuple[Tensor, Memory | None]:
+    """Logits [rows, vocab] in fp32 after the given new rows, and the memory of all segments when `keep`.
+
+    `gates` is [layer or 1, head or 1, all tokens]; a gradient flows to it where it asks for one. Raises
+    `ComputeError` before anything runs for a token id or a position that the model has no row for, because on a GPU
+    such an index ruins the process for good.
+    """
+    _check(network, forest)
+    device = network.device
+    forward = Pass(forest=forest, gates=None if gates is None else gates.to(device), keep=keep, probe=probe)
+    offset = forest.memory.tokens
+    output = network(
+        input_ids=forest.token_ids[None].to(device),
+        position_ids=forest.positions[None, offset:].to(device),
+        attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),  # 4-d: no mask is built from it
+        use_cache=False,
+        logits_to_keep=torch.tensor(list(rows), dtype=torch.long, device=device),
+        forest_pass=forward,
+    )
+    return output.logits[0].float(), _memory(forest, forward) if keep else None
+
+
+def _memory(forest: Forest, forward: Pass) -> Memory:
+    layers = sorted(forward.keys)
+    old = forest.memory
+    join = lambda before, new, layer: torch.cat([before[layer], new[layer]], 1) if before else new[layer]  # noqa: E731
+    return Memory(
+        forest.segments,
+        tuple(join(old.keys, forward.keys, layer) for layer in layers),
+        tuple(join(old.values, forward.values, layer) for layer in layers),
+    )
+
+
+def _check(network: Any, forest: Forest) -> None:
+    config = network.config.get_text_config()
+    known = network.get_input_embeddings().weight.shape[0]
+    if len(forest.token_ids) == 0:
+        raise ComputeError("there are no tokens to run", expected="at least one")
+    if int(forest.token_ids.max()) >= known or int(forest.token_ids.min()) < 0:
+        raise ComputeError(f"token id {int(forest.token_ids.max())}", expected=f"ids below {known}, the model's rows")
+    context = getattr(config, "max_position_embeddings", None)
+    if context is not None and int(forest.positions.max()) >= context:
+        raise ComputeError(
+            f"a prompt of {int(forest.positions.max()) + 1} tokens", expected=f"at most {context}, the model's context"
+        )

@@ -1,0 +1,314 @@
+"""Scores of a prompt's candidates, for the whole prompt and for any subset of its demonstrations, by shared prefixes.
+
+The prefix is run once and remembered. Candidates are packed behind it in one pass, and prompts with demonstrations
+left out branch off it at the first missing one; nothing that two prompts share is run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import ComputeError
+from core.lm.attention import Probe
+from core.lm.forest import Forest, Memory, Segment, chain
+from core.lm.run import run
+from core.prompt.spans import Prompt
+
+if TYPE_CHECKING:
+    from core.lm.load import LanguageModel
+
+Removal = Literal["text", "gate"]
+"""`text`: the demonstration is deleted and what follows moves up; `gate`: it is masked and every position is kept."""
+Aggregate = Literal["sum", "mean"]
+
+PACK_TOKENS = {"cpu": 3_072, "cuda": 16_384, "mps": 4_096}
+"""Most new tokens in one pass: beyond this a larger pass is no faster and only needs more memory."""
+
+
+@dataclass
+class Cost:
+    """What has been run so far."""
+
+    forwards: int = 0
+    """Prompts scored (subsets of demonstrations, or settings of the gates)."""
+    backwards: int = 0
+    tokens: int = 0
+    """Tokens that went through the model; a backward pass counts twice its tokens."""
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """Where to read one candidate's score: rows of the pass, and the token that should follow each."""
+
+    subset: int
+    candidate: int
+    rows: tuple[int, ...]
+    next_ids: tuple[int, ...]
+
+
+class Scorer:
+    """Scores a prompt's candidates in nats: logit(Yes) - logit(No), or log-probability of the title.
+
+    `between` is called before every pass and may raise `Cancelled`. The object belongs to one job and one thread.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prompt: Prompt,
+        *,
+        aggregate: Aggregate = "sum",
+        pack_tokens: int | None = None,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.model, self.prompt, self.aggregate, self.between = model, prompt, aggregate, between
+        self.demos, self.candidates = len(prompt.demos), len(prompt.candidates)
+        self.cost = Cost()
+        self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 3_072)
+        self._trunk: Memory | None = None
+
+    @property
+    def passes(self) -> float:
+        """Cost so far in full-prompt forward equivalents."""
+        return self.cost.tokens / self.prompt.length
+
+    def full(self) -> NDArray[np.float64]:
+        """Scores [candidates] of the whole prompt, in one pass; the prefix is remembered for what follows."""
+        prefix = self._prefix()
+        known = self._trunk or Memory()
+        forest_segments = list(prefix[len(known.segments) :])
+        leaves_of = self._attach(forest_segments, known, len(prefix) - 1, 0, range(self.candidates))
+        scores, memory = self._run(forest_segments, known, leaves_of, keep=self._trunk is None)
+        if memory is not None:
+            self._trunk = memory.first(len(prefix) - 1)
+        self.cost.forwards += 1
+        return scores[0]
+
+    def subsets(
+        self, masks: NDArray[np.bool_], *, candidates: Sequence[int] | None = None, removal: Removal = "text"
+    ) -> NDArray[np.float64]:
+        """Scores [subset, candidate] with the demonstrations of each row of `masks` [subset, demo] kept.
+
+        Prompts are packed into as few passes as fit; out of memory halves the pack. Raises `ComputeError` when one
+        prompt alone does not fit, or when a score is not a finite number.
+        """
+        chosen = range(self.candidates) if candidates is None else candidates
+        result = np.empty((len(masks), len(chosen)))
+        order = sorted(range(len(masks)), key=lambda row: masks[row].tolist(), reverse=True)
+        for pack in self._packs(order, masks, chosen):
+            result[pack] = self._pack_scores(masks[pack], chosen, removal)
+        self.cost.forwards += len(masks)
+        return result
+
+    def gated(
+        self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None
+    ) -> Tensor:
+        """Scores [candidate] with learning-rate gates; a gradient flows back to `gates` if it asks for one.
+
+        `gates` is [demo], or [layer or 1, head or 1, token of the prefix] (see `gate_tokens`).
+        """
+        chosen = range(self.candidates) if candidates is None else candidates
+        prefix = self._prefix()
+        new = list(prefix)
+        leaves = self._attach(new, Memory(), len(prefix) - 1, 0, chosen)
+        forest = Forest(tuple(new), by_demo=True)
+        of_tokens = self._over_tokens(gates, forest)
+        self.between()
+        rows, at = _unique_rows(leaves)
+        logits, _ = self._guard(lambda: run(self.model.network, forest, rows, gates=of_tokens, probe=probe), forest)
+        self.cost.forwards += 1
+        self.cost.tokens += len(forest.token_ids)
+        return torch.stack([self._score(leaf, logits[[at[r] for r in leaf.rows]]) for leaf in leaves])
+
+    def counted_backward(self, candidates: int = 1) -> None:
+        """Add the cost of one backward pass for `candidates` packed candidates."""
+        extra = sum(len(span.token_ids) for span in self.prompt.candidates[:candidates])
+        self.cost.backwards += 1
+        self.cost.tokens += 2 * (sum(len(span.token_ids) for span in self.prompt.prefix) + extra)
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Tokens before the candidates."""
+        return sum(len(span.token_ids) for span in self.prompt.prefix)
+
+    @property
+    def demo_of_token(self) -> NDArray[np.int64]:
+        """Number of the demonstration each prefix token belongs to, -1 for none, [token]."""
+        return Forest(self._prefix()).demo_of.numpy()
+
+    def _prefix(self) -> tuple[Segment, ...]:
+        demos = [None, *range(self.demos), None]
+        return chain([span.token_ids for span in self.prompt.prefix], demos)
+
+    def _over_tokens(self, gates: Tensor, forest: Forest) -> Tensor:
+        if gates.dim() == 1:
+            padded = torch.cat([gates.new_ones(1), gates])
+            return padded[forest.demo_of.to(gates.device) + 1][None, None]
+        missing = len(forest.demo_of) - gates.shape[-1]
+        return torch.cat([gates, gates.new_ones(*gates.shape[:-1], missing)], dim=-1)
+
+    def _packs(
+        self, order: list[int], masks: NDArray[np.bool_], chosen: Sequence[int]
+    ) -> list[list[int]]:
+        packs: list[list[int]] = []
+        spent = self._pack + 1
+        for row in order:
+            cost = self._own_tokens(masks[row], chosen)
+            if spent + cost > self._pack:
+                packs.append([])
+                spent = 0
+            packs[-1].append(row)
+            spent += cost
+        return packs
+
+    def _own_tokens(self, mask: NDArray[np.bool_], chosen: Sequence[int]) -> int:
+        first_gap = int(np.argmin(mask)) if not mask.all() else len(mask)
+        kept = sum(len(self.prompt.demos[k].token_ids) for k in range(first_gap, len(mask)) if mask[k])
+        tail = len(self.prompt.query.token_ids) + sum(len(self.prompt.candidates[c].token_ids) for c in chosen)
+        return kept + tail
+
+    def _pack_scores(
+        self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal
+    ) -> NDArray[np.float64]:
+        known = self._remembered()
+        new: list[Segment] = []
+        leaves: list[_Leaf] = []
+        nodes: dict[tuple[int, ...], int] = {}
+        for subset, mask in enumerate(masks):
+            query = self._grow(new, known, nodes, mask, removal)
+            leaves += self._attach(new, known, query, subset, chosen)
+        try:
+            return self._run(new, known, leaves, keep=False)[0]
+        except torch.OutOfMemoryError as error:
+            return self._halved(masks, chosen, removal, error)
+
+    def _halved(
+        self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal, error: Exception
+    ) -> NDArray[np.float64]:
+        if len(masks) > 1:
+            half = len(masks) // 2
+            parts = [self._pack_scores(part, chosen, removal) for part in (masks[:half], masks[half:])]
+            return np.concatenate(parts)
+        if len(chosen) > 1:
+            half = len(chosen) // 2
+            columns = [self._pack_scores(masks, part, removal) for part in (chosen[:half], chosen[half:])]
+            return np.concatenate(columns, axis=1)
+        raise ComputeError(
+            f"out of memory on {self.model.device} with one prompt of {self.prompt.length} tokens and one candidate",
+            expected="a shorter prompt, a smaller model or another device",
+        ) from error
+
+    def _remembered(self) -> Memory:
+        if self._trunk is None:
+            prefix = self._prefix()
+            _, memory = self._run_raw(Forest(prefix[:-1]), [len(prefix[0].token_ids) - 1], keep=True)
+            self._trunk = memory
+        assert self._trunk is not None
+        return self._trunk
+
+    def _grow(
+        self,
+        new: list[Segment],
+        known: Memory,
+        nodes: dict[tuple[int, ...], int],
+        mask: NDArray[np.bool_],
+        removal: Removal,
+    ) -> int:
+        """Add the segments of one subset that no earlier one has; return the index of its query."""
+        original = self._prefix()
+        kept = tuple(int(k) for k in np.flatnonzero(mask))
+        parent, position = 0, len(original[0].token_ids)
+        for depth in range(len(kept) + 1):
+            source = original[kept[depth] + 1] if depth < len(kept) else original[-1]
+            path = kept[: depth + 1] if depth < len(kept) else (*kept, -1)
+            start = position if removal == "text" else source.start
+            index = nodes.get(path)
+            if index is None:
+                index = self._known(path, known)
+            if index is None:
+                index = len(known.segments) + len(new)
+                new.append(replace(source, parent=parent, start=start))
+            nodes[path] = index
+            parent, position = index, start + len(source.token_ids)
+        return parent
+
+    def _known(self, path: tuple[int, ...], known: Memory) -> int | None:
+        """The remembered segment at the end of `path`, if the path is a beginning of the whole prompt."""
+        whole = (*range(self.demos), -1)
+        at = len(path)
+        return at if path == whole[:at] and at < len(known.segments) else None
+
+    def _attach(
+        self, new: list[Segment], known: Memory, query: int, subset: int, chosen: Sequence[int]
+    ) -> list[_Leaf]:
+        """Add the candidates behind a query segment; say where their scores are to be read.
+
+        The first token of a title is predicted by the query's last row, which is why queries are never remembered.
+        """
+        segments = (*known.segments, *new)
+        offset = known.tokens
+        query_segment = segments[query]
+        end = query_segment.start + len(query_segment.token_ids)
+        parent, last = query, _row_after(segments, query) - 1 - offset
+        scores_title = self.prompt.answer_ids is None
+        leaves = []
+        for candidate in chosen:
+            ids = self.prompt.candidates[candidate].token_ids
+            new.append(Segment(ids, parent, end))
+            first = _row_after((*known.segments, *new), len(known.segments) + len(new) - 1) - len(ids) - offset
+            rows = (last, *range(first, first + len(ids) - 1)) if scores_title else (first + len(ids) - 1,)
+            leaves.append(_Leaf(subset, candidate, rows, ids if scores_title else ()))
+        return leaves
+
+    def _run(
+        self, new: list[Segment], known: Memory, leaves: list[_Leaf], *, keep: bool
+    ) -> tuple[NDArray[np.float64], Memory | None]:
+        rows, at = _unique_rows(leaves)
+        logits, memory = self._run_raw(Forest(tuple(new), known), rows, keep=keep)
+        subsets = max(leaf.subset for leaf in leaves) + 1
+        scores = [float(self._score(leaf, logits[[at[r] for r in leaf.rows]])) for leaf in leaves]
+        table = np.array(scores).reshape(subsets, -1)
+        if not np.isfinite(table).all():
+            raise ComputeError("the model gave scores that are not finite numbers", expected="finite logits")
+        return table, memory
+
+    def _run_raw(self, forest: Forest, rows: Sequence[int], *, keep: bool) -> tuple[Tensor, Memory | None]:
+        self.between()
+        with torch.no_grad():
+            result = run(self.model.network, forest, rows, keep=keep)
+        self.cost.tokens += len(forest.token_ids)
+        return result
+
+    def _guard(self, work: Callable[[], tuple[Tensor, Memory | None]], forest: Forest) -> tuple[Tensor, Memory | None]:
+        try:
+            return work()
+        except torch.OutOfMemoryError as error:
+            raise ComputeError(
+                f"out of memory on {self.model.device} in one pass over {len(forest.token_ids)} tokens",
+                expected="a shorter prompt, fewer candidates, a smaller model or another device",
+            ) from error
+
+    def _score(self, leaf: _Leaf, logits: Tensor) -> Tensor:
+        """One candidate's score from its rows' logits [row, vocab]."""
+        if self.prompt.answer_ids is not None:
+            yes, no = self.prompt.answer_ids
+            return logits[-1, yes] - logits[-1, no]
+        ids = torch.tensor(leaf.next_ids, device=logits.device)
+        each = logits.gather(1, ids[:, None])[:, 0] - torch.logsumexp(logits, dim=1)
+        return each.sum() if self.aggregate == "sum" else each.mean()
+
+
+def _row_after(segments: Sequence[Segment], index: int) -> int:
+    return sum(len(segment.token_ids) for segment in segments[: index + 1])
+
+
+def _unique_rows(leaves: Sequence[_Leaf]) -> tuple[list[int], dict[int, int]]:
+    rows = sorted({row for leaf in leaves for row in leaf.rows})
+    return rows, {row: number for number, row in enumerate(rows)}
