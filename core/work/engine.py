@@ -1,0 +1,106 @@
+"""The one unit of work of every runner: the loaded model and data, and an explanation from them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from core.analysis.explanation import Explanation
+from core.analysis.request import Request
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.lm.model import LanguageModel
+
+Report = Callable[[str, float], None]
+"""`report(label, fraction)`: called between forward passes; raises `Cancelled` to stop the work."""
+WARM_UP_TOKENS = 256
+
+
+class Engine(Protocol):
+    """What a worker runs; the tests have one without a model."""
+
+    def warm_up(self) -> float | None:
+        """Import and load what the first run will need; seconds per token of a forward pass, if it was measured."""
+        ...
+
+    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
+        """Ever more complete explanations of `request`."""
+        ...
+
+
+class ModelEngine:
+    """Keeps the model and the data set of the last request; another request's are loaded in their place."""
+
+    def __init__(self) -> None:
+        self._model: LanguageModel | None = None
+        self._model_choice: tuple[str | None, ...] = ()
+        self._dataset: Dataset | None = None
+        self._dataset_choice = ""
+
+    def warm_up(self) -> float | None:
+        """Import torch, load the sample model if it lies on this machine, and time one forward pass of it.
+
+        Raises whatever loading raises; a worker goes on without the measurement.
+        """
+        use_all_cores()
+        request = Request()
+        self._dataset_for(request)
+        return seconds_per_token(self._model_for(request))
+
+    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
+        """Ever more complete explanations; the last has stage `complete`.
+
+        Raises the errors of `core.errors` for everything a person can act on, `Cancelled` among them.
+        """
+        from core.analysis.explain import explain
+
+        use_all_cores()
+        report("opening the data", 0.0)
+        dataset = self._dataset_for(request)
+        report("loading the model", 0.01)
+        model = self._model_for(request)
+        yield from explain(request, dataset=dataset, model=model, progress=report)
+
+    def _dataset_for(self, request: Request) -> Dataset:
+        from core.data.dataset import open_dataset
+
+        if self._dataset is None or self._dataset_choice != request.dataset:
+            self._dataset = None
+            self._dataset, self._dataset_choice = open_dataset(request.dataset), request.dataset
+        return self._dataset
+
+    def _model_for(self, request: Request) -> LanguageModel:
+        from core.lm.load import load
+
+        choice = (request.model, request.adapter, request.device, request.dtype)
+        if self._model is None or self._model_choice != choice:
+            self._model = None  # Freed before the next one is loaded: two models may not fit.
+            _release()
+            self._model = load(request.model, adapter=request.adapter, device=request.device, dtype=request.dtype)
+            self._model_choice = choice
+        return self._model
+
+
+def use_all_cores() -> None:
+    """Give torch as many threads as this process may use cores, no more: oversubscription is slower than serial."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if torch.get_num_threads() != cores:
+        torch.set_num_threads(cores)
+
+
+def seconds_per_token(model: LanguageModel) -> float:
+    """Seconds per token of one forward pass over `WARM_UP_TOKENS` tokens, the second of two."""
+    raise NotImplementedError
+
+
+def _release() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

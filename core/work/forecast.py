@@ -1,0 +1,183 @@
+"""How long a request will take and how much memory, learned from what this machine did before."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.analysis.explanation import Explanation
+from core.analysis.request import Request
+from core.errors import MaterialError
+from core.store.home import home, write_atomically
+from core.work.log import logger
+
+MOST_OBSERVATIONS = 200
+PARAMETER_SECONDS = 135e6 * 2 / 20e9
+"""Seconds per token before anything was measured: 135 million parameters, 2 operations each, 20 Gflop/s
+(a laptop's processor). Wide limits go with it."""
+START_SECONDS = 2.0
+"""Opening the data and building the prompt, apart from any token."""
+BASE_BYTES = int(1.5 * 2**30)
+"""Memory of the worker with the sample model, before anything was measured."""
+SPREAD = {0: 4.0, 1: 2.5, 2: 2.0}
+"""Factor from the forecast to its upper end with few observations; with more, the observed spread is used."""
+GRADIENT_PASSES = {"gradient": 3.0, "path": 9.0, "attention": 1.0, "captum_integrated_gradients": 9.0}
+"""Full-prompt forward equivalents of the methods with a fixed cost (a backward counts 2)."""
+TEXT_PASS = 0.5
+"""An ablated prompt costs about half a full one."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will probably need; `low` and `high` hold about 80 % of the observed runs between them."""
+
+    seconds: float
+    low: float
+    high: float
+    memory_bytes: int
+    """Most memory of the worker."""
+    observations: int
+    """Finished jobs of this machine behind it; 0 means a first calibration or a constant."""
+
+
+class Observation(BaseModel):
+    """One finished job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    method: str
+    tokens: int
+    predicted_tokens: int
+    """What `prompt_tokens` said before the run."""
+    passes: float
+    """What `predicted_passes` says of the request, not what the run counted."""
+    seconds: float
+    peak_bytes: int
+
+
+class _Stored(BaseModel):
+    observations: tuple[Observation, ...] = ()
+    seconds_per_token: float | None = None
+
+
+class Forecaster:
+    """Forecasts from the last jobs, kept in one small file.
+
+    A damaged or unwritable file costs what was learned, never a run.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = home() / "forecast.json" if path is None else path
+        self._stored = _read(self._path)
+
+    def calibrate(self, seconds_per_token: float) -> None:
+        """Take in the speed that a worker measured at its start."""
+        self._stored = self._stored.model_copy(update={"seconds_per_token": seconds_per_token})
+        self._write()
+
+    def learn(self, request: Request, explanation: Explanation, *, seconds: float, peak_bytes: int) -> None:
+        """Take in a finished job."""
+        seen = Observation(
+            model=_model_of(request),
+            method=request.method,
+            tokens=explanation.prompt.length,
+            predicted_tokens=prompt_tokens(request),
+            passes=predicted_passes(request),
+            seconds=seconds,
+            peak_bytes=peak_bytes,
+        )
+        kept = (*self._stored.observations, seen)[-MOST_OBSERVATIONS:]
+        self._stored = self._stored.model_copy(update={"observations": kept})
+        self._write()
+
+    def forecast(self, request: Request, tokens: int | None = None) -> Forecast:
+        """What `request` will need; `tokens` is the length of the full prompt where it is known."""
+        near = _nearest(self._stored.observations, request)
+        length = tokens if tokens is not None else _learned_tokens(near, request)
+        rates = [_rate(seen) for seen in near] or [self._stored.seconds_per_token or PARAMETER_SECONDS]
+        work = predicted_passes(request) * length
+        low, middle, high = _spread(rates, len(near))
+        return Forecast(
+            seconds=START_SECONDS + work * middle,
+            low=START_SECONDS + work * low,
+            high=START_SECONDS + work * high,
+            memory_bytes=max((seen.peak_bytes for seen in near), default=BASE_BYTES),
+            observations=len(near),
+        )
+
+    def _write(self) -> None:
+        try:
+            write_atomically(self._path, self._stored.model_dump_json().encode("ascii"))
+        except MaterialError as error:
+            logger.warning("%s", error)
+
+
+def predicted_passes(request: Request) -> float:
+    """Full-prompt forward equivalents that `request` asks for, by the cost model of the methods.
+
+    Scores with and without demonstrations and the candidates' own tokens; the method (its budget where it refines
+    or samples); one shorter prompt per demonstration for the matrix; one per text ablation of the faithfulness.
+    """
+    demos = len(request.demo_ids) if request.demo_ids is not None else request.demos
+    candidates = len(request.candidate_ids) if request.candidate_ids is not None else request.candidates
+    scores = 1.0 + TEXT_PASS + 0.02 * candidates
+    if demos == 0:
+        return scores
+    matrix = demos * (TEXT_PASS + 0.02 * candidates) if request.matrix else 0.0
+    return scores + _method_passes(request, demos) + matrix + TEXT_PASS * request.faithfulness
+
+
+def _method_passes(request: Request, demos: int) -> float:
+    if request.method in GRADIENT_PASSES:
+        return GRADIENT_PASSES[request.method]
+    if request.method in ("leave_one_out", "captum_feature_ablation"):
+        return 1.0 + demos
+    if request.method == "shapley":
+        return TEXT_PASS * 2.0 ** min(demos, 20)
+    return request.budget
+
+
+def prompt_tokens(request: Request) -> int:
+    """Tokens of the full prompt by rule of thumb: a dozen a title, two dozen around each demonstration."""
+    demos = len(request.demo_ids) if request.demo_ids is not None else request.demos
+    return 40 + (demos + 1) * (24 + 12 * request.history)
+
+
+def _learned_tokens(near: Sequence[Observation], request: Request) -> float:
+    ratios = [seen.tokens / max(seen.predicted_tokens, 1) for seen in near]
+    return prompt_tokens(request) * (statistics.median(ratios) if ratios else 1.0)
+
+
+def _model_of(request: Request) -> str:
+    return "|".join((request.model, request.adapter or "", request.device, request.dtype))
+
+
+def _nearest(seen: Sequence[Observation], request: Request) -> list[Observation]:
+    """The observations of the same model and method, else of the same model."""
+    same = [one for one in seen if one.model == _model_of(request)]
+    return [one for one in same if one.method == request.method] or same
+
+
+def _rate(seen: Observation) -> float:
+    return max(seen.seconds - START_SECONDS, 0.01) / max(seen.passes * seen.tokens, 1.0)
+
+
+def _spread(rates: Sequence[float], observations: int) -> tuple[float, float, float]:
+    middle = statistics.median(rates)
+    factor = SPREAD.get(observations, 1.0)
+    if observations not in SPREAD:
+        tenths = statistics.quantiles(rates, n=10, method="inclusive")
+        return min(tenths[0], middle / 1.2), middle, max(tenths[-1], middle * 1.2)
+    return middle / factor, middle, middle * factor
+
+
+def _read(path: Path) -> _Stored:
+    try:
+        return _Stored.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return _Stored()

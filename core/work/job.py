@@ -1,0 +1,110 @@
+"""What a job is, and by which key the same work is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from core.analysis.explanation import SCHEMA_VERSION, Explanation
+from core.analysis.request import Request
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+MOST_FILES = 2000
+"""Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
+NUMBER_ROOMS = ("analysis", "lm", "prompt", "data", "metrics")
+"""Rooms of `core` whose code makes the numbers of an explanation."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A snapshot of one job; it does not change, ask the desk for a newer one."""
+
+    key: str
+    state: State
+    request: Request
+    ahead: int
+    """Jobs that run or wait before this one; 0 once it runs."""
+    label: str
+    """What is being done now, in words."""
+    fraction: float
+    """0 to 1."""
+    elapsed: float | None
+    """Seconds from start to now or to the end; None while queued and for a result that was read from disk."""
+    remaining: float | None
+    """Seconds still to go, from what is done and from the forecast; None when nothing is known."""
+    explanation: Explanation | None
+    """The newest one. What a cancelled or failed job had found by then is kept; its `stage` says how far it is."""
+    sentence: str
+    """Why it failed or was cancelled, or what a reader should know; empty otherwise."""
+    error_id: str | None
+    """Stands beside the traceback in the log."""
+    created: str
+    """UTC, ISO 8601."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ENDED
+
+
+def job_key(request: Request) -> str:
+    """64 hex digits for a request on today's files and code, found without opening a model.
+
+    The same request has another key after its data, model or adapter folder changed (names, sizes and times of the
+    files), and after the code that makes the numbers changed; so a stored result is never shown for other content.
+    """
+    parts = {
+        "request": request.model_dump(mode="json"),
+        "files": [_fingerprint(name) for name in (request.dataset, request.model, request.adapter or "")],
+        "code": code_fingerprint(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """Hash of the version, the schema version, and the code and templates that make the numbers."""
+    digest = hashlib.sha256(f"{package_version()} {SCHEMA_VERSION}".encode())
+    for path in _number_files():
+        digest.update(f"\n{path.name}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def package_version() -> str:
+    """The installed version of DemoLens, `0` in a checkout that was never installed."""
+    try:
+        return version("demolens")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _number_files() -> Iterator[Path]:
+    for room in NUMBER_ROOMS:
+        yield from sorted((ROOT / "core" / room).rglob("*.py"))
+    yield ROOT / "core" / "store" / "material.py"
+    yield from sorted((ROOT / "assets").rglob("*.txt"))
+
+
+def _fingerprint(name: str) -> str:
+    """Names, sizes and times of a local file or folder; empty for `sample` (pinned by hash) and for hub names."""
+    if name in ("", "sample"):
+        return ""
+    try:
+        path = Path(name).expanduser()
+        # Not recursive and bounded: a name from a URL may be any folder of this machine.
+        files = sorted(islice(path.iterdir(), MOST_FILES)) if path.is_dir() else [path]
+        rows = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,79 @@
+"""What is written to the log, and what never is: one record a line, secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from core.errors import MaterialError
+from core.store.home import home
+
+LOG_BYTES = 2 * 2**20
+LOG_FILES = 3
+SECRETS = re.compile(
+    r"hf_[A-Za-z0-9]{8,}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=[Bb]earer )\S+"
+    r"|(?i:(?<=token=)|(?<=password=)|(?<=secret=)|(?<=api_key=))[^\s&]+"
+)
+UNEXPECTED = "something unexpected went wrong (error id {}); the details are in the log"
+
+logger = logging.getLogger("demolens")
+
+
+class OneLine(logging.Formatter):
+    """A formatter whose record is one line whatever the data holds, so that no title can forge a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record with line breaks and other control characters escaped and secrets masked."""
+        return escaped(SECRETS.sub("***", super().format(record)))
+
+
+def escaped(text: str) -> str:
+    """`text` with every control, separator and direction character written as its escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def new_error_id() -> str:
+    """Eight hex digits that a person can read out."""
+    return secrets.token_hex(4)
+
+
+def unexpected(error: BaseException) -> tuple[str, str]:
+    """Log `error` with its traceback; returns the sentence for the screen and the error id."""
+    error_id = new_error_id()
+    logger.error("error id %s", error_id, exc_info=error)
+    return UNEXPECTED.format(error_id), error_id
+
+
+def log_to_file(name: str, folder: Path | None = None) -> Path | None:
+    """Send the log of this process to `<folder>/<name>.log` (default: the home's `logs`); returns its path.
+
+    Returns None and leaves the log on stderr when the folder cannot be written.
+    """
+    try:
+        path = (home() / "logs" if folder is None else folder) / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    except (OSError, MaterialError):
+        return None
+    _use(handler)
+    return path
+
+
+def log_to_stderr() -> None:
+    """Send the log of this process to stderr (the worker: its desk reads it from there)."""
+    _use(logging.StreamHandler())
+
+
+def _use(handler: logging.Handler) -> None:
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(process)d %(message)s"))
+    for old in logger.handlers[:]:
+        logger.removeHandler(old)
+        old.close()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

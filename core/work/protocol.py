@@ -1,0 +1,103 @@
+"""What the desk and its worker say to each other: one JSON object a line, never a pickle.
+
+Commands (desk to worker): `{"run": key, "request": {...}}`, `{"cancel": key}`, `{"stop": true}`.
+Events (worker to desk) have an `event` and the fields of the record of that name below.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+LINE_LIMIT = 64 * 2**20
+"""Characters of the longest line that is read; the largest explanation is far smaller."""
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Ready(_Event):
+    """The worker has imported what it needs and takes runs."""
+
+    event: Literal["ready"] = "ready"
+    seconds_per_token: float | None = None
+    """Of one forward pass, measured after start; None when no model was there to measure."""
+
+
+class Progress(_Event):
+    """How far the run is."""
+
+    event: Literal["progress"] = "progress"
+    key: str
+    label: str
+    fraction: float
+
+
+class Partial(_Event):
+    """An explanation that is not complete yet, as JSON text."""
+
+    event: Literal["partial"] = "partial"
+    key: str
+    explanation: str
+
+
+class Done(_Event):
+    """The run ended well."""
+
+    event: Literal["done"] = "done"
+    key: str
+    explanation: str
+    seconds: float
+    peak_bytes: int
+    """Most memory the worker ever held."""
+
+
+class Failed(_Event):
+    """The run ended with a fault; `error_id` stands beside the traceback in the log."""
+
+    event: Literal["failed"] = "failed"
+    key: str
+    sentence: str
+    kind: str
+    error_id: str | None = None
+    broken: bool = False
+    """Whether the worker cannot be used any more (a CUDA fault) and leaves."""
+
+
+class Cancelled(_Event):
+    """The run ended between two forward passes because it was asked to."""
+
+    event: Literal["cancelled"] = "cancelled"
+    key: str
+
+
+Event = Ready | Progress | Partial | Done | Failed | Cancelled
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def line_of(message: BaseModel | Mapping[str, object]) -> bytes:
+    """One message as a line; line breaks in the data are escaped by JSON itself."""
+    if isinstance(message, BaseModel):
+        return message.model_dump_json().encode("utf-8") + b"\n"
+    return json.dumps(message, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n"
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event in a line, or None for anything else (a stray print, half a line, another version's event)."""
+    try:
+        return _EVENT.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def command_of(line: bytes) -> dict[str, object] | None:
+    """The command in a line, or None for anything that is not a JSON object."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
