@@ -73,9 +73,9 @@ class Lines:
             for line in lines:
                 yield number, line
                 number += 1
-        if held:
-            yield number, self._tail
-            number, self._tail = number + 1, b""
+        for line in self._split(held, number):
+            yield number, line
+            number += 1
         self.cut = bool(self._tail)
         if self._tail:
             self._check_text([self._tail], number)
@@ -92,7 +92,7 @@ class Lines:
 
     def _check_text(self, lines: list[bytes], number: int) -> None:
         block = b"\n".join(lines)
-        if len(block) > LONGEST_LINE or b"\0" in block or not _is_utf8(block):
+        if b"\0" in block or not _is_utf8(block) or max(map(len, lines), default=0) > LONGEST_LINE:
             for place, line in enumerate(lines, number):
                 self._check_line(line, place)
 
