@@ -1,0 +1,89 @@
+"""What do all sessions share? The only place with Streamlit's caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.analysis.request import Request
+from core.data.dataset import Dataset, open_dataset
+from core.data.records import Case, Demonstration, Item
+from core.errors import DemoLensError
+from core.work.desk import Desk
+from core.work.forecast import Forecast
+from core.work.job import Job, job_key
+
+__all__ = ["Forecast", "Job", "Preview", "dataset", "desk", "job_key", "preview", "users"]
+
+
+@st.cache_resource(show_spinner=False, on_release=lambda desk: desk.close())
+def desk() -> Desk:
+    """The one job queue of this server; a single worker process holds the model."""
+    return Desk()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def dataset(name: str) -> Dataset:
+    """An opened data set; raises `DataError` or `MaterialError`."""
+    return open_dataset(name)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def users(name: str, search: str, limit: int) -> list[tuple[str, int]]:
+    """User ids that start with `search`, with their number of interactions."""
+    return dataset(name).users(search, limit)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A case and its demonstrations as they would enter the prompt, found without any model."""
+
+    case: Case
+    demos: tuple[Demonstration, ...]
+    items: dict[str, Item]
+    """Every item named by the history or the demonstrations."""
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def _previewed(request_json: str) -> Preview | str:
+    request = Request.model_validate_json(request_json)
+    try:
+        return _preview(request)
+    except DemoLensError as fault:
+        return str(fault)
+
+
+def preview(request: Request) -> Preview | str:
+    """The case of a request before it is run, or one sentence saying why there is none."""
+    return _previewed(request.model_dump_json())
+
+
+def _preview(request: Request) -> Preview:
+    from core.data.cases import case_of
+    from core.data.demonstrations import by_ids, pick
+
+    opened = dataset(request.dataset)
+    case = case_of(
+        opened,
+        request.user,
+        split=request.split,
+        candidates=request.candidates,
+        sampling=request.sampling,
+        given=request.candidate_ids,
+        seed=request.seed,
+    )
+    if request.demo_ids is not None:
+        demos = by_ids(opened, case, request.demo_ids, history=request.history)
+    else:
+        demos = pick(opened, case, k=request.demos, strategy=request.strategy, history=request.history)
+    ids = [*(one.item_id for one in case.history), *(one.item_id for one in demos), *case.candidates]
+    return Preview(case, tuple(demos), dict(opened.items(ids)))
+
+
+def licence(name: str) -> str:
+    """The licence of a data set's files; empty when it cannot be opened any more."""
+    try:
+        return dataset(name).licence
+    except DemoLensError:
+        return ""

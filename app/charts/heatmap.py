@@ -1,0 +1,157 @@
+"""Which demonstration moves which candidate?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.text import plain, safe_mark
+from app.theme import Palette, diverging, nats, signed, symmetric, template
+from core import columns
+from core.analysis.explanation import Explanation, Matrix
+
+ROW = 25
+"""Pixels of one candidate's row."""
+LABEL = 30
+ROOM = 12
+"""Most demonstrations whose cells have room for their number."""
+
+
+def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> list[int]:
+    """Indices of the candidates to draw, best rank first: at most `limit`, always with the target and the selected one."""
+    ranked = sorted(range(len(explanation.candidates)), key=lambda i: (explanation.candidates[i].rank or i + 1, i))
+    kept = ranked[:limit]
+    wanted = [
+        i
+        for i in ranked[limit:]
+        if explanation.candidates[i].is_target or explanation.candidates[i].item_id == selected
+    ]
+    return kept + wanted
+
+
+def figure(
+    explanation: Explanation, colours: Palette, *, limit: int, demo: int | None = None, item: str | None = None
+) -> go.Figure:
+    """Candidates (rows, best rank first) x demonstrations (columns); blue: the demonstration raises the candidate, nats.
+
+    An invisible marker in every cell carries `[demonstration, item id]`, because a heat map takes no clicks.
+    """
+    matrix = _matrix(explanation)
+    rows = drawn(explanation, limit, item)
+    z = [[matrix.values[d][c] for d in range(len(explanation.demos))] for c in rows]
+    bound = symmetric(value for line in z for value in line)
+    labels = [row.label for row in explanation.demos]
+    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(rows) + 64})
+    figure.add_trace(
+        go.Heatmap(
+            z=z,
+            x=list(range(len(labels))),
+            y=list(range(len(rows))),
+            zmin=-bound,
+            zmax=bound,
+            zmid=0,
+            colorscale=diverging(colours),
+            xgap=2,
+            ygap=2,
+            text=[[signed(value) for value in line] for line in z],
+            texttemplate="%{text}" if len(labels) <= ROOM else None,
+            textfont={"size": 11},
+            hoverinfo="skip",
+            showscale=False,
+        )
+    )
+    figure.add_trace(_targets(explanation, matrix, rows))
+    figure.update_xaxes(
+        tickmode="array",
+        tickvals=list(range(len(labels))),
+        ticktext=labels,
+        side="top",
+        showgrid=False,
+        zeroline=False,
+        range=[-0.5, len(labels) - 0.5],
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(rows))),
+        ticktext=[_tick(explanation, c, item) for c in rows],
+        range=[len(rows) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        tickfont={"color": colours.ink, "size": 12.5},
+        ticklabelstandoff=4,
+    )
+    figure.update_layout(margin={"t": 30, "b": 8})
+    _outline(figure, explanation, rows, demo, item, colours)
+    return figure
+
+
+def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Scatter:
+    cells = [(d, line, c) for line, c in enumerate(rows) for d in range(len(explanation.demos))]
+    return go.Scatter(
+        name="cells",
+        mode="markers",
+        x=[d for d, _, _ in cells],
+        y=[line for _, line, _ in cells],
+        marker={"symbol": "square", "size": ROW - 4, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=[[d, explanation.candidates[c].item_id] for d, _, c in cells],
+        hovertext=[_hover(explanation, matrix, d, c) for d, _, c in cells],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def _hover(explanation: Explanation, matrix: Matrix, demo: int, candidate: int) -> str:
+    row = explanation.candidates[candidate]
+    return (
+        f"{explanation.demos[demo].label} on {safe_mark(row.title, 60)}<br>{nats(matrix.values[demo][candidate])}"
+        f"<br>rank {row.rank if row.rank is not None else '–'} with it, {matrix.ranks_without[demo][candidate]} without it"
+    )
+
+
+def _tick(explanation: Explanation, candidate: int, item: str | None) -> str:
+    row = explanation.candidates[candidate]
+    mark = "◆ " if row.is_target else ""
+    text = f"{mark}{safe_mark(row.title, LABEL)}  {row.rank if row.rank is not None else '–'}"
+    return f"<b>{text}</b>" if row.item_id == item else text
+
+
+def _outline(
+    figure: go.Figure, explanation: Explanation, rows: list[int], demo: int | None, item: str | None, colours: Palette
+) -> None:
+    line = {"color": colours.ink, "width": 2}
+    if demo is not None:
+        figure.add_shape(type="rect", x0=demo - 0.5, x1=demo + 0.5, y0=-0.5, y1=len(rows) - 0.5, line=line)
+    at = next((place for place, c in enumerate(rows) if explanation.candidates[c].item_id == item), None)
+    if at is not None:
+        figure.add_shape(type="rect", x0=-0.5, x1=len(explanation.demos) - 0.5, y0=at - 0.5, y1=at + 0.5, line=line)
+
+
+def _matrix(explanation: Explanation) -> Matrix:
+    if explanation.matrix is None:
+        raise ValueError("a heat map needs the matrix")
+    return explanation.matrix
+
+
+def alt(explanation: Explanation) -> str:
+    """The largest effects in words."""
+    matrix = _matrix(explanation)
+    cells = [(value, d, c) for d, line in enumerate(matrix.values) for c, value in enumerate(line)]
+    text = f"{len(explanation.demos)} demonstrations by {len(explanation.candidates)} candidates."
+    for word, pick in (("raise", max), ("fall", min)):
+        value, d, c = pick(cells)
+        if (value > 0) == (word == "raise") and value != 0:
+            text += f" Largest {word}: {explanation.demos[d].label} on {plain(explanation.candidates[c].title)}, {nats(value)}."
+    return text
+
+
+def table(explanation: Explanation) -> pd.DataFrame:
+    """One row per candidate, one column per demonstration; nats, positive where the demonstration raises it."""
+    matrix = _matrix(explanation)
+    data: dict[str, object] = {
+        columns.RANK: [row.rank for row in explanation.candidates],
+        columns.ITEM: [row.item_id for row in explanation.candidates],
+        columns.TITLE: [row.title for row in explanation.candidates],
+    }
+    data |= {row.label: list(matrix.values[d]) for d, row in enumerate(explanation.demos)}
+    return pd.DataFrame(data).sort_values(columns.RANK, kind="stable", ignore_index=True)

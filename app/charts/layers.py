@@ -1,0 +1,117 @@
+"""In which layers of the model does each demonstration act?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.text import safe_mark
+from app.theme import Palette, diverging, nats, signed, symmetric, template
+from core import columns
+from core.analysis.explanation import Explanation
+
+ROW = 27
+
+
+def parts(explanation: Explanation) -> tuple[tuple[float, ...], ...]:
+    """[demo][layer], nats."""
+    made = explanation.contributions
+    if made is None or made.by_layer is None:
+        raise ValueError("a layer map needs a gradient answer")
+    return made.by_layer
+
+
+def figure(explanation: Explanation, colours: Palette, *, selected: int | None = None) -> go.Figure:
+    """Demonstrations (rows, prompt order) x layers (columns), nats; each row adds up to its gradient answer."""
+    z = parts(explanation)
+    bound = symmetric(value for line in z for value in line)
+    layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
+    cells = [(layer, demo) for demo in demos for layer in layers]
+    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(z) + 62})
+    figure.add_trace(
+        go.Heatmap(
+            z=[list(line) for line in z],
+            x=layers,
+            y=demos,
+            zmin=-bound,
+            zmax=bound,
+            zmid=0,
+            colorscale=diverging(colours),
+            xgap=1,
+            ygap=2,
+            hoverinfo="skip",
+            colorbar=_bar(bound, colours),
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            name="cells",
+            mode="markers",
+            x=[layer for layer, _ in cells],
+            y=[demo for _, demo in cells],
+            customdata=[demo for _, demo in cells],
+            marker={"symbol": "square", "size": ROW - 6, "opacity": 0},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            hovertext=[
+                f"{explanation.demos[d].label} {safe_mark(explanation.demos[d].title, 40)}<br>layer {layer}: {signed(z[d][layer], 3)} nats"
+                for layer, d in cells
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
+    figure.update_xaxes(
+        title_text="layer, from the first (0) to the last",
+        showgrid=False,
+        zeroline=False,
+        dtick=5,
+        range=[-0.5, len(layers) - 0.5],
+    )
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=demos,
+        ticktext=ticks,
+        range=[len(z) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        tickfont={"color": colours.ink, "size": 12.5},
+    )
+    if selected is not None:
+        figure.add_shape(
+            type="rect",
+            x0=-0.5,
+            x1=len(layers) - 0.5,
+            y0=selected - 0.5,
+            y1=selected + 0.5,
+            line={"color": colours.ink, "width": 2},
+        )
+    return figure
+
+
+def _bar(bound: float, colours: Palette) -> dict[str, object]:
+    return {
+        "thickness": 10,
+        "outlinewidth": 0,
+        "tickvals": [-bound, 0, bound],
+        "ticktext": [signed(-bound), "0", signed(bound)],
+        "tickfont": {"color": colours.muted, "size": 12},
+        "title": {"text": "nats", "font": {"size": 12, "color": colours.muted}},
+    }
+
+
+def alt(explanation: Explanation) -> str:
+    """The strongest layer in words."""
+    z = parts(explanation)
+    cells = [(abs(value), demo, layer) for demo, line in enumerate(z) for layer, value in enumerate(line)]
+    if not cells:
+        return "No layers to show."
+    _, demo, layer = max(cells)
+    return f"{len(z)} demonstrations by {len(z[0])} layers. Strongest: {explanation.demos[demo].label} in layer {layer}, {nats(z[demo][layer])}."
+
+
+def table(explanation: Explanation) -> pd.DataFrame:
+    """One row per layer, one column per demonstration; nats."""
+    z = parts(explanation)
+    data: dict[str, object] = {columns.LAYER: list(range(len(z[0]) if z else 0))}
+    return pd.DataFrame(data | {row.label: list(z[index]) for index, row in enumerate(explanation.demos)})

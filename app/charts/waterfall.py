@@ -1,0 +1,264 @@
+"""How do the demonstrations carry the target's score from zero-shot to few-shot?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.text import plain, safe_mark
+from app.theme import Palette, colour, interval, nats, number, ordinal, signed, template
+from core import columns
+from core.analysis.explanation import Contributions, Explanation
+
+Order = Literal["prompt", "size"]
+ROW = 27
+"""Pixels of one bar's row."""
+LABEL = 24
+"""Characters of a title beside its bar."""
+
+
+def order_of(contributions: Contributions, order: Order) -> list[int]:
+    """Indices of the demonstrations from top to bottom."""
+    indices = list(range(len(contributions.values)))
+    return indices if order == "prompt" else sorted(indices, key=lambda index: -abs(contributions.values[index]))
+
+
+def figure(
+    explanation: Explanation, colours: Palette, *, selected: int | None = None, order: Order = "prompt"
+) -> go.Figure:
+    """One bar per demonstration from the zero-shot to the few-shot score, and the residual; nats.
+
+    Each bar's `customdata` is the index of its demonstration; `selected` is drawn with an outline.
+    """
+    made = _made(explanation)
+    indices = order_of(made, order)
+    starts, running = [], made.zero_shot
+    for index in indices:
+        starts.append(running)
+        running += made.values[index]
+    rows = len(indices) + 3
+    figure = go.Figure(layout={"template": template(colours), "height": ROW * rows + 62})
+    _connectors(
+        figure,
+        [made.zero_shot, *[start + made.values[i] for start, i in zip(starts, indices, strict=True)]],
+        made,
+        colours,
+    )
+    figure.add_trace(_ends(made, rows, colours))
+    figure.add_trace(_bars(explanation, made, indices, starts, colours, selected))
+    figure.add_trace(_residual(made, running, rows, colours))
+    _axes(figure, explanation, made, indices, selected, colours)
+    return figure
+
+
+def _made(explanation: Explanation) -> Contributions:
+    if explanation.contributions is None:
+        raise ValueError("a waterfall needs contributions")
+    return explanation.contributions
+
+
+def _bars(
+    explanation: Explanation,
+    made: Contributions,
+    indices: list[int],
+    starts: list[float],
+    colours: Palette,
+    selected: int | None,
+) -> go.Bar:
+    values = [made.values[index] for index in indices]
+    spread = None
+    if made.low is not None and made.high is not None:
+        spread = {
+            "type": "data",
+            "symmetric": False,
+            "array": [made.high[index] - made.values[index] for index in indices],
+            "arrayminus": [made.values[index] - made.low[index] for index in indices],
+            "color": colours.ink,
+            "thickness": 1.2,
+            "width": 4,
+        }
+    return go.Bar(
+        name="contribution",
+        orientation="h",
+        base=starts,
+        x=values,
+        y=list(range(1, len(indices) + 1)),
+        width=0.62,
+        customdata=indices,
+        error_x=spread,
+        marker={
+            "color": [colour(value, colours) for value in values],
+            "pattern": {
+                "shape": ["/" if value < 0 else "" for value in values],
+                "size": 5,
+                "solidity": 0.25,
+                "fgcolor": colours.paper,
+                "fillmode": "overlay",
+            },
+            "line": {"width": [2.5 if index == selected else 0 for index in indices], "color": colours.ink},
+        },
+        hovertext=[_hover(explanation, made, index) for index in indices],
+        hovertemplate="%{hovertext}<extra></extra>",
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+    )
+
+
+def _hover(explanation: Explanation, made: Contributions, index: int) -> str:
+    row = explanation.demos[index]
+    answer = f" · {row.answer}" if row.answer else ""
+    spread = f"<br>90 %: {interval(made.low[index], made.high[index])}" if made.low and made.high else ""
+    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>{nats(made.values[index])}{spread}"
+
+
+def _ends(made: Contributions, rows: int, colours: Palette) -> go.Scatter:
+    return go.Scatter(
+        name="score",
+        mode="markers",
+        x=[made.zero_shot, made.few_shot],
+        y=[0, rows - 1],
+        marker={
+            "symbol": ["diamond-open", "diamond"],
+            "size": 11,
+            "color": colours.ink,
+            "line": {"width": 2, "color": colours.ink},
+        },
+        hovertemplate="score %{x:.2f} nats<extra></extra>",
+    )
+
+
+def _residual(made: Contributions, running: float, rows: int, colours: Palette) -> go.Bar:
+    return go.Bar(
+        name="residual",
+        orientation="h",
+        base=[running],
+        x=[made.residual],
+        y=[rows - 2],
+        width=0.62,
+        marker={"color": "rgba(0,0,0,0)", "line": {"width": 1.5, "color": colours.neutral_mark}},
+        hovertemplate=f"interaction between demonstrations<br>{nats(made.residual)}<extra></extra>",
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+    )
+
+
+def _connectors(figure: go.Figure, totals: list[float], made: Contributions, colours: Palette) -> None:
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, total in enumerate([*totals, made.few_shot]):
+        x += [total, total, None]
+        y += [row, row + 1, None]
+    figure.add_trace(
+        go.Scatter(
+            x=x[:-3],
+            y=y[:-3],
+            mode="lines",
+            line={"width": 1, "color": colours.neutral_mark, "dash": "dot"},
+            hoverinfo="skip",
+            name="running score",
+        )
+    )
+
+
+def _axes(
+    figure: go.Figure,
+    explanation: Explanation,
+    made: Contributions,
+    indices: list[int],
+    selected: int | None,
+    colours: Palette,
+) -> None:
+    names = [
+        "Without demonstrations",
+        *[_tick(explanation, index, index == selected) for index in indices],
+        "Interaction (residual)",
+        "With all of them",
+    ]
+    amounts = [
+        number(made.zero_shot),
+        *[signed(made.values[index]) for index in indices],
+        signed(made.residual),
+        number(made.few_shot),
+    ]
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=names,
+        range=[len(names) - 0.4, -0.6],
+        showgrid=False,
+        zeroline=False,
+        tickfont={"color": colours.ink, "size": 12.5},
+        ticklabelstandoff=6,
+    )
+    figure.update_xaxes(
+        domain=[0, 0.9],
+        title_text="score of the target (nats)",
+        zeroline=False,
+        showgrid=True,
+        nticks=6,
+        tickformat="~g",
+    )
+    for row, amount in enumerate(amounts):
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="right",
+            y=row,
+            text=amount,
+            showarrow=False,
+            font={"size": 12.5, "color": colours.ink},
+        )
+
+
+def _tick(explanation: Explanation, index: int, selected: bool) -> str:
+    row = explanation.demos[index]
+    text = f"{row.label} {safe_mark(row.title, LABEL)}"
+    return f"<b>{text}</b>" if selected else text
+
+
+def alt(explanation: Explanation) -> str:
+    """What the chart shows, in one or two plain sentences."""
+    made = _made(explanation)
+    total = made.few_shot - made.zero_shot
+    text = f"The demonstrations move the score of {plain(made.target.title)} from {number(made.zero_shot)} to {number(made.few_shot)} nats ({signed(total)})."
+    for word, index in (("raises", _extreme(made, max)), ("lowers", _extreme(made, min))):
+        if index is not None:
+            text += f" {explanation.demos[index].label} {word} it most, by {nats(made.values[index])}."
+    return f"{text} Residual {nats(made.residual)}."
+
+
+def _extreme(made: Contributions, pick: object) -> int | None:
+    if not made.values:
+        return None
+    chosen = (max if pick is max else min)(range(len(made.values)), key=lambda index: made.values[index])
+    value = made.values[chosen]
+    return chosen if (value > 0 if pick is max else value < 0) else None
+
+
+def table(explanation: Explanation) -> pd.DataFrame:
+    """The chart as a table: the same numbers, one row per bar, in prompt order; nats."""
+    made = _made(explanation)
+    rows: list[dict[str, object]] = [{columns.DEMO: "zero-shot", columns.SCORE: made.zero_shot}]
+    for index, value in enumerate(made.values):
+        demo = explanation.demos[index]
+        rows.append(
+            {
+                columns.DEMO: demo.label,
+                columns.TITLE: demo.title,
+                columns.CONTRIBUTION: value,
+                columns.LOW: made.low[index] if made.low else None,
+                columns.HIGH: made.high[index] if made.high else None,
+            }
+        )
+    rows.append({columns.DEMO: "residual", columns.CONTRIBUTION: made.residual})
+    rows.append({columns.DEMO: "few-shot", columns.SCORE: made.few_shot})
+    names = [columns.DEMO, columns.TITLE, columns.CONTRIBUTION, columns.LOW, columns.HIGH, columns.SCORE]
+    return pd.DataFrame(rows, columns=names)
+
+
+def place(explanation: Explanation, index: int) -> str:
+    """Where a demonstration stands by size, for a label: `largest of 8`."""
+    order = order_of(_made(explanation), "size")
+    return f"{ordinal(order.index(index) + 1)} largest of {len(order)}"

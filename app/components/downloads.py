@@ -1,0 +1,63 @@
+"""How does a table leave the page: exact as JSON, and as CSV that no spreadsheet takes for a formula?"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.analysis.explanation import Explanation
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters that make a spreadsheet run a cell."""
+
+
+def neutralised(value: Any) -> Any:
+    """A text that a spreadsheet would run gets a leading apostrophe; numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def csv(table: pd.DataFrame) -> bytes:
+    """RFC 4180 as UTF-8 with a byte order mark, so that spreadsheets read the titles rightly."""
+    safe = pd.DataFrame({neutralised(name): [neutralised(value) for value in table[name]] for name in table.columns})
+    return safe.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig", "surrogatepass")
+
+
+def records(table: pd.DataFrame) -> bytes:
+    """The table as a JSON list of objects, exact; missing numbers are null."""
+    rows = [{str(name): _exact(value) for name, value in row.items()} for row in table.to_dict("records")]
+    return json.dumps(rows, ensure_ascii=True, indent=1, allow_nan=False).encode("ascii")
+
+
+def _exact(value: Any) -> Any:
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def buttons(name: str, table: pd.DataFrame) -> None:
+    """CSV and JSON of one table; the files are made when they are asked for."""
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV", data=lambda: csv(table), file_name=f"demolens-{name}.csv", mime="text/csv", key=f"csv-{name}", on_click="ignore",
+            help="Texts that a spreadsheet would take for a formula get a leading apostrophe.",
+        )  # fmt: skip
+        st.download_button(
+            "JSON",
+            data=lambda: records(table),
+            file_name=f"demolens-{name}.json",
+            mime="application/json",
+            key=f"json-{name}",
+            on_click="ignore",
+        )
+
+
+def whole(explanation: Explanation) -> None:
+    """Everything on the page as one JSON file."""
+    st.download_button(
+        "Whole explanation (JSON)", data=lambda: explanation.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
+        file_name=f"demolens-{explanation.key[:12]}.json", mime="application/json", key="json-whole", on_click="ignore",
+    )  # fmt: skip

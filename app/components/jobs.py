@@ -1,0 +1,79 @@
+"""How far is the work, and how is it stopped?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached
+from app.components import failures, tab
+from app.settings import SETTINGS
+from app.state import View
+from app.text import safe_label
+from app.theme import seconds
+
+
+def current(view: View) -> cached.Job | None:
+    """The job of what is shown."""
+    return cached.desk().job(view.key) if view.key is not None else None
+
+
+def follow(view: View, job: cached.Job) -> None:
+    """Progress of a queued or running job; the page is drawn anew when there is more to show."""
+    stage = job.explanation.stage if job.explanation is not None else None
+
+    @st.fragment(run_every=SETTINGS.poll_seconds)
+    def progress() -> None:
+        now = current(view)
+        if now is None or now.ended or (now.explanation.stage if now.explanation is not None else None) != stage:
+            st.rerun(scope="app")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.progress(min(1.0, max(0.0, now.fraction)), text=safe_label(words(now), 160))
+            st.button("Cancel", key="cancel", on_click=stop, args=(now.key,))
+
+    progress()
+
+
+def words(job: cached.Job) -> str:
+    """The state of a job in words."""
+    if job.state == "queued":
+        return (
+            "Waiting: next in line"
+            if job.ahead == 0
+            else f"Waiting: {job.ahead} job{'s' if job.ahead > 1 else ''} ahead"
+        )
+    label = (job.label or "working")[0].upper() + (job.label or "working")[1:]
+    spent = f" · {seconds(job.elapsed)} so far" if job.elapsed is not None else ""
+    left = f", about {seconds(job.remaining)} to go" if job.remaining is not None else ""
+    return f"{label}{spent}{left}"
+
+
+def stop(key: str) -> None:
+    """Cancel a job; what it found is kept."""
+    cached.desk().cancel(key)
+
+
+def outcome(job: cached.Job | None, view: View) -> None:
+    """A failed, cancelled or never started job, said calmly."""
+    if job is None:
+        failures.box(
+            "Not computed yet",
+            "This link names its own model, adapter or data; they are loaded only when you agree."
+            if view.key is None
+            else "",
+            "Press Run on the left to compute it.",
+        )
+    elif job.state == "failed":
+        failures.failed(job.sentence, job.error_id)
+    elif job.state == "cancelled":
+        failures.cancelled(job.sentence, job.explanation is not None)
+
+
+def empty(job: cached.Job) -> None:
+    """Before the first scores: say what comes, keep the place."""
+    st.html(
+        '<h1 class="dl-headline">The recommendations come first, then what each demonstration adds.</h1>'
+        '<p class="dl-lead">Each part appears as soon as it is there; you may leave the page and come back.</p>'
+    )
+    st.skeleton(height=220)
+    if job.explanation is None:
+        tab.write_link()

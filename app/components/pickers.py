@@ -1,0 +1,228 @@
+"""What shall be explained, how, and what will it cost?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import cached
+from app.components import failures, tab
+from app.sentences import FAMILIES, METHODS
+from app.settings import SETTINGS
+from app.state import View
+from app.text import safe_html, safe_label, unique_labels
+from app.theme import memory, seconds
+from core.analysis.explanation import Explanation
+from core.errors import DemoLensError
+
+STRATEGIES = {
+    "recent": "the user's most recent",
+    "similar": "most similar histories",
+    "random": "random",
+    "diverse": "similar, but diverse",
+    "manual": "chosen by hand",
+}
+SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in time"}
+SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
+SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def sidebar(view: View, job: cached.Job | None) -> None:
+    """All choices, the forecast, Run."""
+    with st.sidebar:
+        st.html(
+            '<p class="dl-brand">DemoLens<small>What each in-context demonstration teaches a recommender</small></p>'
+        )
+        _user(view)
+        _demonstrations(view)
+        _list(view)
+        _explanation(view, job.explanation if job is not None else None)
+        with st.expander("Advanced"):
+            _advanced(view)
+        _run(view, job)
+
+
+def _keep(field: str, key: str) -> None:
+    tab.change(**{field: st.session_state[key]})
+
+
+def _choice(view: View, field: str, label: str, options: dict[str, str], help: str | None = None) -> None:
+    key = f"in-{field}"
+    st.session_state[key] = getattr(view.draft, field)
+    st.selectbox(
+        label,
+        list(options),
+        format_func=lambda one: options.get(one, one),
+        key=key,
+        on_change=_keep,
+        args=(field, key),
+        help=help,
+        filter_mode=None,
+    )
+
+
+def _number(view: View, field: str, label: str, low: int, high: int, help: str | None = None) -> None:
+    key = f"in-{field}"
+    st.session_state[key] = getattr(view.draft, field)
+    st.number_input(label, low, high, step=1, key=key, on_change=_keep, args=(field, key), help=help)
+
+
+def _text(view: View, field: str, label: str, help: str | None = None) -> None:
+    key = f"in-{field}"
+    st.session_state[key] = getattr(view.draft, field) or ""
+    st.text_input(label, key=key, max_chars=500, on_change=_keep_text, args=(field, key), help=help)
+
+
+def _keep_text(field: str, key: str) -> None:
+    text = st.session_state[key].strip()
+    tab.change(**{field: text or tab.unset(field)})
+
+
+def _user(view: View) -> None:
+    search = st.text_input("Find a user", key="user-search", placeholder="id starts with …", max_chars=100)
+    try:
+        found = dict(cached.users(view.draft.dataset, search.strip(), SETTINGS.users_listed))
+    except DemoLensError as fault:
+        failures.note(str(fault))
+        found = {}
+    ids = list(found) if view.draft.user in found else [view.draft.user, *found]
+    st.session_state["in-user"] = view.draft.user
+    st.selectbox("User", ids, format_func=lambda one: _user_label(one, found), key="in-user", on_change=_user_picked)
+    if search and not found:
+        failures.note("No user id starts like this.")
+    _choice(view, "split", "Moment", SPLITS, "Which choice of the user is hidden and to be predicted.")
+
+
+def _user_label(user: str, found: dict[str, int]) -> str:
+    return f"{safe_label(user)} · {found[user]} interactions" if user in found else safe_label(user)
+
+
+def _user_picked() -> None:
+    """Another user has other demonstrations and candidates: those named by hand go."""
+    view: View = st.session_state[tab.VIEW]
+    strategy = "recent" if view.draft.strategy == "manual" else view.draft.strategy
+    tab.change(
+        user=st.session_state["in-user"],
+        demo_ids=None,
+        candidate_ids=None,
+        target=None,
+        against=None,
+        strategy=strategy,
+    )
+
+
+def _demonstrations(view: View) -> None:
+    if view.draft.demo_ids is not None:
+        failures.note(f"{len(view.draft.demo_ids)} demonstrations chosen by hand.")
+        st.button(
+            "Back to a strategy",
+            key="back-to-strategy",
+            on_click=tab.change,
+            kwargs={"demo_ids": None, "strategy": "recent"},
+        )
+        return
+    options = {name: words for name, words in STRATEGIES.items() if name != "manual"}
+    _choice(
+        view,
+        "strategy",
+        "Demonstrations",
+        options,
+        "How the in-context examples are picked. Edit them one by one in the table.",
+    )
+    _number(view, "demos", "How many", 0, 32)
+
+
+def _list(view: View) -> None:
+    _choice(view, "family", "Question to the model", FAMILIES)
+    with st.container(horizontal=True):
+        _number(
+            view, "candidates", "Candidates", 2, 200, "Items that are ranked, the one really chosen next among them."
+        )
+        _number(view, "history", "History", 0, 50, "Most titles in each history.")
+
+
+def _explanation(view: View, explanation: Explanation | None) -> None:
+    _choice(view, "method", "Method", METHODS, "How the score is divided among the demonstrations.")
+    if explanation is None or explanation.request.user != view.draft.user:
+        return
+    names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
+    target = {"": "item really chosen next"} | names
+    _item(view, "target", "Explain the score of", target)
+    _item(
+        view,
+        "against",
+        "Against",
+        {"": "nothing: the score itself"} | {one: name for one, name in names.items() if one != view.draft.target},
+    )
+
+
+def _item(view: View, field: str, label: str, options: dict[str, str]) -> None:
+    key, value = f"in-{field}", getattr(view.draft, field) or ""
+    shown = options if value in options else options | {value: safe_label(value)}
+    st.session_state[key] = value
+    st.selectbox(
+        label,
+        list(shown),
+        format_func=lambda one: shown.get(one, one),
+        key=key,
+        on_change=_keep_text,
+        args=(field, key),
+    )
+
+
+def _advanced(view: View) -> None:
+    _choice(view, "sampling", "Other candidates drawn", SAMPLINGS)
+    _choice(view, "scoring", "Score of a title", SCORINGS, "Only for the likelihood of the next title.")
+    _toggle(view, "chat", "Chat template of the model")
+    _toggle(view, "matrix", "Demonstrations x candidates")
+    key = "in-budget"
+    st.session_state[key] = view.draft.budget
+    st.number_input(
+        "Budget (full passes)", 0.5, 1000.0, step=1.0, format="%g", key=key, on_change=_keep, args=("budget", key)
+    )
+    _number(view, "seed", "Seed", -(2**31), 2**31)
+    _text(view, "dataset", "Data", "sample, or the folder of a data set in RecBole's atomic format")
+    _text(view, "model", "Model", "sample, a model folder, a .gguf file, or a hub name")
+    _text(view, "adapter", "Adapter", "folder of a PEFT adapter; empty for none")
+    _choice(view, "device", "Device", {"auto": "best there is", "cpu": "processor", "cuda": "CUDA", "mps": "Apple GPU"})
+    _choice(view, "dtype", "Number type", {name: name for name in DTYPES})
+
+
+def _toggle(view: View, field: str, label: str) -> None:
+    key = f"in-{field}"
+    st.session_state[key] = getattr(view.draft, field)
+    st.toggle(label, key=key, on_change=_keep, args=(field, key))
+
+
+def _run(view: View, job: cached.Job | None) -> None:
+    changed = view.draft != view.shown.request
+    busy = job is not None and not job.ended and not changed
+    left: dict[str, Any] = {"width": "stretch", "key": "run", "type": "primary", "shortcut": "Ctrl+Enter"}
+    st.button(
+        "Running" if busy else "Run",
+        on_click=tab.run_draft,
+        disabled=busy or (not changed and job is not None and job.state == "done"),
+        **left,
+    )
+    st.html(f'<p class="dl-note">{_forecast(view, changed, job)}</p>')
+
+
+def _forecast(view: View, changed: bool, job: cached.Job | None) -> str:
+    if not changed and job is not None and job.state == "done":
+        return "What you see is the result of these settings."
+    told = cached.desk().forecast(view.draft)
+    learned = (
+        f"learned from {told.observations} runs here"
+        if told.observations
+        else "a first guess: nothing was run here yet"
+    )
+    text = f"About {seconds(told.seconds)} ({seconds(told.low)} to {seconds(told.high)}), {memory(told.memory_bytes)}; {learned}."
+    return f"Settings changed; the result below is of the old ones. {text}" if changed and job is not None else text
+
+
+def fault(view: View) -> None:
+    """One calm sentence about a link or a choice that could not be used."""
+    if view.notice:
+        st.html(f'<div class="dl-box" role="status"><p>{safe_html(view.notice)}</p></div>')

@@ -1,0 +1,57 @@
+"""Where do the numbers come from, and how are they repeated?"""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from app.components import downloads, failures
+from app.components.panel import section
+from app.text import safe_html
+from app.theme import seconds
+from core.analysis.explanation import Explanation
+
+
+def provenance(explanation: Explanation, licence: str) -> None:
+    """Data, model, versions, licences, and the command line."""
+    source = explanation.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
+    rows = [
+        ("Data", f"{safe_html(source.dataset_name)} (content {html.escape(source.dataset_id)})"),
+        ("Licence of the data", safe_html(licence) if licence else "not stated"),
+        (
+            "Model",
+            f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), {source.layers} layers of {source.heads} heads",
+        ),
+        ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
+        ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
+        ("Seed of the case", str(source.case_seed)),
+        ("Seconds", _times(explanation)),
+        ("Versions", safe_html(versions)),
+        ("Computed", html.escape(source.created)),
+        ("Key", html.escape(explanation.key[:16])),
+    ]
+    section("Where this comes from", "Equal choices on equal data, model and code give equal numbers.")
+    st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
+    st.code(source.command, language=None, wrap_lines=True)
+    downloads.whole(explanation)
+
+
+def known(explanation: Explanation) -> None:
+    """Notices of the run itself."""
+    failures.notices(list(explanation.notices))
+
+
+def _times(explanation: Explanation) -> str:
+    spent = explanation.timings
+    parts = (
+        ("prompt", spent.prompt),
+        ("scores", spent.scores),
+        ("contributions", spent.contributions),
+        ("matrix", spent.matrix),
+        ("faithfulness", spent.faithfulness),
+    )
+    return f"{seconds(spent.total)} in all: " + ", ".join(
+        f"{name} {seconds(value)}" for name, value in parts if value > 0
+    )

@@ -1,0 +1,60 @@
+"""Which demonstration and which candidate does every view show? By keyboard as well as by click."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components import tab
+from app.sentences import demonstration, pair
+from app.state import View
+from app.text import unique_labels
+from core.analysis.explanation import Explanation
+
+DEMO, ITEM = "pick-demo", "pick-item"
+
+
+def bar(view: View, explanation: Explanation) -> None:
+    """Pills for the demonstrations, a list for the candidates, and what the selection means in words."""
+    demo, item = tab.selected_demo(view, explanation), tab.selected_item(view, explanation)
+    labels = [row.label for row in explanation.demos]
+    names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
+    st.session_state[DEMO] = None if demo is None else labels[demo]
+    st.session_state[ITEM] = item
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        if labels:
+            st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
+        st.selectbox(
+            "Candidate", [row.item_id for row in explanation.candidates], format_func=lambda one: names.get(one, one), key=ITEM,
+            index=None, on_change=_item_picked, placeholder="choose a candidate", width=320,
+        )  # fmt: skip
+        st.button(
+            "Clear",
+            key="clear-selection",
+            on_click=lambda: tab.select(clear=True),
+            disabled=demo is None and item is None,
+        )
+    st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, demo, item)}</p>')
+
+
+def words(explanation: Explanation, demo: int | None, item: str | None) -> str:
+    """The selection in words, as HTML."""
+    at = next((index for index, row in enumerate(explanation.candidates) if row.item_id == item), None)
+    if demo is None and at is None:
+        return '<span style="color:var(--dl-muted)">Click a bar, a cell or a row, or use the controls: every view follows.</span>'
+    parts = []
+    if demo is not None:
+        parts.append(demonstration(explanation, demo))
+    if demo is not None and at is not None:
+        parts.append(pair(explanation, demo, at))
+    return " ".join(parts) or "Now choose a demonstration to see what it does to this candidate."
+
+
+def _demo_picked(labels: list[str]) -> None:
+    chosen = st.session_state[DEMO]
+    if chosen in labels:
+        tab.select(demo=labels.index(chosen) + 1)
+
+
+def _item_picked() -> None:
+    if st.session_state[ITEM] is not None:
+        tab.select(item=st.session_state[ITEM])

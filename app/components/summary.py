@@ -1,0 +1,71 @@
+"""What is the result in one sentence, how far is it to be trusted, and what did it cost?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components import tab
+from app.sentences import METHODS, cost, headline, lead, measured, residual, target_row
+from app.settings import SETTINGS
+from app.text import safe_html
+from app.theme import nats, number, ordinal
+from core.analysis.explanation import Explanation
+
+
+def summary(explanation: Explanation) -> None:
+    """The headline and the readouts."""
+    told = measured(explanation)
+    trust = f'<p class="dl-lead">{safe_html(told.sentence)}</p>' if explanation.contributions is not None else ""
+    who = f"User {safe_html(explanation.user_id, 40)} in {safe_html(explanation.provenance.dataset_name, 60)} · {safe_html(explanation.provenance.model_name, 60)}"
+    st.html(
+        f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1><p class="dl-lead">{lead(explanation)}</p>{trust}'
+    )
+    st.html(f'<dl class="dl-readouts">{"".join(_readouts(explanation))}</dl>')
+
+
+def faithfulness_button(explanation: Explanation) -> None:
+    """Offer to measure what is shown against text ablations."""
+    if explanation.contributions is None or explanation.faithfulness is not None:
+        return
+    wanted = explanation.request.model_copy(update={"faithfulness": SETTINGS.ablations})
+    st.button(
+        f"Measure faithfulness on {SETTINGS.ablations} text ablations", key="measure", on_click=tab.run, args=(wanted,),
+        help="Deletes random subsets of the demonstrations from the text and compares the scores with what the bars predict.",
+    )  # fmt: skip
+
+
+def _readouts(explanation: Explanation) -> list[str]:
+    row, made, told = target_row(explanation), explanation.contributions, measured(explanation)
+    cells = []
+    if row is not None:
+        before = (
+            f"{ordinal(row.zero_shot_rank)} without demonstrations"
+            if row.zero_shot_rank is not None
+            else "no comparison"
+        )
+        cells.append(_cell("Rank of the target", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
+    if made is not None:
+        cells.append(
+            _cell(
+                "Score of the target",
+                f"{number(made.few_shot)} nats",
+                f"{number(made.zero_shot)} without, {nats(made.few_shot - made.zero_shot)}",
+            )
+        )
+        cells.append(_cell("Interaction (residual)", nats(made.residual), "in no single bar"))
+        value = "not measured" if told.lds is None else f"{told.word}, LDS {number(told.lds)}"
+        spread = f"90 %: {number(told.low)} to {number(told.high)}" if told.low is not None else "1 would be perfect"
+        cells.append(_cell("Faithfulness", value, spread if told.lds is not None else "measure it below the chart"))
+        cells.append(
+            _cell("Method and cost", f"{number(made.passes, 1)} passes", f"{METHODS[made.method]}; {cost(made)}")
+        )
+    return cells
+
+
+def _cell(name: str, value: str, small: str) -> str:
+    return f"<div><dt>{name}</dt><dd>{value}<small>{small}</small></dd></div>"
+
+
+def residual_note(explanation: Explanation) -> str:
+    """What the bars do not hold, for the line under the waterfall."""
+    return residual(explanation.contributions) if explanation.contributions is not None else ""

@@ -1,0 +1,125 @@
+"""What does this browser tab look at? The view in the session, kept in step with the link."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from app import cached, state
+from app.state import Choices, View
+from app.theme import Palette, palette
+from core.analysis.explanation import Explanation
+from core.analysis.request import Request, checked_request
+from core.errors import DemoLensError
+
+VIEW = "view"
+
+
+def colours() -> Palette:
+    """The palette of the theme this tab shows."""
+    return palette(st.context.theme.type)
+
+
+def opened() -> View:
+    """This tab's view: from the link on arrival and after a person changed it, else as it was."""
+    link = {name: st.query_params.get_all(name) for name in st.query_params}
+    view: View | None = st.session_state.get(VIEW)
+    if view is None or (view.written is not None and link != view.written):
+        choices, notice = state.read(link)
+        view = View(shown=choices, draft=choices.request, notice=notice)
+        st.session_state[VIEW] = view
+        arrive(view)
+    return view
+
+
+def arrive(view: View) -> None:
+    """Find the job of a link; start it, unless it asks for material that a person must agree to load."""
+    try:
+        view.key = cached.job_key(view.shown.request)
+        known = cached.desk().job(view.key)
+        if known is None and not state.needs_consent(view.shown.request):
+            view.key = cached.desk().submit(view.shown.request)
+        elif known is None:
+            view.key = None
+    except DemoLensError as fault:
+        view.key, view.notice = None, str(fault)
+
+
+def write_link() -> None:
+    """Put the shown choices into the address bar."""
+    view: View = st.session_state[VIEW]
+    link = state.written(view.shown)
+    if link != view.written:
+        st.query_params.from_dict(link)
+        view.written = link
+
+
+def run(request: Request) -> None:
+    """Hand in a request and show it; the same request twice is one job."""
+    view: View = st.session_state[VIEW]
+    view.notice = ""
+    try:
+        view.key = cached.desk().submit(request)
+    except DemoLensError as fault:
+        view.notice = str(fault)
+        return
+    keep = request.demo_ids == view.shown.request.demo_ids and request.user == view.shown.request.user
+    view.shown = Choices(request, view.shown.demo if keep else None, view.shown.item if keep else None)
+    view.draft = request
+    view.revision += 1
+
+
+def change(**fields: Any) -> None:
+    """Change the draft; a combination that cannot be run leaves it as it was, with a notice."""
+    view: View = st.session_state[VIEW]
+    view.notice = ""
+    try:
+        view.draft = checked_request("choice", **(view.draft.model_dump() | fields))
+    except DemoLensError as fault:
+        view.notice = str(fault)
+
+
+def select(*, demo: int | None = None, item: str | None = None, clear: bool = False) -> None:
+    """Select a demonstration (from 1) or a candidate for every view; what is not named stays."""
+    view: View = st.session_state[VIEW]
+    if clear:
+        view.shown = replace(view.shown, demo=None, item=None)
+    else:
+        view.shown = replace(
+            view.shown,
+            demo=demo if demo is not None else view.shown.demo,
+            item=item if item is not None else view.shown.item,
+        )
+    view.revision += 1
+
+
+def selected_demo(view: View, explanation: Explanation) -> int | None:
+    """Index of the selected demonstration, if the explanation has it."""
+    at = None if view.shown.demo is None else view.shown.demo - 1
+    return at if at is not None and at < len(explanation.demos) else None
+
+
+def selected_item(view: View, explanation: Explanation) -> str | None:
+    """Id of the selected candidate, if the explanation has it."""
+    return view.shown.item if any(row.item_id == view.shown.item for row in explanation.candidates) else None
+
+
+def picked(key: str) -> list[Any]:
+    """`customdata` of the points a person clicked in the chart `key`; empty when a redraw emptied the selection."""
+    chart = st.session_state.get(key)
+    points = chart["selection"]["points"] if chart else []
+    found = [point.get("customdata") for point in points]
+    return [value for value in found if value is not None]
+
+
+def run_draft() -> None:
+    """Run what the pickers say."""
+    view: View = st.session_state[VIEW]
+    run(view.draft)
+
+
+def unset(field: str) -> object:
+    """The value of an emptied text field."""
+    return getattr(state.DEFAULTS, field)

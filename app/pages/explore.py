@@ -1,0 +1,114 @@
+"""Explore one case: what is recommended, which demonstration did it, and what would change it?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached
+from app.charts import heatmap, layers, waterfall
+from app.components import candidates, demos, history, jobs, pickers, prompt, provenance, selection, summary, tab
+from app.components.panel import panel
+from app.sentences import METHODS
+from app.settings import SETTINGS
+from app.state import View
+from app.theme import style
+from core.analysis.explanation import Explanation
+
+
+def page() -> None:
+    """Pickers, one job, its result."""
+    st.html(style(tab.colours()))
+    view = tab.opened()
+    job = jobs.current(view)
+    pickers.sidebar(view, job)
+    pickers.fault(view)
+    if job is None or job.state in ("failed", "cancelled"):
+        jobs.outcome(job, view)
+    elif not job.ended:
+        jobs.follow(view, job)
+    if job is not None and job.explanation is not None:
+        result(view, job.explanation)
+    elif job is not None and not job.ended:
+        jobs.empty(job)
+    tab.write_link()
+
+
+@st.fragment
+def result(view: View, explanation: Explanation) -> None:
+    """Every view of one explanation; a click redraws these views only."""
+    colours = tab.colours()
+    summary.summary(explanation)
+    selection.bar(view, explanation)
+    left, right = st.columns([1.35, 1], gap="large")
+    with left:
+        if explanation.contributions is not None:
+            contributions(view, explanation)
+        summary.faithfulness_button(explanation)
+    with right:
+        candidates.candidates(view, explanation, colours)
+    demos.demos(view, explanation)
+    if explanation.matrix is not None:
+        matrix(view, explanation)
+    if explanation.contributions is not None and explanation.contributions.by_layer is not None:
+        layer_map(view, explanation)
+    prompt.prompt_view(view, explanation, colours)
+    history.timeline(explanation)
+    provenance.known(explanation)
+    provenance.provenance(explanation, cached.licence(explanation.request.dataset))
+    tab.write_link()
+
+
+def contributions(view: View, explanation: Explanation) -> None:
+    """The waterfall."""
+    chosen, colours = tab.selected_demo(view, explanation), tab.colours()
+    order = st.session_state.get("order", "Prompt order")
+    panel(
+        "waterfall", "From zero-shot to few-shot", summary.residual_note(explanation),
+        figure=lambda: waterfall.figure(explanation, colours, selected=chosen, order="size" if order == "By size" else "prompt"),
+        table=lambda: waterfall.table(explanation), alt=waterfall.alt(explanation), on_pick=pick_demo,
+    )  # fmt: skip
+    st.segmented_control(
+        "Order of the bars",
+        ["Prompt order", "By size"],
+        default="Prompt order",
+        required=True,
+        key="order",
+        label_visibility="collapsed",
+    )
+
+
+def matrix(view: View, explanation: Explanation) -> None:
+    """The heat map."""
+    chosen, item = tab.selected_demo(view, explanation), tab.selected_item(view, explanation)
+    panel(
+        "matrix", "Every demonstration on every candidate",
+        "Nats that a candidate's score would fall by without the demonstration: + and blue, it raises the candidate; − and orange, it lowers it. Rank behind the title.",
+        figure=lambda: heatmap.figure(explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item),
+        table=lambda: heatmap.table(explanation), alt=heatmap.alt(explanation), on_pick=pick_cell,
+    )  # fmt: skip
+
+
+def layer_map(view: View, explanation: Explanation) -> None:
+    """The layer map."""
+    made = explanation.contributions
+    method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient answer"
+    panel(
+        "layers", "Inside the model", f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer, not to the refined bars above.",
+        figure=lambda: layers.figure(explanation, tab.colours(), selected=tab.selected_demo(view, explanation)),
+        table=lambda: layers.table(explanation), alt=layers.alt(explanation), on_pick=pick_demo,
+    )  # fmt: skip
+
+
+def pick_demo(key: str) -> None:
+    """A bar or a row was clicked."""
+    for demo in tab.picked(key):
+        tab.select(demo=int(demo) + 1)
+
+
+def pick_cell(key: str) -> None:
+    """A cell was clicked."""
+    for demo, item in tab.picked(key):
+        tab.select(demo=int(demo) + 1, item=str(item))
+
+
+page()

@@ -1,0 +1,209 @@
+"""How is a result said in words: direction, amount, unit, uncertainty, and how far to trust it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.text import safe_html
+from app.theme import interval, nats, number, ordinal, seconds, signed
+from core.analysis.explanation import CandidateRow, Contributions, Explanation
+
+STRONG = 0.8
+"""LDS from which an explanation is called strong: at least four fifths of the order of ablated scores is right."""
+FAIR = 0.5
+"""LDS from which it is called fair; below it is weak."""
+
+METHODS = {
+    "default": "gradient, refined by ablations",
+    "gradient": "equivalent gradient at half learning rate",
+    "path": "equivalent gradient along the learning-rate path",
+    "leave_one_out": "leave one out",
+    "shapley": "exact Shapley values",
+    "shapley_sampling": "sampled Shapley values",
+    "regression": "regression on ablations",
+    "attention": "attention mass",
+    "captum_integrated_gradients": "Captum integrated gradients",
+    "captum_feature_ablation": "Captum feature ablation",
+    "captum_shapley_sampling": "Captum Shapley sampling",
+    "captum_kernel_shap": "Captum kernel SHAP",
+}
+SOURCES = {
+    "recent": "most recent",
+    "similar": "similar history",
+    "random": "random",
+    "diverse": "diverse",
+    "manual": "by hand",
+}
+FAMILIES = {"yes_no": "Yes or No for one item (RecICL)", "next_item": "Likelihood of the next title (LRGD)"}
+
+Trust = Literal["strong", "fair", "weak", "not measured"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The faithfulness that stands beside an explanation."""
+
+    word: Trust
+    lds: float | None
+    low: float | None
+    high: float | None
+    origin: str
+
+    @property
+    def sentence(self) -> str:
+        """What a reader may conclude, in one sentence."""
+        if self.lds is None:
+            return "Faithfulness is not measured yet: read the bars as a lead, not as a finding."
+        value = f"LDS {number(self.lds)}" + (f", 90 % {interval(self.low, self.high)}" if self.low is not None else "")
+        chance = " It may be no better than chance." if self.low is not None and self.low <= 0 else ""
+        meaning = {
+            "strong": "Strong: the bars predict well what happens when demonstrations are taken out.",
+            "fair": "Fair: the bars predict roughly what happens when demonstrations are taken out.",
+            "weak": "This explanation is weak: the bars predict poorly what happens when demonstrations are taken out.",
+            "not measured": "",
+        }[self.word]
+        return f"{meaning} ({value}, {self.origin}.){chance}"
+
+
+def measured(explanation: Explanation) -> Measured:
+    """The best measurement at hand: text ablations if they were made, else the method's own."""
+    told, own = explanation.faithfulness, explanation.contributions
+    if told is not None and told.lds is not None:
+        return Measured(trust(told.lds), told.lds, told.low, told.high, f"{told.ablations} text ablations")
+    if own is not None and own.lds is not None:
+        return Measured(trust(own.lds), own.lds, own.lds_low, own.lds_high, "cross-validated on its own ablations")
+    return Measured("not measured", None, None, None, "")
+
+
+def trust(lds: float) -> Trust:
+    """The word for an LDS, by the documented thresholds `STRONG` and `FAIR`."""
+    return "strong" if lds >= STRONG else "fair" if lds >= FAIR else "weak"
+
+
+def target_row(explanation: Explanation) -> CandidateRow | None:
+    """The candidate whose score is explained; before there are contributions, the item really chosen next."""
+    if explanation.contributions is not None:
+        wanted = explanation.contributions.target.item_id
+    elif explanation.request.target is not None:
+        wanted = explanation.request.target
+    elif explanation.target_index is not None:
+        return explanation.candidates[explanation.target_index]
+    else:
+        return None
+    return next((row for row in explanation.candidates if row.item_id == wanted), None)
+
+
+def strongest(contributions: Contributions) -> int | None:
+    """Index of the demonstration with the largest amount, either way; None when all are exactly zero."""
+    if not contributions.values:
+        return None
+    best = max(range(len(contributions.values)), key=lambda index: abs(contributions.values[index]))
+    return best if contributions.values[best] != 0 else None
+
+
+def headline(explanation: Explanation) -> str:
+    """The case in one sentence, as HTML."""
+    row, total = target_row(explanation), len(explanation.candidates)
+    if row is None:
+        return f"{total} candidates are ranked; the item really chosen next is not known."
+    title = f"<em>{safe_html(row.title, 80)}</em>"
+    if row.rank is None:
+        return f"{title} is one of {total} candidates; the scores are being computed."
+    place = f"{title} ranks {ordinal(row.rank)} of {total}"
+    if not explanation.demos:
+        return f"{place}, without any demonstration."
+    return f"{place}, {_moved(row)}."
+
+
+def _moved(row: CandidateRow) -> str:
+    if row.zero_shot_rank is None or row.rank is None:
+        return "with its demonstrations"
+    if row.zero_shot_rank == row.rank:
+        return "the same as without demonstrations"
+    direction = "up" if row.rank < row.zero_shot_rank else "down"
+    return f"{direction} from {ordinal(row.zero_shot_rank)} without demonstrations"
+
+
+def lead(explanation: Explanation) -> str:
+    """What did it: the demonstration with the largest amount, as HTML; empty before there are contributions."""
+    made = explanation.contributions
+    if made is None:
+        return ""
+    index = strongest(made)
+    if index is None or index >= len(explanation.demos):
+        return "No demonstration changes its score."
+    return demonstration(explanation, index, most=True)
+
+
+def demonstration(explanation: Explanation, index: int, *, most: bool = False) -> str:
+    """What one demonstration does to the target: amount, unit, interval, and the rank without it; as HTML."""
+    made, row = explanation.contributions, explanation.demos[index]
+    name = f"<strong>{row.label}</strong> (<em>{safe_html(row.title, 60)}</em>{_answer(row.answer)})"
+    if made is None:
+        return f"{name} has {row.tokens} tokens; its contribution is being computed."
+    value = made.values[index]
+    sign = "dl-up" if value > 0 else "dl-down"
+    verb = "raises" if value > 0 else "lowers" if value < 0 else "does not change"
+    extra = " most" if most and value != 0 else ""
+    goal = _goal(made)
+    spread = f" (90 % {interval(made.low[index], made.high[index])})" if made.low and made.high else ""
+    without = _without(explanation, index)
+    if value == 0:
+        return f"{name} does not change {goal}.{without}"
+    amount = f'<span class="{sign}">{nats(value)}</span>'
+    return f"{name} {verb} {goal}{extra}: {amount}{spread}.{without}"
+
+
+def _answer(answer: str | None) -> str:
+    return f", answered {answer}" if answer else ""
+
+
+def _goal(made: Contributions) -> str:
+    title = f"<em>{safe_html(made.target.title, 60)}</em>"
+    if made.target.against_title is None:
+        return title
+    return f"{title} over <em>{safe_html(made.target.against_title, 60)}</em>"
+
+
+def _without(explanation: Explanation, index: int) -> str:
+    row = target_row(explanation)
+    if explanation.matrix is None or row is None or row.rank is None:
+        return ""
+    after = explanation.matrix.ranks_without[index][explanation.candidates.index(row)]
+    if after == row.rank:
+        return f" Without it the rank stays {ordinal(row.rank)}."
+    verb = "falls" if after > row.rank else "rises"
+    return f" Without it the rank {verb} from {ordinal(row.rank)} to {ordinal(after)}."
+
+
+def pair(explanation: Explanation, demo: int, candidate: int) -> str:
+    """What one demonstration does to one candidate, as HTML; empty before the matrix is there."""
+    if explanation.matrix is None:
+        return ""
+    value = explanation.matrix.values[demo][candidate]
+    after = explanation.matrix.ranks_without[demo][candidate]
+    row, label = explanation.candidates[candidate], explanation.demos[demo].label
+    title = f"<em>{safe_html(row.title, 60)}</em>"
+    if value == 0:
+        return f"Removing {label} leaves the score of {title} unchanged."
+    sign, verb = ("dl-up", "raises") if value > 0 else ("dl-down", "lowers")
+    return (
+        f'{label} {verb} {title} by <span class="{sign}">{nats(value)}</span>; '
+        f"rank {row.rank if row.rank is not None else '–'} with it, {after} without it."
+    )
+
+
+def cost(made: Contributions) -> str:
+    """What the answer took."""
+    back = f", {made.backwards} backward" if made.backwards else ""
+    return f"{made.forwards} prompts scored{back} · {number(made.passes, 1)} full passes · {seconds(made.seconds)}"
+
+
+def residual(made: Contributions) -> str:
+    """What the bars leave unexplained, said plainly."""
+    total = made.few_shot - made.zero_shot
+    text = f"The demonstrations together change the score by {nats(total)}; {nats(made.residual)} of it is interaction between them, which no single bar holds."
+    if made.completeness_gap is not None:
+        text += f" Quadrature error of the gradient path: {signed(made.completeness_gap, 3)} nats."
+    return text

@@ -1,0 +1,122 @@
+"""How is the dashboard served with its security headers?
+
+`main(port, address)` is the entry to use: `python -m app.serve --port 8501`. `streamlit run streamlit_app.py` works too, but
+Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff, so a foreign page could frame it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import logging
+import re
+import secrets
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from app.settings import SETTINGS, is_loopback
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "streamlit_app.py"
+logger = logging.getLogger("demolens.app")
+
+
+def policy() -> str:
+    """The Content-Security-Policy: nothing but this server, styles that Streamlit writes inline, and its own inline script by hash."""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"script-src 'self' {' '.join(_inline_scripts())}".rstrip(),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _inline_scripts() -> list[str]:
+    import streamlit
+
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    bodies = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    return [f"'sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}'" for body in bodies]
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds the headers to every HTTP answer."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        headers = {
+            "content-security-policy": policy(),
+            "x-frame-options": "DENY",
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+            "cross-origin-opener-policy": "same-origin",
+        }
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Pass the request on; replace our headers in the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        ours = {name for name, _ in self._headers}
+
+        async def with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
+                message["headers"] = [*kept, *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def on_script_error(error: Exception) -> bool:
+    """Log an unexpected fault under an id, and show that id instead of a traceback."""
+    import streamlit as st
+
+    from app.components import failures
+
+    error_id = f"E-{secrets.token_hex(3).upper()}"
+    logger.error("%s: unexpected fault in a page", error_id, exc_info=error)
+    st.session_state.pop("view", None)
+    failures.box(
+        "Something went wrong on this page",
+        f"It is noted in the log as {error_id}. Reload the page to go on; stored results are safe.",
+    )
+    return True
+
+
+def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: Path = SCRIPT) -> None:
+    """Serve until stopped. Refuses an address that others can reach: there is no sign-in."""
+    if not is_loopback(address):
+        raise SystemExit(
+            f"address {address} can be reached by others and DemoLens has no sign-in; expected 127.0.0.1, behind your own proxy if need be"
+        )
+    import streamlit as st
+    from starlette.middleware import Middleware
+
+    sys.argv = [str(SCRIPT)]
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    app = st.App(script, middleware=[Middleware(SecurityHeaders)], on_script_error=on_script_error)
+    app.run(config={"server.port": port, "server.address": address, "server.headless": True})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Serve the DemoLens dashboard on this machine.")
+    parser.add_argument("--port", type=int, default=SETTINGS.port)
+    parser.add_argument("--address", default=SETTINGS.address)
+    given = parser.parse_args()
+    main(given.port, given.address)

@@ -1,0 +1,35 @@
+"""Which plain values steer the pages, and where may they be served?"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values of the pages that are neither a person's choice nor a matter of looks."""
+
+    poll_seconds: float = 0.7
+    """Seconds between two looks at a running job."""
+    users_listed: int = 50
+    """Most users in the picker; a search narrows them."""
+    candidates_drawn: int = 24
+    """Most candidates in the heat map before the rest is left to its table."""
+    ablations: int = 32
+    """Text ablations that "Measure faithfulness" asks for."""
+    address: str = "127.0.0.1"
+    port: int = 8501
+
+
+SETTINGS = Settings()
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach `address`; names other than `localhost` count as reachable from outside."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

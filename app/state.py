@@ -1,0 +1,161 @@
+"""How do a person's choices become a link, and a link become the same choices again?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from core.analysis.request import Request
+
+LONGEST = 500
+"""Characters of one value in a link."""
+MOST = {"demo_ids": 32, "candidate_ids": 200}
+"""Fields that hold several values, and how many a link may carry; one empty value stands for "none of them"."""
+NAMES = {"demo_ids": "with", "candidate_ids": "among"}
+"""Parameters whose name in a link differs from the field."""
+ORDER = ("demo_ids", *(name for name in Request.model_fields if name != "demo_ids"))
+"""Demonstrations first: `strategy=manual` is refused without them."""
+RESERVED = ("demo", "item")
+DEFAULTS = Request()
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything a link holds: what is computed, and what is selected on the page."""
+
+    request: Request = DEFAULTS
+    demo: int | None = None
+    """Selected demonstration, counted from 1 as in its label."""
+    item: str | None = None
+    """Id of the selected candidate."""
+
+
+@dataclass
+class View:
+    """What one browser tab looks at; kept between reruns."""
+
+    shown: Choices = field(default_factory=Choices)
+    """What the link says and the page shows."""
+    draft: Request = DEFAULTS
+    """What the pickers say; becomes `shown` with Run."""
+    key: str | None = None
+    """The job of `shown`, once submitted."""
+    written: dict[str, list[str]] | None = None
+    """The link as the page last wrote it; a different one means that a person changed it."""
+    notice: str = ""
+    revision: int = 0
+    """Raised when the selection changes outside a table, so that the table shows the new one."""
+
+
+def parameter(name: str) -> str:
+    """The name of a request field in a link."""
+    return NAMES.get(name, name)
+
+
+def read(query: Mapping[str, Sequence[str]]) -> tuple[Choices, str]:
+    """Choices from an untrusted link, and one calm sentence when a part of it could not be used."""
+    refused: list[str] = []
+    accepted: dict[str, object] = {}
+    known = {parameter(name): name for name in ORDER}
+    for name in ORDER:
+        values = query.get(parameter(name))
+        if values is None:
+            continue
+        candidate = _value(name, values)
+        if candidate is not None and _fits({**accepted, name: candidate}):
+            accepted[name] = candidate
+        else:
+            refused.append(parameter(name))
+    demo, item = _demo(query.get("demo")), _single(query.get("item"))
+    refused += [name for name, value in (("demo", demo), ("item", item)) if name in query and value is None]
+    refused += [name for name in query if name not in known and name not in RESERVED]
+    return Choices(Request.model_validate(accepted), demo, item), _notice(refused)
+
+
+def written(choices: Choices) -> dict[str, list[str]]:
+    """The link of these choices; defaults vanish from it."""
+    link: dict[str, list[str]] = {}
+    for name in Request.model_fields:
+        value = getattr(choices.request, name)
+        if value == getattr(DEFAULTS, name):
+            continue
+        link[parameter(name)] = _texts(value)
+    if choices.demo is not None:
+        link["demo"] = [str(choices.demo)]
+    if choices.item is not None:
+        link["item"] = [choices.item]
+    return link
+
+
+def needs_consent(request: Request) -> bool:
+    """Whether a link asks for a model, adapter or data set other than the sample: then a person presses Run first."""
+    return not (request.dataset == request.model == "sample" and request.adapter is None)
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, tuple):
+        return [str(part) for part in value] or [""]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, float):
+        return [repr(value).removesuffix(".0")]
+    return [str(value)]
+
+
+def _value(name: str, values: Sequence[str]) -> object:
+    if name in MOST:
+        if list(values) == [""]:
+            return ()
+        usable = 0 < len(values) <= MOST[name] and all(0 < len(value) <= LONGEST for value in values)
+        return tuple(values) if usable else None
+    text = _single(values)
+    if text is None:
+        return None
+    annotation = type(getattr(DEFAULTS, name))
+    if annotation is bool:
+        return {"yes": True, "no": False}.get(text)
+    if annotation is int:
+        return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 20 else None
+    if annotation is float:
+        return _finite(text)
+    return text
+
+
+def _single(values: Sequence[str] | None) -> str | None:
+    if values is None or len(values) != 1 or not 0 < len(values[0]) <= LONGEST:
+        return None
+    return values[0]
+
+
+def _demo(values: Sequence[str] | None) -> int | None:
+    text = _single(values)
+    if text is None or not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) > 0):
+        return None
+    return int(text)
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _fits(choices: dict[str, object]) -> bool:
+    try:
+        Request.model_validate(choices)
+    except ValidationError:
+        return False
+    return True
+
+
+def _notice(refused: list[str]) -> str:
+    if not refused:
+        return ""
+    shown = [name[:30] for name in refused[:4]]
+    more = f" and {len(refused) - 4} more" if len(refused) > 4 else ""
+    return f"Part of this link could not be used ({', '.join(shown)}{more}); the usual values stand in its place."

@@ -1,0 +1,75 @@
+"""How does text that someone else wrote (titles, ids, file names) reach the screen as exactly itself?"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+SHORT = 44
+"""Characters of a title in a label; the full title is always one step away."""
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^=&\"'/@])")
+_DIRECTIVE = re.compile(r":(?=[A-Za-z0-9_+\-/]+(?::|\[|\\\[))")
+_HIDDEN = {0x200E, 0x200F, 0x061C, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+"""Characters that change the direction or order of text without being seen."""
+_WORD_JOINER = "\u2060"
+_RIGHT_TO_LEFT = {"R", "AL"}
+
+
+def visible(text: str) -> str:
+    """`text` with everything invisible made visible: line breaks, controls, direction overrides, lone surrogates."""
+    if not text.strip():
+        return "(no title)"
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    if character in "\n\r\t":
+        return {"\n": "⏎", "\r": "⏎", "\t": "⇥"}[character]
+    code = ord(character)
+    if code in _HIDDEN or unicodedata.category(character) in {"Cc", "Cs", "Co"}:
+        return f"⟦U+{code:04X}⟧"
+    return character
+
+
+def shortened(text: str, limit: int = SHORT) -> str:
+    """At most `limit` characters, the cut marked by an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def isolated(text: str) -> str:
+    """`text` inside a direction isolate where it holds right-to-left letters, so that its neighbours keep their place."""
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
+        return f"\u2068{text}\u2069"
+    return text
+
+
+def plain(text: str, limit: int = SHORT) -> str:
+    """For sinks that interpret nothing (table cells): visible, shortened, isolated."""
+    return isolated(shortened(visible(text), limit))
+
+
+def safe_label(text: str, limit: int = SHORT) -> str:
+    """For Streamlit labels, which are Markdown: no emphasis, link, image, LaTeX, `:emoji:` or `:colour[…]` survives."""
+    escaped = _MARKDOWN.sub(r"\\\1", shortened(visible(text), limit))
+    return isolated(_DIRECTIVE.sub(f":{_WORD_JOINER}", escaped))
+
+
+def safe_html(text: str, limit: int | None = None) -> str:
+    """For `st.html`: escaped, and kept apart from the direction of its neighbours."""
+    shown = visible(text)
+    return f"<bdi>{html.escape(shown if limit is None else shortened(shown, limit))}</bdi>"
+
+
+def safe_mark(text: str, limit: int = SHORT) -> str:
+    """For Plotly text, which reads `<b>`, `<a>`, entities and `$…$`."""
+    shown = shortened(visible(text), limit)
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;"), ("%{", "%&#123;")):
+        shown = shown.replace(character, entity)
+    return isolated(shown)
+
+
+def unique_labels(pairs: list[tuple[str, str]], limit: int = SHORT) -> dict[str, str]:
+    """Id -> `title · id`: a selectbox takes equal labels for the same option, so the id is always part of it."""
+    return {identity: f"{safe_label(title, limit)} · {safe_label(identity)}" for identity, title in pairs}

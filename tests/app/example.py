@@ -1,0 +1,245 @@
+"""A hand-made explanation with plausible values, and a desk that hands it out: for tests only."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.analysis.explanation import (
+    CandidateRow,
+    Contributions,
+    DemoRow,
+    Explanation,
+    Faithfulness,
+    HistoryRow,
+    Matrix,
+    PromptRecord,
+    Provenance,
+    SpanRow,
+    Target,
+    Timings,
+)
+from core.analysis.request import Request
+
+TITLES = [
+    "Heat (1995)", "Braveheart (1995)", "Fargo (1996)", "Twelve Monkeys (1995)", "Usual Suspects, The (1995)", "Babe (1995)",
+    "Dead Man Walking (1995)", "Richard III (1995)", "Seven (Se7en) (1995)", "Postman, The (1994)", "Mr. Holland's Opus (1995)",
+    "From Dusk Till Dawn (1996)", "White Balloon, The (1995)", "Antonia's Line (1995)", "Angels and Insects (1995)", "Muppet Treasure Island (1996)",
+    "Rumble in the Bronx (1995)", "Birdcage, The (1996)", "Brothers McMullen, The (1995)", "Bad Boys (1995)", "Apollo 13 (1995)", "Batman Forever (1995)",
+    "Belle de jour (1967)", "Crimson Tide (1995)", "Crumb (1994)", "Desperado (1995)", "Doom Generation, The (1995)", "Free Willy 2: The Adventure Home (1995)",
+]  # fmt: skip
+
+
+def explanation(
+    request: Request | None = None,
+    *,
+    stage: str = "complete",
+    titles: list[str] | None = None,
+    lds: float | None = 0.62,
+    layers: int = 30,
+) -> Explanation:
+    """A complete record whose numbers add up; equal requests give equal records."""
+    request = request or Request()
+    draw = random.Random(f"{request.user}{request.demos}{request.demo_ids}")
+    names = [*(titles or []), *TITLES]
+    count = len(request.demo_ids) if request.demo_ids is not None else request.demos
+    target = 6 % request.candidates
+    demos = tuple(_demo(index, names, request) for index in range(count))
+    values = tuple(round(draw.gauss(0.05, 0.25), 3) for _ in range(count))
+    zero, residual = -1.42, 0.11 if count else 0.0
+    order = sorted(range(request.candidates), key=lambda i: (i * 7) % request.candidates)
+    candidates = tuple(
+        CandidateRow(
+            item_id=str(100 + i), title=names[i % len(names)], categories=("Drama",), popularity=400 - 13 * i, is_target=i == target,
+            zero_shot_score=-1.0 - 0.1 * order.index(i), zero_shot_rank=order.index(i) + 1,
+            score=None if stage == "none" else -0.5 - 0.08 * i, rank=i + 1,
+        )
+        for i in range(request.candidates)
+    )  # fmt: skip
+    matrix = [[round(draw.gauss(0.02, 0.12), 3) for _ in candidates] for _ in demos]
+    ranks = [[max(1, min(len(candidates), c + 1 + draw.randint(-2, 4))) for c in range(len(candidates))] for _ in demos]
+    by_layer = tuple(tuple(value / layers + draw.gauss(0, 0.01) for _ in range(layers)) for value in values)
+    made = Contributions(
+        method="default", target=Target(item_id=candidates[target].item_id, title=candidates[target].title), values=values,
+        low=tuple(value - 0.12 for value in values), high=tuple(value + 0.15 for value in values), zero_shot=zero,
+        few_shot=zero + sum(values) + residual, residual=residual, completeness_gap=0.012, by_layer=by_layer,
+        by_token=tuple(tuple(draw.gauss(0, 0.02) for _ in row.text.split(" ")) for row in demos), split_of="gradient",
+        lds=lds, lds_low=None if lds is None else lds - 0.2, lds_high=None if lds is None else min(1.0, lds + 0.15),
+        forwards=17, backwards=2, passes=9.4, seconds=6.2, seed=0,
+    )  # fmt: skip
+    has = stage not in ("scores", "none") and count > 0
+    return Explanation(
+        key="k" * 64, stage="scores" if stage == "none" else stage, request=request, user_id=request.user, moment=891_350_000.0,  # type: ignore[arg-type]
+        history=tuple(
+            HistoryRow(
+                item_id=str(300 + i), title=names[(i + 5) % len(names)], categories=("Drama",), rating=float(1 + (i * 3) % 5),
+                timestamp=891_000_000.0 + 86_400 * i, in_query=i >= 7,
+            )
+            for i in range(12)
+        ),
+        demos=demos, candidates=candidates, target_index=target, prompt=_prompt(demos, candidates[target].title),
+        contributions=made if has else None,
+        matrix=Matrix(method="gate_removal", values=tuple(map(tuple, matrix)), ranks_without=tuple(map(tuple, ranks)), forwards=8, seconds=1.4)
+        if has and stage != "first" else None,
+        faithfulness=Faithfulness(
+            lds=lds, low=None if lds is None else lds - 0.1, high=None if lds is None else lds + 0.1, ablations=request.faithfulness, keep_probability=0.5,
+            top_demo=0, top_drop=0.3, top_rank_after=9, forwards=32, seconds=9.0,
+        ) if request.faithfulness and has else None,
+        timings=Timings(prompt=0.1, scores=1.2, contributions=6.2, matrix=1.4, total=8.9),
+        provenance=Provenance(
+            dataset_id="ml-100k-1f", dataset_name="MovieLens-100K", model_id="a41bce9d", model_name="SmolLM2-135M-Instruct", adapter=None, device="cpu",
+            dtype="float32", layers=layers, heads=9, case_seed=77, versions={"demolens": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
+            created="2026-11-21T10:00:00Z", command=f"demolens explain --user {request.user} --demos {request.demos}",
+        ),
+        notices=(),
+    )  # fmt: skip
+
+
+def _demo(index: int, names: list[str], request: Request) -> DemoRow:
+    title, answer = names[(index * 3 + 1) % len(names)], "Yes" if index % 3 else "No"
+    demo_id = request.demo_ids[index] if request.demo_ids is not None else f"{request.user}:{20 - index}"
+    text = f"User liked: {names[index % len(names)]}. Would they like {title}? {answer}"
+    return DemoRow(
+        demo_id=demo_id, label=f"D{index + 1}", user_id=request.user, item_id=str(500 + index), title=title, answer=answer,
+        history=(names[index % len(names)],), source=request.strategy, text=text, tokens=len(text.split(" ")),
+    )  # fmt: skip
+
+
+def _prompt(demos: tuple[DemoRow, ...], title: str) -> PromptRecord:
+    def span(kind: Any, index: int, text: str) -> SpanRow:
+        tokens = [part if n == 0 else f" {part}" for n, part in enumerate(text.split(" "))]
+        return SpanRow(kind=kind, index=index, text=text, tokens=tuple(tokens), token_ids=tuple(range(len(tokens))))
+
+    spans = (
+        span("instruction", 0, "Say whether the user would like the film. Answer Yes or No.\n\n"),
+        *(span("demo", index, row.text) for index, row in enumerate(demos)),
+        span("query", 0, "User liked: Fargo (1996), Seven (1995). Would they like"),
+        span("candidate", 6, f" {title}?"),
+    )
+    return PromptRecord(
+        family="yes_no",
+        chat=False,
+        template="t1",
+        length=sum(len(s.tokens) for s in spans),
+        context=8192,
+        spans=spans,
+        cut=(),
+        notices=(),
+    )
+
+
+@dataclass(frozen=True)
+class FakeJob:
+    """What `core.work.job.Job` looks like."""
+
+    key: str
+    state: str
+    request: Request
+    explanation: Explanation | None = None
+    ahead: int = 0
+    label: str = ""
+    fraction: float = 0.0
+    elapsed: float | None = None
+    remaining: float | None = None
+    sentence: str = ""
+    error_id: str | None = None
+    created: str = "2026-11-21T10:00:00Z"
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {"done", "failed", "cancelled"}
+
+
+@dataclass(frozen=True)
+class FakeForecast:
+    seconds: float = 14.0
+    low: float = 9.0
+    high: float = 20.0
+    memory_bytes: int = 1_100_000_000
+    observations: int = 12
+
+
+class FakeDesk:
+    """Answers like the desk; the stored example is done, anything else takes `seconds` or stays in `state`."""
+
+    def __init__(self, seconds: float = 0.0, state: str | None = None, **options: Any) -> None:
+        self.seconds, self.state, self.options = seconds, state, options
+        self.started: dict[str, float] = {}
+        self.requests: dict[str, Request] = {}
+        self.cancelled: set[str] = set()
+        self.submitted = 0
+        self.lock = threading.Lock()
+
+    def key(self, request: Request) -> str:
+        return f"{abs(hash(request.model_dump_json())):064x}"
+
+    def submit(self, request: Request) -> str:
+        with self.lock:
+            self.submitted += 1
+            key = self.key(request)
+            if key not in self.started or key in self.cancelled:
+                self.cancelled.discard(key)
+                self.started[key] = time.monotonic()
+            self.requests[key] = request
+            return key
+
+    def job(self, key: str) -> FakeJob | None:
+        request = self.requests.get(key)
+        if request is None:
+            return None
+        age = time.monotonic() - self.started[key]
+        if key in self.cancelled:
+            return FakeJob(
+                key, "cancelled", request, explanation(request, stage="first"), sentence="The job was cancelled."
+            )
+        done = FakeJob(key, "done", request, explanation(request, **self.options), fraction=1.0, elapsed=age)
+        if self.state == "queued":
+            return FakeJob(key, "queued", request, ahead=2, label="waiting")
+        if self.state == "starting":
+            return FakeJob(key, "running", request, label="the model is being loaded", elapsed=2.0)
+        if self.state == "failed":
+            return FakeJob(
+                key,
+                "failed",
+                request,
+                sentence="The model folder holds no weights; expected model.safetensors",
+                error_id="E-3F9A",
+            )
+        if self.state == "running":
+            return FakeJob(
+                key,
+                "running",
+                request,
+                explanation(request, stage="scores"),
+                label="refining",
+                fraction=0.4,
+                elapsed=5.0,
+                remaining=8.0,
+            )
+        if request == Request() or age >= self.seconds:
+            return done
+        stages = ["none", "scores", "first", "refined"]
+        stage = stages[min(3, int(4 * age / self.seconds))]
+        found = None if stage == "none" else explanation(request, stage=stage)
+        return FakeJob(key, "running", request, found, 0, f"stage {stage}", age / self.seconds, age, self.seconds - age)
+
+    def cancel(self, key: str) -> None:
+        self.cancelled.add(key)
+
+    def forecast(self, request: Request, tokens: int | None = None) -> FakeForecast:
+        return FakeForecast(seconds=14.0 + request.demos)
+
+    def close(self) -> None:
+        pass
+
+
+def with_titles(record: Explanation, titles: list[str]) -> Explanation:
+    """The same record with other titles on its first candidates."""
+    rows = tuple(row.model_copy(update={"title": titles[i % len(titles)]}) for i, row in enumerate(record.candidates))
+    return record.model_copy(update={"candidates": rows})
+
+
+__all__ = ["FakeDesk", "FakeForecast", "FakeJob", "explanation", "replace", "with_titles"]
