@@ -46,6 +46,11 @@ class TextTokenizer:
         return max(self._full.get_vocab().values(), default=-1) + 1
 
     @property
+    def text_size(self) -> int:
+        """One more than the highest token id that plain text can give."""
+        return max(self._plain.get_vocab().values(), default=-1) + 1
+
+    @property
     def control_ids(self) -> frozenset[int]:
         """Ids of all added tokens that plain text can never produce (the unknown token apart)."""
         return frozenset(self._control)

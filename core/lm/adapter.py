@@ -1,0 +1,124 @@
+"""A LoRA adapter for a loaded model: checked against it first, then merged into its weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.lm.json_files import read_object, refuse_code
+from core.lm.places import allowed_path
+from core.lm.weights import PICKLES, tensor_shapes
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+LONGEST_CONFIG = 1_000_000
+"""Bytes."""
+_PLAIN_OPTIONS = frozenset(
+    (
+        *("task_type", "peft_type", "peft_version", "base_model_name_or_path", "revision", "inference_mode"),
+        *("r", "lora_alpha", "lora_dropout", "target_modules", "fan_in_fan_out", "bias", "init_lora_weights"),
+        *("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern"),
+        *("megatron_core", "qalora_group_size"),  # their defaults; without effect unless another option is on
+    )
+)
+"""Options of LoRA that say nothing but numbers and layer names; any other option must be off."""
+_LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+
+
+@dataclass(frozen=True)
+class AdapterFiles:
+    """An adapter folder that passed every check that needs no model."""
+
+    path: Path
+    where: str
+    base: str
+    """Name of the model it was trained on, as its configuration says."""
+    inputs: Mapping[str, int]
+    """Layer name -> width of its input."""
+    outputs: Mapping[str, int]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What makes an adapter the one it is."""
+        return self.path / CONFIG, self.path / WEIGHTS
+
+
+def checked_adapter(name: str) -> AdapterFiles:
+    """The LoRA adapter in a folder; raises `ModelError` for pickle weights, foreign code and other kinds of adapter."""
+    path = allowed_path(name)
+    if not path.is_dir():
+        raise ModelError("no such adapter folder", expected=f"a folder with {CONFIG} and {WEIGHTS}", where=name)
+    config = read_object(path / CONFIG, longest=LONGEST_CONFIG, where=name)
+    _check_options(config, f"{name}, {CONFIG}")
+    if not (path / WEIGHTS).is_file():
+        pickled = sorted(file.name for file in path.iterdir() if file.suffix in PICKLES)
+        found = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
+        raise ModelError(found, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
+    shapes = tensor_shapes(path / WEIGHTS, where=name)
+    base = str(config.get("base_model_name_or_path") or "another model")[:200]
+    return AdapterFiles(path, name, base, _widths(shapes, "A", name), _widths(shapes, "B", name))
+
+
+def merged(network: Any, adapter: AdapterFiles) -> Any:
+    """The network with the adapter added to its weights; raises `ModelError` if it was made for another model."""
+    _check_fits(network, adapter)
+    from peft import PeftModel
+
+    try:
+        wrapped = PeftModel.from_pretrained(network, str(adapter.path), is_trainable=False, use_safetensors=True)
+        return wrapped.merge_and_unload(safe_merge=True)
+    except Exception as error:  # a damaged adapter can fail in any of the library's classes
+        found = f"the adapter cannot be added ({type(error).__name__})"
+        raise ModelError(
+            found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
+        ) from None
+
+
+def _check_options(config: Mapping[str, Any], where: str) -> None:
+    refuse_code(dict(config), where=where)
+    if config.get("peft_type") != "LORA":
+        raise ModelError(f"an adapter of type {str(config.get('peft_type'))[:40]}", expected="LORA", where=where)
+    extra = next((key for key, value in config.items() if value and key not in _PLAIN_OPTIONS), None)
+    if extra is not None:
+        raise ModelError(f"the option {extra[:60]} is in use", expected="plain LoRA", where=where)
+    names = config.get("target_modules")
+    if not isinstance(names, list) or not all(
+        isinstance(one, str) and re.fullmatch(r"[\w.]{1,200}", one) for one in names
+    ):
+        raise ModelError("target_modules is not a list of layer names", expected="such as q_proj, v_proj", where=where)
+    start = config.get("init_lora_weights")
+    if start not in (True, False, None, "gaussian"):
+        raise ModelError(f"init_lora_weights is {str(start)[:40]}", expected="true, false or gaussian", where=where)
+
+
+def _widths(shapes: Mapping[str, tuple[int, ...]], side: str, where: str) -> dict[str, int]:
+    """Input widths (A is [rank, input]) or output widths (B is [output, rank]) by layer name."""
+    widths = {}
+    for tensor, shape in shapes.items():
+        match = _LORA.fullmatch(tensor)
+        if match and match["side"] == side and len(shape) == 2:
+            widths[match["module"]] = shape[1] if side == "A" else shape[0]
+    if not widths:
+        raise ModelError(
+            f"no lora_{side} weights", expected="the weights of a LoRA adapter", where=f"{where}, {WEIGHTS}"
+        )
+    return widths
+
+
+def _check_fits(network: Any, adapter: AdapterFiles) -> None:
+    layers = dict(network.named_modules())
+    sides = ((adapter.inputs, "in_features", "input"), (adapter.outputs, "out_features", "output"))
+    for widths, attribute, word in sides:
+        for name, width in widths.items():
+            found = getattr(layers.get(name), attribute, None)
+            if found != width:
+                has = "has no such layer" if found is None else f"has an {word} of {found} there"
+                raise ModelError(
+                    f"the adapter for {adapter.base} changes {name} with an {word} of {width}; this model {has}",
+                    expected="an adapter trained on this model",
+                    where=adapter.where,
+                )

@@ -1,0 +1,66 @@
+"""Child process of `core.lm.gguf_convert`: opens one GGUF file and saves it as a safetensors folder.
+
+Run by path, alone: `python gguf_child.py FILE FOLDER ADDRESS_SPACE`. Prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def limit(address_space: int) -> None:
+    """Bound this process's memory, where the system can."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+
+
+def alone(file: Path, folder: Path) -> None:
+    """Put the file into `folder` under a plain name: what lies beside it is not to be read."""
+    target = folder / "model.gguf"
+    for put in (os.symlink, os.link, shutil.copyfile):
+        with contextlib.suppress(OSError, NotImplementedError):
+            put(file.absolute(), target)
+            return
+
+
+def convert(folder: Path, target: Path) -> None:
+    """Load `model.gguf` of `folder` as float32 and save network and tokenizer to `target`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    tokenizer.save_pretrained(target)
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+    # save_pretrained refuses a model that still calls itself quantised, though its weights are plain numbers now
+    network.config.__dict__.pop("quantization_config", None)
+    network.hf_quantizer = None
+    network.is_quantized = False
+    network.save_pretrained(target)
+
+
+def main() -> None:
+    """Convert and say how it went."""
+    file, target, address_space = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    limit(address_space)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            alone(file, Path(folder))
+            convert(Path(folder), target)
+        answer = {"done": True}
+    except BaseException as error:  # also MemoryError, and exits of the libraries
+        answer = {"done": False, "error": f"{type(error).__name__}: {error}".replace(str(file.parent), "")}
+    print("\n" + json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

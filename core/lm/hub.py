@@ -1,0 +1,44 @@
+"""A model from the hub: out of the local cache, or fetched when that is allowed; always one fixed commit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.errors import ModelError
+
+ALLOWED = "DEMOLENS_ALLOW_HUB"
+"""Environment variable: `1` lets models be fetched; otherwise only what is already in the local cache is used."""
+SECONDS = 5.0
+"""How long the hub may take to answer."""
+_WANTED = ("*.json", "*.safetensors", "*.jinja", "merges.txt")
+
+
+def hub_folder(repo: str, revision: str | None) -> tuple[Path, str]:
+    """Folder of a hub model and the commit hash it is pinned to.
+
+    Raises `ModelError` saying "offline" at once when the model is not in the local cache and fetching is not allowed,
+    or within some seconds when the hub does not answer.
+    """
+    if os.environ.get(ALLOWED) != "1":
+        return _cached(repo, revision)
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        commit = HfApi().model_info(repo, revision=revision, timeout=SECONDS).sha
+        folder = snapshot_download(repo, revision=commit, allow_patterns=list(_WANTED), etag_timeout=SECONDS)
+    except Exception as error:  # the hub client raises errors of several libraries
+        return _cached(repo, revision, reason=type(error).__name__)
+    return Path(folder), Path(folder).name
+
+
+def _cached(repo: str, revision: str | None, reason: str = "") -> tuple[Path, str]:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except Exception:
+        found = f"offline, and the model is not in the local cache{f' ({reason})' if reason else ''}"
+        expected = f"a model folder, a cached model, or {ALLOWED}=1 and a network"
+        raise ModelError(found, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
+    return folder, folder.name

@@ -1,0 +1,83 @@
+"""What a model's name means: the sample, a folder, a GGUF file, or a model in the hub's local cache."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Literal
+
+from core.errors import ModelError
+
+LONGEST_NAME = 500
+ROOTS = "DEMOLENS_MODEL_ROOTS"
+"""Environment variable: folders (separated as in PATH) outside which no model is opened; unset means any folder."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HUB = re.compile(r"(?P<repo>[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95})(@(?P<revision>[\w-][\w.-]{0,99}))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is to be taken from."""
+
+    kind: Literal["sample", "folder", "gguf", "hub"]
+    path: Path = Path()
+    """Of a folder or a GGUF file."""
+    repo: str = ""
+    revision: str | None = None
+
+
+def place_of(name: str) -> Place:
+    """The place a name stands for.
+
+    Raises `ModelError` for a name that is no plain path or hub name (before the file system is asked), for a path
+    outside the allowed folders, and for a path at which there is nothing.
+    """
+    if name == "sample":
+        return Place("sample")
+    _check_form(name)
+    hub = _HUB.fullmatch(name)
+    if hub and not name.endswith(".gguf") and not Path(name).exists():
+        return Place("hub", repo=hub["repo"], revision=hub["revision"])
+    path = allowed_path(name)
+    if path.is_dir():
+        return Place("folder", path)
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return Place("gguf", path)
+    found = "a file that is not GGUF" if path.exists() else "no such folder or file"
+    raise ModelError(found, expected="sample, a model folder, a .gguf file, or a hub name org/model", where=name)
+
+
+def allowed_path(name: str) -> Path:
+    """The absolute path of a plain name; raises `ModelError` if its form is refused or it is outside the roots."""
+    _check_form(name)
+    path = Path(os.path.abspath(Path(name).expanduser()))
+    roots = [Path(os.path.abspath(root)) for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+    if roots and not any(path.is_relative_to(root) for root in roots):
+        raise ModelError("outside the folders that models may be taken from", expected=f"a path in {ROOTS}", where=name)
+    if roots and not any(path.resolve().is_relative_to(root.resolve()) for root in roots):
+        raise ModelError("a link out of the folders for models", expected=f"a path in {ROOTS}", where=name)
+    return path
+
+
+def _check_form(name: str) -> None:
+    reason = _reason(name)
+    if reason:
+        expected = "sample, a model folder, a .gguf file, or a hub name org/model"
+        raise ModelError(f"a name {reason}", expected=expected, where=repr(name[:80]))
+
+
+def _reason(name: str) -> str | None:
+    windows = os.name == "nt"
+    drive = bool(PureWindowsPath(name).drive) and not windows
+    reasons = {
+        "that is empty": not name.strip(),
+        f"of {len(name)} characters": len(name) > LONGEST_NAME,
+        "with control characters": any(ord(letter) < 32 or ord(letter) == 127 for letter in name),
+        "of a network share": name.startswith(("\\\\", "//")),
+        "with a drive letter or URL scheme": drive or (bool(_SCHEME.match(name)) and not windows) or "://" in name,
+        "with a backslash": "\\" in name and not windows,
+        "with .. in it": ".." in re.split(r"[/\\]", name),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
