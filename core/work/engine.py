@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +13,7 @@ from core.analysis.request import Request
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
-    from core.lm.model import LanguageModel
+    from core.lm.load import LanguageModel
 
 Report = Callable[[str, float], None]
 """`report(label, fraction)`: called between forward passes; raises `Cancelled` to stop the work."""
@@ -95,7 +96,18 @@ def use_all_cores() -> None:
 
 def seconds_per_token(model: LanguageModel) -> float:
     """Seconds per token of one forward pass over `WARM_UP_TOKENS` tokens, the second of two."""
-    raise NotImplementedError
+    import torch
+
+    from core.lm.forest import Forest, Segment
+    from core.lm.run import run
+
+    forest = Forest(new=(Segment(token_ids=(0,) * WARM_UP_TOKENS, parent=None, start=0),))
+    started = 0.0
+    for _ in range(2):  # The first pass also pays for allocations and lazy initialisation.
+        started = time.monotonic()
+        with torch.inference_mode():
+            run(model.network, forest, [WARM_UP_TOKENS - 1])[0].sum().item()
+    return (time.monotonic() - started) / WARM_UP_TOKENS
 
 
 def _release() -> None:

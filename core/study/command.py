@@ -1,0 +1,195 @@
+"""The `demolens` command: explain a case, start the app, prepare a machine.
+
+Errors are one sentence on stderr: status 2 for what a person can correct, 1 for a fault of DemoLens (with an error id),
+130 after Ctrl-C. Whatever needs torch is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.analysis.explanation import Explanation
+from core.analysis.request import Request, checked_request
+from core.errors import ComputeError, DemoLensError, RequestError
+from core.study.options import with_request_options
+from core.work.job import package_version
+from core.work.log import escaped, log_to_file, unexpected
+
+MISTAKE, FAULT, STOPPED = 2, 1, 130
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""Unless the environment says otherwise: no request leaves the machine that the user did not ask for."""
+BAR = 24
+"""Characters of the progress bar."""
+
+app = typer.Typer(
+    help="See what each in-context demonstration teaches a language-model recommender, and whether to keep it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    for name, value in OFFLINE.items():
+        os.environ.setdefault(name, value)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # Titles may hold what an old terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(status_of(lambda: app(standalone_mode=False)))
+
+
+def status_of(run: Callable[[], object]) -> int:
+    """The exit status of `run`, its error said in one sentence on stderr; no traceback ever."""
+    try:
+        found = run()
+    except (KeyboardInterrupt, typer.Abort):
+        return _said("stopped", STOPPED)
+    except typer.TyperException as error:
+        return _said(error.format_message(), MISTAKE)
+    except DemoLensError as error:
+        return _said(str(error), MISTAKE)
+    except BrokenPipeError:
+        # The reader of a pipe left (`| head`); stdout must not be flushed into it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception as error:
+        log_to_file("command")
+        return _said(unexpected(error)[0], FAULT)
+    return found if isinstance(found, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"demolens {package_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def explain(
+    choices: dict[str, object],
+    json_to: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
+    ] = "",
+) -> None:
+    """Explain one case and print it, or write it as JSON."""
+    request = checked_request("explain", **choices)
+    _check_target(json_to)
+    log_to_file("command")
+    found = _explained(request)
+    if json_to:
+        _write(json_to, found.model_dump_json(indent=2) + "\n")
+    else:
+        from core.study.table import lines_of
+
+        typer.echo("\n".join(lines_of(found)))
+
+
+app.command("explain")(with_request_options(explain))
+
+
+@app.command("app")
+def start_app(
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let other machines in; there is no sign-in.")
+    ] = False,
+) -> None:
+    """Start the page in the browser; stop it with Ctrl-C."""
+    from core.study.serve import serve
+
+    serve(address=address, port=port, allow_network=allow_network)
+
+
+@app.command()
+def prepare() -> None:
+    """Fetch the sample model and data once, and compute the example that the first page shows."""
+    from core.study.prepare import prepared
+
+    log_to_file("command")
+    with _progress() as report:
+        sentence = prepared(report)
+    typer.echo(sentence)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of an explanation."""
+    typer.echo(schema_text(), nl=False)
+
+
+def schema_text() -> str:
+    """The JSON schema of what `explain --json` writes."""
+    return json.dumps(Explanation.model_json_schema(mode="serialization"), indent=2, sort_keys=True) + "\n"
+
+
+def _explained(request: Request) -> Explanation:
+    from core.work.engine import ModelEngine
+
+    with _progress() as report:
+        made = deque(ModelEngine().explain(request, report), maxlen=1)
+    if not made:
+        raise ComputeError("the run ended without an explanation")
+    return made[0]
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A reporter that draws a bar on stderr while it is a terminal, and nothing otherwise."""
+    shown = sys.stderr.isatty()
+
+    def report(label: str, fraction: float) -> None:
+        if shown:
+            done = round(BAR * min(max(fraction, 0.0), 1.0))
+            sys.stderr.write(f"\r\x1b[K[{'#' * done}{' ' * (BAR - done)}] {escaped(label)[:60]}")
+            sys.stderr.flush()
+
+    try:
+        yield report
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _check_target(target: str) -> None:
+    """Refuse a file that cannot be written before the work is done, not after it."""
+    folder = Path(target).absolute().parent
+    if target not in ("", "-") and (Path(target).is_dir() or not folder.is_dir()):
+        raise RequestError(f"{target!r} cannot be written", expected="a file in a folder that exists", where="--json")
+
+
+def _write(target: str, text: str) -> None:
+    if target == "-":
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        reason: Any = error.strerror
+        raise RequestError(f"{target!r} cannot be written: {reason}", where="--json") from None
+
+
+def _said(sentence: str, status: int) -> int:
+    sys.stderr.write(f"demolens: {escaped(sentence)}\n")
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Making a machine ready: the sample material, and the finished example that the first page shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from core.analysis.explanation import Explanation
+from core.analysis.request import Request
+from core.errors import ComputeError
+from core.store.material import MOVIELENS, SMOLLM2, Material, extracted
+from core.store.results import Results
+from core.work.engine import Engine
+from core.work.job import job_key
+
+Report = Callable[[str, float], None]
+
+
+def prepared(
+    report: Report,
+    *,
+    engine: Engine | None = None,
+    results: Results | None = None,
+    fetch: Callable[[Material], object] = extracted,
+) -> str:
+    """Fetch and check the sample material, compute the example if it is not stored; returns a sentence for the user.
+
+    The second time it only checks, without loading a model. Raises the errors of `core.errors`.
+    """
+    for material in (MOVIELENS, SMOLLM2):
+        report(f"checking {material.name}, fetched on first use", 0.0)
+        fetch(material)
+    store, request = results or Results(), Request()
+    key = job_key(request)
+    if store.load(key) is not None:
+        return "The sample model, the sample data and the example are ready."
+    found = _last(engine or _model_engine(), request, report)
+    store.save(key, found.model_dump_json())
+    return f"The sample model, the sample data and the example are ready ({found.timings.total:.0f} s)."
+
+
+def _last(engine: Engine, request: Request, report: Report) -> Explanation:
+    made = deque(engine.explain(request, report), maxlen=1)
+    if not made:
+        raise ComputeError("the example ended without an explanation")
+    return made[0]
+
+
+def _model_engine() -> Engine:
+    from core.work.engine import ModelEngine
+
+    return ModelEngine()

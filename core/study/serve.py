@@ -1,0 +1,96 @@
+"""Starting the page: is the address safe, is the port free, and then Streamlit."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+
+import psutil
+
+from core.errors import RequestError
+from core.work.job import ROOT
+
+PAGE = ROOT / "streamlit_app.py"
+LOOPBACK = ("localhost", "127.0.0.1")
+WARNING = (
+    "DemoLens has no sign-in: everyone who can reach this machine can use it, read its results and open data and "
+    "model folders on it."
+)
+
+
+def serve(*, address: str, port: int, allow_network: bool) -> None:
+    """Replace this process by Streamlit on `address`:`port`.
+
+    Raises `RequestError` for an address that other machines reach, unless that is allowed, and for a taken port.
+    """
+    hosts = _hosts(address, allow_network=allow_network)
+    check_port(address, port)
+    command = streamlit_command(address, port, hosts)
+    os.chdir(ROOT)
+    if os.name == "nt":  # There exec leaves a detached process behind.
+        sys.exit(subprocess.call(command))
+    os.execv(sys.executable, command)
+
+
+def streamlit_command(address: str, port: int, hosts: list[str]) -> list[str]:
+    """The command line that serves the page; what it does not say stands in `.streamlit/config.toml`."""
+    settings = [f"--server.address={address}", f"--server.port={port}", "--server.headless=true"]
+    settings += ["--browser.gatherUsageStats=false", *(f"--server.allowedHosts={host}" for host in hosts)]
+    return [sys.executable, "-m", "streamlit", "run", str(PAGE), *settings]
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches `address`."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def check_port(address: str, port: int) -> None:
+    """Raise `RequestError` when nothing can listen there."""
+    try:
+        kind, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(kind, socket.SOCK_STREAM) as caller:
+            # Where a program listens on every address, some systems let another one take a single address from it.
+            if caller.connect_ex(place) == 0:
+                raise OSError(errno.EADDRINUSE, "taken")
+        with socket.socket(kind, socket.SOCK_STREAM) as probe:
+            if os.name != "nt":  # There it would let two programs share the port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen(1)
+    except OSError as error:
+        raise RequestError(_refusal(address, port, error)) from None
+
+
+def _refusal(address: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken by another program; choose one with PORT=… or --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} is reserved for the system; choose one above 1023 with PORT=… or --port"
+    return f"{address!r} is no address of this machine; choose one with --address"
+
+
+def _hosts(address: str, *, allow_network: bool) -> list[str]:
+    """The host names that the page answers to (another site's page must not reach it by a name of its own)."""
+    if is_loopback(address):
+        return [*LOOPBACK, *([address] if address not in LOOPBACK else [])]
+    if not allow_network:
+        raise RequestError(
+            f"{address!r} lets other machines in. {WARNING} Add --allow-network if that is what you want",
+            where="--address",
+        )
+    sys.stderr.write(f"demolens: warning: {WARNING}\n")
+    return sorted({*LOOPBACK, address, socket.gethostname(), *_own_addresses()})
+
+
+def _own_addresses() -> set[str]:
+    kinds = (socket.AF_INET, socket.AF_INET6)
+    return {
+        one.address.partition("%")[0] for rows in psutil.net_if_addrs().values() for one in rows if one.family in kinds
+    }
