@@ -316,7 +316,10 @@ def _rating_scale(connection: duckdb.DuckDBPyConnection, notices: list[str]) -> 
         notices.append(f"{why}: every interaction counts as liked.")
         return False, 0.0
     if missing:
-        notices.append(f"{missing} interactions have no rating and do not count as liked.")
+        what = (
+            "1 interaction has no rating and does" if missing == 1 else f"{missing} interactions have no rating and do"
+        )
+        notices.append(f"{what} not count as liked.")
     return True, round(LIKED_SHARE * high, 9) if high > 0 else high
 
 
