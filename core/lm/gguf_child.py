@@ -56,7 +56,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             alone(file, Path(folder))
             convert(Path(folder), target)
-        answer = {"done": True}
+        answer: dict[str, Any] = {"done": True}
     except BaseException as error:  # also MemoryError, and exits of the libraries
         answer = {"done": False, "error": f"{type(error).__name__}: {error}".replace(str(file.parent), "")}
     print("\n" + json.dumps(answer))

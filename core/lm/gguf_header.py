@@ -27,6 +27,8 @@ MOST_ENTRIES = 10_000
 """Of metadata keys, and of tensors; files in use have some hundreds."""
 MOST_STRINGS = 4_000_000
 """In all arrays together: the largest vocabularies have 260,000 words and twice as many merges."""
+LONGEST_TEXT = 16_000_000
+"""Bytes of a text value; the longest in use are chat templates of some ten thousand."""
 _LONGEST_KEY = 65_535
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -136,7 +138,7 @@ def _value(cursor: _Cursor, kind: int) -> Any:
     if kind in _SCALARS:
         return cursor.number(_SCALARS[kind])
     if kind == _STRING:
-        return cursor.text(cursor.size)
+        return cursor.text(LONGEST_TEXT)
     if kind != _ARRAY:
         raise cursor.refused(f"a value of unknown type {kind}")
     inner, count = cursor.number("<I"), cursor.number("<Q")

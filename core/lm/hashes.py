@@ -23,8 +23,9 @@ def file_hash(file: Path, *, where: str) -> str:
     """SHA-256 of a file in hex, remembered under the home folder by path, size and time of change."""
     try:
         found = file.stat()
-        key = [str(file.absolute()), found.st_size, found.st_mtime_ns]
-        note = _notes() / f"{hashlib.sha256(key[0].encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+        path = str(file.absolute())
+        key: list[object] = [path, found.st_size, found.st_mtime_ns]
+        note = _notes() / f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
         known = _remembered(note, key)
         if known is None:
             with file.open("rb") as stream:
