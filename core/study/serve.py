@@ -1,4 +1,4 @@
-"""Starting the page: is the address safe, is the port free, and then Streamlit."""
+"""Starting the page: is the address safe, is the port free, and then its server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import psutil
 from core.errors import RequestError
 from core.work.job import ROOT
 
-PAGE = ROOT / "streamlit_app.py"
 LOOPBACK = ("localhost", "127.0.0.1")
 WARNING = (
     "DemoLens has no sign-in: everyone who can reach this machine can use it, read its results and open data and "
@@ -23,24 +22,34 @@ WARNING = (
 
 
 def serve(*, address: str, port: int, allow_network: bool) -> None:
-    """Replace this process by Streamlit on `address`:`port`.
+    """Replace this process by the page's server on `address`:`port`.
 
     Raises `RequestError` for an address that other machines reach, unless that is allowed, and for a taken port.
     """
-    hosts = _hosts(address, allow_network=allow_network)
+    command = server_command(address, port, allow_network=allow_network)
     check_port(address, port)
-    command = streamlit_command(address, port, hosts)
     os.chdir(ROOT)
     if os.name == "nt":  # There exec leaves a detached process behind.
         sys.exit(subprocess.call(command))
     os.execv(sys.executable, command)
 
 
-def streamlit_command(address: str, port: int, hosts: list[str]) -> list[str]:
-    """The command line that serves the page; what it does not say stands in `.streamlit/config.toml`."""
+def server_command(address: str, port: int, *, allow_network: bool) -> list[str]:
+    """The command line of the server.
+
+    For this machine alone that is `app.serve`, which adds the security headers; it refuses any other address, so a
+    network is served by Streamlit itself. Raises `RequestError` where a network is asked for but not allowed.
+    """
+    if is_loopback(address):
+        return [sys.executable, "-m", "app.serve", "--port", str(port), "--address", address]
+    if not allow_network:
+        advice = "Add --allow-network if that is what you want"
+        raise RequestError(f"{address!r} lets other machines in. {WARNING} {advice}", where="--address")
+    sys.stderr.write(f"demolens: warning: {WARNING} Security headers are not sent in this mode.\n")
+    hosts = sorted({*LOOPBACK, address, socket.gethostname(), *_own_addresses()})
     settings = [f"--server.address={address}", f"--server.port={port}", "--server.headless=true"]
-    settings += ["--browser.gatherUsageStats=false", *(f"--server.allowedHosts={host}" for host in hosts)]
-    return [sys.executable, "-m", "streamlit", "run", str(PAGE), *settings]
+    settings += [f"--server.allowedHosts={host}" for host in hosts]
+    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), *settings]
 
 
 def is_loopback(address: str) -> bool:
@@ -74,19 +83,6 @@ def _refusal(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"port {port} is reserved for the system; choose one above 1023 with PORT=… or --port"
     return f"{address!r} is no address of this machine; choose one with --address"
-
-
-def _hosts(address: str, *, allow_network: bool) -> list[str]:
-    """The host names that the page answers to (another site's page must not reach it by a name of its own)."""
-    if is_loopback(address):
-        return [*LOOPBACK, *([address] if address not in LOOPBACK else [])]
-    if not allow_network:
-        raise RequestError(
-            f"{address!r} lets other machines in. {WARNING} Add --allow-network if that is what you want",
-            where="--address",
-        )
-    sys.stderr.write(f"demolens: warning: {WARNING}\n")
-    return sorted({*LOOPBACK, address, socket.gethostname(), *_own_addresses()})
 
 
 def _own_addresses() -> set[str]:

@@ -27,7 +27,7 @@ from core.work import protocol
 from core.work.engine import Engine
 from core.work.forecast import Forecast, Forecaster
 from core.work.job import ENDED, Job, State, job_key
-from core.work.log import logger, unexpected
+from core.work.log import log_to_file, logger, unexpected
 from core.work.runner import ProcessRunner, Runner, StartRunner, ThreadRunner
 
 QUEUE_LIMIT = 50
@@ -85,6 +85,8 @@ class Desk:
         queue_limit: int = QUEUE_LIMIT,
         kept_jobs: int = KEPT_JOBS,
     ) -> None:
+        if not logger.handlers:
+            log_to_file("app")
         self._start, self._time_limit, self._cancel_seconds = start, time_limit, cancel_seconds
         self._queue_limit, self._kept_jobs = queue_limit, kept_jobs
         self._results = results or Results()

@@ -1,0 +1,40 @@
+# Everything starts here; each target sets the project up first, once. GNU make 3.81 and a POSIX shell are enough.
+SHELL = /bin/sh
+PORT ?= 8501
+PART ?=
+CASES ?=
+ARGS ?=
+BIN = .venv/bin
+
+.PHONY: help app test check bench setup clean
+
+help:
+	@echo "make app      start the page at http://localhost:$(PORT) (another port: PORT=8600)"
+	@echo "make test     run every test (one room: ARGS=tests/core/work)"
+	@echo "make check    formatting, lint, types, and the direction of imports"
+	@echo "make bench    measure speed and faithfulness (one part: PART=..., fewer cases: CASES=...)"
+	@echo "make clean    remove what was built here; stored results and the sample material stay"
+
+setup:
+	@sh .ci/setup
+
+# The page starts even when the example cannot be prepared: it says why, and takes data and models of one's own.
+app: setup
+	@$(BIN)/demolens prepare || true
+	@exec $(BIN)/demolens app --port "$(PORT)"
+
+test: setup
+	@found=$$(sh .ci/chromium) || exit 1; CHROMIUM="$$found" $(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m bench $(if $(PART),--part "$(PART)") $(if $(CASES),--cases "$(CASES)")
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find app core tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
