@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.analysis.request import Request
+from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
+from core.data.demonstrations import by_ids, pick
 from core.data.records import Case, Demonstration, Item
 from core.errors import DemoLensError
 from core.work.desk import Desk
@@ -60,9 +62,6 @@ def preview(request: Request) -> Preview | str:
 
 
 def _preview(request: Request) -> Preview:
-    from core.data.cases import case_of
-    from core.data.demonstrations import by_ids, pick
-
     opened = dataset(request.dataset)
     case = case_of(
         opened,

@@ -55,7 +55,9 @@ class Measured:
         """What a reader may conclude, in one sentence."""
         if self.lds is None:
             return "Faithfulness is not measured yet: read the bars as a lead, not as a finding."
-        value = f"LDS {number(self.lds)}" + (f", 90 % {interval(self.low, self.high)}" if self.low is not None else "")
+        value = f"LDS {number(self.lds)}" + (
+            f", 90 % {number(self.low)} to {number(self.high)}" if self.low is not None else ""
+        )
         chance = " It may be no better than chance." if self.low is not None and self.low <= 0 else ""
         meaning = {
             "strong": "Strong: the bars predict well what happens when demonstrations are taken out.",
@@ -197,7 +199,7 @@ def pair(explanation: Explanation, demo: int, candidate: int) -> str:
 def cost(made: Contributions) -> str:
     """What the answer took."""
     back = f", {made.backwards} backward" if made.backwards else ""
-    return f"{made.forwards} prompts scored{back} · {number(made.passes, 1)} full passes · {seconds(made.seconds)}"
+    return f"{made.forwards} prompts scored{back}; {seconds(made.seconds)}"
 
 
 def residual(made: Contributions) -> str:

@@ -12,8 +12,8 @@ class Settings:
 
     poll_seconds: float = 0.7
     """Seconds between two looks at a running job."""
-    users_listed: int = 50
-    """Most users in the picker; a search narrows them."""
+    users_listed: int = 1000
+    """Most users in the picker; others are typed by id."""
     candidates_drawn: int = 24
     """Most candidates in the heat map before the rest is left to its table."""
     ablations: int = 32

@@ -9,11 +9,23 @@ import unicodedata
 SHORT = 44
 """Characters of a title in a label; the full title is always one step away."""
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$^=&\"'/@])")
-_DIRECTIVE = re.compile(r":(?=[A-Za-z0-9_+\-/]+(?::|\[|\\\[))")
+_WORD_JOINER = "\u2060"
+_HAIR_SPACE = "\u200a"
+_INERT = (
+    (re.compile(r":(?=[A-Za-z0-9_+\-/]+(?::|\[)|//)"), f":{_WORD_JOINER}"),
+    (re.compile(r"([\\<>&\]!~=^-])(?=[^\s\w])|([\\<&])(?=\w)"), rf"\1\2{_WORD_JOINER}"),
+    (re.compile(r"(\*+|~~+|(?<!\w)_+|_+(?!\w))"), rf"\1{_HAIR_SPACE}"),
+    (re.compile(r"(?i)\b(www)\."), rf"\1{_WORD_JOINER}."),
+    (re.compile(r"@"), f"@{_WORD_JOINER}"),
+    (re.compile(r"^([#>+\-]|\d+[.)])(?=\s|$)"), rf"\1{_WORD_JOINER}"),
+)
+"""Places where Markdown would begin something, and the same text kept apart by a character that is not seen.
+
+A backslash would do for Markdown alone, but the chosen value of a selectbox is shown as it is while its options are
+read as Markdown: only unseen characters leave both literal."""
+_PAIRED = re.compile(r"([$`])")
 _HIDDEN = {0x200E, 0x200F, 0x061C, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 """Characters that change the direction or order of text without being seen."""
-_WORD_JOINER = "\u2060"
 _RIGHT_TO_LEFT = {"R", "AL"}
 
 
@@ -52,8 +64,12 @@ def plain(text: str, limit: int = SHORT) -> str:
 
 def safe_label(text: str, limit: int = SHORT) -> str:
     """For Streamlit labels, which are Markdown: no emphasis, link, image, LaTeX, `:emoji:` or `:colour[…]` survives."""
-    escaped = _MARKDOWN.sub(r"\\\1", shortened(visible(text), limit))
-    return isolated(_DIRECTIVE.sub(f":{_WORD_JOINER}", escaped))
+    shown = shortened(visible(text), limit)
+    for pattern, kept_apart in _INERT:
+        shown = pattern.sub(kept_apart, shown)
+    if shown.count("$") > 1 or shown.count("`") > 1:
+        shown = _PAIRED.sub(r"\\\1", shown)
+    return isolated(shown)
 
 
 def safe_html(text: str, limit: int | None = None) -> str:

@@ -29,7 +29,6 @@ def figure(explanation: Explanation, colours: Palette, *, item: str | None = Non
                 line={
                     "width": 2.6 if strong else 1.2,
                     "color": colours.ink if strong else colours.neutral_mark,
-                    "dash": "solid" if strong or row.rank == row.zero_shot_rank else "solid",
                 },
                 marker={"size": 9 if strong else 6, "symbol": "diamond" if row.is_target else "circle"},
                 hovertext=[_hover(row)] * 2,

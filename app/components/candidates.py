@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import ranks
 from app.components import downloads, tab
-from app.components.panel import literal, section
+from app.components.panel import literal, switched
 from app.state import View
 from app.theme import CHART_CONFIG, Palette
 from core import columns
@@ -15,20 +15,8 @@ from core.analysis.explanation import Explanation
 
 def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width="stretch"):
-            section(
-                "Recommendations",
-                "Best first. ◆ marks the item really chosen next; ▲ ▼ the places won or lost through the demonstrations.",
-            )
-        form = st.segmented_control(
-            "Recommendations as",
-            ["List", "Chart"],
-            default="List",
-            required=True,
-            key="form-candidates",
-            label_visibility="collapsed",
-        )
+    note = "Best first. ◆ was really chosen next. ▲ ▼ places won or lost through the demonstrations."
+    form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"
         st.plotly_chart(
@@ -43,9 +31,13 @@ def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
 def _list(view: View, explanation: Explanation) -> None:
     full = ranks.table(explanation)
     rows = {row.item_id: row for row in explanation.candidates}
-    shown = literal(full).assign(
+    shown = literal(full)
+    shown = shown.assign(
         change=[ranks.change(rows[item]) for item in full[columns.ITEM]],
-        mark=["◆" if rows[item].is_target else "" for item in full[columns.ITEM]],
+        title=[
+            ("◆ " if rows[item].is_target else "") + title
+            for item, title in zip(full[columns.ITEM], shown[columns.TITLE], strict=True)
+        ],
     )
     chosen = tab.selected_item(view, explanation)
     at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
@@ -54,15 +46,14 @@ def _list(view: View, explanation: Explanation) -> None:
     st.dataframe(
         shown, hide_index=True, key=key, height=min(38 + 35 * len(shown), 458), on_select=lambda: _row(key, list(full[columns.ITEM])),
         selection_mode="single-row", selection_default={"selection": {"rows": at}} if at else None, alt=ranks.alt(explanation),
-        column_order=[columns.RANK, "mark", columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
+        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
         column_config={
-            columns.RANK: config.NumberColumn("rank", width=44),
-            "mark": config.TextColumn("", width=28),
-            columns.TITLE: config.TextColumn("title", width=190),
-            "change": config.TextColumn("moved", width=58),
-            "rank_without": config.NumberColumn("without", width=60),
-            columns.SCORE: config.NumberColumn("nats", format="%.2f", width=58),
-            columns.ITEM: config.TextColumn("id", width=48),
+            columns.RANK: config.NumberColumn("rank", width=40),
+            columns.TITLE: config.TextColumn("title", width=166),
+            "change": config.TextColumn("moved", width=54),
+            "rank_without": config.NumberColumn("without", width=56),
+            columns.SCORE: config.NumberColumn("nats", format="%.2f", width=52),
+            columns.ITEM: config.TextColumn("id", width=44),
         },
     )  # fmt: skip
 

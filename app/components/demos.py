@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import cached
 from app.components import downloads, tab
-from app.components.panel import literal, section
+from app.components.panel import literal, switched
 from app.sentences import SOURCES
 from app.state import View
 from app.text import safe_html
@@ -20,15 +20,8 @@ EDITOR, ADDED = "demos-editor", "demos-added"
 
 def demos(view: View, explanation: Explanation) -> None:
     """The demonstrations in prompt order, to read or to edit."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width="stretch"):
-            section(
-                "Demonstrations",
-                "In prompt order. Contribution: nats that each adds to the target's score, with its 90 % interval.",
-            )
-        form = st.segmented_control(
-            "Demonstrations", [READ, EDIT], default=READ, required=True, key="demos-form", label_visibility="collapsed"
-        )
+    note = "In prompt order. Adds: nats that each adds to the target's score, with the ends of its 90 % interval."
+    form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == EDIT:
         _edit(view)
     elif not explanation.demos:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -13,6 +14,8 @@ from core.analysis.explanation import Explanation, HistoryRow
 
 LIKED = 4.0
 """Rating from which the mark is filled, as in the prompt's own rule for the sample data."""
+SHOWN = 30
+"""Most interactions in the strip; the earlier ones are counted."""
 
 
 def timeline(explanation: Explanation) -> None:
@@ -20,34 +23,40 @@ def timeline(explanation: Explanation) -> None:
     rows = explanation.history
     section(
         "History",
-        f"{len(rows)} interactions of user {safe_html(explanation.user_id, 40)} before this moment, oldest first. "
-        "Filled: liked (rating 4 or more). Underlined: stands in the prompt's query. Diamond: what came next.",
+        f"{len(rows)} interactions before this moment, oldest first. Filled mark: rated {LIKED:g} or more. "
+        "Underlined: stands in the prompt's query. Diamond: really chosen next.",
     )
     if not rows:
         st.html('<p class="dl-note">This user has no history before this moment; the prompt says so.</p>')
         return
-    cells = "".join(_cell(row) for row in rows)
-    st.html(f'<ol class="dl-history" tabindex="0" aria-label="History, oldest first">{cells}{_next(explanation)}</ol>')
+    st.html(strip(rows, _next(explanation)))
+
+
+def strip(rows: Sequence[HistoryRow], last: str = "") -> str:
+    """The newest interactions as an HTML list, oldest first."""
+    left = len(rows) - SHOWN
+    earlier = f'<li class="dl-earlier"><span class="dl-when">{left} earlier</span></li>' if left > 0 else ""
+    cells = "".join(_cell(row) for row in rows[-SHOWN:])
+    return f'<ol class="dl-history" tabindex="0" aria-label="History, oldest first">{earlier}{cells}{last}</ol>'
 
 
 def _cell(row: HistoryRow) -> str:
-    liked = row.rating is None or row.rating >= LIKED
     words = "no rating" if row.rating is None else f"rated {row.rating:g}"
-    kind = "dl-dot dl-unknown" if row.rating is None else "dl-dot dl-liked" if liked else "dl-dot"
-    query = ' class="dl-query"' if row.in_query else ""
-    return (
-        f'<li{query}><div class="dl-mark"><span class="{kind}"></span></div>'
-        f'<b title="{html.escape(row.title, quote=True)}">{safe_html(row.title, 120)}</b><span class="dl-when">{words}{day(row.timestamp)}</span></li>'
-    )
+    kind = "dl-unknown" if row.rating is None else "dl-liked" if row.rating >= LIKED else ""
+    return _entry("dl-query" if row.in_query else "", kind, row.title, words + day(row.timestamp))
 
 
 def _next(explanation: Explanation) -> str:
     if explanation.target_index is None:
         return ""
     row = explanation.candidates[explanation.target_index]
+    return _entry("dl-target", "", row.title, "chosen next" + day(explanation.moment))
+
+
+def _entry(role: str, mark: str, title: str, when: str) -> str:
     return (
-        '<li class="dl-target"><div class="dl-mark"><span class="dl-dot"></span></div>'
-        f'<b title="{html.escape(row.title, quote=True)}">{safe_html(row.title, 120)}</b><span class="dl-when">chosen next{day(explanation.moment)}</span></li>'
+        f'<li class="{role}"><div class="dl-mark"><span class="dl-dot {mark}"></span></div>'
+        f'<b title="{html.escape(title, quote=True)}">{safe_html(title, 120)}</b><span class="dl-when">{when}</span></li>'
     )
 
 

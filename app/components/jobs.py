@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app import cached
-from app.components import failures, tab
+from app.components import failures, preview
 from app.settings import SETTINGS
 from app.state import View
-from app.text import safe_label
+from app.text import safe_html, safe_label
 from app.theme import seconds
 
 
@@ -68,12 +68,12 @@ def outcome(job: cached.Job | None, view: View) -> None:
         failures.cancelled(job.sentence, job.explanation is not None)
 
 
-def empty(job: cached.Job) -> None:
-    """Before the first scores: say what comes, keep the place."""
+def empty(view: View) -> None:
+    """Before the first scores: say what comes, and show what the model reads."""
     st.html(
         '<h1 class="dl-headline">The recommendations come first, then what each demonstration adds.</h1>'
-        '<p class="dl-lead">Each part appears as soon as it is there; you may leave the page and come back.</p>'
+        f'<p class="dl-lead">User {safe_html(view.shown.request.user, 40)} is being read. Each part appears as soon as '
+        "it is there; you may leave the page and come back.</p>"
     )
-    st.skeleton(height=220)
-    if job.explanation is None:
-        tab.write_link()
+    if preview.reading(view.shown.request):
+        st.skeleton(height=180)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,8 +18,25 @@ from app.theme import CHART_CONFIG
 
 def section(title: str, note: str = "") -> None:
     """A heading with one line under it; `note` is our own HTML."""
-    under = f'<p class="dl-note">{note}</p>' if note else ""
-    st.html(f'<h2 class="dl-section">{html.escape(title)}</h2>{under}')
+    with st.container(key=f"head-{title.lower().replace(' ', '-')}"):
+        st.html(f'<h2 class="dl-section">{html.escape(title)}</h2>{_under(note)}')
+
+
+def switched(name: str, title: str, note: str, forms: list[str]) -> str:
+    """A heading whose right end switches between forms of the same content; returns the chosen form."""
+    with st.container(key=f"head-{name}", gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.html(f'<h2 class="dl-section">{html.escape(title)}</h2>', width="content")
+            form = st.segmented_control(
+                f"{title} as", forms, default=forms[0], required=True, key=f"form-{name}", label_visibility="collapsed"
+            )
+        if note:
+            st.html(_under(note))
+    return str(form)
+
+
+def _under(note: str) -> str:
+    return f'<p class="dl-note">{note}</p>' if note else ""
 
 
 def panel(
@@ -31,17 +50,7 @@ def panel(
     on_pick: Callable[[str], None] | None = None,
 ) -> None:
     """One chart; "Table" shows the same numbers. `on_pick` is called with the chart's key after a click."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        with st.container(width="stretch"):
-            section(title, note)
-        form = st.segmented_control(
-            f"{title} as",
-            ["Chart", "Table"],
-            default="Chart",
-            required=True,
-            key=f"form-{name}",
-            label_visibility="collapsed",
-        )
+    form = switched(name, title, note, ["Chart", "Table"])
     if form == "Table":
         shown = table()
         st.dataframe(
@@ -50,18 +59,11 @@ def panel(
         downloads.buttons(name, shown)
         return
     key = f"chart-{name}"
-    if on_pick is None:
-        st.plotly_chart(figure(), theme=None, config=CHART_CONFIG, key=key, alt=alt)
-    else:
-        st.plotly_chart(
-            figure(),
-            theme=None,
-            config=CHART_CONFIG,
-            key=key,
-            alt=alt,
-            selection_mode="points",
-            on_select=lambda: on_pick(key),
-        )
+    picking: dict[str, Any] = {}
+    if on_pick is not None:
+        picking = {"selection_mode": "points", "on_select": partial(on_pick, key)}
+    with st.container(key=f"wide-{name}"):
+        st.plotly_chart(figure(), theme=None, config=CHART_CONFIG, key=key, alt=alt, **picking)
 
 
 def literal(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,18 +37,20 @@ def sidebar(view: View, job: cached.Job | None) -> None:
         )
         _user(view)
         _demonstrations(view)
-        _list(view)
+        _sizes(view)
+        _choice(view, "family", "Question to the model", FAMILIES)
         _explanation(view, job.explanation if job is not None else None)
         with st.expander("Advanced"):
             _advanced(view)
-        _run(view, job)
+        with st.container(key="runbox", gap="xsmall"):
+            _run(view, job)
 
 
 def _keep(field: str, key: str) -> None:
     tab.change(**{field: st.session_state[key]})
 
 
-def _choice(view: View, field: str, label: str, options: dict[str, str], help: str | None = None) -> None:
+def _choice(view: View, field: str, label: str, options: dict[str, str], hint: str | None = None) -> None:
     key = f"in-{field}"
     st.session_state[key] = getattr(view.draft, field)
     st.selectbox(
@@ -58,21 +60,21 @@ def _choice(view: View, field: str, label: str, options: dict[str, str], help: s
         key=key,
         on_change=_keep,
         args=(field, key),
-        help=help,
+        help=hint,
         filter_mode=None,
     )
 
 
-def _number(view: View, field: str, label: str, low: int, high: int, help: str | None = None) -> None:
+def _number(view: View, field: str, label: str, low: int, high: int, hint: str, *, disabled: bool = False) -> None:
     key = f"in-{field}"
     st.session_state[key] = getattr(view.draft, field)
-    st.number_input(label, low, high, step=1, key=key, on_change=_keep, args=(field, key), help=help)
+    st.number_input(label, low, high, step=1, key=key, on_change=_keep, args=(field, key), help=hint, disabled=disabled)
 
 
-def _text(view: View, field: str, label: str, help: str | None = None) -> None:
+def _text(view: View, field: str, label: str, hint: str) -> None:
     key = f"in-{field}"
     st.session_state[key] = getattr(view.draft, field) or ""
-    st.text_input(label, key=key, max_chars=500, on_change=_keep_text, args=(field, key), help=help)
+    st.text_input(label, key=key, max_chars=500, on_change=_keep_text, args=(field, key), help=hint)
 
 
 def _keep_text(field: str, key: str) -> None:
@@ -81,17 +83,17 @@ def _keep_text(field: str, key: str) -> None:
 
 
 def _user(view: View) -> None:
-    search = st.text_input("Find a user", key="user-search", placeholder="id starts with …", max_chars=100)
     try:
-        found = dict(cached.users(view.draft.dataset, search.strip(), SETTINGS.users_listed))
+        found = dict(cached.users(view.draft.dataset, "", SETTINGS.users_listed))
     except DemoLensError as fault:
         failures.note(str(fault))
         found = {}
     ids = list(found) if view.draft.user in found else [view.draft.user, *found]
     st.session_state["in-user"] = view.draft.user
-    st.selectbox("User", ids, format_func=lambda one: _user_label(one, found), key="in-user", on_change=_user_picked)
-    if search and not found:
-        failures.note("No user id starts like this.")
+    st.selectbox(
+        "User", ids, format_func=lambda one: _user_label(one, found), key="in-user", on_change=_user_picked, accept_new_options=True,
+        help="Type to search; with more users than are listed, type the whole id.", filter_mode="prefix",
+    )  # fmt: skip
     _choice(view, "split", "Moment", SPLITS, "Which choice of the user is hidden and to be predicted.")
 
 
@@ -131,16 +133,26 @@ def _demonstrations(view: View) -> None:
         options,
         "How the in-context examples are picked. Edit them one by one in the table.",
     )
-    _number(view, "demos", "How many", 0, 32)
 
 
-def _list(view: View) -> None:
-    _choice(view, "family", "Question to the model", FAMILIES)
-    with st.container(horizontal=True):
+def _sizes(view: View) -> None:
+    left, right = st.columns(2, gap="small", wrap=False)
+    with left:
+        _number(
+            view,
+            "demos",
+            "How many",
+            0,
+            32,
+            "Demonstrations that are picked.",
+            disabled=view.draft.demo_ids is not None,
+        )
+        _number(view, "history", "History", 0, 50, "Most titles in each history.")
+    with right:
         _number(
             view, "candidates", "Candidates", 2, 200, "Items that are ranked, the one really chosen next among them."
         )
-        _number(view, "history", "History", 0, 50, "Most titles in each history.")
+        _number(view, "seed", "Seed", -(2**31), 2**31, "Equal seeds give equal candidates and equal numbers.")
 
 
 def _explanation(view: View, explanation: Explanation | None) -> None:
@@ -182,7 +194,6 @@ def _advanced(view: View) -> None:
     st.number_input(
         "Budget (full passes)", 0.5, 1000.0, step=1.0, format="%g", key=key, on_change=_keep, args=("budget", key)
     )
-    _number(view, "seed", "Seed", -(2**31), 2**31)
     _text(view, "dataset", "Data", "sample, or the folder of a data set in RecBole's atomic format")
     _text(view, "model", "Model", "sample, a model folder, a .gguf file, or a hub name")
     _text(view, "adapter", "Adapter", "folder of a PEFT adapter; empty for none")

@@ -20,6 +20,12 @@ def bar(view: View, explanation: Explanation) -> None:
     names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
     st.session_state[DEMO] = None if demo is None else labels[demo]
     st.session_state[ITEM] = item
+    with st.container(key="selection", gap="xsmall"):
+        _controls(labels, names, explanation, nothing=demo is None and item is None)
+        st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, demo, item)}</p>')
+
+
+def _controls(labels: list[str], names: dict[str, str], explanation: Explanation, *, nothing: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         if labels:
             st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
@@ -27,13 +33,7 @@ def bar(view: View, explanation: Explanation) -> None:
             "Candidate", [row.item_id for row in explanation.candidates], format_func=lambda one: names.get(one, one), key=ITEM,
             index=None, on_change=_item_picked, placeholder="choose a candidate", width=320,
         )  # fmt: skip
-        st.button(
-            "Clear",
-            key="clear-selection",
-            on_click=lambda: tab.select(clear=True),
-            disabled=demo is None and item is None,
-        )
-    st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, demo, item)}</p>')
+        st.button("Clear", key="clear-selection", on_click=tab.clear, disabled=nothing)
 
 
 def words(explanation: Explanation, demo: int | None, item: str | None) -> str:

@@ -81,17 +81,18 @@ def change(**fields: Any) -> None:
         view.notice = str(fault)
 
 
-def select(*, demo: int | None = None, item: str | None = None, clear: bool = False) -> None:
+def select(*, demo: int | None = None, item: str | None = None) -> None:
     """Select a demonstration (from 1) or a candidate for every view; what is not named stays."""
     view: View = st.session_state[VIEW]
-    if clear:
-        view.shown = replace(view.shown, demo=None, item=None)
-    else:
-        view.shown = replace(
-            view.shown,
-            demo=demo if demo is not None else view.shown.demo,
-            item=item if item is not None else view.shown.item,
-        )
+    was = view.shown
+    view.shown = replace(was, demo=was.demo if demo is None else demo, item=was.item if item is None else item)
+    view.revision += 1
+
+
+def clear() -> None:
+    """Select nothing."""
+    view: View = st.session_state[VIEW]
+    view.shown = replace(view.shown, demo=None, item=None)
     view.revision += 1
 
 

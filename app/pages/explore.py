@@ -6,7 +6,19 @@ import streamlit as st
 
 from app import cached
 from app.charts import heatmap, layers, waterfall
-from app.components import candidates, demos, history, jobs, pickers, prompt, provenance, selection, summary, tab
+from app.components import (
+    candidates,
+    demos,
+    history,
+    jobs,
+    pickers,
+    preview,
+    prompt,
+    provenance,
+    selection,
+    summary,
+    tab,
+)
 from app.components.panel import panel
 from app.sentences import METHODS
 from app.settings import SETTINGS
@@ -22,6 +34,7 @@ def page() -> None:
     job = jobs.current(view)
     pickers.sidebar(view, job)
     pickers.fault(view)
+    preview.upcoming(view)
     if job is None or job.state in ("failed", "cancelled"):
         jobs.outcome(job, view)
     elif not job.ended:
@@ -29,7 +42,7 @@ def page() -> None:
     if job is not None and job.explanation is not None:
         result(view, job.explanation)
     elif job is not None and not job.ended:
-        jobs.empty(job)
+        jobs.empty(view)
     tab.write_link()
 
 
@@ -38,8 +51,9 @@ def result(view: View, explanation: Explanation) -> None:
     """Every view of one explanation; a click redraws these views only."""
     colours = tab.colours()
     summary.summary(explanation)
+    history.timeline(explanation)
     selection.bar(view, explanation)
-    left, right = st.columns([1.35, 1], gap="large")
+    left, right = st.columns([1.2, 1], gap="medium")
     with left:
         if explanation.contributions is not None:
             contributions(view, explanation)
@@ -52,7 +66,6 @@ def result(view: View, explanation: Explanation) -> None:
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:
         layer_map(view, explanation)
     prompt.prompt_view(view, explanation, colours)
-    history.timeline(explanation)
     provenance.known(explanation)
     provenance.provenance(explanation, cached.licence(explanation.request.dataset))
     tab.write_link()

@@ -1,0 +1,71 @@
+"""What will the next run read, before anything is run?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached
+from app.components import failures
+from app.components.history import strip
+from app.state import View
+from app.text import safe_html
+from core.analysis.explanation import HistoryRow
+from core.analysis.request import Request
+
+DATA = (
+    "dataset",
+    "user",
+    "split",
+    "strategy",
+    "demos",
+    "demo_ids",
+    "history",
+    "candidates",
+    "candidate_ids",
+    "sampling",
+    "seed",
+)
+"""Choices that change what the model reads; the others change how it is explained."""
+
+
+def upcoming(view: View) -> None:
+    """The history and the demonstrations of changed choices; nothing while they are as shown."""
+    if all(getattr(view.draft, name) == getattr(view.shown.request, name) for name in DATA):
+        return
+    with st.container(border=True, key="upcoming"):
+        st.html(f'<h2 class="dl-section">Next run: user {safe_html(view.draft.user, 40)}</h2>')
+        if reading(view.draft):
+            failures.note("Press Run on the left to compute it; what stands below is the old result.")
+
+
+def reading(request: Request) -> bool:
+    """What the model will read for a request; False, with the reason on screen, when it cannot be run."""
+    found = cached.preview(request)
+    if isinstance(found, str):
+        failures.box("These choices cannot be run", found)
+        return False
+    st.html(strip([_row(found, place) for place in range(len(found.case.history))]) + _demos(found))
+    return True
+
+
+def _row(found: cached.Preview, place: int) -> HistoryRow:
+    one = found.case.history[place]
+    item = found.items[one.item_id]
+    return HistoryRow(
+        item_id=one.item_id,
+        title=item.title,
+        categories=item.categories,
+        rating=one.rating,
+        timestamp=one.timestamp,
+        in_query=False,
+    )
+
+
+def _demos(found: cached.Preview) -> str:
+    if not found.demos:
+        return '<p class="dl-note">No demonstrations: the zero-shot ranking.</p>'
+    titles = "; ".join(
+        f"D{place} {safe_html(found.items[demo.item_id].title, 40)} ({'Yes' if demo.liked else 'No'})"
+        for place, demo in enumerate(found.demos, start=1)
+    )
+    return f'<p class="dl-note">{len(found.demos)} demonstrations: {titles}.</p>'
