@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,10 @@ def merged(network: Any, adapter: AdapterFiles) -> Any:
     from peft import PeftModel
 
     try:
-        wrapped = PeftModel.from_pretrained(network, str(adapter.path), is_trainable=False, use_safetensors=True)
-        return wrapped.merge_and_unload(safe_merge=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for an attribute by its old name
+            wrapped = PeftModel.from_pretrained(network, str(adapter.path), is_trainable=False, use_safetensors=True)
+            return wrapped.merge_and_unload(safe_merge=True)
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
         found = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(

@@ -9,13 +9,26 @@ import json
 import sys
 from typing import Any
 
-from jinja2.ext import loopcontrols
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 CPU_SECONDS = 2
 MEMORY_BYTES = 1 << 30
 DATE = "01 Jan 2025"
 """What a template that asks for today gets: equal requests must give equal prompts."""
+
+
+class Generation(Extension):
+    """`{% generation %}…{% endgeneration %}` marks the model's own words for training; here it only shows them."""
+
+    tags = {"generation"}  # noqa: RUF012 (Jinja wants a plain set)
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """The block's content, as if the two tags were not there."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def limit() -> None:
@@ -42,7 +55,7 @@ def as_json(value: Any, **options: Any) -> str:
 
 def rendered(template: str, special: dict[str, str], words: str, longest: int) -> str:
     """The template's text for one message of a user and the start of the answer, at most `longest` characters."""
-    world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation])
     world.filters["tojson"] = as_json
     world.globals["raise_exception"] = raise_exception
     world.globals["strftime_now"] = lambda _form: DATE
