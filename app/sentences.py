@@ -205,7 +205,8 @@ def cost(made: Contributions) -> str:
 def residual(made: Contributions) -> str:
     """What the bars leave unexplained, said plainly."""
     total = made.few_shot - made.zero_shot
-    text = f"The demonstrations together change the score by {nats(total)}; {nats(made.residual)} of it is interaction between them, which no single bar holds."
+    between = f"{nats(made.residual)} of it is interaction between them, which no single bar holds"
+    text = f"The demonstrations together change the score by {nats(total)}; {between}."
     if made.completeness_gap is not None:
         text += f" Quadrature error of the gradient path: {signed(made.completeness_gap, 3)} nats."
     return text

@@ -1,7 +1,7 @@
 """How is the dashboard served with its security headers?
 
-`main(port, address)` is the entry to use: `python -m app.serve --port 8501`. `streamlit run streamlit_app.py` works too, but
-Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff, so a foreign page could frame it.
+`main(port, address)` is the entry to use: `python -m app.serve --port 8501`. `streamlit run streamlit_app.py` works
+too, but Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff, so a foreign page could frame it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger("demolens.app")
 
 
 def policy() -> str:
-    """The Content-Security-Policy: nothing but this server, styles that Streamlit writes inline, and its own inline script by hash."""
+    """The Content-Security-Policy: this server only, inline styles (Streamlit needs them), its inline script by hash."""
     return "; ".join(
         (
             "default-src 'self'",
@@ -102,7 +102,8 @@ def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: 
     """Serve until stopped. Refuses an address that others can reach: there is no sign-in."""
     if not is_loopback(address):
         raise SystemExit(
-            f"address {address} can be reached by others and DemoLens has no sign-in; expected 127.0.0.1, behind your own proxy if need be"
+            f"address {address} can be reached by others and DemoLens has no sign-in; "
+            "expected 127.0.0.1, behind your own proxy if need be"
         )
     import streamlit as st
     from starlette.middleware import Middleware

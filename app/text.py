@@ -51,7 +51,7 @@ def shortened(text: str, limit: int = SHORT) -> str:
 
 
 def isolated(text: str) -> str:
-    """`text` inside a direction isolate where it holds right-to-left letters, so that its neighbours keep their place."""
+    """`text` inside a direction isolate where it holds right-to-left letters, so that its neighbours stay in place."""
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
         return f"\u2068{text}\u2069"
     return text

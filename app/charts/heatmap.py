@@ -18,7 +18,7 @@ ROOM = 12
 
 
 def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> list[int]:
-    """Indices of the candidates to draw, best rank first: at most `limit`, always with the target and the selected one."""
+    """Indices of the candidates to draw, best rank first: at most `limit`, and always the target and the selected."""
     ranked = sorted(range(len(explanation.candidates)), key=lambda i: (explanation.candidates[i].rank or i + 1, i))
     kept = ranked[:limit]
     wanted = [
@@ -32,7 +32,7 @@ def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> 
 def figure(
     explanation: Explanation, colours: Palette, *, limit: int, demo: int | None = None, item: str | None = None
 ) -> go.Figure:
-    """Candidates (rows, best rank first) x demonstrations (columns); blue: the demonstration raises the candidate, nats.
+    """Candidates (rows, best rank first) x demonstrations (columns), nats; blue: it raises the candidate.
 
     An invisible marker in every cell carries `[demonstration, item id]`, because a heat map takes no clicks.
     """
@@ -105,7 +105,7 @@ def _hover(explanation: Explanation, matrix: Matrix, demo: int, candidate: int) 
     row = explanation.candidates[candidate]
     return (
         f"{explanation.demos[demo].label} on {safe_mark(row.title, 60)}<br>{nats(matrix.values[demo][candidate])}"
-        f"<br>rank {row.rank if row.rank is not None else '–'} with it, {matrix.ranks_without[demo][candidate]} without it"
+        f"<br>rank {'–' if row.rank is None else row.rank} with it, {matrix.ranks_without[demo][candidate]} without it"
     )
 
 
@@ -141,7 +141,8 @@ def alt(explanation: Explanation) -> str:
     for word, pick in (("raise", max), ("fall", min)):
         value, d, c = pick(cells)
         if (value > 0) == (word == "raise") and value != 0:
-            text += f" Largest {word}: {explanation.demos[d].label} on {plain(explanation.candidates[c].title)}, {nats(value)}."
+            title = plain(explanation.candidates[c].title)
+            text += f" Largest {word}: {explanation.demos[d].label} on {title}, {nats(value)}."
     return text
 
 

@@ -27,6 +27,7 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
     bound = symmetric(value for line in z for value in line)
     layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
     cells = [(layer, demo) for demo in demos for layer in layers]
+    names = [f"{row.label} {safe_mark(row.title, 40)}" for row in explanation.demos]
     figure = go.Figure(layout={"template": template(colours), "height": ROW * len(z) + 62})
     figure.add_trace(
         go.Heatmap(
@@ -53,10 +54,7 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
             marker={"symbol": "square", "size": ROW - 6, "opacity": 0},
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
-            hovertext=[
-                f"{explanation.demos[d].label} {safe_mark(explanation.demos[d].title, 40)}<br>layer {layer}: {signed(z[d][layer], 3)} nats"
-                for layer, d in cells
-            ],
+            hovertext=[f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
@@ -107,7 +105,8 @@ def alt(explanation: Explanation) -> str:
     if not cells:
         return "No layers to show."
     _, demo, layer = max(cells)
-    return f"{len(z)} demonstrations by {len(z[0])} layers. Strongest: {explanation.demos[demo].label} in layer {layer}, {nats(z[demo][layer])}."
+    strongest = f"{explanation.demos[demo].label} in layer {layer}, {nats(z[demo][layer])}"
+    return f"{len(z)} demonstrations by {len(z[0])} layers. Strongest: {strongest}."
 
 
 def table(explanation: Explanation) -> pd.DataFrame:

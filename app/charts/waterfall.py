@@ -222,7 +222,8 @@ def alt(explanation: Explanation) -> str:
     """What the chart shows, in one or two plain sentences."""
     made = _made(explanation)
     total = made.few_shot - made.zero_shot
-    text = f"The demonstrations move the score of {plain(made.target.title)} from {number(made.zero_shot)} to {number(made.few_shot)} nats ({signed(total)})."
+    ends = f"from {number(made.zero_shot)} to {number(made.few_shot)} nats ({signed(total)})"
+    text = f"The demonstrations move the score of {plain(made.target.title)} {ends}."
     for word, index in (("raises", _extreme(made, max)), ("lowers", _extreme(made, min))):
         if index is not None:
             text += f" {explanation.demos[index].label} {word} it most, by {nats(made.values[index])}."

@@ -20,9 +20,14 @@ def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
     if form == "Chart":
         key = "chart-ranks"
         st.plotly_chart(
-            ranks.figure(explanation, colours, item=tab.selected_item(view, explanation)), theme=None, config=CHART_CONFIG, key=key,
-            alt=ranks.alt(explanation), selection_mode="points", on_select=lambda: _clicked(key),
-        )  # fmt: skip
+            ranks.figure(explanation, colours, item=tab.selected_item(view, explanation)),
+            theme=None,
+            config=CHART_CONFIG,
+            key=key,
+            alt=ranks.alt(explanation),
+            selection_mode="points",
+            on_select=lambda: _clicked(key),
+        )
     else:
         _list(view, explanation)
     downloads.buttons("candidates", ranks.table(explanation))
@@ -44,8 +49,14 @@ def _list(view: View, explanation: Explanation) -> None:
     key = f"candidates-{view.revision}"
     config = st.column_config
     st.dataframe(
-        shown, hide_index=True, key=key, height=min(38 + 35 * len(shown), 458), on_select=lambda: _row(key, list(full[columns.ITEM])),
-        selection_mode="single-row", selection_default={"selection": {"rows": at}} if at else None, alt=ranks.alt(explanation),
+        shown,
+        hide_index=True,
+        key=key,
+        height=min(38 + 35 * len(shown), 458),
+        on_select=lambda: _row(key, list(full[columns.ITEM])),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": at}} if at else None,
+        alt=ranks.alt(explanation),
         column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
         column_config={
             columns.RANK: config.NumberColumn("rank", width=40),
@@ -55,7 +66,7 @@ def _list(view: View, explanation: Explanation) -> None:
             columns.SCORE: config.NumberColumn("nats", format="%.2f", width=52),
             columns.ITEM: config.TextColumn("id", width=44),
         },
-    )  # fmt: skip
+    )
 
 
 def _row(key: str, ids: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -26,7 +28,7 @@ def demos(view: View, explanation: Explanation) -> None:
         _edit(view)
     elif not explanation.demos:
         st.html(
-            '<p class="dl-note">None: this is the zero-shot ranking. Set a number on the left, or use Edit to name some.</p>'
+            '<p class="dl-note">None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.</p>'
         )
     else:
         _read(view, explanation)
@@ -59,11 +61,17 @@ def _read(view: View, explanation: Explanation) -> None:
     chosen = tab.selected_demo(view, explanation)
     key = f"demos-table-{view.revision}"
     st.dataframe(
-        literal(full.assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))), hide_index=True, key=key,
-        height="content" if len(full) <= 12 else 440, on_select=lambda: _picked(key), selection_mode="single-row",
+        literal(full.assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
+        hide_index=True,
+        key=key,
+        height="content" if len(full) <= 12 else 440,
+        on_select=lambda: _picked(key),
+        selection_mode="single-row",
         selection_default={"selection": {"rows": [chosen]}} if chosen is not None else None,
-        column_order=_columns(explanation), column_config=_config(), alt="Demonstrations in prompt order with their contributions",
-    )  # fmt: skip
+        column_order=_columns(explanation),
+        column_config=_config(),
+        alt="Demonstrations in prompt order with their contributions",
+    )
     if chosen is not None:
         row = explanation.demos[chosen]
         st.html(f'<p class="dl-note"><strong>{row.label}</strong> as the model reads it: {safe_html(row.text)}</p>')
@@ -78,7 +86,7 @@ def _columns(explanation: Explanation) -> list[str]:
     return [columns.DEMO, columns.TITLE, *answer, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
 
 
-def _config() -> dict[str, object]:
+def _config() -> dict[str, Any]:
     config = st.column_config
     return {
         columns.DEMO: config.TextColumn("", width=44),
@@ -118,7 +126,11 @@ def _edit(view: View) -> None:
     )
     config = st.column_config
     edited = st.data_editor(
-        literal(frame), hide_index=True, key=f"{EDITOR}-{view.draft.model_dump_json()}", disabled=["title", "id"], height="content",
+        literal(frame),
+        hide_index=True,
+        key=f"{EDITOR}-{view.draft.model_dump_json()}",
+        disabled=["title", "id"],
+        height="content",
         column_order=["include", "order", "title", *(["answer"] if yes_no else []), "id"],
         column_config={
             "include": config.CheckboxColumn("include", width=70),
@@ -127,12 +139,16 @@ def _edit(view: View) -> None:
             "answer": config.SelectboxColumn("answer", options=["Yes", "No"], required=True, width=80),
         },
         alt="Demonstrations to edit",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         added = st.text_input(
-            "Add by id", key=ADDED, placeholder=f"{view.draft.user}:3", max_chars=200, width=220,
+            "Add by id",
+            key=ADDED,
+            placeholder=f"{view.draft.user}:3",
+            max_chars=200,
+            width=220,
             help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
-        )  # fmt: skip
+        )
         ids = chosen_ids(edited, frame, added)
         st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,))
         st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=view.draft.demo_ids is None)

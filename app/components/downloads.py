@@ -42,9 +42,14 @@ def buttons(name: str, table: pd.DataFrame) -> None:
     """CSV and JSON of one table; the files are made when they are asked for."""
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "CSV", data=lambda: csv(table), file_name=f"demolens-{name}.csv", mime="text/csv", key=f"csv-{name}", on_click="ignore",
+            "CSV",
+            data=lambda: csv(table),
+            file_name=f"demolens-{name}.csv",
+            mime="text/csv",
+            key=f"csv-{name}",
+            on_click="ignore",
             help="Texts that a spreadsheet would take for a formula get a leading apostrophe.",
-        )  # fmt: skip
+        )
         st.download_button(
             "JSON",
             data=lambda: records(table),
@@ -58,6 +63,10 @@ def buttons(name: str, table: pd.DataFrame) -> None:
 def whole(explanation: Explanation) -> None:
     """Everything on the page as one JSON file."""
     st.download_button(
-        "Whole explanation (JSON)", data=lambda: explanation.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
-        file_name=f"demolens-{explanation.key[:12]}.json", mime="application/json", key="json-whole", on_click="ignore",
-    )  # fmt: skip
+        "Whole explanation (JSON)",
+        data=lambda: explanation.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
+        file_name=f"demolens-{explanation.key[:12]}.json",
+        mime="application/json",
+        key="json-whole",
+        on_click="ignore",
+    )

@@ -56,7 +56,8 @@ def _next(explanation: Explanation) -> str:
 def _entry(role: str, mark: str, title: str, when: str) -> str:
     return (
         f'<li class="{role}"><div class="dl-mark"><span class="dl-dot {mark}"></span></div>'
-        f'<b title="{html.escape(title, quote=True)}">{safe_html(title, 120)}</b><span class="dl-when">{when}</span></li>'
+        f'<b title="{html.escape(title, quote=True)}">{safe_html(title, 120)}</b>'
+        f'<span class="dl-when">{when}</span></li>'
     )
 
 

@@ -91,9 +91,15 @@ def _user(view: View) -> None:
     ids = list(found) if view.draft.user in found else [view.draft.user, *found]
     st.session_state["in-user"] = view.draft.user
     st.selectbox(
-        "User", ids, format_func=lambda one: _user_label(one, found), key="in-user", on_change=_user_picked, accept_new_options=True,
-        help="Type to search; with more users than are listed, type the whole id.", filter_mode="prefix",
-    )  # fmt: skip
+        "User",
+        ids,
+        format_func=lambda one: _user_label(one, found),
+        key="in-user",
+        on_change=_user_picked,
+        accept_new_options=True,
+        help="Type to search; with more users than are listed, type the whole id.",
+        filter_mode="prefix",
+    )
     _choice(view, "split", "Moment", SPLITS, "Which choice of the user is hidden and to be predicted.")
 
 
@@ -229,7 +235,8 @@ def _forecast(view: View, changed: bool, job: cached.Job | None) -> str:
         if told.observations
         else "a first guess: nothing was run here yet"
     )
-    text = f"About {seconds(told.seconds)} ({seconds(told.low)} to {seconds(told.high)}), {memory(told.memory_bytes)}; {learned}."
+    spread = f"{seconds(told.low)} to {seconds(told.high)}"
+    text = f"About {seconds(told.seconds)} ({spread}), {memory(told.memory_bytes)}; {learned}."
     return f"Settings changed; the result below is of the old ones. {text}" if changed and job is not None else text
 
 

@@ -33,14 +33,16 @@ def prompt_view(view: View, explanation: Explanation, colours: Palette) -> None:
     )
     if made is not None and made.by_token:
         st.html(
-            f'<p class="dl-key"><span><i style="background:{_tint(colours.raises, STRONGEST)};border-bottom:2px solid {colours.raises_text}"></i>raises</span>'
-            f'<span><i style="background:{_tint(colours.lowers, STRONGEST)};border-bottom:2px dotted {colours.lowers_text}"></i>lowers</span></p>'
+            f'<p class="dl-key">{_key("raises", colours.raises, "solid")}{_key("lowers", colours.lowers, "dotted")}</p>'
         )
     for sentence in (*record.cut, *record.notices):
         st.html(f'<p class="dl-note">{safe_html(sentence)}</p>')
-    st.html(
-        f'<div class="dl-prompt" tabindex="0" role="region" aria-label="Prompt">{markup(explanation, colours, tab.selected_demo(view, explanation))}</div>'
-    )
+    body = markup(explanation, colours, tab.selected_demo(view, explanation))
+    st.html(f'<div class="dl-prompt" tabindex="0" role="region" aria-label="Prompt">{body}</div>')
+
+
+def _key(word: str, colour: str, line: str) -> str:
+    return f'<span><i style="background:{_tint(colour, STRONGEST)};border-bottom:2px {line} {colour}"></i>{word}</span>'
 
 
 def markup(explanation: Explanation, colours: Palette, selected: int | None) -> str:
@@ -54,7 +56,8 @@ def markup(explanation: Explanation, colours: Palette, selected: int | None) -> 
         values = by_token[span.index] if by_token and is_demo and span.index < len(by_token) else None
         chosen = ' class="dl-chosen"' if is_demo and span.index == selected else ""
         parts.append(
-            f'<div{chosen}><div class="dl-tag">{_tag(explanation, span)}</div><div class="dl-body">{_body(span, values, bound, colours)}</div></div>'
+            f'<div{chosen}><div class="dl-tag">{_tag(explanation, span)}</div>'
+            f'<div class="dl-body">{_body(span, values, bound, colours)}</div></div>'
         )
     return "".join(parts)
 

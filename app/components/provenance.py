@@ -22,7 +22,8 @@ def provenance(explanation: Explanation, licence: str) -> None:
         ("Licence of the data", safe_html(licence) if licence else "not stated"),
         (
             "Model",
-            f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), {source.layers} layers of {source.heads} heads",
+            f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), "
+            f"{source.layers} layers of {source.heads} heads",
         ),
         ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
@@ -52,6 +53,5 @@ def _times(explanation: Explanation) -> str:
         ("matrix", spent.matrix),
         ("faithfulness", spent.faithfulness),
     )
-    return f"{seconds(spent.total)} in all: " + ", ".join(
-        f"{name} {seconds(value)}" for name, value in parts if value > 0
-    )
+    whole = f"{seconds(spent.total)} in all: " if spent.total > 0 else ""
+    return whole + ", ".join(f"{name} {seconds(value)}" for name, value in parts if value > 0)

@@ -30,9 +30,15 @@ def _controls(labels: list[str], names: dict[str, str], explanation: Explanation
         if labels:
             st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
         st.selectbox(
-            "Candidate", [row.item_id for row in explanation.candidates], format_func=lambda one: names.get(one, one), key=ITEM,
-            index=None, on_change=_item_picked, placeholder="choose a candidate", width=320,
-        )  # fmt: skip
+            "Candidate",
+            [row.item_id for row in explanation.candidates],
+            format_func=lambda one: names.get(one, one),
+            key=ITEM,
+            index=None,
+            on_change=_item_picked,
+            placeholder="choose a candidate",
+            width=320,
+        )
         st.button("Clear", key="clear-selection", on_click=tab.clear, disabled=nothing)
 
 
@@ -40,7 +46,7 @@ def words(explanation: Explanation, demo: int | None, item: str | None) -> str:
     """The selection in words, as HTML."""
     at = next((index for index, row in enumerate(explanation.candidates) if row.item_id == item), None)
     if demo is None and at is None:
-        return '<span style="color:var(--dl-muted)">Click a bar, a cell or a row, or use the controls: every view follows.</span>'
+        return '<span class="dl-quiet">Click a bar, a cell or a row, or use the controls: every view follows.</span>'
     parts = []
     if demo is not None:
         parts.append(demonstration(explanation, demo))

@@ -11,14 +11,24 @@ from app.text import safe_html
 from app.theme import nats, number, ordinal
 from core.analysis.explanation import Explanation
 
+STAGES = {
+    "scores": " · scores only, the contributions are being computed",
+    "first": " · first answer, it is being refined",
+    "refined": " · contributions complete, the rest is being computed",
+}
+"""What an incomplete explanation is called beside its headline."""
+
 
 def summary(explanation: Explanation) -> None:
     """The headline and the readouts."""
     told = measured(explanation)
     trust = f'<p class="dl-lead">{safe_html(told.sentence)}</p>' if explanation.contributions is not None else ""
-    who = f"User {safe_html(explanation.user_id, 40)} in {safe_html(explanation.provenance.dataset_name, 60)} · {safe_html(explanation.provenance.model_name, 60)}"
+    source = explanation.provenance
+    who = f"User {safe_html(explanation.user_id, 40)} in {safe_html(source.dataset_name, 60)}"
+    who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
     st.html(
-        f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1><p class="dl-lead">{lead(explanation)}</p>{trust}'
+        f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
+        f'<p class="dl-lead">{lead(explanation)}</p>{trust}'
     )
     st.html(f'<dl class="dl-readouts">{"".join(_readouts(explanation))}</dl>')
 
@@ -29,9 +39,12 @@ def faithfulness_button(explanation: Explanation) -> None:
         return
     wanted = explanation.request.model_copy(update={"faithfulness": SETTINGS.ablations})
     st.button(
-        f"Measure faithfulness on {SETTINGS.ablations} text ablations", key="measure", on_click=tab.run, args=(wanted,),
-        help="Deletes random subsets of the demonstrations from the text and compares the scores with what the bars predict.",
-    )  # fmt: skip
+        f"Measure faithfulness on {SETTINGS.ablations} text ablations",
+        key="measure",
+        on_click=tab.run,
+        args=(wanted,),
+        help="Deletes random subsets of the demonstrations and compares the scores with what the bars predict.",
+    )
 
 
 def _readouts(explanation: Explanation) -> list[str]:

@@ -76,10 +76,16 @@ def contributions(view: View, explanation: Explanation) -> None:
     chosen, colours = tab.selected_demo(view, explanation), tab.colours()
     order = st.session_state.get("order", "Prompt order")
     panel(
-        "waterfall", "From zero-shot to few-shot", summary.residual_note(explanation),
-        figure=lambda: waterfall.figure(explanation, colours, selected=chosen, order="size" if order == "By size" else "prompt"),
-        table=lambda: waterfall.table(explanation), alt=waterfall.alt(explanation), on_pick=pick_demo,
-    )  # fmt: skip
+        "waterfall",
+        "From zero-shot to few-shot",
+        summary.residual_note(explanation),
+        figure=lambda: waterfall.figure(
+            explanation, colours, selected=chosen, order="size" if order == "By size" else "prompt"
+        ),
+        table=lambda: waterfall.table(explanation),
+        alt=waterfall.alt(explanation),
+        on_pick=pick_demo,
+    )
     st.segmented_control(
         "Order of the bars",
         ["Prompt order", "By size"],
@@ -94,11 +100,17 @@ def matrix(view: View, explanation: Explanation) -> None:
     """The heat map."""
     chosen, item = tab.selected_demo(view, explanation), tab.selected_item(view, explanation)
     panel(
-        "matrix", "Every demonstration on every candidate",
-        "Nats that a candidate's score would fall by without the demonstration: + and blue, it raises the candidate; − and orange, it lowers it. Rank behind the title.",
-        figure=lambda: heatmap.figure(explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item),
-        table=lambda: heatmap.table(explanation), alt=heatmap.alt(explanation), on_pick=pick_cell,
-    )  # fmt: skip
+        "matrix",
+        "Every demonstration on every candidate",
+        "Nats by which a candidate's score would fall without the demonstration: + and blue, it raises the candidate; "
+        "− and orange, it lowers it. The rank stands behind the title.",
+        figure=lambda: heatmap.figure(
+            explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item
+        ),
+        table=lambda: heatmap.table(explanation),
+        alt=heatmap.alt(explanation),
+        on_pick=pick_cell,
+    )
 
 
 def layer_map(view: View, explanation: Explanation) -> None:
@@ -106,10 +118,15 @@ def layer_map(view: View, explanation: Explanation) -> None:
     made = explanation.contributions
     method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient answer"
     panel(
-        "layers", "Inside the model", f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer, not to the refined bars above.",
+        "layers",
+        "Inside the model",
+        f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer, "
+        "not to the refined bars above.",
         figure=lambda: layers.figure(explanation, tab.colours(), selected=tab.selected_demo(view, explanation)),
-        table=lambda: layers.table(explanation), alt=layers.alt(explanation), on_pick=pick_demo,
-    )  # fmt: skip
+        table=lambda: layers.table(explanation),
+        alt=layers.alt(explanation),
+        on_pick=pick_demo,
+    )
 
 
 def pick_demo(key: str) -> None:
