@@ -22,6 +22,9 @@ from transformers import (
 
 from core.lm.tokenizer import TextTokenizer
 
+torch.set_num_threads(1)
+"""Tiny networks are faster on one thread, and two suites on two cores do not spin against each other."""
+
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"

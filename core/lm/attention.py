@@ -168,7 +168,7 @@ class _Gated(torch.autograd.Function):
         ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
     ) -> Tensor:
         output = torch.empty_like(query)
-        norms = query.new_empty(query.shape[:2], dtype=torch.float32)
+        norms = _wide(query.new_empty(query.shape[:2]))
         for view in views:
             rows, chosen, _, _ = view
             scores, _ = _scores(query, keys, view, form)
@@ -185,7 +185,7 @@ class _Gated(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         query, keys, values, gates, output, norms = ctx.saved_tensors
         grad_query, grad_keys, grad_values = map(torch.zeros_like, (query, keys, values))
-        grad_gates = torch.zeros_like(gates, dtype=torch.float32) if gates is not None else None
+        grad_gates = torch.zeros_like(_wide(gates)) if gates is not None else None
         kv_heads, form = keys.shape[0], ctx.form
         for view in ctx.views:
             rows, chosen, _, inside = view
@@ -195,8 +195,8 @@ class _Gated(torch.autograd.Function):
             gate = _gate_of(gates, view, kv_heads) if gates is not None else None
             weights = plain * gate if gate is not None else plain
             grad_out, out = grown(grad_output), grown(output)
-            pull = torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)).float()
-            pull = pull - (grad_out.float() * out.float()).sum(-1, keepdim=True)
+            pull = _wide(torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)))
+            pull = pull - (_wide(grad_out) * _wide(out)).sum(-1, keepdim=True)
             if grad_gates is not None:
                 by_key = (plain * pull).sum(-2).flatten(0, 1).masked_fill(inside, 0.0)
                 grad_gates[:, chosen] += by_key
@@ -213,15 +213,20 @@ class _Gated(torch.autograd.Function):
 
 
 def _scores(query: Tensor, keys: Tensor, view: View, form: Form) -> tuple[Tensor, Tensor | None]:
-    """Masked logits [kv_head, group, rows, keys] in fp32, and the slope of the soft cap where there is one."""
+    """Masked logits [kv_head, group, rows, keys] in fp32 or wider, and the slope of the soft cap where there is one."""
     rows, chosen, mask, _ = view
     grouped = query[:, rows].unflatten(0, (keys.shape[0], -1))
     flat = torch.matmul(grouped.flatten(1, 2), keys[:, chosen].transpose(-1, -2))
-    raw = flat.unflatten(1, (grouped.shape[1], grouped.shape[2])).float() * form.scale
+    raw = _wide(flat.unflatten(1, (grouped.shape[1], grouped.shape[2]))) * form.scale
     if form.softcap is None:
         return raw + mask, None
     bent = torch.tanh(raw / form.softcap)
     return bent * form.softcap + mask, 1 - bent**2
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least single precision: sums of exponentials lose too much in half."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _gate_of(gates: Tensor, view: View, kv_heads: int) -> Tensor:
@@ -238,7 +243,7 @@ def _log_norm(scores: Tensor, form: Form) -> Tensor:
     norm = torch.logsumexp(scores, dim=-1)
     if form.sinks is None:
         return norm
-    return torch.logaddexp(norm, form.sinks.float().view(norm.shape[0], norm.shape[1], 1).expand_as(norm))
+    return torch.logaddexp(norm, form.sinks.to(norm.dtype).view(norm.shape[0], norm.shape[1], 1).expand_as(norm))
 
 
 def _over_keys(weights: Tensor, values: Tensor) -> Tensor:
@@ -259,8 +264,8 @@ def _look(
 ) -> None:
     """Write down, for the probe's rows, what each part of the prompt puts into the attention output."""
     heads, width = query.shape[0], query.shape[-1]
-    outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=torch.float32)
-    masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=torch.float32)
+    outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=_wide(query).dtype)
+    masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=outputs.dtype)
     for rows, chosen, mask, inside in views:
         here = [n for n, row in enumerate(probe.rows.tolist()) if rows.start <= row < rows.stop]
         if not here:
@@ -273,7 +278,7 @@ def _look(
         label = probe.label_of.to(query.device)[chosen]
         for part in range(probe.parts):
             own = weights * (label == part)
-            outputs[:, here, part] = _over_keys(own, values[:, chosen].float()).flatten(0, 1).cpu()
+            outputs[:, here, part] = _over_keys(own, _wide(values[:, chosen])).flatten(0, 1).cpu()
             masses[:, here, part] = own.sum(-1).flatten(0, 1).cpu()
     probe.outputs[layer], probe.masses[layer] = outputs, masses
 
@@ -282,7 +287,7 @@ def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, fo
     """Attention as any caller of the network expects it, for calls that carry no forest; [batch, rows, head, width]."""
     rows, total, groups = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = torch.matmul(query, key.transpose(-1, -2)).float() * form.scale
+    scores = _wide(torch.matmul(query, key.transpose(-1, -2))) * form.scale
     if form.softcap is not None:
         scores = torch.tanh(scores / form.softcap) * form.softcap
     if mask is None:
@@ -290,7 +295,7 @@ def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, fo
     scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
     norm = torch.logsumexp(scores, -1)
     if form.sinks is not None:
-        norm = torch.logaddexp(norm, form.sinks.float().view(1, -1, 1).expand_as(norm))
+        norm = torch.logaddexp(norm, form.sinks.to(norm.dtype).view(1, -1, 1).expand_as(norm))
     return torch.matmul(torch.exp(scores - norm[..., None]).to(value.dtype), value).transpose(1, 2).contiguous()
 
 

@@ -22,7 +22,7 @@ def run(
     keep: bool = False,
     probe: Probe | None = None,
 ) -> tuple[Tensor, Memory | None]:
-    """Logits [rows, vocab] in fp32 after the given new rows, and the memory of all segments when `keep`.
+    """Logits [rows, vocab] in fp32 or wider after the given new rows, and the memory of all segments when `keep`.
 
     `gates` is [layer or 1, head or 1, all tokens]; a gradient flows to it where it asks for one. Raises
     `ComputeError` before anything runs for a token id or a position that the model has no row for, because on a GPU
@@ -40,7 +40,8 @@ def run(
         logits_to_keep=torch.tensor(list(rows), dtype=torch.long, device=device),
         forest_pass=forward,
     )
-    return output.logits[0].float(), _memory(forest, forward) if keep else None
+    logits = output.logits[0]
+    return logits if logits.dtype == torch.float64 else logits.float(), _memory(forest, forward) if keep else None
 
 
 def _memory(forest: Forest, forward: Pass) -> Memory:

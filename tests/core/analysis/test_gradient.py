@@ -1,0 +1,99 @@
+"""The equivalent gradient against finite differences, sums of its parts, and Captum's integrated gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from references import Pair, random_prompt
+
+from core.analysis.captum_methods import captum_attribution
+from core.analysis.gradient import gradient_at, learning_rate_path, slopes_at
+from core.analysis.values import TargetScore, leave_one_out_masks
+from core.lm.load import LanguageModel
+from core.lm.score import Scorer
+
+FAMILIES = ["yes_no", "next_item"]
+
+
+def target(model: LanguageModel, family: Any, against: int | None = None) -> TargetScore:
+    return TargetScore(Scorer(model, random_prompt(family)), 1, against)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("gate", [0.3, 1.0])
+def test_the_gradient_equals_finite_differences(exact: LanguageModel, family: Any, gate: float) -> None:
+    score = target(exact, family)
+    step, slopes = 1e-5, []
+    for k in range(4):
+        ends = []
+        for sign in (1, -1):
+            gates = torch.full((4,), gate, dtype=torch.float64)
+            gates[k] += sign * step
+            ends.append(float(score.at_gates(gates)))
+        slopes.append((ends[0] - ends[1]) / (2 * step))
+    np.testing.assert_allclose(gradient_at(score, gate).values, slopes, rtol=1e-5, atol=1e-8)
+
+
+def test_one_head_s_part_equals_a_finite_difference_of_that_head_alone(exact: LanguageModel) -> None:
+    score = target(exact, "yes_no")
+    owner = torch.from_numpy(score.scorer.demo_of_token)
+    slopes = slopes_at(score, 0.5)
+    layer, head, token = 1, 2, int(torch.nonzero(owner == 2)[1])
+    ends = []
+    for sign in (1, -1):
+        gates = torch.where(owner >= 0, 0.5, 1.0).double().expand(exact.layers, exact.heads, -1).clone()
+        gates[layer, head, token] += sign * 1e-5
+        ends.append(float(score.at_gates(gates)))
+    assert slopes[layer, head, token] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-10)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parts_sum_to_the_whole(pair: Pair, family: Any) -> None:
+    answer = learning_rate_path(target(pair.model, family), nodes=2)
+    np.testing.assert_allclose(answer.by_head.sum(axis=(0, 1)), answer.values, atol=1e-10)
+    np.testing.assert_allclose(answer.by_layer.sum(axis=1), answer.values, atol=1e-10)
+    np.testing.assert_allclose([tokens.sum() for tokens in answer.by_token], answer.values, atol=1e-10)
+
+
+def test_the_completeness_gap_shrinks_with_more_nodes(exact: LanguageModel) -> None:
+    gaps = [learning_rate_path(target(exact, "next_item"), nodes=nodes).gap for nodes in (1, 3, 12)]
+    assert gaps[2] is not None
+    assert gaps[0] is not None
+    assert abs(gaps[2]) < 1e-4 < abs(gaps[0])
+
+
+def test_the_gradient_of_a_margin_is_the_difference_of_gradients(pair: Pair) -> None:
+    margin = gradient_at(target(pair.model, "next_item", against=3), 0.5).values
+    one = gradient_at(target(pair.model, "next_item"), 0.5).values
+    other = gradient_at(TargetScore(Scorer(pair.model, random_prompt("next_item")), 3), 0.5).values
+    np.testing.assert_allclose(margin, one - other, atol=1e-4)
+
+
+def test_captum_s_integrated_gradients_is_the_path_at_the_same_nodes(pair: Pair) -> None:
+    ours = learning_rate_path(target(pair.model, "yes_no"), nodes=3, gap=False).values
+    theirs = captum_attribution(target(pair.model, "yes_no"), "captum_integrated_gradients", budget=9, seed=0).values
+    np.testing.assert_allclose(theirs, ours, atol=1e-4)
+
+
+def test_captum_s_feature_ablation_is_leave_one_out_under_gates(pair: Pair) -> None:
+    score = target(pair.model, "yes_no")
+    expected = score.full - score.at(leave_one_out_masks(4), "gate")
+    theirs = captum_attribution(score, "captum_feature_ablation", budget=9, seed=0).values
+    np.testing.assert_allclose(theirs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["captum_shapley_sampling", "captum_kernel_shap"])
+def test_captum_s_sampling_methods_sum_to_the_effect_of_all_gates(pair: Pair, method: Any) -> None:
+    score = target(pair.model, "yes_no")
+    values = captum_attribution(score, method, budget=40, seed=0).values
+    whole = score.full - score.at(np.zeros((1, 4), dtype=bool), "gate")[0]
+    assert values.sum() == pytest.approx(whole, abs=1e-3)
+
+
+def test_no_gradient_is_left_behind(pair: Pair) -> None:
+    gradient_at(target(pair.model, "yes_no"), 1.0)
+    assert all(parameter.grad is None for parameter in pair.model.network.parameters())
+    assert not any(module._forward_hooks for module in pair.model.network.modules())
