@@ -26,6 +26,14 @@ _SIZES = {
     "max_position_embeddings": 1_000_000_000,
 }
 """Largest value of each size in a configuration; far above any model, far below what would stall us."""
+_ENCODERS = frozenset(
+    (
+        *("bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert"),
+        *("rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm", "xlm-roberta"),
+        *("xlm-roberta-xl", "xmod"),
+    )
+)
+"""Families that look both ways, though the library lists them as causal too."""
 _SEVERAL_PARTS = ("vision_config", "audio_config", "encoder", "text_encoder")
 _TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _CODE_CARRIERS = ("config.json", "tokenizer_config.json", "generation_config.json")
@@ -90,7 +98,7 @@ def _refuse_code_files(path: Path, names: set[str], where: str) -> None:
 def _check_kind(config: Mapping[str, Any], where: str) -> None:
     kind, architectures = config.get("model_type"), config.get("architectures")
     wanted = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind) if isinstance(kind, str) else None
-    known = {wanted} if isinstance(wanted, str) else set(wanted or ())
+    known = set() if wanted is None or kind in _ENCODERS else {wanted}
     named = architectures if isinstance(architectures, list) and architectures else ["no architecture"]
     several = [key for key in _SEVERAL_PARTS if config.get(key)]
     if named[0] not in known or config.get("is_encoder_decoder") or several:

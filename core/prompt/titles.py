@@ -33,7 +33,8 @@ def shown_title(title: str) -> str:
     """
     if not title.strip():
         return UNTITLED
-    marked = "".join(_mark(letter) for letter in title.replace("\r\n", "\n"))
+    start = title[: 4 * LONGEST_TITLE]  # more than can be shown, however many line breaks become one mark
+    marked = "".join(_mark(letter) for letter in start.replace("\r\n", "\n"))
     return marked if len(marked) <= LONGEST_TITLE else marked[: LONGEST_TITLE - 1] + "…"
 
 
@@ -49,18 +50,19 @@ def quoted(title: str) -> str:
 
 
 def _odd(title: str, cues: Iterable[str]) -> list[str]:
+    shown = shown_title(title)
     checks = {
         "Title {title} is blank; the prompt says (untitled).": not title.strip(),
         "Title {title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),
         f"Title {{title}} has {len(title)} characters; the prompt shows {LONGEST_TITLE}.": len(title) > LONGEST_TITLE,
         "Title {title} holds text that looks like a control token; it is encoded as plain text.": bool(
-            _CONTROL_LIKE.search(title)
+            _CONTROL_LIKE.search(shown)
         ),
         "Title {title} imitates a line of the template; it is encoded as plain text.": any(
-            cue.casefold() in title.casefold() for cue in cues
+            cue.casefold() in shown.casefold() for cue in cues
         ),
         "Title {title} looks like an instruction to the model; it is used as it is.": bool(
-            _INSTRUCTION_LIKE.search(title)
+            _INSTRUCTION_LIKE.search(shown)
         ),
     }
     return [sentence for sentence, holds in checks.items() if holds]

@@ -299,6 +299,8 @@ def test_a_damaged_configuration_is_refused(folder: Path, content: bytes, said: 
     ("values", "said"),
     [
         ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "model_type bert, BertForMaskedLM"),
+        ({"model_type": "bert", "architectures": ["BertLMHeadModel"]}, "model_type bert, BertLMHeadModel"),
+        ({"model_type": "roberta", "architectures": ["RobertaForCausalLM"]}, "not a causal language model"),
         ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "not a causal language model"),
         ({"model_type": "bart", "architectures": ["BartForConditionalGeneration"]}, "not a causal language model"),
         ({"architectures": ["LlamaForSequenceClassification"]}, "LlamaForSequenceClassification"),
