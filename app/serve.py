@@ -1,7 +1,7 @@
 """How is the dashboard served with its security headers?
 
 `main(port, address)` is the entry to use: `python -m app.serve --port 8501`. `streamlit run streamlit_app.py` works
-too, but Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff, so a foreign page could frame it.
+too, but Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff: any page could frame it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger("demolens.app")
 
 
 def policy() -> str:
-    """The Content-Security-Policy: this server only, inline styles (Streamlit needs them), its inline script by hash."""
+    """The Content-Security-Policy: this server only, inline styles (Streamlit's own), its script by hash."""
     return "; ".join(
         (
             "default-src 'self'",

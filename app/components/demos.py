@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.components import downloads, tab
+from app.components import downloads, failures, tab
 from app.components.panel import literal, switched
 from app.sentences import SOURCES
 from app.state import View
@@ -27,9 +27,7 @@ def demos(view: View, explanation: Explanation) -> None:
     if form == EDIT:
         _edit(view)
     elif not explanation.demos:
-        st.html(
-            '<p class="dl-note">None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.</p>'
-        )
+        failures.note("None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.")
     else:
         _read(view, explanation)
 

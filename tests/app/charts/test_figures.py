@@ -1,0 +1,122 @@
+import pytest
+
+from app.charts import heatmap, layers, ranks, waterfall
+from app.theme import DARK, LIGHT
+
+BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
+
+
+def _trace(figure, name):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+@BOTH
+@pytest.mark.parametrize("order", ["prompt", "size"])
+def test_the_bars_lead_from_zero_shot_to_few_shot(complete, colours, order):
+    made = complete.contributions
+    figure = waterfall.figure(complete, colours, order=order)
+    bars, rest, ends = (_trace(figure, name) for name in ("contribution", "residual", "score"))
+    assert list(ends.x) == [made.zero_shot, made.few_shot]
+    assert bars.base[0] == made.zero_shot
+    for place in range(1, len(bars.x)):
+        assert bars.base[place] == pytest.approx(bars.base[place - 1] + bars.x[place - 1])
+    assert rest.base[0] == pytest.approx(bars.base[-1] + bars.x[-1])
+    assert rest.base[0] + rest.x[0] == pytest.approx(made.few_shot)
+    assert [made.values[index] for index in bars.customdata] == list(bars.x)
+
+
+def test_sign_shows_by_colour_and_by_hatch_and_the_interval_is_exact(complete):
+    made = complete.contributions
+    bars = _trace(waterfall.figure(complete, LIGHT), "contribution")
+    for value, colour, hatch in zip(bars.x, bars.marker.color, bars.marker.pattern.shape, strict=True):
+        assert colour == (LIGHT.raises if value > 0 else LIGHT.lowers)
+        assert hatch == ("" if value > 0 else "/")
+    assert list(bars.error_x.array) == pytest.approx([high - value for high, value in zip(made.high, made.values, strict=True)])
+
+
+def test_the_size_order_is_by_amount(complete):
+    made = complete.contributions
+    order = waterfall.order_of(made, "size")
+    amounts = [abs(made.values[index]) for index in order]
+    assert amounts == sorted(amounts, reverse=True)
+
+
+def test_the_selected_bar_is_outlined(complete):
+    bars = _trace(waterfall.figure(complete, LIGHT, selected=3), "contribution")
+    assert [width > 0 for width in bars.marker.line.width] == [index == 3 for index in bars.customdata]
+
+
+@BOTH
+def test_the_heat_map_holds_the_matrix_around_zero(complete, colours):
+    figure = heatmap.figure(complete, colours, limit=24)
+    grid = figure.data[0]
+    rows = heatmap.drawn(complete, 24)
+    assert [[complete.matrix.values[d][c] for d in range(8)] for c in rows] == [list(line) for line in grid.z]
+    assert grid.zmin == -grid.zmax
+    assert grid.zmid == 0
+    cells = _trace(figure, "cells")
+    assert cells.customdata[9][0] == 1
+    assert cells.customdata[9][1] == complete.candidates[rows[1]].item_id
+
+
+def test_few_rows_still_hold_the_target_and_the_selected(complete):
+    rows = heatmap.drawn(complete, 3, selected="119")
+    assert rows == [0, 1, 2, 6, 19]
+
+
+def test_the_layer_map_holds_the_parts(complete):
+    grid = layers.figure(complete, LIGHT, selected=2).data[0]
+    assert tuple(map(tuple, grid.z)) == complete.contributions.by_layer
+    assert grid.zmin == -grid.zmax
+
+
+def test_the_slopes_hold_the_ranks(complete):
+    figure = ranks.figure(complete, LIGHT, item="101")
+    by_item = {trace.name: tuple(trace.y) for trace in figure.data}
+    assert by_item == {row.item_id: (row.zero_shot_rank, row.rank) for row in complete.candidates}
+
+
+def test_alt_texts_state_the_conclusion(complete):
+    made = complete.contributions
+    best = max(range(8), key=lambda index: made.values[index])
+    assert f"D{best + 1} raises it most" in waterfall.alt(complete)
+    assert "Largest raise" in heatmap.alt(complete)
+    assert "Strongest" in layers.alt(complete)
+    assert "Largest climb" in ranks.alt(complete)
+
+
+def test_table_twins_hold_the_same_numbers(complete):
+    made = complete.contributions
+    twin = waterfall.table(complete)
+    assert list(twin["contribution"])[1:-2] == list(made.values)
+    assert list(twin["score"])[0] == made.zero_shot
+    assert list(twin["score"])[-1] == made.few_shot
+    grid = heatmap.table(complete)
+    assert list(grid["D3"]) == [complete.matrix.values[2][c] for c in heatmap.drawn(complete, 99)]
+    assert list(layers.table(complete)["D1"]) == list(complete.contributions.by_layer[0])
+    assert list(ranks.table(complete)["rank"]) == list(range(1, 21))
+
+
+def test_moves_are_words_and_arrows(complete):
+    row = complete.candidates[0]
+    assert ranks.change(row.model_copy(update={"zero_shot_rank": 9, "rank": 1})) == "▲ 8"
+    assert ranks.change(row.model_copy(update={"zero_shot_rank": 1, "rank": 3})) == "▼ 2"
+    assert ranks.change(row.model_copy(update={"zero_shot_rank": 1, "rank": 1})) == "="
+    assert ranks.change(row.model_copy(update={"rank": None})) == "–"
+
+
+def test_titles_cannot_mark_up_a_figure(example):
+    record = example.explanation(titles=["<b onmouseover=alert(1)>$x$</b>"] * 28)
+    for figure in (
+        waterfall.figure(record, LIGHT), heatmap.figure(record, LIGHT, limit=24), layers.figure(record, LIGHT), ranks.figure(record, LIGHT)
+    ):  # fmt: skip
+        text = figure.to_json()
+        assert "\\u003cb on" not in text
+        assert "<b on" not in text
+
+
+def test_missing_parts_are_refused_clearly(example):
+    bare = example.explanation(stage="scores")
+    for made in (lambda: waterfall.figure(bare, LIGHT), lambda: heatmap.figure(bare, LIGHT, limit=3), lambda: layers.figure(bare, LIGHT)):
+        with pytest.raises(ValueError, match="needs"):
+            made()

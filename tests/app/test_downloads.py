@@ -1,0 +1,35 @@
+import csv
+import io
+import json
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.components import downloads
+
+
+def _read(data):
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig", "surrogatepass"), newline="")))
+
+
+def test_formulas_are_neutralised_and_numbers_stay_numbers():
+    table = pd.DataFrame({"=cmd": ["=1+1", "+x", "-y", "@z", "\tt", "\rr", "plain"], "n": [-1.5, 2, 3, 4, 5, 6, float("nan")]})
+    rows = _read(downloads.csv(table))
+    assert rows[0] == ["'=cmd", "n"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+x", "'-y", "'@z", "'\tt", "'\rr", "plain"]
+    assert rows[1][1] == "-1.5"
+
+
+def test_json_is_exact_and_knows_no_nan():
+    table = pd.DataFrame({"title": ["=1+1", "é\u202e"], "n": [float("nan"), 0.1], "rank": [1, 2]})
+    assert json.loads(downloads.records(table)) == [{"title": "=1+1", "n": None, "rank": 1}, {"title": "é\u202e", "n": 0.1, "rank": 2}]
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="\x00"), max_size=40), min_size=1, max_size=5))
+def test_no_cell_starts_a_formula(titles):
+    table = pd.DataFrame({"title": titles}, dtype=object)
+    data = downloads.csv(table)
+    for (cell,) in (row or [""] for row in _read(data)[1:]):
+        assert not cell.startswith(downloads.FORMULA)
+    assert [row["title"] for row in json.loads(downloads.records(table))] == titles

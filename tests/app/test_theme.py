@@ -1,0 +1,52 @@
+import pytest
+
+from app import theme
+
+
+def _luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=lambda colours: colours.kind)
+def test_contrast_of_text_and_marks(colours):
+    for ground in (colours.paper, colours.panel):
+        for text in (colours.ink, colours.muted, colours.raises_text, colours.lowers_text):
+            assert contrast(text, ground) >= 4.5
+        for mark in (colours.raises, colours.lowers, colours.neutral_mark):
+            assert contrast(mark, ground) >= 3
+
+
+def test_the_middle_of_the_scale_is_neutral_and_the_range_symmetric():
+    assert theme.diverging(theme.LIGHT)[1] == [0.5, theme.LIGHT.neutral]
+    assert theme.symmetric([-3.0, 2.0, float("nan")]) == 3.0
+    assert theme.symmetric([]) == theme.symmetric([0.0]) == 1.0
+    assert theme.colour(0.0, theme.LIGHT) == theme.LIGHT.neutral_mark
+    assert theme.colour(float("nan"), theme.LIGHT) == theme.LIGHT.neutral_mark
+
+
+def test_numbers_carry_sign_and_unit():
+    assert theme.nats(0.42) == "+0.42 nats"
+    assert theme.nats(-0.1) == "−0.10 nats"
+    assert theme.signed(-0.001) == "0.00"
+    assert theme.signed(float("nan")) == theme.number(None) == "–"
+    assert theme.seconds(0.42) == "0.4 s"
+    assert theme.seconds(14.2) == "14 s"
+    assert theme.seconds(200) == "3 min 20 s"
+    assert theme.seconds(7500) == "2 h 5 min"
+    assert theme.memory(1.1e9) == "1.1 GB"
+    assert theme.memory(64e7) == "640 MB"
+    assert theme.memory(None) == "–"
+    assert [theme.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th",
+    ]  # fmt: skip
+
+
+def test_no_chart_offers_to_send_itself_away():
+    assert theme.CHART_CONFIG["showSendToCloud"] is False
