@@ -65,6 +65,8 @@ def status_of(run: Callable[[], object]) -> int:
     except Exception as error:
         log_to_file("command")
         return _said(unexpected(error)[0], FAULT)
+    if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
+        return _said("stopped", STOPPED)
     return found if isinstance(found, int) else 0
 
 
