@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from app.components.panel import section
-from app.text import safe_html
+from app.text import safe_html, visible
 from core.analysis.explanation import Explanation, HistoryRow
 
 LIKED = 4.0
@@ -56,7 +56,7 @@ def _next(explanation: Explanation) -> str:
 def _entry(role: str, mark: str, title: str, when: str) -> str:
     return (
         f'<li class="{role}"><div class="dl-mark"><span class="dl-dot {mark}"></span></div>'
-        f'<b title="{html.escape(title, quote=True)}">{safe_html(title, 120)}</b>'
+        f'<b title="{html.escape(visible(title), quote=True)}">{safe_html(title, 120)}</b>'
         f'<span class="dl-when">{when}</span></li>'
     )
 

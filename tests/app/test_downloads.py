@@ -14,7 +14,9 @@ def _read(data):
 
 
 def test_formulas_are_neutralised_and_numbers_stay_numbers():
-    table = pd.DataFrame({"=cmd": ["=1+1", "+x", "-y", "@z", "\tt", "\rr", "plain"], "n": [-1.5, 2, 3, 4, 5, 6, float("nan")]})
+    table = pd.DataFrame(
+        {"=cmd": ["=1+1", "+x", "-y", "@z", "\tt", "\rr", "plain"], "n": [-1.5, 2, 3, 4, 5, 6, float("nan")]}
+    )
     rows = _read(downloads.csv(table))
     assert rows[0] == ["'=cmd", "n"]
     assert [row[0] for row in rows[1:]] == ["'=1+1", "'+x", "'-y", "'@z", "'\tt", "'\rr", "plain"]
@@ -23,7 +25,10 @@ def test_formulas_are_neutralised_and_numbers_stay_numbers():
 
 def test_json_is_exact_and_knows_no_nan():
     table = pd.DataFrame({"title": ["=1+1", "é\u202e"], "n": [float("nan"), 0.1], "rank": [1, 2]})
-    assert json.loads(downloads.records(table)) == [{"title": "=1+1", "n": None, "rank": 1}, {"title": "é\u202e", "n": 0.1, "rank": 2}]
+    assert json.loads(downloads.records(table)) == [
+        {"title": "=1+1", "n": None, "rank": 1},
+        {"title": "é\u202e", "n": 0.1, "rank": 2},
+    ]
 
 
 @given(st.lists(st.text(st.characters(blacklist_characters="\x00"), max_size=40), min_size=1, max_size=5))

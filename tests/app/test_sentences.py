@@ -9,7 +9,10 @@ def _plain(html):
 
 
 def test_the_headline_says_rank_and_direction(complete):
-    assert _plain(sentences.headline(complete)) == "Dead Man Walking (1995) ranks 7th of 20, down from 3rd without demonstrations."
+    assert (
+        _plain(sentences.headline(complete))
+        == "Dead Man Walking (1995) ranks 7th of 20, down from 3rd without demonstrations."
+    )
 
 
 def test_the_lead_names_the_strongest_demonstration(complete):
@@ -49,5 +52,10 @@ def test_a_pair_has_amount_and_both_ranks(complete):
 
 def test_hostile_titles_are_escaped(example):
     record = example.explanation(titles=["<script>alert(1)</script>"] * 28)
-    for told in (sentences.headline(record), sentences.lead(record), sentences.demonstration(record, 0), sentences.pair(record, 0, 0)):
+    for told in (
+        sentences.headline(record),
+        sentences.lead(record),
+        sentences.demonstration(record, 0),
+        sentences.pair(record, 0, 0),
+    ):
         assert "<script" not in told

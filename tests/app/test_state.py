@@ -36,7 +36,11 @@ def test_a_link_gives_the_same_choices_again(request, demo, item):
 
 def test_defaults_vanish_from_the_link():
     assert state.written(Choices()) == {}
-    assert state.written(Choices(Request(demos=4), demo=3, item="50")) == {"demos": ["4"], "demo": ["3"], "item": ["50"]}
+    assert state.written(Choices(Request(demos=4), demo=3, item="50")) == {
+        "demos": ["4"],
+        "demo": ["3"],
+        "item": ["50"],
+    }
 
 
 def test_no_demonstrations_by_hand_is_not_the_default():
@@ -81,7 +85,12 @@ def test_the_rest_of_a_wrong_link_still_counts():
     assert len(notice) < 300
 
 
-@given(st.dictionaries(st.sampled_from([state.parameter(n) for n in state.ORDER] + ["demo", "item", "x"]), st.lists(st.text(max_size=30), max_size=3)))
+@given(
+    st.dictionaries(
+        st.sampled_from([state.parameter(n) for n in state.ORDER] + ["demo", "item", "x"]),
+        st.lists(st.text(max_size=30), max_size=3),
+    )
+)
 def test_no_link_is_an_error(query):
     choices, _ = state.read(query)
     assert state.read(state.written(choices)) == (choices, "")

@@ -31,7 +31,9 @@ def test_sign_shows_by_colour_and_by_hatch_and_the_interval_is_exact(complete):
     for value, colour, hatch in zip(bars.x, bars.marker.color, bars.marker.pattern.shape, strict=True):
         assert colour == (LIGHT.raises if value > 0 else LIGHT.lowers)
         assert hatch == ("" if value > 0 else "/")
-    assert list(bars.error_x.array) == pytest.approx([high - value for high, value in zip(made.high, made.values, strict=True)])
+    assert list(bars.error_x.array) == pytest.approx(
+        [high - value for high, value in zip(made.high, made.values, strict=True)]
+    )
 
 
 def test_the_size_order_is_by_amount(complete):
@@ -117,6 +119,10 @@ def test_titles_cannot_mark_up_a_figure(example):
 
 def test_missing_parts_are_refused_clearly(example):
     bare = example.explanation(stage="scores")
-    for made in (lambda: waterfall.figure(bare, LIGHT), lambda: heatmap.figure(bare, LIGHT, limit=3), lambda: layers.figure(bare, LIGHT)):
+    for made in (
+        lambda: waterfall.figure(bare, LIGHT),
+        lambda: heatmap.figure(bare, LIGHT, limit=3),
+        lambda: layers.figure(bare, LIGHT),
+    ):
         with pytest.raises(ValueError, match="needs"):
             made()

@@ -1,0 +1,292 @@
+"""Every state of the Explore page, with a desk that only pretends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached
+from core.analysis.request import Request
+from core.data.records import Case, Demonstration, Interaction, Item
+from core.errors import DataError, WorkerError
+
+SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
+
+
+def _preview(request: Request):
+    if request.user == "none":
+        return "user none has no interaction; expected a user with two"
+    history = (Interaction("1", 0, 4.0, 891_000_000.0), Interaction("2", 1, 2.0, 891_100_000.0))
+    demos = (
+        Demonstration("7:1", "7", 1, ("1",), "2", False, "recent"),
+        Demonstration("7:0", "7", 0, (), "1", True, "recent"),
+    )
+    case = Case("d", request.user, "last", history, ("3",), "3", None, 1)
+    return cached.Preview(case, demos, {one: Item(one, f"Title {one}") for one in "123"})
+
+
+@pytest.fixture
+def open_page(monkeypatch, example):
+    """Start the page: `open_page(desk, user="7")`."""
+
+    def start(desk=None, **query: str) -> AppTest:
+        desk = desk or example.FakeDesk()
+        monkeypatch.setattr(cached, "desk", lambda: desk)
+        monkeypatch.setattr(cached, "job_key", desk.key)
+        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("none", 0)])
+        monkeypatch.setattr(cached, "preview", _preview)
+        monkeypatch.setattr(cached, "licence", lambda name: "research only")
+        page = AppTest.from_file(SCRIPT, default_timeout=60)
+        for name, value in query.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return start
+
+
+def link(page: AppTest, name: str) -> list[str]:
+    """The values of one parameter in the address bar."""
+    value = page.query_params[name]
+    return value if isinstance(value, list) else [value]
+
+
+def words(page: AppTest) -> str:
+    """All HTML text of the page, tags taken out."""
+    assert not page.exception, page.exception
+    return re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
+
+
+def test_first_visit_shows_the_finished_example(open_page):
+    page = open_page()
+    told = words(page)
+    assert "ranks 7th of 20, down from 3rd" in re.sub(r"\s+", " ", told)
+    assert "fair, LDS 0.62" in told
+    assert len(page.get("plotly_chart")) == 3
+    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
+    assert dict(page.query_params) == {}
+    assert page.button(key="run").disabled
+
+
+def test_every_number_of_the_waterfall_is_the_records_own(open_page, complete):
+    spec = open_page().get("plotly_chart")[0].proto.spec
+    for value in complete.contributions.values:
+        assert str(value) in spec
+
+
+def test_a_link_rebuilds_choices_and_selection(open_page):
+    page = open_page(user="7", demos="4", demo="3", item="105")
+    assert page.selectbox(key="in-user").value == "7"
+    assert page.number_input(key="in-demos").value == 4
+    assert page.session_state["pick-demo"] == "D3"
+    assert page.selectbox(key="pick-item").value == "105"
+    assert "D3" in words(page)
+    assert link(page, "user") == ["7"]
+
+
+def test_selecting_by_keyboard_moves_every_view_and_the_link(open_page):
+    page = open_page()
+    page.selectbox(key="pick-item").set_value("104").run()
+    assert link(page, "item") == ["104"]
+    page.get("button_group")[0].set_value("D5").run()
+    assert link(page, "demo") == ["5"]
+    told = re.sub(r"\s+", " ", words(page))
+    assert "dl-chosen" in " ".join(element.proto.body for element in page.get("html"))
+    assert re.search(r"D5 (raises|lowers) Usual Suspects", told)
+    page.button(key="clear-selection").click().run()
+    assert "demo" not in page.query_params
+    assert "item" not in page.query_params
+
+
+def test_a_wrong_link_gives_defaults_and_one_notice(open_page):
+    page = open_page(demos="-4", strategy="magic", foo="1", demo="zero")
+    told = words(page)
+    assert "Part of this link could not be used (strategy, demos, demo, foo)" in re.sub(r"\s+", " ", told).replace(
+        "demos, strategy", "strategy, demos"
+    )
+    assert page.number_input(key="in-demos").value == 8
+
+
+def test_a_selection_beyond_the_result_is_ignored(open_page):
+    page = open_page(demo="31", item="no-such")
+    assert page.session_state["pick-demo"] is None
+    assert not page.exception
+
+
+def test_changed_choices_wait_for_run(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    page.number_input(key="in-demos").set_value(4).run()
+    assert desk.submitted == 1
+    assert "Next run" in words(page)
+    assert "Settings changed" in words(page)
+    page.button(key="run").click().run()
+    assert desk.submitted == 2
+    assert link(page, "demos") == ["4"]
+
+
+def test_many_reruns_start_nothing(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    for value in range(1, 8):
+        page.number_input(key="in-demos").set_value(value).run()
+    assert desk.submitted == 1
+
+
+def test_measuring_faithfulness_asks_for_the_same_case(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    page.button(key="measure").click().run()
+    assert link(page, "faithfulness") == ["32"]
+    assert "32 text ablations" in words(page)
+
+
+def test_queued(open_page, example):
+    page = open_page(example.FakeDesk(state="queued"), user="7")
+    assert "2 jobs ahead" in page.get("progress")[0].proto.text
+    assert "recommendations come first" in words(page)
+    assert "Title 2" in words(page)
+
+
+def test_the_model_is_being_loaded(open_page, example):
+    page = open_page(example.FakeDesk(state="starting"), user="7")
+    assert "The model is being loaded" in page.get("progress")[0].proto.text
+
+
+def test_running_shows_what_is_there(open_page, example):
+    page = open_page(example.FakeDesk(state="running"), user="7")
+    progress = page.get("progress")[0].proto
+    assert "about 8.0 s to go" in progress.text
+    assert progress.value == 40
+    assert "ranks 7th of 20" in re.sub(r"\s+", " ", words(page))
+    assert not page.get("plotly_chart")
+
+
+def test_cancel_keeps_what_was_found(open_page, example):
+    desk = example.FakeDesk(state="running")
+    page = open_page(desk, user="7")
+    page.button(key="cancel").click().run()
+    assert desk.cancelled
+    told = words(page)
+    assert "Cancelled" in told
+    assert "not complete" in told
+    assert not page.button(key="run").disabled
+
+
+def test_failed_says_what_and_what_next(open_page, example):
+    page = open_page(example.FakeDesk(state="failed"), user="7")
+    told = words(page)
+    assert "holds no weights" in told
+    assert "error E-3F9A" in told
+    assert "press Run to try again" in told
+    assert not page.button(key="run").disabled
+
+
+def test_a_link_to_another_model_asks_first(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk, model="someone/model")
+    assert desk.submitted == 0
+    assert "only when you agree" in words(page)
+    page.button(key="run").click().run()
+    assert desk.submitted == 1
+
+
+def test_a_full_queue_is_said_calmly(open_page, example):
+    desk = example.FakeDesk()
+
+    def refuse(request):
+        raise WorkerError("50 jobs wait already")
+
+    desk.submit = refuse
+    assert "50 jobs wait already" in words(open_page(desk, user="7"))
+
+
+def test_unreadable_data_is_said_calmly(open_page, monkeypatch):
+    page = open_page()
+
+    def gone(name, search, limit):
+        raise DataError("data set 'x' does not exist")
+
+    monkeypatch.setattr(cached, "users", gone)
+    page.run()
+    assert "does not exist" in words(page)
+
+
+def test_choices_that_cannot_be_run_say_why(open_page):
+    page = open_page()
+    page.selectbox(key="in-user").set_value("none").run()
+    assert "has no interaction" in words(page)
+
+
+def test_no_demonstrations(open_page):
+    told = words(open_page(demos="0"))
+    assert "without any demonstration" in told
+    assert "zero-shot ranking" in told
+
+
+def test_a_weak_explanation_says_so(open_page, example):
+    assert "This explanation is weak" in words(open_page(example.FakeDesk(lds=0.12)))
+
+
+def test_unmeasured_faithfulness_says_so(open_page, example):
+    assert "not measured yet" in words(open_page(example.FakeDesk(lds=None)))
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "![p](http://127.0.0.1:9/p.png)", ":red[x] $x$", "**bold**", "Hamlet", "Hamlet",
+    "=HYPERLINK(1)", "\u202egnp.exe", "x" * 10_000, "", "שלום",
+]  # fmt: skip
+
+
+def test_hostile_titles_are_literal(open_page, example):
+    page = open_page(example.FakeDesk(titles=HOSTILE))
+    assert not page.exception
+    markup = " ".join(element.proto.body for element in page.get("html"))
+    assert "<script" not in markup
+    assert "<img" not in markup
+    assert "\u202e" not in markup
+    options = page.selectbox(key="pick-item").options
+    assert len(options) == len(set(options)) == 20
+    assert not any("](" in option or "<script" in option for option in options)
+
+
+def test_editing_makes_demonstrations_by_hand(open_page, example):
+    import pandas as pd
+
+    from app.components.demos import chosen_ids
+
+    before = pd.DataFrame(
+        {
+            "include": [True] * 3,
+            "order": [1, 2, 3],
+            "title": list("abc"),
+            "answer": ["Yes", "No", "Yes"],
+            "id": ["7:1", "7:2:no", "7:3"],
+        }
+    )
+    edited = before.assign(include=[True, True, False], order=[2, 1, 3], answer=["Yes", "Yes", "Yes"])
+    assert chosen_ids(edited, before, "9:4 9:5:no") == ("7:2:yes", "7:1", "9:4", "9:5:no")
+
+
+def test_run_with_edited_demonstrations(open_page):
+    page = open_page()
+    page.session_state["form-demos"] = "Edit"
+    page.run()
+    page.text_input(key="demos-added").set_value("7:5").run()
+    page.button(key="use-demos").click().run()
+    assert link(page, "with") == ["7:1", "7:0", "7:5"]
+    assert link(page, "strategy") == ["manual"]
+
+
+def test_table_twins_and_order(open_page):
+    page = open_page()
+    page.session_state["form-waterfall"] = "Table"
+    page.session_state["form-matrix"] = "Table"
+    page.session_state["form-layers"] = "Table"
+    page.session_state["form-candidates"] = "Chart"
+    page.run()
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 1
+    assert len(page.dataframe) == 4
