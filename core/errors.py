@@ -44,5 +44,5 @@ class WorkerError(DemoLensError):
     """The worker process died or did not answer."""
 
 
-class Cancelled(DemoLensError):
+class Cancelled(DemoLensError):  # noqa: N818  (not a fault: the user asked for it)
     """The job was cancelled between two forward passes."""

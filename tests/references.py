@@ -107,7 +107,10 @@ def gated_by_mask(reference: Any, prompt: Prompt, gates: list[float], candidate:
     bias = torch.where(outside, rate.log()[None, :], 0.0)
     apart = torch.arange(len(ids))[:, None] - torch.arange(len(ids))[None, :]
     masks = {}
-    for kind, window in (("full_attention", len(ids)), ("sliding_attention", getattr(reference.config, "sliding_window", None) or 0)):
+    for kind, window in (
+        ("full_attention", len(ids)),
+        ("sliding_attention", getattr(reference.config, "sliding_window", None) or 0),
+    ):
         masks[kind] = bias.masked_fill((apart < 0) | (apart >= window), -torch.inf)[None, None]
     sliding = "sliding_attention" in (getattr(reference.config, "layer_types", None) or ())
     with torch.no_grad():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import Lasso
 from sklearn.preprocessing import StandardScaler
@@ -89,7 +90,7 @@ def shapley_sampling(score: TargetScore, *, budget: float, seed: int) -> Ablatio
     return AblationAnswer(mean, mean - half, mean + half, meter.read())
 
 
-def _along(score: TargetScore, order: Array) -> Array:
+def _along(score: TargetScore, order: NDArray[np.int64]) -> Array:
     masks = np.zeros((score.demos + 1, score.demos), dtype=bool)
     for step, k in enumerate(order):
         masks[step + 1 :, k] = True

@@ -65,8 +65,11 @@ def dual_parts(model: LanguageModel, prompt: Prompt, candidate: int = 0) -> Dual
     own = _own_attention(model.network, _ids(prompt, candidate))
     error = torch.linalg.vector_norm(outputs.sum(dim=2) - own, dim=-1)
     residual = error / torch.linalg.vector_norm(own, dim=-1).clamp_min(1e-12)
-    as_array = lambda tensor: np.asarray(tensor.double().numpy())  # noqa: E731
-    return DualParts(as_array(outputs), as_array(masses), as_array(residual))
+    return DualParts(_array(outputs), _array(masses), _array(residual))
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.asarray(tensor.double().numpy())
 
 
 def _ids(prompt: Prompt, candidate: int) -> list[int]:
@@ -101,5 +104,3 @@ def _own_attention(network: Any, token_ids: list[int]) -> Tensor:
     finally:
         network.set_attn_implementation(NAME)
     return torch.stack([seen[layer] for layer in sorted(seen)])
-
-

@@ -37,13 +37,13 @@ from core.data.demonstrations import by_ids, pick
 from core.data.records import Case, Demonstration, Item
 from core.errors import RequestError
 from core.lm.load import LanguageModel
-from core.lm.score import Scorer
+from core.lm.score import Aggregate, Scorer
 from core.metrics.ranking import ranks
 from core.prompt.build import build
 from core.prompt.spans import Prompt, Span
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and which share of the work is behind; called between forward passes; may raise `Cancelled`."""
+"""Told what is being done and which share is behind, between forward passes; may raise `Cancelled`."""
 
 LIBRARIES = ("demolens", "torch", "transformers", "captum", "numpy", "scipy", "scikit-learn", "duckdb", "bm25s")
 
@@ -69,7 +69,7 @@ def explain(
     setting = _set_up(request, dataset, model)
     prompt_seconds = time.monotonic() - start
     steps = _Steps(progress, planned_passes(request, len(setting.prompt.demos)))
-    aggregate = "mean" if request.scoring == "mean" else "sum"
+    aggregate: Aggregate = "mean" if request.scoring == "mean" else "sum"
     scorer = Scorer(model, setting.prompt, aggregate=aggregate, between=lambda: steps.tell(scorer.passes))
     steps.label = "scoring the candidates"
     few_shot, zero_shot = scorer.full(), scorer.subsets(np.zeros((1, scorer.demos), dtype=bool))[0]
@@ -192,12 +192,13 @@ class _Setting:
 
     def target_record(self) -> Target:
         target, against = self.explained()
-        name = lambda index: self.items[self.case.candidates[index]]  # noqa: E731
+        item = self.items[self.case.candidates[target]]
+        other = None if against is None else self.items[self.case.candidates[against]]
         return Target(
-            item_id=name(target).item_id,
-            title=name(target).title,
-            against_id=None if against is None else name(against).item_id,
-            against_title=None if against is None else name(against).title,
+            item_id=item.item_id,
+            title=item.title,
+            against_id=other.item_id if other else None,
+            against_title=other.title if other else None,
         )
 
     def record(self, few_shot: Array, zero_shot: Array) -> Explanation:
@@ -295,7 +296,9 @@ def _set_up(request: Request, dataset: Dataset, model: LanguageModel) -> _Settin
     for demo in demos:
         shown |= {demo.item_id, *demo.history}
     items = dataset.items(shown)
-    setting = _Setting(request, dataset, model, case, demos, items, _prompt(request, dataset, model, case, demos, items))
+    setting = _Setting(
+        request, dataset, model, case, demos, items, _prompt(request, dataset, model, case, demos, items)
+    )
     setting.explained()
     return setting
 
@@ -381,6 +384,3 @@ def command_line(request: Request) -> str:
 def _complete(record: Explanation, timings: Timings, start: float, update: dict[str, object]) -> Explanation:
     done = timings.model_copy(update={"total": time.monotonic() - start})
     return record.model_copy(update={"stage": "complete", "timings": done, **update})
-
-
-__all__ = ["Progress", "command_line", "content_key", "demonstrations_of", "explain", "planned_passes"]

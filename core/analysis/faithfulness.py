@@ -28,9 +28,9 @@ def faithfulness(score: TargetScore, values: Array, *, ablations: int, seed: int
     top, drop, rank = _without_top(score, values)
     spent = meter.read()
     return Faithfulness(
-        lds=_number(spearman(predicted, measured)),
-        low=_number(low),
-        high=_number(high),
+        lds=number(spearman(predicted, measured)),
+        low=number(low),
+        high=number(high),
         ablations=ablations,
         keep_probability=KEEP,
         top_demo=top,
@@ -51,5 +51,6 @@ def _without_top(score: TargetScore, values: Array) -> tuple[int | None, float |
     return top, score.full - float(score.at(mask[None])[0]), int(ranks(scores)[score.target])
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """The value, or None in place of nan: JSON has no such number."""
     return value if np.isfinite(value) else None

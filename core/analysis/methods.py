@@ -11,6 +11,7 @@ from core.analysis.ablation import AblationAnswer, leave_one_out, regression, sh
 from core.analysis.captum_methods import CaptumMethod, captum_attribution
 from core.analysis.dual import attention_mass
 from core.analysis.explanation import Contributions, Target
+from core.analysis.faithfulness import number
 from core.analysis.gradient import GradientAnswer, learning_rate_path
 from core.analysis.refine import RefinedAnswer, refine
 from core.analysis.request import Method, Request
@@ -32,7 +33,9 @@ def contributions(score: TargetScore, request: Request, target: Target, seed: in
         yield _from_gradient(score, request.method, target, learning_rate_path(score, nodes=nodes), seed)
     else:
         answer = _ablation(score, request, seed)
-        yield _record(score, request.method, target, answer.values, answer.spent, seed, low=answer.low, high=answer.high)
+        yield _record(
+            score, request.method, target, answer.values, answer.spent, seed, low=answer.low, high=answer.high
+        )
 
 
 def _ablation(score: TargetScore, request: Request, seed: int) -> AblationAnswer:
@@ -54,8 +57,7 @@ def _ablation(score: TargetScore, request: Request, seed: int) -> AblationAnswer
 
 def _from_refined(score: TargetScore, target: Target, answer: RefinedAnswer, seed: int) -> Contributions:
     record = _record(score, "default", target, answer.values, answer.spent, seed, low=answer.low, high=answer.high)
-    finite = lambda value: value if np.isfinite(value) else None  # noqa: E731
-    lds = {"lds": finite(answer.lds), "lds_low": finite(answer.lds_low), "lds_high": finite(answer.lds_high)}
+    lds = {"lds": number(answer.lds), "lds_low": number(answer.lds_low), "lds_high": number(answer.lds_high)}
     return record.model_copy(update={**lds, **_split(answer.gradient), "split_of": "gradient"})
 
 

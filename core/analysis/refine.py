@@ -8,7 +8,7 @@ cross-validated LDS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,13 +53,13 @@ def refine(
     masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
     pool = subset_pool(score.demos, seed)
     costs = ablation_costs(score, pool)
-    setting = (0.5, 0.35, 1.0)
+    setting = (0.5, 0.5)
     while True:
         scores = score.at(masks)
         belief = posterior(masks, scores, gradient.values, prior=prior, seed=seed)
         setting = belief.setting
         low, high = belief.interval()
-        lds = cross_validated_lds(masks, scores, gradient.values, prior=prior, seed=seed)
+        lds = cross_validated_lds(masks, scores, gradient.values, prior=_only(prior or Prior(), setting), seed=seed)
         yield RefinedAnswer(belief.mean, low, high, *lds, len(masks) - 2, gradient, meter.read())
         open_ = np.array([not (masks == row).all(axis=1).any() for row in pool], dtype=bool)
         spent = meter.read().passes
@@ -70,6 +70,11 @@ def refine(
             masks, pool[open_], costs[open_], guess=gradient.values, setting=setting, count=count, prior=prior
         )
         masks = np.concatenate([masks, pool[open_][chosen]])
+
+
+def _only(prior: Prior, setting: tuple[float, float]) -> Prior:
+    """The prior at one setting: cross-validation refits once an ablation, and need not search each time."""
+    return replace(prior, additive_shares=setting[:1], size_shares=setting[1:])
 
 
 def subset_pool(demos: int, seed: int) -> Masks:

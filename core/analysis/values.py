@@ -105,6 +105,3 @@ def all_masks(demos: int) -> Masks:
 def leave_one_out_masks(demos: int) -> Masks:
     """Row k keeps every demonstration but k, [demo, demo]."""
     return ~np.eye(demos, dtype=bool)
-
-
-__all__ = ["Array", "Masks", "Meter", "Spent", "TargetScore", "all_masks", "leave_one_out_masks"]

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from core.errors import ModelError
-from core.lm.forest import Block, Forest
+from core.lm.forest import Forest
 
 NAME = "demolens"
 
@@ -111,14 +111,12 @@ def attend(
     memory = forest_pass.forest.memory
     all_keys = torch.cat([memory.keys[layer], key[0]], dim=1) if memory.segments else key[0]
     all_values = torch.cat([memory.values[layer], value[0]], dim=1) if memory.segments else value[0]
-    views = [
-        _view(forest_pass, number, sliding_window, query) for number in range(len(forest_pass.forest.blocks))
-    ]
+    views = [_view(forest_pass, number, sliding_window, query) for number in range(len(forest_pass.forest.blocks))]
     gates = _layer_gates(forest_pass, layer, query.shape[1])
     if gates is None and softcap is None and s_aux is None and not torch.is_grad_enabled():
         output = _fast(query[0], all_keys, all_values, views, form)
     else:
-        output = _Gated.apply(query[0], all_keys, all_values, gates, views, form)
+        output = gated(query[0], all_keys, all_values, gates, views, form)
     if forest_pass.probe is not None:
         _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
     return output.transpose(0, 1).unsqueeze(0).contiguous(), None
@@ -153,10 +151,16 @@ def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: 
     output = torch.empty_like(query)
     for rows, chosen, mask, _ in views:
         q = query[:, rows].reshape(keys.shape[0], -1, query.shape[-1])
-        part = F.scaled_dot_product_attention(
+        part = scaled_dot_product_attention(
             q[None], keys[:, chosen][None], values[:, chosen][None], mask.repeat(groups, 1), scale=form.scale
         )
         output[:, rows] = part[0].reshape(query.shape[0], -1, query.shape[-1])
+    return output
+
+
+def gated(query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form) -> Tensor:
+    """Attention [head, rows, width] under gates [head, all tokens], differentiable in all four tensors."""
+    output: Tensor = _Gated.apply(query, keys, values, gates, views, form)  # type: ignore[no-untyped-call]
     return output
 
 
@@ -164,7 +168,7 @@ class _Gated(torch.autograd.Function):
     """Gated attention that keeps no maps: the backward pass recomputes each block from queries and keys."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
     ) -> Tensor:
         output = torch.empty_like(query)
@@ -182,7 +186,7 @@ class _Gated(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:
         query, keys, values, gates, output, norms = ctx.saved_tensors
         grad_query, grad_keys, grad_values = map(torch.zeros_like, (query, keys, values))
         grad_gates = torch.zeros_like(_wide(gates)) if gates is not None else None
@@ -190,11 +194,10 @@ class _Gated(torch.autograd.Function):
         for view in ctx.views:
             rows, chosen, _, inside = view
             scores, slope = _scores(query, keys, view, form)
-            grown = lambda x, rows=rows: x[:, rows].unflatten(0, (kv_heads, -1))  # noqa: E731
-            plain = torch.exp(scores - grown(norms)[..., None])
+            plain = torch.exp(scores - _grouped(norms, rows, kv_heads)[..., None])
             gate = _gate_of(gates, view, kv_heads) if gates is not None else None
             weights = plain * gate if gate is not None else plain
-            grad_out, out = grown(grad_output), grown(output)
+            grad_out, out = _grouped(grad_output, rows, kv_heads), _grouped(output, rows, kv_heads)
             pull = _wide(torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)))
             pull = pull - (_wide(grad_out) * _wide(out)).sum(-1, keepdim=True)
             if grad_gates is not None:
@@ -206,7 +209,7 @@ class _Gated(torch.autograd.Function):
             grad_scores = (grad_scores * form.scale).to(query.dtype)
             grad_query[:, rows] = torch.matmul(grad_scores, keys[:, chosen].unsqueeze(1)).flatten(0, 1)
             flat = grad_scores.flatten(1, 2).transpose(-1, -2)
-            grad_keys[:, chosen] += torch.matmul(flat, grown(query).flatten(1, 2))
+            grad_keys[:, chosen] += torch.matmul(flat, _grouped(query, rows, kv_heads).flatten(1, 2))
             turned = weights.to(values.dtype).flatten(1, 2).transpose(-1, -2)
             grad_values[:, chosen] += torch.matmul(turned, grad_out.flatten(1, 2))
         return grad_query, grad_keys, grad_values, grad_gates, None, None
@@ -215,13 +218,19 @@ class _Gated(torch.autograd.Function):
 def _scores(query: Tensor, keys: Tensor, view: View, form: Form) -> tuple[Tensor, Tensor | None]:
     """Masked logits [kv_head, group, rows, keys] in fp32 or wider, and the slope of the soft cap where there is one."""
     rows, chosen, mask, _ = view
-    grouped = query[:, rows].unflatten(0, (keys.shape[0], -1))
+    grouped = _grouped(query, rows, keys.shape[0])
     flat = torch.matmul(grouped.flatten(1, 2), keys[:, chosen].transpose(-1, -2))
-    raw = _wide(flat.unflatten(1, (grouped.shape[1], grouped.shape[2]))) * form.scale
+    raw = _wide(flat.view(*grouped.shape[:3], -1)) * form.scale
     if form.softcap is None:
         return raw + mask, None
     bent = torch.tanh(raw / form.softcap)
     return bent * form.softcap + mask, 1 - bent**2
+
+
+def _grouped(tensor: Tensor, rows: slice, kv_heads: int) -> Tensor:
+    """Rows of [head, rows, ...] as [kv_head, group, rows, ...]."""
+    chosen = tensor[:, rows]
+    return chosen.reshape(kv_heads, -1, *chosen.shape[1:])
 
 
 def _wide(tensor: Tensor) -> Tensor:
@@ -232,7 +241,8 @@ def _wide(tensor: Tensor) -> Tensor:
 def _gate_of(gates: Tensor, view: View, kv_heads: int) -> Tensor:
     """Gates of the view's keys as its rows see them, [kv_head, group, 1, keys]: 1 inside their demonstration."""
     _, chosen, _, inside = view
-    return gates[:, chosen].masked_fill(inside, 1.0).unflatten(0, (kv_heads, -1))[:, :, None]
+    seen = gates[:, chosen].masked_fill(inside, 1.0)
+    return seen.view(kv_heads, -1, 1, seen.shape[-1])
 
 
 def _log_gates(gates: Tensor, view: View, kv_heads: int) -> Tensor:
@@ -248,7 +258,7 @@ def _log_norm(scores: Tensor, form: Form) -> Tensor:
 
 def _over_keys(weights: Tensor, values: Tensor) -> Tensor:
     """[kv_head, group, rows, width] from weights [kv_head, group, rows, keys] and values [kv_head, keys, width]."""
-    return torch.matmul(weights.flatten(1, 2), values).unflatten(1, weights.shape[1:3])
+    return torch.matmul(weights.flatten(1, 2), values).view(*weights.shape[:3], -1)
 
 
 @torch.no_grad()
@@ -297,6 +307,3 @@ def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, fo
     if form.sinks is not None:
         norm = torch.logaddexp(norm, form.sinks.to(norm.dtype).view(1, -1, 1).expand_as(norm))
     return torch.matmul(torch.exp(scores - norm[..., None]).to(value.dtype), value).transpose(1, 2).contiguous()
-
-
-__all__ = ["NAME", "Block", "Pass", "Probe", "attend", "prepare"]

@@ -47,12 +47,15 @@ def run(
 def _memory(forest: Forest, forward: Pass) -> Memory:
     layers = sorted(forward.keys)
     old = forest.memory
-    join = lambda before, new, layer: torch.cat([before[layer], new[layer]], 1) if before else new[layer]  # noqa: E731
     return Memory(
         forest.segments,
-        tuple(join(old.keys, forward.keys, layer) for layer in layers),
-        tuple(join(old.values, forward.values, layer) for layer in layers),
+        tuple(_joined(old.keys, forward.keys[layer], layer) for layer in layers),
+        tuple(_joined(old.values, forward.values[layer], layer) for layer in layers),
     )
+
+
+def _joined(before: tuple[Tensor, ...], new: Tensor, layer: int) -> Tensor:
+    return torch.cat([before[layer], new], dim=1) if before else new
 
 
 def _check(network: Any, forest: Forest) -> None:

@@ -89,7 +89,8 @@ class Scorer:
         if memory is not None:
             self._trunk = memory.first(len(prefix) - 1)
         self.cost.forwards += 1
-        return scores[0]
+        first: NDArray[np.float64] = scores[0]
+        return first
 
     def subsets(
         self, masks: NDArray[np.bool_], *, candidates: Sequence[int] | None = None, removal: Removal = "text"
@@ -107,9 +108,7 @@ class Scorer:
         self.cost.forwards += len(masks)
         return result
 
-    def gated(
-        self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None
-    ) -> Tensor:
+    def gated(self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None) -> Tensor:
         """Scores [candidate] with learning-rate gates; a gradient flows back to `gates` if it asks for one.
 
         `gates` is [demo], or [layer or 1, head or 1, token of the prefix] (see `gate_tokens`).
@@ -154,9 +153,7 @@ class Scorer:
         missing = len(forest.demo_of) - gates.shape[-1]
         return torch.cat([gates, gates.new_ones(*gates.shape[:-1], missing)], dim=-1)
 
-    def _packs(
-        self, order: list[int], masks: NDArray[np.bool_], chosen: Sequence[int]
-    ) -> list[list[int]]:
+    def _packs(self, order: list[int], masks: NDArray[np.bool_], chosen: Sequence[int]) -> list[list[int]]:
         packs: list[list[int]] = []
         spent = self._pack + 1
         for row in order:
@@ -174,9 +171,7 @@ class Scorer:
         tail = len(self.prompt.query.token_ids) + sum(len(self.prompt.candidates[c].token_ids) for c in chosen)
         return kept + tail
 
-    def _pack_scores(
-        self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal
-    ) -> NDArray[np.float64]:
+    def _pack_scores(self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal) -> NDArray[np.float64]:
         known = self._remembered()
         new: list[Segment] = []
         leaves: list[_Leaf] = []
@@ -245,9 +240,7 @@ class Scorer:
         at = len(path)
         return at if path == whole[:at] and at < len(known.segments) else None
 
-    def _attach(
-        self, new: list[Segment], known: Memory, query: int, subset: int, chosen: Sequence[int]
-    ) -> list[_Leaf]:
+    def _attach(self, new: list[Segment], known: Memory, query: int, subset: int, chosen: Sequence[int]) -> list[_Leaf]:
         """Add the candidates behind a query segment; say where their scores are to be read.
 
         The first token of a title is predicted by the query's last row, which is why queries are never remembered.

@@ -74,9 +74,7 @@ def test_scores_do_not_depend_on_what_was_scored_before(pair: Pair) -> None:
     np.testing.assert_allclose(after_full, Scorer(pair.model, prompt).subsets(all_masks(4)), **CLOSE)
 
 
-def test_out_of_memory_halves_the_pack_and_gives_the_same_numbers(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_out_of_memory_halves_the_pack_and_gives_the_same_numbers(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = random_prompt("yes_no")
     expected = Scorer(pair.model, prompt).subsets(all_masks(4))
     real, tried = score_module.run, []

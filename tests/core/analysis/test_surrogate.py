@@ -9,7 +9,7 @@ import pytest
 
 from core.analysis.ablation import banzhaf_of_table
 from core.analysis.refine import cross_validated_lds, subset_pool
-from core.analysis.surrogate import Prior, interaction_kernel, next_subsets, posterior, signs
+from core.analysis.surrogate import Prior, _average_step, interaction_kernel, next_subsets, posterior, signs
 from core.analysis.values import all_masks
 
 
@@ -35,11 +35,19 @@ def test_with_every_subset_scored_the_posterior_is_the_banzhaf_value() -> None:
     assert float((high - low).max()) < 0.02
 
 
-def test_with_no_ablation_the_posterior_is_close_to_the_guess() -> None:
+def test_with_no_ablation_the_posterior_ranks_as_the_guess() -> None:
     guess = np.array([1.0, -0.5, 0.2, 0.0])
     ends = np.array([[False] * 4, [True] * 4])
     belief = posterior(ends, np.array([0.0, guess.sum()]), guess)
-    np.testing.assert_allclose(belief.mean, guess, atol=1e-3)
+    assert list(np.argsort(belief.mean)) == list(np.argsort(guess))
+    low, high = belief.interval()
+    assert np.all((low < guess) & (guess < high))
+
+
+def test_the_average_step_reads_the_banzhaf_value_of_a_size_effect() -> None:
+    effect = np.log(1 + np.arange(6.0))
+    table = effect[all_masks(5).sum(axis=1)]
+    np.testing.assert_allclose(_average_step(5) @ effect, banzhaf_of_table(table, 5))
 
 
 def test_a_shift_of_all_scores_changes_no_contribution() -> None:
@@ -67,7 +75,7 @@ def test_intervals_cover_games_drawn_from_the_prior() -> None:
 def test_the_design_never_repeats_a_subset_and_balances_the_demonstrations() -> None:
     pool = subset_pool(8, 0)
     ends = np.array([[False] * 8, [True] * 8])
-    picks = next_subsets(ends, pool, np.ones(len(pool)), guess=np.ones(8) * 0.1, setting=(0.5, 0.3, 1.0), count=16)
+    picks = next_subsets(ends, pool, np.ones(len(pool)), guess=np.ones(8) * 0.1, setting=(0.5, 0.5), count=16)
     assert len(set(picks.tolist())) == 16
     assert np.all(np.abs(pool[picks].mean(axis=0) - 0.5) <= 0.2)
 
@@ -88,4 +96,3 @@ def test_cross_validation_finds_a_faithful_and_an_unfaithful_account() -> None:
     noise, *_ = cross_validated_lds(masks, parity, np.zeros(8), prior=Prior())
     assert additive == pytest.approx(1.0, abs=0.01)
     assert noise < 0.5
-
