@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request
@@ -62,8 +63,9 @@ class ModelEngine:
         report("opening the data", 0.0)
         dataset = self._dataset_for(request)
         report("loading the model", 0.01)
-        model = self._model_for(request)
-        yield from explain(request, dataset=dataset, model=model, progress=report)
+        model, pulse = self._model_for(request), _Pulse(report)
+        with _before_every_layer(model.network, pulse.again):
+            yield from explain(request, dataset=dataset, model=model, progress=pulse)
 
     def _dataset_for(self, request: Request) -> Dataset:
         from core.data.dataset import open_dataset
@@ -83,6 +85,35 @@ class ModelEngine:
             self._model = load(request.model, adapter=request.adapter, device=request.device, dtype=request.dtype)
             self._model_choice = choice
         return self._model
+
+
+class _Pulse:
+    """A report that can be repeated where nothing new is to be said, only to learn whether to stop."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._last = report, ("preparing", 0.01)
+
+    def __call__(self, label: str, fraction: float) -> None:
+        self._last = (label, fraction)
+        self._report(label, fraction)
+
+    def again(self) -> None:
+        """Report the last words once more."""
+        self._report(*self._last)
+
+
+@contextlib.contextmanager
+def _before_every_layer(network: Any, act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` before each layer of each pass: one pass over a long prompt may take seconds."""
+    from torch.nn import ModuleList
+
+    layers = [layer for module in network.modules() if isinstance(module, ModuleList) for layer in module]
+    handles = [layer.register_forward_pre_hook(lambda *_: act()) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def use_all_cores() -> None:

@@ -1,0 +1,106 @@
+"""The engine with a model: it stops within a layer, leaves nothing behind, and loads only what changed."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from fake_work_engine import explanation
+from transformers import PreTrainedModel
+
+from core.analysis.request import Request
+from core.errors import Cancelled
+from core.lm.attention import prepare
+from core.work import engine as module
+from core.work.engine import ModelEngine, _before_every_layer, seconds_per_token
+
+IDS = torch.ones(1, 5)
+
+
+class Layered(torch.nn.Module):
+    """Three layers in a list, as every transformers model has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(5, 5) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def hooks(network: Any) -> int:
+    return sum(len(one._forward_pre_hooks) for one in network.modules())
+
+
+def test_a_cancelled_pass_ends_before_the_next_layer_and_leaves_no_hook() -> None:
+    network, layers = Layered(), []
+    expected = network(IDS)
+
+    def stop() -> None:
+        layers.append(1)
+        if len(layers) == 2:
+            raise Cancelled("the job was cancelled")
+
+    with pytest.raises(Cancelled), _before_every_layer(network, stop):
+        network(IDS)
+    assert len(layers) == 2
+    assert hooks(network) == 0
+    assert torch.equal(network(IDS), expected)
+
+
+def test_the_speed_of_a_pass_is_measured(tiny_llama: PreTrainedModel) -> None:
+    network = copy.deepcopy(tiny_llama)
+    prepare(network)
+    assert 0 < seconds_per_token(SimpleNamespace(network=network)) < 1  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is loaded, instead of loading it."""
+    seen: list[str] = []
+
+    def open_dataset(name: str) -> str:
+        seen.append(f"data {name}")
+        return name
+
+    def load(name: str, *, adapter: str | None, device: str, dtype: str) -> Any:
+        seen.append(f"model {name} {adapter} {device} {dtype}")
+        if name == "broken":
+            raise ValueError("broken")
+        return SimpleNamespace(network=torch.nn.ModuleList())
+
+    def explain(request: Request, *, dataset: Any, model: Any, progress: Any) -> Any:
+        progress("explaining", 0.5)
+        yield explanation(request)
+
+    monkeypatch.setattr("core.data.dataset.open_dataset", open_dataset)
+    monkeypatch.setattr("core.lm.load.load", load)
+    monkeypatch.setattr("core.analysis.explain.explain", explain)
+    monkeypatch.setattr(module, "use_all_cores", lambda: None)
+    return seen
+
+
+def test_only_what_changed_is_loaded_again(loads: list[str]) -> None:
+    engine = ModelEngine()
+    for request in (Request(), Request(user="13"), Request(model="b"), Request(model="b", dataset="d"), Request()):
+        assert [*engine.explain(request, lambda *_: None)] == [explanation(request)]
+    one = "model sample None auto auto"
+    assert loads == ["data sample", one, "model b None auto auto", "data d", "data sample", one]
+
+
+def test_after_a_model_that_cannot_be_loaded_the_next_request_is_served(loads: list[str]) -> None:
+    engine = ModelEngine()
+    with pytest.raises(ValueError, match="broken"):
+        list(engine.explain(Request(model="broken"), lambda *_: None))
+    assert [*engine.explain(Request(), lambda *_: None)]
+
+
+def test_progress_names_each_step(loads: list[str]) -> None:
+    said: list[str] = []
+    list(ModelEngine().explain(Request(), lambda label, _: said.append(label)))
+    assert said == ["opening the data", "loading the model", "explaining"]
