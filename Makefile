@@ -18,10 +18,8 @@ help:
 setup:
 	@sh .ci/setup
 
-# The page starts even when the example cannot be prepared: it says why, and takes data and models of one's own.
 app: setup
-	@$(BIN)/demolens prepare || true
-	@exec $(BIN)/demolens app --port "$(PORT)"
+	@exec $(BIN)/demolens app --prepare --port "$(PORT)"
 
 test: setup
 	@found=$$(sh .ci/chromium) || exit 1; CHROMIUM="$$found" $(BIN)/python -m pytest $(ARGS)

@@ -111,22 +111,22 @@ def start_app(
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let other machines in; there is no sign-in.")
     ] = False,
+    with_example: Annotated[bool, typer.Option("--prepare", help="Prepare this machine first.")] = False,
 ) -> None:
-    """Start the page in the browser; stop it with Ctrl-C."""
-    from core.study.serve import serve
+    """Start the page's server; stop it with Ctrl-C."""
+    from core.study.serve import check_port, serve, server_command
 
-    serve(address=address, port=port, allow_network=allow_network)
+    command = server_command(address, port, allow_network=allow_network)
+    check_port(address, port)
+    if with_example:
+        _prepare_or_say_why()
+    serve(command)
 
 
 @app.command()
 def prepare() -> None:
     """Fetch the sample model and data once, and compute the example that the first page shows."""
-    from core.study.prepare import prepared
-
-    log_to_file("command")
-    with _progress() as report:
-        sentence = prepared(report)
-    typer.echo(sentence)
+    typer.echo(_prepared())
 
 
 @app.command()
@@ -138,6 +138,25 @@ def schema() -> None:
 def schema_text() -> str:
     """The JSON schema of what `explain --json` writes."""
     return json.dumps(Explanation.model_json_schema(mode="serialization"), indent=2, sort_keys=True) + "\n"
+
+
+def _prepared() -> str:
+    from core.study.prepare import prepared
+
+    log_to_file("command")
+    with _progress() as report:
+        return prepared(report)
+
+
+def _prepare_or_say_why() -> None:
+    """The page starts without the example too: it says why, and takes data and models of one's own."""
+    typer.echo("Checking the sample material and the example; the first time this takes some minutes.", err=True)
+    try:
+        typer.echo(_prepared(), err=True)
+    except DemoLensError as error:
+        _said(str(error), MISTAKE)
+    except Exception as error:
+        _said(unexpected(error)[0], FAULT)
 
 
 def _explained(request: Request) -> Explanation:

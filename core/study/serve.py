@@ -21,13 +21,8 @@ WARNING = (
 )
 
 
-def serve(*, address: str, port: int, allow_network: bool) -> None:
-    """Replace this process by the page's server on `address`:`port`.
-
-    Raises `RequestError` for an address that other machines reach, unless that is allowed, and for a taken port.
-    """
-    command = server_command(address, port, allow_network=allow_network)
-    check_port(address, port)
+def serve(command: list[str]) -> None:
+    """Replace this process by the page's server."""
     os.chdir(ROOT)
     if os.name == "nt":  # There exec leaves a detached process behind.
         sys.exit(subprocess.call(command))

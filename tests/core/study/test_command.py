@@ -17,6 +17,7 @@ import pytest
 from fake_work_engine import FakeEngine, explanation
 
 from core.analysis.request import Request, checked_request
+from core.errors import ModelError
 from core.study import command
 from core.study.options import HELP
 from core.study.table import lines_of
@@ -229,6 +230,27 @@ def test_prepare_computes_the_example_once(
     assert any("fetched on first use" in label for label in reports)
 
 
+@pytest.mark.parametrize("problem", [None, "error", "bug"])
+def test_the_page_starts_with_or_without_the_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: str | None
+) -> None:
+    def prepared(report: Report) -> str:
+        if problem == "error":
+            raise ModelError("no answer from the index")
+        if problem == "bug":
+            raise ValueError("x")
+        return "all is ready"
+
+    served: list[list[str]] = []
+    monkeypatch.setattr("core.study.prepare.prepared", prepared)
+    monkeypatch.setattr("core.study.serve.check_port", lambda *_: None)
+    monkeypatch.setattr("core.study.serve.serve", served.append)
+    assert called("app", "--prepare", "--port", "8600") == 0
+    assert served[0][-4:] == ["--port", "8600", "--address", "127.0.0.1"]
+    expected = {None: "all is ready", "error": "demolens: no answer from the index", "bug": "something unexpected"}
+    assert expected[problem] in capsys.readouterr().err
+
+
 def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Request]) -> None:
     from core.study.prepare import prepared
     from core.work.desk import Desk
@@ -242,7 +264,7 @@ def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Request]) 
 
 
 def test_a_request_on_the_command_line_equals_one_from_code() -> None:
-    assert checked_request("x", demos="8", budget="12", chat=False) == Request()
+    assert checked_request("x", demos="3", budget="2.5", chat=False) == Request(demos=3, budget=2.5)
 
 
 def test_nothing_here_needs_a_terminal() -> None:
