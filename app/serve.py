@@ -21,6 +21,8 @@ from app.settings import SETTINGS, is_loopback
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "streamlit_app.py"
+HOSTS = ("localhost", "127.0.0.1", "[::1]")
+"""Names in the Host header that are answered; Streamlit's own `allowedHosts` guards the socket only."""
 logger = logging.getLogger("demolens.app")
 
 
@@ -107,11 +109,13 @@ def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: 
         )
     import streamlit as st
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     sys.argv = [str(SCRIPT)]
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    app = st.App(script, middleware=[Middleware(SecurityHeaders)], on_script_error=on_script_error)
+    trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS, address])
+    app = st.App(script, middleware=[Middleware(SecurityHeaders), trusted], on_script_error=on_script_error)
     app.run(config={"server.port": port, "server.address": address, "server.headless": True})
 
 

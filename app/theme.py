@@ -84,6 +84,35 @@ def diverging(colours: Palette) -> list[list[float | str]]:
     return [[0.0, colours.lowers], [0.5, colours.neutral], [1.0, colours.raises]]
 
 
+def shade(value: float, bound: float, colours: Palette) -> str:
+    """The colour that `diverging` gives to a value on a scale from -bound to bound, as `#rrggbb`."""
+    share = max(-1.0, min(1.0, value / bound))
+    end = colours.raises if share > 0 else colours.lowers
+    parts = zip(_channels(colours.neutral), _channels(end), strict=True)
+    return "#" + "".join(f"{round(start + (stop - start) * abs(share)):02X}" for start, stop in parts)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def text_on(ground: str) -> str:
+    """Black or white, whichever reads better on `ground`; at least 4.5:1."""
+    return max(("#000000", "#FFFFFF"), key=lambda text: contrast(text, ground))
+
+
+def _channels(name: str) -> tuple[int, int, int]:
+    return int(name[1:3], 16), int(name[3:5], 16), int(name[5:7], 16)
+
+
+def _luminance(name: str) -> float:
+    parts = [part / 255 for part in _channels(name)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def symmetric(values: Iterable[float]) -> float:
     """The bound of a range around zero that holds every finite value; 1 where there is none."""
     finite = [abs(value) for value in values if math.isfinite(value)]

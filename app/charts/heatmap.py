@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, nats, signed, symmetric, template
+from app.theme import Palette, diverging, nats, shade, signed, symmetric, template, text_on
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
 
@@ -53,13 +53,13 @@ def figure(
             colorscale=diverging(colours),
             xgap=2,
             ygap=2,
-            text=[[signed(value) for value in line] for line in z],
-            texttemplate="%{text}" if len(labels) <= ROOM else None,
-            textfont={"size": 11},
             hoverinfo="skip",
             showscale=False,
         )
     )
+    if len(labels) <= ROOM:
+        for ink in ("#000000", "#FFFFFF"):
+            figure.add_trace(_numbers(z, bound, colours, ink))
     figure.add_trace(_targets(explanation, matrix, rows))
     figure.update_xaxes(
         tickmode="array",
@@ -83,6 +83,24 @@ def figure(
     figure.update_layout(margin={"t": 30, "b": 8})
     _outline(figure, explanation, rows, demo, item, colours)
     return figure
+
+
+def _numbers(z: list[list[float]], bound: float, colours: Palette, ink: str) -> go.Heatmap:
+    """The cells' numbers where `ink` is the readable colour, as the text of a map that is not seen."""
+    text = [[signed(value) if text_on(shade(value, bound, colours)) == ink else "" for value in line] for line in z]
+    unseen = [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]]
+    return go.Heatmap(
+        name=f"numbers in {ink}",
+        z=z,
+        x=list(range(len(z[0]))),
+        y=list(range(len(z))),
+        colorscale=unseen,
+        showscale=False,
+        hoverinfo="skip",
+        text=text,
+        texttemplate="%{text}",
+        textfont={"size": 11, "color": ink},
+    )
 
 
 def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Scatter:

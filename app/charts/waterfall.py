@@ -49,7 +49,7 @@ def figure(
     figure.add_trace(_ends(made, rows, colours))
     figure.add_trace(_bars(explanation, made, indices, starts, colours, selected))
     figure.add_trace(_residual(made, running, rows, colours))
-    _axes(figure, explanation, made, indices, selected, colours)
+    _axes(figure, explanation, made, indices, starts, selected, colours)
     return figure
 
 
@@ -167,6 +167,7 @@ def _axes(
     explanation: Explanation,
     made: Contributions,
     indices: list[int],
+    starts: list[float],
     selected: int | None,
     colours: Palette,
 ) -> None:
@@ -193,7 +194,8 @@ def _axes(
         ticklabelstandoff=6,
     )
     figure.update_xaxes(
-        domain=[0, 0.9],
+        domain=[0, 0.87],
+        range=_reach(made, indices, starts),
         title_text="score of the target (nats)",
         zeroline=False,
         showgrid=True,
@@ -210,6 +212,17 @@ def _axes(
             showarrow=False,
             font={"size": 12.5, "color": colours.ink},
         )
+
+
+def _reach(made: Contributions, indices: list[int], starts: list[float]) -> list[float]:
+    """Both ends of the score axis: every bar, every interval, and a little air."""
+    ends = [made.zero_shot, made.few_shot, made.few_shot - made.residual, *starts]
+    for index, start in zip(indices, starts, strict=True):
+        low, high = (made.low[index], made.high[index]) if made.low and made.high else (0.0, 0.0)
+        base = start if made.low else start + made.values[index]
+        ends += [start + made.values[index], base + low, base + high]
+    air = 0.04 * (max(ends) - min(ends) or 1.0)
+    return [min(ends) - air, max(ends) + air]
 
 
 def _tick(explanation: Explanation, index: int, selected: bool) -> str:

@@ -25,12 +25,35 @@ from core.analysis.explanation import (
 from core.analysis.request import Request
 
 TITLES = [
-    "Heat (1995)", "Braveheart (1995)", "Fargo (1996)", "Twelve Monkeys (1995)", "Usual Suspects, The (1995)", "Babe (1995)",
-    "Dead Man Walking (1995)", "Richard III (1995)", "Seven (Se7en) (1995)", "Postman, The (1994)", "Mr. Holland's Opus (1995)",
-    "From Dusk Till Dawn (1996)", "White Balloon, The (1995)", "Antonia's Line (1995)", "Angels and Insects (1995)", "Muppet Treasure Island (1996)",
-    "Rumble in the Bronx (1995)", "Birdcage, The (1996)", "Brothers McMullen, The (1995)", "Bad Boys (1995)", "Apollo 13 (1995)", "Batman Forever (1995)",
-    "Belle de jour (1967)", "Crimson Tide (1995)", "Crumb (1994)", "Desperado (1995)", "Doom Generation, The (1995)", "Free Willy 2: The Adventure Home (1995)",
-]  # fmt: skip
+    "Heat (1995)",
+    "Braveheart (1995)",
+    "Fargo (1996)",
+    "Twelve Monkeys (1995)",
+    "Usual Suspects, The (1995)",
+    "Babe (1995)",
+    "Dead Man Walking (1995)",
+    "Richard III (1995)",
+    "Seven (Se7en) (1995)",
+    "Postman, The (1994)",
+    "Mr. Holland's Opus (1995)",
+    "From Dusk Till Dawn (1996)",
+    "White Balloon, The (1995)",
+    "Antonia's Line (1995)",
+    "Angels and Insects (1995)",
+    "Muppet Treasure Island (1996)",
+    "Rumble in the Bronx (1995)",
+    "Birdcage, The (1996)",
+    "Brothers McMullen, The (1995)",
+    "Bad Boys (1995)",
+    "Apollo 13 (1995)",
+    "Batman Forever (1995)",
+    "Belle de jour (1967)",
+    "Crimson Tide (1995)",
+    "Crumb (1994)",
+    "Desperado (1995)",
+    "Doom Generation, The (1995)",
+    "Free Willy 2: The Adventure Home (1995)",
+]
 
 
 def explanation(
@@ -53,49 +76,107 @@ def explanation(
     order = sorted(range(request.candidates), key=lambda i: (i * 7) % request.candidates)
     candidates = tuple(
         CandidateRow(
-            item_id=str(100 + i), title=names[i % len(names)], categories=("Drama",), popularity=400 - 13 * i, is_target=i == target,
-            zero_shot_score=-1.0 - 0.1 * order.index(i), zero_shot_rank=order.index(i) + 1,
-            score=None if stage == "none" else -0.5 - 0.08 * i, rank=i + 1,
+            item_id=str(100 + i),
+            title=names[i % len(names)],
+            categories=("Drama",),
+            popularity=400 - 13 * i,
+            is_target=i == target,
+            zero_shot_score=-1.0 - 0.1 * order.index(i),
+            zero_shot_rank=order.index(i) + 1,
+            score=None if stage == "none" else -0.5 - 0.08 * i,
+            rank=i + 1,
         )
         for i in range(request.candidates)
-    )  # fmt: skip
+    )
     matrix = [[round(draw.gauss(0.02, 0.12), 3) for _ in candidates] for _ in demos]
     ranks = [[max(1, min(len(candidates), c + 1 + draw.randint(-2, 4))) for c in range(len(candidates))] for _ in demos]
     by_layer = tuple(tuple(value / layers + draw.gauss(0, 0.01) for _ in range(layers)) for value in values)
     made = Contributions(
-        method="default", target=Target(item_id=candidates[target].item_id, title=candidates[target].title), values=values,
-        low=tuple(value - 0.12 for value in values), high=tuple(value + 0.15 for value in values), zero_shot=zero,
-        few_shot=zero + sum(values) + residual, residual=residual, completeness_gap=0.012, by_layer=by_layer,
-        by_token=tuple(tuple(draw.gauss(0, 0.02) for _ in row.text.split(" ")) for row in demos), split_of="gradient",
-        lds=lds, lds_low=None if lds is None else lds - 0.2, lds_high=None if lds is None else min(1.0, lds + 0.15),
-        forwards=17, backwards=2, passes=9.4, seconds=6.2, seed=0,
-    )  # fmt: skip
+        method="default",
+        target=Target(item_id=candidates[target].item_id, title=candidates[target].title),
+        values=values,
+        low=tuple(value - 0.12 for value in values),
+        high=tuple(value + 0.15 for value in values),
+        zero_shot=zero,
+        few_shot=zero + sum(values) + residual,
+        residual=residual,
+        completeness_gap=0.012,
+        by_layer=by_layer,
+        by_token=tuple(tuple(draw.gauss(0, 0.02) for _ in row.text.split(" ")) for row in demos),
+        split_of="gradient",
+        lds=lds,
+        lds_low=None if lds is None else lds - 0.2,
+        lds_high=None if lds is None else min(1.0, lds + 0.15),
+        forwards=17,
+        backwards=2,
+        passes=9.4,
+        seconds=6.2,
+        seed=0,
+    )
     has = stage not in ("scores", "none") and count > 0
     return Explanation(
-        key="k" * 64, stage="scores" if stage == "none" else stage, request=request, user_id=request.user, moment=891_350_000.0,  # type: ignore[arg-type]
+        key="k" * 64,
+        stage="scores" if stage == "none" else stage,
+        request=request,
+        user_id=request.user,
+        moment=891_350_000.0,  # type: ignore[arg-type]
         history=tuple(
             HistoryRow(
-                item_id=str(300 + i), title=names[(i + 5) % len(names)], categories=("Drama",), rating=float(1 + (i * 3) % 5),
-                timestamp=891_000_000.0 + 86_400 * i, in_query=i >= 7,
+                item_id=str(300 + i),
+                title=names[(i + 5) % len(names)],
+                categories=("Drama",),
+                rating=float(1 + (i * 3) % 5),
+                timestamp=891_000_000.0 + 86_400 * i,
+                in_query=i >= 7,
             )
             for i in range(12)
         ),
-        demos=demos, candidates=candidates, target_index=target, prompt=_prompt(demos, candidates[target].title),
+        demos=demos,
+        candidates=candidates,
+        target_index=target,
+        prompt=_prompt(demos, candidates[target].title),
         contributions=made if has else None,
-        matrix=Matrix(method="gate_removal", values=tuple(map(tuple, matrix)), ranks_without=tuple(map(tuple, ranks)), forwards=8, seconds=1.4)
-        if has and stage != "first" else None,
+        matrix=Matrix(
+            method="gate_removal",
+            values=tuple(map(tuple, matrix)),
+            ranks_without=tuple(map(tuple, ranks)),
+            forwards=8,
+            seconds=1.4,
+        )
+        if has and stage != "first"
+        else None,
         faithfulness=Faithfulness(
-            lds=lds, low=None if lds is None else lds - 0.1, high=None if lds is None else lds + 0.1, ablations=request.faithfulness, keep_probability=0.5,
-            top_demo=0, top_drop=0.3, top_rank_after=9, forwards=32, seconds=9.0,
-        ) if request.faithfulness and has else None,
+            lds=lds,
+            low=None if lds is None else lds - 0.1,
+            high=None if lds is None else lds + 0.1,
+            ablations=request.faithfulness,
+            keep_probability=0.5,
+            top_demo=0,
+            top_drop=0.3,
+            top_rank_after=9,
+            forwards=32,
+            seconds=9.0,
+        )
+        if request.faithfulness and has
+        else None,
         timings=Timings(prompt=0.1, scores=1.2, contributions=6.2, matrix=1.4, total=8.9),
         provenance=Provenance(
-            dataset_id="ml-100k-1f", dataset_name="MovieLens-100K", model_id="a41bce9d", model_name="SmolLM2-135M-Instruct", adapter=None, device="cpu",
-            dtype="float32", layers=layers, heads=9, case_seed=77, versions={"demolens": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
-            created="2026-11-21T10:00:00Z", command=f"demolens explain --user {request.user} --demos {request.demos}",
+            dataset_id="ml-100k-1f",
+            dataset_name="MovieLens-100K",
+            model_id="a41bce9d",
+            model_name="SmolLM2-135M-Instruct",
+            adapter=None,
+            device="cpu",
+            dtype="float32",
+            layers=layers,
+            heads=9,
+            case_seed=77,
+            versions={"demolens": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
+            created="2026-11-21T10:00:00Z",
+            command=f"demolens explain --user {request.user} --demos {request.demos}",
         ),
         notices=(),
-    )  # fmt: skip
+    )
 
 
 def _demo(index: int, names: list[str], request: Request) -> DemoRow:
@@ -103,9 +184,17 @@ def _demo(index: int, names: list[str], request: Request) -> DemoRow:
     demo_id = request.demo_ids[index] if request.demo_ids is not None else f"{request.user}:{20 - index}"
     text = f"User liked: {names[index % len(names)]}. Would they like {title}? {answer}"
     return DemoRow(
-        demo_id=demo_id, label=f"D{index + 1}", user_id=request.user, item_id=str(500 + index), title=title, answer=answer,
-        history=(names[index % len(names)],), source=request.strategy, text=text, tokens=len(text.split(" ")),
-    )  # fmt: skip
+        demo_id=demo_id,
+        label=f"D{index + 1}",
+        user_id=request.user,
+        item_id=str(500 + index),
+        title=title,
+        answer=answer,
+        history=(names[index % len(names)],),
+        source=request.strategy,
+        text=text,
+        tokens=len(text.split(" ")),
+    )
 
 
 def _prompt(demos: tuple[DemoRow, ...], title: str) -> PromptRecord:

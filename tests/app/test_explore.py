@@ -235,9 +235,19 @@ def test_unmeasured_faithfulness_says_so(open_page, example):
 
 
 HOSTILE = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "![p](http://127.0.0.1:9/p.png)", ":red[x] $x$", "**bold**", "Hamlet", "Hamlet",
-    "=HYPERLINK(1)", "\u202egnp.exe", "x" * 10_000, "", "שלום",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![p](http://127.0.0.1:9/p.png)",
+    ":red[x] $x$",
+    "**bold**",
+    "Hamlet",
+    "Hamlet",
+    "=HYPERLINK(1)",
+    "\u202egnp.exe",
+    "x" * 10_000,
+    "",
+    "שלום",
+]
 
 
 def test_hostile_titles_are_literal(open_page, example):

@@ -16,16 +16,30 @@ def requests(draw):
     strategies = ["recent", "similar", "random", "diverse"] + ([] if demo_ids is None else ["manual"])
     target = draw(st.none() | NAMES)
     return Request(
-        dataset=draw(NAMES), user=draw(NAMES), split=draw(st.sampled_from(["last", "time"])), demos=draw(st.integers(0, 32)),
-        strategy=draw(st.sampled_from(strategies)), demo_ids=demo_ids, candidates=draw(st.integers(2, 200)),
-        candidate_ids=draw(st.none() | IDS), sampling=draw(st.sampled_from(["uniform", "popularity"])),
-        family=draw(st.sampled_from(["yes_no", "next_item"])), chat=draw(st.booleans()), history=draw(st.integers(0, 50)),
-        scoring=draw(st.sampled_from(["sum", "mean", "calibrated"])), model=draw(NAMES), adapter=draw(st.none() | NAMES),
-        method=draw(st.sampled_from(["default", "gradient", "shapley"])), target=target,
-        against=draw(st.none() | NAMES.filter(lambda name: name != target)), budget=draw(st.floats(0.01, 1000)),
-        precision=draw(st.floats(0, 10)), matrix=draw(st.booleans()), faithfulness=draw(st.integers(0, 256)),
+        dataset=draw(NAMES),
+        user=draw(NAMES),
+        split=draw(st.sampled_from(["last", "time"])),
+        demos=draw(st.integers(0, 32)),
+        strategy=draw(st.sampled_from(strategies)),
+        demo_ids=demo_ids,
+        candidates=draw(st.integers(2, 200)),
+        candidate_ids=draw(st.none() | IDS),
+        sampling=draw(st.sampled_from(["uniform", "popularity"])),
+        family=draw(st.sampled_from(["yes_no", "next_item"])),
+        chat=draw(st.booleans()),
+        history=draw(st.integers(0, 50)),
+        scoring=draw(st.sampled_from(["sum", "mean", "calibrated"])),
+        model=draw(NAMES),
+        adapter=draw(st.none() | NAMES),
+        method=draw(st.sampled_from(["default", "gradient", "shapley"])),
+        target=target,
+        against=draw(st.none() | NAMES.filter(lambda name: name != target)),
+        budget=draw(st.floats(0.01, 1000)),
+        precision=draw(st.floats(0, 10)),
+        matrix=draw(st.booleans()),
+        faithfulness=draw(st.integers(0, 256)),
         seed=draw(st.integers(-(2**40), 2**40)),
-    )  # fmt: skip
+    )
 
 
 @given(requests(), st.none() | st.integers(1, 32), st.none() | NAMES)

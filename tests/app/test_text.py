@@ -12,11 +12,26 @@ UNSEEN = re.compile("[\u2060\u200a\u2066-\u2069]")
 @pytest.mark.parametrize(
     "title",
     [
-        "*bold* **more**", "_emphasis_ here", "~~gone~~", ":red[x]", ":material/home:", ":joy: tears", "![p](http://127.0.0.1:9/p.png)",
-        "[a](javascript:alert(1))", "<script>alert(1)</script>", "https://example.org", "www.example.org", "a@b.example", "# heading",
-        "- item", "1. item", "&amp; &lt;", "\\*kept\\*", "a -> b <- c -- d >= e",
+        "*bold* **more**",
+        "_emphasis_ here",
+        "~~gone~~",
+        ":red[x]",
+        ":material/home:",
+        ":joy: tears",
+        "![p](http://127.0.0.1:9/p.png)",
+        "[a](javascript:alert(1))",
+        "<script>alert(1)</script>",
+        "https://example.org",
+        "www.example.org",
+        "a@b.example",
+        "# heading",
+        "- item",
+        "1. item",
+        "&amp; &lt;",
+        "\\*kept\\*",
+        "a -> b <- c -- d >= e",
     ],
-)  # fmt: skip
+)
 def test_a_label_keeps_every_visible_character(title):
     assert UNSEEN.sub("", text.safe_label(title)) == title
 

@@ -1,17 +1,7 @@
 import pytest
 
 from app import theme
-
-
-def _luminance(colour):
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+from app.theme import contrast
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=lambda colours: colours.kind)
@@ -21,6 +11,29 @@ def test_contrast_of_text_and_marks(colours):
             assert contrast(text, ground) >= 4.5
         for mark in (colours.raises, colours.lowers, colours.neutral_mark):
             assert contrast(mark, ground) >= 3
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=lambda colours: colours.kind)
+def test_numbers_in_cells_and_tinted_tokens_can_be_read(colours):
+    for step in range(-20, 21):
+        ground = theme.shade(step / 20, 1.0, colours)
+        assert contrast(theme.text_on(ground), ground) >= 4.5
+    from app.components.prompt import STRONGEST
+
+    paper = [int(colours.paper[i : i + 2], 16) for i in (1, 3, 5)]
+    for mark in (colours.raises, colours.lowers):
+        over = [int(mark[i : i + 2], 16) for i in (1, 3, 5)]
+        ground = "#" + "".join(
+            f"{round(STRONGEST * top + (1 - STRONGEST) * under):02X}" for top, under in zip(over, paper, strict=True)
+        )
+        assert contrast(colours.ink, ground) >= 4.5
+
+
+def test_contrast_is_that_of_the_guidelines():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+    assert theme.shade(0, 1, theme.LIGHT) == theme.LIGHT.neutral
+    assert theme.shade(9, 1, theme.LIGHT) == theme.LIGHT.raises
 
 
 def test_the_middle_of_the_scale_is_neutral_and_the_range_symmetric():
@@ -44,8 +57,17 @@ def test_numbers_carry_sign_and_unit():
     assert theme.memory(64e7) == "640 MB"
     assert theme.memory(None) == "–"
     assert [theme.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)] == [
-        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th",
-    ]  # fmt: skip
+        "1st",
+        "2nd",
+        "3rd",
+        "4th",
+        "11th",
+        "12th",
+        "13th",
+        "21st",
+        "101st",
+        "111th",
+    ]
 
 
 def test_no_chart_offers_to_send_itself_away():

@@ -91,7 +91,7 @@ def test_table_twins_hold_the_same_numbers(complete):
     made = complete.contributions
     twin = waterfall.table(complete)
     assert list(twin["contribution"])[1:-2] == list(made.values)
-    assert list(twin["score"])[0] == made.zero_shot
+    assert twin["score"].iloc[0] == made.zero_shot
     assert list(twin["score"])[-1] == made.few_shot
     grid = heatmap.table(complete)
     assert list(grid["D3"]) == [complete.matrix.values[2][c] for c in heatmap.drawn(complete, 99)]
@@ -110,8 +110,11 @@ def test_moves_are_words_and_arrows(complete):
 def test_titles_cannot_mark_up_a_figure(example):
     record = example.explanation(titles=["<b onmouseover=alert(1)>$x$</b>"] * 28)
     for figure in (
-        waterfall.figure(record, LIGHT), heatmap.figure(record, LIGHT, limit=24), layers.figure(record, LIGHT), ranks.figure(record, LIGHT)
-    ):  # fmt: skip
+        waterfall.figure(record, LIGHT),
+        heatmap.figure(record, LIGHT, limit=24),
+        layers.figure(record, LIGHT),
+        ranks.figure(record, LIGHT),
+    ):
         text = figure.to_json()
         assert "\\u003cb on" not in text
         assert "<b on" not in text

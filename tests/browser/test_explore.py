@@ -1,0 +1,324 @@
+"""The Explore page in a real browser: what a person sees, clicks and copies. Any console error fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER TEST WAS RUN: no chromium on the PATH"),
+    # Playwright's own loop is left to the garbage collector when its browser closes.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 60_000
+"""Milliseconds that a busy machine may take for one step."""
+LONG_TITLE = "x" * 300
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![p](http://127.0.0.1:9/p.png)",
+    "[a](javascript:alert(1))",
+    ":red[x] and :joy: too",
+    "**bold** _soft_",
+    "Hamlet",
+    "Hamlet",
+    "\u202egnp.exe",
+    LONG_TITLE,
+    "<b>$x$</b>",
+]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(*command: str):
+    """Run a server whose port is the last word of `command` until the block ends; yields its address."""
+    port = _free_port()
+    words = [part.replace("PORT", str(port)) for part in command]
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        _wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.3)
+    raise AssertionError("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving("tests/browser/fake_app.py", "PORT", "5") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open pages: `visit(url, width=1440, dark=False)`; none may err, call out, or grow too wide."""
+    pages, faults = [], []
+
+    def start(url: str, *, width: int = 1440, dark: bool = False):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900 if width > 600 else 844}, color_scheme="dark" if dark else "light"
+        )
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        host = urlparse(url).netloc
+        page.on(
+            "console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "request", lambda request: faults.append(f"request: {request.url}") if not _own(request.url, host) else None
+        )
+        page.goto(url)
+        pages.append(page)
+        return page
+
+    yield start
+    for page in pages:
+        over = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+        assert over <= 1, f"the page is {over} px wider than the window"
+        assert page.locator('[data-testid="stException"]').count() == 0
+        page.context.close()
+    assert faults == []
+
+
+def _own(url: str, host: str) -> bool:
+    found = urlparse(url)
+    return found.scheme in ("data", "blob") or found.netloc == host
+
+
+def headline(page, pattern: str = "ranks") -> str:
+    """The headline once it says what is expected."""
+    shown = page.locator("h1.dl-headline", has_text=re.compile(pattern))
+    shown.wait_for()
+    return shown.inner_text()
+
+
+def drawn(page, number: int = 3) -> None:
+    """Wait until so many charts are drawn."""
+    page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {number}")
+
+
+def link(page, pattern: str) -> str:
+    """The address once it holds what is expected."""
+    page.wait_for_url(re.compile(pattern))
+    return page.url
+
+
+def click_bar(page, index: int) -> None:
+    """Click the middle of a bar as a person does; Plotly's drag layer lies above the bars."""
+    bar = page.locator(".st-key-chart-waterfall .barlayer .trace").first.locator(".point path").nth(index)
+    bar.evaluate("node => node.scrollIntoView({block: 'center'})")
+    box = bar.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 - 2, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_first_visit_shows_the_finished_example(server, visit, width, dark):
+    page = visit(server, width=width, dark=dark)
+    assert "ranks 7th of 20" in headline(page)
+    drawn(page)
+    ground = page.evaluate("() => getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert ground == ("rgb(20, 24, 29)" if dark else "rgb(255, 255, 255)")
+    assert page.get_by_role("figure", name=re.compile("The demonstrations move the score")).count() >= 1
+
+
+def test_a_click_on_a_bar_moves_every_view(server, visit):
+    page = visit(server)
+    headline(page)
+    drawn(page)
+    click_bar(page, 3)
+    link(page, r"demo=4")
+    page.locator(".st-key-selection .dl-lead", has_text="D4").wait_for()
+    page.locator(".dl-prompt > div.dl-chosen", has_text="D4").wait_for()
+    page.locator(".st-key-chart-matrix .shapelayer path").first.wait_for()
+    page.locator(".st-key-chart-layers .shapelayer path").first.wait_for()
+    page.get_by_text("D4 as the model reads it").wait_for()
+    start = time.monotonic()
+    click_bar(page, 6)
+    page.locator(".st-key-selection .dl-lead", has_text="D7").wait_for()
+    assert time.monotonic() - start < 2.0
+
+
+def test_a_click_on_a_cell_selects_both(server, visit):
+    page = visit(server)
+    headline(page)
+    drawn(page)
+    chart = page.locator(".st-key-chart-matrix .js-plotly-plot")
+    chart.evaluate("node => node.scrollIntoView({block: 'center'})")
+    x, y = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.st-key-chart-matrix .js-plotly-plot');
+            const layout = plot._fullLayout, box = plot.getBoundingClientRect();
+            return [box.left + layout._size.l + layout.xaxis.d2p(2), box.top + layout._size.t + layout.yaxis.d2p(4)];
+        }"""
+    )
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
+    address = link(page, r"demo=3")
+    assert "item=104" in address
+    page.locator(".st-key-selection .dl-lead", has_text="rank 5 with it").wait_for()
+
+
+def test_the_same_selection_by_keyboard(server, visit):
+    page = visit(server)
+    headline(page)
+    page.get_by_role("group", name="Demonstration").or_(page.locator(".st-key-pick-demo")).first.wait_for()
+    pill = page.locator(".st-key-pick-demo button", has_text="D5")
+    pill.focus()
+    page.keyboard.press("Enter")
+    link(page, r"demo=5")
+    page.locator(".st-key-selection .dl-lead", has_text="D5").wait_for()
+    page.locator(".st-key-clear-selection button").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => !location.search.includes('demo')")
+
+
+def test_run_then_copy_the_link(server, visit):
+    page = visit(server)
+    headline(page)
+    box = page.locator(".st-key-in-demos input")
+    box.fill("4")
+    box.press("Enter")
+    page.get_by_text("Next run: user 12").wait_for()
+    page.locator(".st-key-run button").click()
+    page.locator('[data-testid="stProgress"]').wait_for()
+    page.locator('[data-testid="stProgress"]').wait_for(state="detached")
+    told = headline(page)
+    address = link(page, r"demos=4")
+    drawn(page)
+    again = visit(address)
+    assert headline(again) == told
+    sync_api.expect(again.locator(".st-key-in-demos input")).to_have_value("4")
+    page.reload()
+    assert headline(page) == told
+
+
+def test_cancel_while_running(server, visit):
+    page = visit(f"{server}/?demos=6&seed=3")
+    page.locator(".st-key-cancel button").click()
+    page.locator(".dl-box h3", has_text="Cancelled").wait_for()
+    page.locator(".st-key-run button").wait_for()
+    assert page.locator(".st-key-run button").is_enabled()
+
+
+def test_a_wrong_link_gets_the_defaults_and_a_notice(server, visit):
+    page = visit(f"{server}/?demos=NaN&demos=4&user={'y' * 600}&foo=%00&demo=-1")
+    assert "ranks" in headline(page)
+    page.get_by_text("Part of this link could not be used").wait_for()
+
+
+def test_hostile_titles_are_literal_everywhere(browser, visit):
+    with serving("tests/browser/fake_app.py", "PORT", "0", json.dumps({"titles": HOSTILE})) as address:
+        page = visit(address, width=390)
+        headline(page)
+        drawn(page)
+        page.locator(".st-key-pick-item input").press("ArrowDown")
+        options = page.locator('[role="option"]')
+        options.first.wait_for()
+        shown = [re.sub("[\u2060\u200a\u2066-\u2069]", "", text) for text in options.all_inner_texts()]
+        for title in (
+            "<script>alert(1)</script>",
+            "![p](http://127.0.0.1:9/p.png)",
+            "[a](javascript:alert(1))",
+            ":red[x] and :joy: too",
+            "**bold** _soft_",
+        ):
+            assert any(text.startswith(title) for text in shown), (title, shown)
+        assert len(set(shown)) == len(shown)
+        page.keyboard.press("Escape")
+        assert page.locator(".dl-history script, .dl-history img").count() == 0
+        assert page.locator("text=U+202E").count() >= 1
+
+
+def test_the_headers_are_there_and_a_foreign_host_is_refused(server):
+    with urllib.request.urlopen(server) as answer:
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe-eval" not in policy
+        assert re.search(r"script-src 'self' 'sha256-[^']+'(;|$)", policy)
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    foreign = urllib.request.Request(server, headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(foreign)
+    refused.value.close()
+    assert refused.value.code == 400
+
+
+@pytest.mark.sample
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_real_pipeline_explains_a_small_case(visit):
+    with serving("-m", "app.serve", "--port", "PORT") as address:
+        page = visit(f"{address}/?user=25&demos=2&candidates=4&history=2&budget=2&method=gradient&matrix=no")
+        page.set_default_timeout(540_000)
+        assert re.search(r"ranks \d\w\w of 4", headline(page))
+        page.locator('[data-testid="stProgress"]').wait_for(state="detached")
+        drawn(page, 1)
+        assert "user=25" in page.url
