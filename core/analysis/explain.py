@@ -15,6 +15,7 @@ from importlib import metadata
 import numpy as np
 from numpy.typing import NDArray
 
+from core.analysis.cost import predicted_passes
 from core.analysis.explanation import (
     CandidateRow,
     DemoRow,
@@ -68,7 +69,7 @@ def explain(
     start = time.monotonic()
     setting = _set_up(request, dataset, model)
     prompt_seconds = time.monotonic() - start
-    steps = _Steps(progress, planned_passes(request, len(setting.prompt.demos)))
+    steps = _Steps(progress, predicted_passes(request))
     aggregate: Aggregate = "mean" if request.scoring == "mean" else "sum"
     scorer = Scorer(model, setting.prompt, aggregate=aggregate, between=lambda: steps.tell(scorer.passes))
     steps.label = "scoring the candidates"
@@ -105,29 +106,6 @@ def explain(
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
         record = record.model_copy(update={"faithfulness": measured})
     yield _complete(record, timings, start, {})
-
-
-def planned_passes(request: Request, demos: int) -> float:
-    """About how many full-prompt forward equivalents a request takes, for forecasts and progress."""
-    loo = demos / 2
-    by_method = {
-        "default": request.budget,
-        "gradient": 3.0,
-        "path": 9.5,
-        "leave_one_out": loo,
-        "shapley": 0.25 * 2.0 ** min(demos, 8),
-        "shapley_sampling": request.budget,
-        "regression": request.budget,
-        "attention": 1.0,
-        "captum_integrated_gradients": 9.5,
-        "captum_feature_ablation": demos + 1.0,
-        "captum_shapley_sampling": request.budget,
-        "captum_kernel_shap": request.budget,
-    }
-    packed = 1 + request.candidates * 0.02
-    matrix = demos * (0.5 + request.candidates * 0.02) if request.matrix else 0.0
-    method = by_method[request.method] if demos else 0.0
-    return packed * 1.5 + method + matrix + request.faithfulness * 0.4
 
 
 def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array) -> Matrix:
@@ -377,8 +355,13 @@ def command_line(request: Request) -> str:
         if isinstance(value, bool):
             parts.append(option if value else f"--no-{option[2:]}")
         else:
-            parts += [option, ",".join(value) if isinstance(value, list) else str(value)]
+            parts += [part for one in _as_list(value) for part in (option, one)]
     return shlex.join(parts)
+
+
+def _as_list(value: object) -> list[str]:
+    """A list's members, each for an option of its own: an id may contain the comma that would join them."""
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _complete(record: Explanation, timings: Timings, start: float, update: dict[str, object]) -> Explanation:

@@ -95,9 +95,15 @@ def checked_request(where: str = "request", /, **choices: object) -> Request:
         return Request.model_validate(choices)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"][:1]) or where
-        found = repr(first.get("input"))[:80] if first["loc"] else "these choices"
-        raise RequestError(f"{name} is {found}", expected=_plain(first["msg"]), where=where) from None
+        if not first["loc"]:
+            raise RequestError(_plain(first["msg"]), where=where) from None
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(Request.model_fields)
+            raise RequestError(
+                f"an unknown choice {first['loc'][0]!r:.80}", expected=f"one of {known}", where=where
+            ) from None
+        found = f"{first['loc'][0]} is {first.get('input')!r:.80}"
+        raise RequestError(found, expected=_plain(first["msg"]), where=where) from None
 
 
 def _plain(message: str) -> str:

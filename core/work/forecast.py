@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.analysis.cost import predicted_passes
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request
 from core.errors import MaterialError
@@ -25,10 +26,6 @@ BASE_BYTES = int(1.5 * 2**30)
 """Memory of the worker with the sample model, before anything was measured."""
 SPREAD = {0: 4.0, 1: 2.5, 2: 2.0}
 """Factor from the forecast to its upper end with few observations; with more, the observed spread is used."""
-GRADIENT_PASSES = {"gradient": 3.0, "path": 9.0, "attention": 1.0, "captum_integrated_gradients": 9.0}
-"""Full-prompt forward equivalents of the methods with a fixed cost (a backward counts 2)."""
-TEXT_PASS = 0.5
-"""An ablated prompt costs about half a full one."""
 
 
 @dataclass(frozen=True)
@@ -115,31 +112,6 @@ class Forecaster:
             write_atomically(self._path, self._stored.model_dump_json().encode("ascii"))
         except MaterialError as error:
             logger.warning("%s", error)
-
-
-def predicted_passes(request: Request) -> float:
-    """Full-prompt forward equivalents that `request` asks for, by the cost model of the methods.
-
-    Scores with and without demonstrations and the candidates' own tokens; the method (its budget where it refines
-    or samples); one shorter prompt per demonstration for the matrix; one per text ablation of the faithfulness.
-    """
-    demos = len(request.demo_ids) if request.demo_ids is not None else request.demos
-    candidates = len(request.candidate_ids) if request.candidate_ids is not None else request.candidates
-    scores = 1.0 + TEXT_PASS + 0.02 * candidates
-    if demos == 0:
-        return scores
-    matrix = demos * (TEXT_PASS + 0.02 * candidates) if request.matrix else 0.0
-    return scores + _method_passes(request, demos) + matrix + TEXT_PASS * request.faithfulness
-
-
-def _method_passes(request: Request, demos: int) -> float:
-    if request.method in GRADIENT_PASSES:
-        return GRADIENT_PASSES[request.method]
-    if request.method in ("leave_one_out", "captum_feature_ablation"):
-        return 1.0 + demos
-    if request.method == "shapley":
-        return TEXT_PASS * 2.0 ** min(demos, 20)
-    return request.budget
 
 
 def prompt_tokens(request: Request) -> int:

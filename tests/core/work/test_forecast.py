@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from fake_work_engine import explanation
 
+from core.analysis.cost import predicted_passes
 from core.analysis.request import Method, Request
 from core.work.forecast import (
     BASE_BYTES,
@@ -15,7 +16,6 @@ from core.work.forecast import (
     PARAMETER_SECONDS,
     START_SECONDS,
     Forecaster,
-    predicted_passes,
     prompt_tokens,
 )
 
