@@ -64,11 +64,17 @@ def plain(text: str, limit: int = SHORT) -> str:
 
 def safe_label(text: str, limit: int = SHORT) -> str:
     """For Streamlit labels, which are Markdown: no emphasis, link, image, LaTeX, `:emoji:` or `:colour[…]` survives."""
+    shown = option(text, limit)
+    if shown.count("$") > 1 or shown.count("`") > 1:
+        shown = _PAIRED.sub(r"\\\1", shown)
+    return shown
+
+
+def option(text: str, limit: int = SHORT) -> str:
+    """For options of a selectbox, which are plain text when chosen: what Markdown might read is kept apart unseen."""
     shown = shortened(visible(text), limit)
     for pattern, kept_apart in _INERT:
         shown = pattern.sub(kept_apart, shown)
-    if shown.count("$") > 1 or shown.count("`") > 1:
-        shown = _PAIRED.sub(r"\\\1", shown)
     return isolated(shown)
 
 
@@ -88,4 +94,4 @@ def safe_mark(text: str, limit: int = SHORT) -> str:
 
 def unique_labels(pairs: list[tuple[str, str]], limit: int = SHORT) -> dict[str, str]:
     """Id -> `title · id`: a selectbox takes equal labels for the same option, so the id is always part of it."""
-    return {identity: f"{safe_label(title, limit)} · {safe_label(identity)}" for identity, title in pairs}
+    return {identity: f"{option(title, limit)} · {option(identity)}" for identity, title in pairs}

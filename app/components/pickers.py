@@ -11,7 +11,7 @@ from app.components import failures, tab
 from app.sentences import FAMILIES, METHODS
 from app.settings import SETTINGS
 from app.state import View
-from app.text import safe_html, safe_label, unique_labels
+from app.text import option, safe_html, unique_labels
 from app.theme import memory, seconds
 from core.analysis.explanation import Explanation
 from core.errors import DemoLensError
@@ -104,7 +104,7 @@ def _user(view: View) -> None:
 
 
 def _user_label(user: str, found: dict[str, int]) -> str:
-    return f"{safe_label(user)} · {found[user]} interactions" if user in found else safe_label(user)
+    return f"{option(user)} · {found[user]} interactions" if user in found else option(user)
 
 
 def _user_picked() -> None:
@@ -178,7 +178,7 @@ def _explanation(view: View, explanation: Explanation | None) -> None:
 
 def _item(view: View, field: str, label: str, options: dict[str, str]) -> None:
     key, value = f"in-{field}", getattr(view.draft, field) or ""
-    shown = options if value in options else options | {value: safe_label(value)}
+    shown = options if value in options else options | {value: option(value)}
     st.session_state[key] = value
     st.selectbox(
         label,

@@ -273,27 +273,32 @@ def test_a_wrong_link_gets_the_defaults_and_a_notice(server, visit):
     page.get_by_text("Part of this link could not be used").wait_for()
 
 
-def test_hostile_titles_are_literal_everywhere(browser, visit):
+@pytest.fixture
+def hostile_server():
     with serving("tests/browser/fake_app.py", "PORT", "0", json.dumps({"titles": HOSTILE})) as address:
-        page = visit(address, width=390)
-        headline(page)
-        drawn(page)
-        page.locator(".st-key-pick-item input").press("ArrowDown")
-        options = page.locator('[role="option"]')
-        options.first.wait_for()
-        shown = [re.sub("[\u2060\u200a\u2066-\u2069]", "", text) for text in options.all_inner_texts()]
-        for title in (
-            "<script>alert(1)</script>",
-            "![p](http://127.0.0.1:9/p.png)",
-            "[a](javascript:alert(1))",
-            ":red[x] and :joy: too",
-            "**bold** _soft_",
-        ):
-            assert any(text.startswith(title) for text in shown), (title, shown)
-        assert len(set(shown)) == len(shown)
-        page.keyboard.press("Escape")
-        assert page.locator(".dl-history script, .dl-history img").count() == 0
-        assert page.locator("text=U+202E").count() >= 1
+        yield address
+
+
+def test_hostile_titles_are_literal_everywhere(hostile_server, visit):
+    page = visit(hostile_server, width=390)
+    headline(page)
+    drawn(page)
+    page.locator(".st-key-pick-item input").press("ArrowDown")
+    options = page.locator('[role="option"]')
+    options.first.wait_for()
+    shown = [re.sub("[\u2060\u200a\u2066-\u2069]", "", text) for text in options.all_inner_texts()]
+    for title in (
+        "<script>alert(1)</script>",
+        "![p](http://127.0.0.1:9/p.png)",
+        "[a](javascript:alert(1))",
+        ":red[x] and :joy: too",
+        "**bold** _soft_",
+    ):
+        assert any(text.startswith(title) for text in shown), (title, shown)
+    assert len(set(shown)) == len(shown)
+    page.keyboard.press("Escape")
+    assert page.locator(".dl-history script, .dl-history img").count() == 0
+    assert page.locator("text=U+202E").count() >= 1
 
 
 def test_the_headers_are_there_and_a_foreign_host_is_refused(server):
