@@ -266,8 +266,8 @@ class Scorer:
         rows, at = _unique_rows(leaves)
         logits, memory = self._run_raw(Forest(tuple(new), known), rows, keep=keep)
         subsets = max(leaf.subset for leaf in leaves) + 1
-        scores = [float(self._score(leaf, logits[[at[r] for r in leaf.rows]])) for leaf in leaves]
-        table = np.array(scores).reshape(subsets, -1)
+        scores = torch.stack([self._score(leaf, logits[[at[r] for r in leaf.rows]]) for leaf in leaves])
+        table = scores.double().cpu().numpy().reshape(subsets, -1)
         if not np.isfinite(table).all():
             raise ComputeError("the model gave scores that are not finite numbers", expected="finite logits")
         return table, memory
