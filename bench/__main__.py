@@ -1,0 +1,66 @@
+"""Measure DemoLens: `python -m bench --part speed,faithfulness,app --cases 30`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+
+from bench.table import BUILD, PARTS, Row, Run, commit, text_of
+
+
+def main() -> None:
+    """Run the parts that were asked for; each is written to `build/bench.json` as far as it has come."""
+    wanted = _options()
+    run = Run(commit(), wanted.seed)
+    missed = 0
+    for part in (name for name in PARTS if name in wanted.part):
+        rows: list[Row] = []
+        for rows in _part(part, wanted.cases, wanted.seed):
+            run.record(part, rows)
+        print(f"{part}\n\n{text_of(rows)}\n", flush=True)
+        missed += sum(one.met is False for one in rows)
+    print(f"{missed} targets were missed; all figures are in {BUILD / 'bench.json'}")
+
+
+def _part(name: str, cases: int, seed: int) -> Iterator[list[Row]]:
+    if name == "app":
+        from bench.app import app
+
+        return app(cases)
+    from bench.cases import Bench, opened
+    from bench.faithfulness import faithfulness
+    from bench.speed import speed
+
+    parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {"speed": speed, "faithfulness": faithfulness}
+    return parts[name](opened(seed), cases)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--part", type=_parts, default=PARTS, help=f"of {', '.join(PARTS)}; several with commas")
+    parser.add_argument("--cases", type=_positive, default=30, help="prompts to measure on (default 30)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of users (default 0)")
+    return parser.parse_args()
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in PARTS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"part {', '.join(unknown) or text!r}: expected some of {', '.join(PARTS)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 on")
+    return number
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("bench: stopped; what was measured is kept")

@@ -1,0 +1,22 @@
+import subprocess
+import sys
+
+import pytest
+
+from bench.__main__ import _parts, _positive
+
+
+def test_parts_in_any_order():
+    assert _parts("app, speed") == ("app", "speed")
+
+
+@pytest.mark.parametrize("words", [["--part", "gpu"], ["--part", ""], ["--cases", "0"], ["--cases", "many"]])
+def test_wrong_options_are_one_sentence_and_status_2(words):
+    found = subprocess.run([sys.executable, "-m", "bench", *words], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "expected" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_number_of_cases():
+    assert _positive("5") == 5
