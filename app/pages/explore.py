@@ -33,17 +33,23 @@ def page() -> None:
     view = tab.opened()
     job = jobs.current(view)
     pickers.sidebar(view, job)
+    with st.container(key="status"):  # Always there, so that the charts below keep their place and are not drawn anew.
+        status(view, job)
+    if job is not None and job.explanation is not None:
+        result(view, job.explanation)
+    elif job is not None and not job.ended:
+        jobs.empty(view)
+    tab.write_link()
+
+
+def status(view: View, job: cached.Job | None) -> None:
+    """What a person should know before the result: notices, the next run, progress, what went wrong."""
     pickers.fault(view)
     preview.upcoming(view)
     if job is None or job.state in ("failed", "cancelled"):
         jobs.outcome(job, view)
     elif not job.ended:
         jobs.follow(view, job)
-    if job is not None and job.explanation is not None:
-        result(view, job.explanation)
-    elif job is not None and not job.ended:
-        jobs.empty(view)
-    tab.write_link()
 
 
 @st.fragment

@@ -159,6 +159,15 @@ def headline(page, pattern: str = "ranks") -> str:
 def drawn(page, number: int = 3) -> None:
     """Wait until so many charts are drawn."""
     page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {number}")
+    idle(page)
+
+
+def idle(page) -> None:
+    """Wait until the script has not run for a moment: a redraw would close what a test has just opened."""
+    quiet = "() => document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'"
+    for _ in range(3):
+        page.wait_for_function(quiet)
+        page.wait_for_timeout(200)
 
 
 def link(page, pattern: str) -> str:
@@ -228,6 +237,7 @@ def test_a_click_on_a_cell_selects_both(server, visit):
 def test_the_same_selection_by_keyboard(server, visit):
     page = visit(server)
     headline(page)
+    drawn(page)
     page.get_by_role("group", name="Demonstration").or_(page.locator(".st-key-pick-demo")).first.wait_for()
     pill = page.locator(".st-key-pick-demo button", has_text="D5")
     pill.focus()
@@ -242,6 +252,7 @@ def test_the_same_selection_by_keyboard(server, visit):
 def test_run_then_copy_the_link(server, visit):
     page = visit(server)
     headline(page)
+    drawn(page)
     box = page.locator(".st-key-in-demos input")
     box.fill("4")
     box.press("Enter")
@@ -283,7 +294,10 @@ def test_hostile_titles_are_literal_everywhere(hostile_server, visit):
     page = visit(hostile_server, width=390)
     headline(page)
     drawn(page)
-    page.locator(".st-key-pick-item input").press("ArrowDown")
+    box = page.locator(".st-key-pick-item input")
+    box.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)  # Scrolling closes a list that is open.
+    box.press("ArrowDown")
     options = page.locator('[role="option"]')
     options.first.wait_for()
     shown = [re.sub("[\u2060\u200a\u2066-\u2069]", "", text) for text in options.all_inner_texts()]
