@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.analysis.request import Request
-from core.data.cases import case_of
+from core.analysis.subject import case_for, demonstrations_for, item_ids
 from core.data.dataset import Dataset, open_dataset
-from core.data.demonstrations import by_ids, pick
 from core.data.records import Case, Demonstration, Item
 from core.errors import DemoLensError
 from core.work.desk import Desk
@@ -63,21 +62,9 @@ def preview(request: Request) -> Preview | str:
 
 def _preview(request: Request) -> Preview:
     opened = dataset(request.dataset)
-    case = case_of(
-        opened,
-        request.user,
-        split=request.split,
-        candidates=request.candidates,
-        sampling=request.sampling,
-        given=request.candidate_ids,
-        seed=request.seed,
-    )
-    if request.demo_ids is not None:
-        demos = by_ids(opened, case, request.demo_ids, history=request.history)
-    else:
-        demos = pick(opened, case, k=request.demos, strategy=request.strategy, history=request.history)
-    ids = [*(one.item_id for one in case.history), *(one.item_id for one in demos), *case.candidates]
-    return Preview(case, tuple(demos), dict(opened.items(ids)))
+    case = case_for(request, opened)
+    demos = demonstrations_for(request, opened, case)
+    return Preview(case, demos, opened.items(item_ids(case, demos)))
 
 
 def licence(name: str) -> str:

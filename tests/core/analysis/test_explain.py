@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from references import language_model
 
-from core.analysis.explain import command_line, content_key, explain
+from core.analysis.explain import explain
 from core.analysis.explanation import Explanation
 from core.analysis.request import Method, Request, checked_request
+from core.analysis.setting import command_line, content_key, set_up
 from core.data.dataset import Dataset, open_dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.load import LanguageModel
@@ -117,13 +118,12 @@ def test_every_method_gives_the_same_kind_of_answer(planets: Dataset, model: Lan
 def test_small_sets_are_read_exactly_by_the_default(planets: Dataset, model: LanguageModel) -> None:
     """With three demonstrations every subset fits the budget, so the default is the Banzhaf value."""
     from core.analysis.ablation import banzhaf_of_table
-    from core.analysis.explain import _set_up
     from core.analysis.values import all_masks
     from core.lm.score import Scorer
 
     request = small(budget=50.0)
     done = last(request, planets, model)
-    setting = _set_up(request, planets, model)
+    setting = set_up(request, planets, model)
     table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[setting.explained()[0]])[:, 0]
     assert done.contributions is not None
     np.testing.assert_allclose(done.contributions.values, banzhaf_of_table(table, 3), atol=2e-3)

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.analysis.dual import dual_parts
-from core.analysis.explain import _set_up
 from core.analysis.request import Request
+from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.lm.load import LanguageModel, load
 from core.lm.score import Scorer
@@ -27,7 +27,7 @@ def sample_model() -> LanguageModel:
 def test_on_the_sample_gates_of_one_and_packed_scores_are_the_untouched_model(sample_model: LanguageModel) -> None:
     """Both families of plain calls run through transformers' own attention."""
     request = Request(demos=3, candidates=4, history=3)
-    setting = _set_up(request, open_dataset("sample"), sample_model)
+    setting = set_up(request, open_dataset("sample"), sample_model)
     prompt = setting.prompt
     reference = AutoModelForCausalLM.from_pretrained(Path(sample_model.folder), dtype=torch.float32).eval()
     assert prompt.answer_ids is not None
