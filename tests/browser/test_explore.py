@@ -265,7 +265,7 @@ def test_run_then_copy_the_link(server, visit):
     drawn(page)
     again = visit(address)
     assert headline(again) == told
-    sync_api.expect(again.locator(".st-key-in-demos input")).to_have_value("4")
+    sync_api.expect(again.locator(".st-key-in-demos input")).to_have_value("4", timeout=WAIT)
     page.reload()
     assert headline(page) == told
 
