@@ -72,7 +72,9 @@ class Bench:
     def plain(self) -> Any:
         """The untouched network, with PyTorch's own fused attention."""
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         network = AutoModelForCausalLM.from_pretrained(
             self.model.folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
         )

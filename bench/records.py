@@ -35,8 +35,18 @@ CAPTUM_BUDGET = 24.0
 """Passes of Captum's sampling: three orders of eight demonstrations, about three quarters of ContextCite-64."""
 
 _LM = ("lm/attention.py", "lm/forest.py", "lm/run.py", "lm/score.py")
-RACE_CODE = (*_LM, "analysis/refine.py", "analysis/surrogate.py", "analysis/gradient.py", "analysis/values.py")
-OTHERS_CODE = (*_LM, "analysis/captum_methods.py", "analysis/gradient.py", "analysis/dual.py", "analysis/values.py")
+_ELSEWHERE = {"__init__", "cost", "explain", "explanation", "faithfulness", "methods", "request", "setting", "subject"}
+"""Modules of `core.analysis` that no measurement here goes through."""
+_OF_DEFAULT = {"refine", "surrogate"}
+
+
+def _files(without: set[str]) -> tuple[str, ...]:
+    found = sorted((ROOT / "core" / "analysis").glob("*.py"))
+    return (*_LM, *(f"analysis/{path.name}" for path in found if path.stem not in without))
+
+
+RACE_CODE = _files(_ELSEWHERE)
+OTHERS_CODE = _files(_ELSEWHERE | _OF_DEFAULT)
 Record = dict[str, Any]
 
 

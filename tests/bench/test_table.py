@@ -77,6 +77,6 @@ def test_the_text_is_aligned():
     text = text_of([row("a", [1.0], "<= 0.5"), row("longer", [2e-6])])
     assert text.splitlines() == [
         "measure    value  low  high  target  met",
-        "a          1.000              <= 0.5   NO",
+        "a          1.000             <= 0.5   NO",
         "longer   2.0e-06",
     ]
