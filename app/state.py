@@ -46,8 +46,10 @@ class View:
     written: dict[str, list[str]] | None = None
     """The link as the page last wrote it; a different one means that a person changed it."""
     notice: str = ""
-    revision: int = 0
-    """Raised when the selection changes outside a table, so that the table shows the new one."""
+    demo_revision: int = 0
+    """Raised when a demonstration is selected outside its table: the table is drawn anew with that row."""
+    item_revision: int = 0
+    """The same for candidates."""
 
 
 def parameter(name: str) -> str:

@@ -46,7 +46,7 @@ def _list(view: View, explanation: Explanation) -> None:
     )
     chosen = tab.selected_item(view, explanation)
     at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
-    key = f"candidates-{view.revision}"
+    key = f"candidates-{view.item_revision}"
     config = st.column_config
     st.dataframe(
         shown,
@@ -72,7 +72,7 @@ def _list(view: View, explanation: Explanation) -> None:
 def _row(key: str, ids: list[str]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        tab.select(item=ids[rows[0]])
+        tab.select(item=ids[rows[0]], in_table=True)
 
 
 def _clicked(key: str) -> None:

@@ -57,7 +57,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
 def _read(view: View, explanation: Explanation) -> None:
     full = table(explanation)
     chosen = tab.selected_demo(view, explanation)
-    key = f"demos-table-{view.revision}"
+    key = f"demos-table-{view.demo_revision}"
     st.dataframe(
         literal(full.assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
         hide_index=True,
@@ -103,7 +103,7 @@ def _config() -> dict[str, Any]:
 def _picked(key: str) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        tab.select(demo=rows[0] + 1)
+        tab.select(demo=rows[0] + 1, in_table=True)
 
 
 def _edit(view: View) -> None:

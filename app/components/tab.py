@@ -68,7 +68,8 @@ def run(request: Request) -> None:
     keep = request.demo_ids == view.shown.request.demo_ids and request.user == view.shown.request.user
     view.shown = Choices(request, view.shown.demo if keep else None, view.shown.item if keep else None)
     view.draft = request
-    view.revision += 1
+    view.demo_revision += 1
+    view.item_revision += 1
 
 
 def change(**fields: Any) -> None:
@@ -81,19 +82,25 @@ def change(**fields: Any) -> None:
         view.notice = str(fault)
 
 
-def select(*, demo: int | None = None, item: str | None = None) -> None:
-    """Select a demonstration (from 1) or a candidate for every view; what is not named stays."""
+def select(*, demo: int | None = None, item: str | None = None, in_table: bool = False) -> None:
+    """Select a demonstration (from 1) or a candidate for every view; what is not named stays.
+
+    `in_table`: the row was clicked in its own table, which shows it already.
+    """
     view: View = st.session_state[VIEW]
     was = view.shown
     view.shown = replace(was, demo=was.demo if demo is None else demo, item=was.item if item is None else item)
-    view.revision += 1
+    if not in_table:
+        view.demo_revision += view.shown.demo != was.demo
+        view.item_revision += view.shown.item != was.item
 
 
 def clear() -> None:
     """Select nothing."""
     view: View = st.session_state[VIEW]
     view.shown = replace(view.shown, demo=None, item=None)
-    view.revision += 1
+    view.demo_revision += 1
+    view.item_revision += 1
 
 
 def selected_demo(view: View, explanation: Explanation) -> int | None:
