@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.analysis.values import Array, Meter, Spent, TargetScore
+from core.errors import ComputeError
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,25 @@ def gradient_at(score: TargetScore, gate: float) -> GradientAnswer:
 
 
 def slopes_at(score: TargetScore, gate: float) -> Array:
-    """ds/dg for the gate of every layer, head and prefix token, [layer, head, token]; 0 outside demonstrations."""
+    """ds/dg for the gate of every layer, head and prefix token, [layer, head, token]; 0 outside demonstrations.
+
+    Raises `ComputeError` where a derivative is not a finite number, or where memory does not suffice.
+    """
     scorer = score.scorer
     owner = torch.from_numpy(scorer.demo_of_token)
     level = torch.where(owner >= 0, gate, 1.0).to(scorer.model.device)
     gates = level.expand(scorer.model.layers, scorer.model.heads, -1).clone().requires_grad_(True)
-    with torch.enable_grad():
-        value = score.at_gates(gates)
-        (slope,) = torch.autograd.grad(value, gates)
+    try:
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(score.at_gates(gates), gates)
+    except torch.OutOfMemoryError as error:
+        raise ComputeError(
+            f"out of memory on {scorer.model.device} in the gradient of a prompt of {scorer.prompt.length} tokens",
+            expected="a shorter prompt, or a method without gradients (leave_one_out, regression)",
+        ) from error
     scorer.counted_backward(len(score.candidates))
+    if not torch.isfinite(slope).all():
+        raise ComputeError("the gradient holds values that are not finite numbers", expected="finite derivatives")
     return np.asarray(slope.double().cpu().numpy() * (owner.numpy() >= 0))
 
 

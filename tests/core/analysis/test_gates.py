@@ -160,3 +160,17 @@ def test_a_margin_is_the_difference_of_two_scores(pair: Pair) -> None:
     both = scorer.subsets(all_masks(4), candidates=[1, 2])
     margin = TargetScore(Scorer(pair.model, prompt), 1, 2).at(all_masks(4))
     np.testing.assert_allclose(margin, both[:, 0] - both[:, 1], **CLOSE)
+
+
+def test_logits_are_kept_only_where_a_score_is_read(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vocabulary of 256,000 times every row of a pass would not fit; only the rows that are read may be made."""
+    real, made = score_module.run, []
+
+    def watch(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
+        logits, memory = real(network, forest, rows, **more)
+        made.append((len(logits), len(rows)))
+        return logits, memory
+
+    monkeypatch.setattr(score_module, "run", watch)
+    Scorer(pair.model, random_prompt("yes_no")).full()
+    assert made == [(5, 5)]

@@ -14,6 +14,7 @@ from references import Pair, random_prompt
 from core.analysis.captum_methods import captum_attribution
 from core.analysis.gradient import gradient_at, learning_rate_path, slopes_at
 from core.analysis.values import TargetScore, leave_one_out_masks
+from core.errors import ComputeError
 from core.lm.load import LanguageModel
 from core.lm.score import Scorer
 
@@ -104,3 +105,21 @@ def test_no_gradient_is_left_behind(pair: Pair) -> None:
     gradient_at(target(pair.model, "yes_no"), 1.0)
     assert all(parameter.grad is None for parameter in pair.model.network.parameters())
     assert not any(module._forward_hooks for module in pair.model.network.modules())
+
+
+def test_a_gradient_that_is_not_a_number_is_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = target(pair.model, "yes_no")
+    real = score.at_gates
+    monkeypatch.setattr(score, "at_gates", lambda gates: real(gates) * float("nan"))
+    with pytest.raises(ComputeError, match="gradient holds values that are not finite"):
+        slopes_at(score, 0.5)
+
+
+def test_out_of_memory_in_the_backward_pass_says_the_size(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("injected")
+
+    score = target(pair.model, "yes_no")
+    monkeypatch.setattr(torch.autograd, "grad", full)
+    with pytest.raises(ComputeError, match=rf"out of memory on cpu in the gradient .* {score.scorer.prompt.length} "):
+        slopes_at(score, 0.5)
