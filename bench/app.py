@@ -48,6 +48,12 @@ FLAGS = [
 REQUEST = "demos=4&candidates=10&history=5&method=gradient&matrix=no"
 
 FIRST_CHART = "() => document.querySelector('.st-key-chart-waterfall .barlayer .point path') !== null"
+MIDDLE_OF_BAR = """place => {
+    const chart = document.querySelector('.st-key-chart-waterfall .js-plotly-plot');
+    chart.scrollIntoView({block: 'center', behavior: 'instant'});
+    const box = chart.querySelector('.barlayer .trace').querySelectorAll('.point path')[place].getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+}"""
 OUTLINES = """() => ['matrix', 'layers'].map(name => [...document.querySelectorAll(
     `.st-key-chart-${name} .shapelayer path`)].map(path => path.getAttribute('d')).join())"""
 FOLLOWED = """([label, before]) => {
@@ -127,10 +133,12 @@ def _clicks(page: Any) -> np.ndarray:
 
 def _click(page: Any, place: int) -> float:
     before = page.evaluate(OUTLINES)
-    bar = page.locator(".st-key-chart-waterfall .barlayer .trace").first.locator(".point path").nth(place)
-    bar.scroll_into_view_if_needed()
+    x, y = page.evaluate(MIDDLE_OF_BAR, place)
+    page.mouse.move(x - 2, y)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(200)  # The chart looks for what is below the pointer at most ten times a second.
     start = time.perf_counter()
-    bar.click()
+    page.mouse.click(x, y)
     page.wait_for_function(FOLLOWED, arg=[f"D{place + 1}", before])
     seconds = time.perf_counter() - start
     _pause(page)
