@@ -1,6 +1,6 @@
 """The pages of DemoLens: page config and the navigation table, nothing else.
 
-Start it with `python -m app.serve` (adds the security headers) or, without them, `python -m streamlit run streamlit_app.py`.
+Start it with `python -m app.serve`, which adds the security headers that plain `streamlit run` lacks.
 """
 
 from __future__ import annotations
