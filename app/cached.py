@@ -73,3 +73,12 @@ def licence(name: str) -> str:
         return dataset(name).licence
     except DemoLensError:
         return ""
+
+
+def like_threshold(name: str) -> float | None:
+    """Least rating that counts as liked; None when the data set has no ratings or cannot be opened any more."""
+    try:
+        opened = dataset(name)
+    except DemoLensError:
+        return None
+    return opened.like_threshold if opened.has_ratings else None

@@ -12,37 +12,36 @@ from app.components.panel import section
 from app.text import safe_html, visible
 from core.analysis.explanation import Explanation, HistoryRow
 
-LIKED = 4.0
-"""Rating from which the mark is filled, as in the prompt's own rule for the sample data."""
 SHOWN = 30
 """Most interactions in the strip; the earlier ones are counted."""
 
 
-def timeline(explanation: Explanation) -> None:
-    """The history as a strip, oldest first, ending with the item really chosen next."""
+def timeline(explanation: Explanation, liked: float | None) -> None:
+    """The history as a strip, oldest first, ending with the item really chosen next; `liked` is a rating."""
     rows = explanation.history
+    filled = "" if liked is None else f" Filled mark: rated {liked:g} or more."
     section(
         "History",
-        f"{len(rows)} interactions before this moment, oldest first. Filled mark: rated {LIKED:g} or more. "
+        f"{len(rows)} interactions before this moment, oldest first.{filled} "
         "Underlined: stands in the prompt's query. Diamond: really chosen next.",
     )
     if not rows:
         st.html('<p class="dl-note">This user has no history before this moment; the prompt says so.</p>')
         return
-    st.html(strip(rows, _next(explanation)))
+    st.html(strip(rows, liked, _next(explanation)))
 
 
-def strip(rows: Sequence[HistoryRow], last: str = "") -> str:
+def strip(rows: Sequence[HistoryRow], liked: float | None, last: str = "") -> str:
     """The newest interactions as an HTML list, oldest first."""
     left = len(rows) - SHOWN
     earlier = f'<li class="dl-earlier"><span class="dl-when">{left} earlier</span></li>' if left > 0 else ""
-    cells = "".join(_cell(row) for row in rows[-SHOWN:])
+    cells = "".join(_cell(row, liked) for row in rows[-SHOWN:])
     return f'<ol class="dl-history" tabindex="0" aria-label="History, oldest first">{earlier}{cells}{last}</ol>'
 
 
-def _cell(row: HistoryRow) -> str:
+def _cell(row: HistoryRow, liked: float | None) -> str:
     words = "no rating" if row.rating is None else f"rated {row.rating:g}"
-    kind = "dl-unknown" if row.rating is None else "dl-liked" if row.rating >= LIKED else ""
+    kind = "dl-unknown" if row.rating is None or liked is None else "dl-liked" if row.rating >= liked else ""
     return _entry("dl-query" if row.in_query else "", kind, row.title, words + day(row.timestamp))
 
 

@@ -44,7 +44,8 @@ def reading(request: Request) -> bool:
     if isinstance(found, str):
         failures.box("These choices cannot be run", found)
         return False
-    st.html(strip([_row(found, place) for place in range(len(found.case.history))]) + _demos(found))
+    rows = [_row(found, place) for place in range(len(found.case.history))]
+    st.html(strip(rows, cached.like_threshold(request.dataset)) + _demos(found))
     return True
 
 

@@ -57,7 +57,7 @@ def result(view: View, explanation: Explanation) -> None:
     """Every view of one explanation; a click redraws these views only."""
     colours = tab.colours()
     summary.summary(explanation)
-    history.timeline(explanation)
+    history.timeline(explanation, cached.like_threshold(explanation.request.dataset))
     selection.bar(view, explanation)
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
@@ -123,11 +123,11 @@ def layer_map(view: View, explanation: Explanation) -> None:
     """The layer map."""
     made = explanation.contributions
     method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient answer"
+    other = "" if made is not None and made.method == made.split_of else ", not to the refined bars above"
     panel(
         "layers",
         "Inside the model",
-        f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer, "
-        "not to the refined bars above.",
+        f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer{other}.",
         figure=lambda: layers.figure(explanation, tab.colours(), selected=tab.selected_demo(view, explanation)),
         table=lambda: layers.table(explanation),
         alt=layers.alt(explanation),

@@ -39,6 +39,7 @@ def open_page(monkeypatch, example):
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("none", 0)])
         monkeypatch.setattr(cached, "preview", _preview)
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
+        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
         for name, value in query.items():
             page.query_params[name] = value
