@@ -16,15 +16,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
+from bench.cases import measured_users
 from bench.clock import Clock
 from bench.spread import quartiles
 from bench.table import BUILD, Row, row
+from core.data.cases import case_of
+from core.data.dataset import open_dataset
 from core.store.home import home
 
 SHARED = ("material", "datasets", "hashes", "models")
@@ -153,15 +157,21 @@ def _pause(page: Any) -> None:
 def _memory(browser: Any, address: str, server: psutil.Process, visits: int, clock: Clock) -> np.ndarray:
     """Resident gigabytes of the server and its worker after each of `visits` different requests."""
     found = []
-    for number in range(visits):
+    for user in _users(visits):
         page = _page(browser)
-        page.goto(f"{address}/?user={number + 1}&seed={number}&{REQUEST}")
+        page.goto(f"{address}/?user={user}&{REQUEST}")
         page.wait_for_function(FIRST_CHART)
         page.locator('[data-testid="stProgress"]').wait_for(state="detached")
         found.append(resident(server))
         page.context.close()
         clock.tell(f"{found[-1]:.2f} GB")
     return np.array(found)
+
+
+def _users(count: int) -> list[str]:
+    """Users with a history to explain; some have met everything within the second of their last choice."""
+    dataset = open_dataset("sample")
+    return list(islice((u for u in measured_users(dataset, 0) if len(case_of(dataset, u).history) >= 10), count))
 
 
 def resident(process: psutil.Process) -> float:

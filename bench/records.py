@@ -21,6 +21,7 @@ from bench.table import BUILD, write_json
 from core.analysis.captum_methods import CaptumMethod, captum_attribution
 from core.analysis.dual import attention_mass
 from core.analysis.gradient import gradient_at, learning_rate_path
+from core.analysis.methods import PATH_BEND, PATH_NODES
 from core.analysis.refine import refine
 from core.analysis.request import Request
 from core.analysis.values import Array, TargetScore, all_masks
@@ -140,7 +141,7 @@ def others(bench: Bench, subject: Subject) -> dict[str, Record]:
         "attention mass": lambda score: attention_mass(score.scorer, score.target),
         "gradient at g=1": lambda score: gradient_at(score, 1.0).values,
         "gradient at g=0.5": lambda score: gradient_at(score, 0.5).values,
-        "path, 3 nodes": lambda score: learning_rate_path(score, nodes=3, gap=False).values,
+        "path, 3 nodes": lambda score: learning_rate_path(score, nodes=PATH_NODES, bend=PATH_BEND, gap=False).values,
         "Captum integrated gradients": lambda score: _captum(score, "captum_integrated_gradients"),
         "Captum feature ablation": lambda score: _captum(score, "captum_feature_ablation"),
         "Captum Shapley sampling": lambda score: _captum(score, "captum_shapley_sampling"),
