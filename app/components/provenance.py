@@ -11,6 +11,7 @@ from app.components.panel import section
 from app.text import safe_html
 from app.theme import seconds
 from core.analysis.explanation import Explanation
+from core.store.material import LICENCES
 
 
 def provenance(explanation: Explanation, licence: str) -> None:
@@ -25,6 +26,7 @@ def provenance(explanation: Explanation, licence: str) -> None:
             f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), "
             f"{source.layers} layers of {source.heads} heads",
         ),
+        ("Licence of the model", safe_html(_model_licence(explanation.request.model))),
         ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
         ("Seed of the case", str(source.case_seed)),
@@ -37,6 +39,13 @@ def provenance(explanation: Explanation, licence: str) -> None:
     st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
     st.code(source.command, language=None, wrap_lines=True)
     downloads.whole(explanation)
+
+
+def _model_licence(model: str) -> str:
+    if model != "sample":
+        return "the model's own; not checked here"
+    _, licence, note, _ = LICENCES[0]
+    return f"{licence}. {note}"
 
 
 def known(explanation: Explanation) -> None:

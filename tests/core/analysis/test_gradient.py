@@ -73,6 +73,11 @@ def test_the_completeness_gap_shrinks_with_more_nodes(exact: LanguageModel) -> N
     assert abs(gaps[1]) < 0.01 < abs(gaps[0])
 
 
+def test_a_bent_path_has_the_same_integral(exact: LanguageModel) -> None:
+    straight, bent = (learning_rate_path(target(exact, "next_item"), nodes=40, bend=bend).values for bend in (1, 2))
+    np.testing.assert_allclose(bent, straight, atol=0.02)
+
+
 def test_the_gradient_of_a_margin_is_the_difference_of_gradients(pair: Pair) -> None:
     margin = gradient_at(target(pair.model, "next_item", against=3), 0.5).values
     one = gradient_at(target(pair.model, "next_item"), 0.5).values
