@@ -17,7 +17,7 @@ from bench import contextcite
 from bench.cases import FAMILIES, Bench
 from bench.clock import Clock
 from bench.curves import Curve, curve_rows, curves_json
-from bench.records import BUDGET, Record, record_of
+from bench.records import BUDGET, Record, Step, record_of
 from bench.spread import mean_interval, quartiles, ratio_interval
 from bench.table import BUILD, Row, aligned, row, write_json
 from core.analysis.ablation import banzhaf_of_table, shapley_of_table
@@ -29,6 +29,8 @@ FIRST = "our first answer"
 CITE = "ContextCite, 64 ablations"
 INTERVALS_FROM = 8
 """Ablations from which on the intervals are promised to cover."""
+ROUNDS: tuple[tuple[Step, ...], ...] = (("truth", "race"), ("truth", "race", "others"))
+"""What is promised is measured on every case first; the other methods follow as far as time allows."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def lds(values: Array, truth: Array) -> float:
 def summary_of(record: Record) -> Summary:
     """The figures of one case from its raw record."""
     truth = np.array(record["truth"]["found"]["scores"])
-    race, others = record["race"]["found"], record["others"]["found"]
+    race, others = record["race"]["found"], record.get("others", {}).get("found", {})
     whole = race["cite_seconds"][str(contextcite.MOST)]
     first, last = race["default"][0], race["default"][-1]
     values = {name: np.array(one["values"]) for name, one in others.items()} | _of_table(truth)
@@ -102,14 +104,17 @@ def _covered(answer: Record, truth: Array) -> float:
 
 def faithfulness(bench: Bench, count: int) -> Iterator[list[Row]]:
     """Rows so far, after every case; the curves lie in `build/bench-curves.json`."""
-    subjects, summaries = bench.subjects(count), []
-    clock = Clock("faithfulness", len(subjects))
-    for subject in subjects:
-        one = summary_of(record_of(bench, subject))
-        summaries.append(one)
-        write_json(BUILD / "bench-curves.json", curves_json(_by_family(summaries)))
-        clock.tell(f"{subject.family} {subject.strategy}: default {one.lds[DEFAULT]:.2f}, 64 abl. {one.lds[CITE]:.2f}")
-        yield rows_of(summaries)
+    subjects = bench.subjects(count)
+    summaries: list[Summary] = []
+    clock = Clock("faithfulness", len(ROUNDS) * len(subjects))
+    for round_, steps in enumerate(ROUNDS):
+        for place, subject in enumerate(subjects):
+            one = summary_of(record_of(bench, subject, steps))
+            summaries[place : place + 1] = [one]
+            write_json(BUILD / "bench-curves.json", curves_json(_by_family(summaries)))
+            what = f"round {round_ + 1}, {subject.family} {subject.strategy}"
+            clock.tell(f"{what}: default {one.lds[DEFAULT]:.2f}, 64 abl. {one.lds[CITE]:.2f}")
+            yield rows_of(summaries)
     print(by_family_text(summaries))
     print(contextcite.FOOTNOTE, end="\n\n")
 
@@ -161,12 +166,22 @@ def _reaches(summary: Summary) -> bool:
 
 def _lds_rows(summaries: Sequence[Summary]) -> list[Row]:
     rows = []
-    for name in summaries[0].lds:
-        rows.append(row(f"LDS, {name}", mean_interval(_column(summaries, name))))
+    for name in _names(summaries):
+        having = _having(summaries, name)
+        short = "" if len(having) == len(summaries) else f" ({len(having)} cases)"
+        rows.append(row(f"LDS, {name}{short}", mean_interval(_column(having, name))))
         for family in FAMILIES:
-            some = [one for one in summaries if one.family == family]
-            rows.append(row(f"LDS, {name}, {family}", mean_interval(_column(some, name))))
+            some = [one for one in having if one.family == family]
+            rows.append(row(f"LDS, {name}, {family}{short}", mean_interval(_column(some, name))))
     return rows
+
+
+def _names(summaries: Sequence[Summary]) -> list[str]:
+    return list(dict.fromkeys(name for one in summaries for name in one.lds))
+
+
+def _having(summaries: Sequence[Summary], name: str) -> list[Summary]:
+    return [one for one in summaries if name in one.lds]
 
 
 def _column(summaries: Sequence[Summary], name: str) -> Array:
@@ -175,12 +190,13 @@ def _column(summaries: Sequence[Summary], name: str) -> Array:
 
 def by_family_text(summaries: Sequence[Summary]) -> str:
     """One line a method: mean LDS over all and per family, the paired difference from ContextCite-64, and time."""
-    lines = [("LDS of", "both", *FAMILIES, "minus ContextCite-64", "time / ContextCite-64's")]
-    for name in sorted(summaries[0].lds, key=lambda one: float(_column(summaries, one).mean())):
-        means = [_column([s for s in summaries if s.family in kind], name) for kind in (FAMILIES, *FAMILIES)]
+    lines = [("LDS of", "cases", "both", *FAMILIES, "minus ContextCite-64", "time / ContextCite-64's")]
+    for name in sorted(_names(summaries), key=lambda one: float(_column(_having(summaries, one), one).mean())):
+        having = _having(summaries, name)
+        means = [_column([s for s in having if s.family in kind], name) for kind in (FAMILIES, *FAMILIES)]
         cells = [f"{float(one.mean()):.3f}" if len(one) else "" for one in means]
-        apart, low, high = mean_interval(_column(summaries, name) - _column(summaries, CITE))
-        times = [one.share_of_time[name] for one in summaries if name in one.share_of_time]
+        apart, low, high = mean_interval(_column(having, name) - _column(having, CITE))
+        times = [one.share_of_time[name] for one in having if name in one.share_of_time]
         spent = f"{float(np.median(times)):.2f}" if times else ""
-        lines.append((name, *cells, f"{apart:+.3f} [{low:+.3f}, {high:+.3f}]", spent))
+        lines.append((name, str(len(having)), *cells, f"{apart:+.3f} [{low:+.3f}, {high:+.3f}]", spent))
     return aligned(lines)

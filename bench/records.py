@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,8 +32,8 @@ BUDGET = Request().budget
 """Of the default method, in full-prompt forward equivalents."""
 CURVE_SHARE = 0.4
 """The curve follows the default up to this share of ContextCite-64's tokens."""
-CAPTUM_BUDGET = 24.0
-"""Passes of Captum's sampling: three orders of eight demonstrations, about three quarters of ContextCite-64."""
+CAPTUM_BUDGET = 16.0
+"""Passes of Captum's sampling: two orders of eight demonstrations, about half of ContextCite-64."""
 
 _LM = ("lm/attention.py", "lm/forest.py", "lm/run.py", "lm/score.py")
 _ELSEWHERE = {"__init__", "cost", "explain", "explanation", "faithfulness", "methods", "request", "setting", "subject"}
@@ -51,8 +51,11 @@ OTHERS_CODE = _files(_ELSEWHERE | _OF_DEFAULT)
 Record = dict[str, Any]
 
 
-def record_of(bench: Bench, subject: Subject, folder: Path = FOLDER) -> Record:
-    """The record of a case, with what it lacks measured now and written after each step."""
+Step = Literal["truth", "race", "others"]
+
+
+def record_of(bench: Bench, subject: Subject, wanted: tuple[Step, ...], folder: Path = FOLDER) -> Record:
+    """The record of a case; what it lacks of `wanted` is measured now and written after each step."""
     path = folder / f"{key_of(bench, subject)}.json"
     record = _stored(path) or {
         "user": subject.user,
@@ -60,13 +63,16 @@ def record_of(bench: Bench, subject: Subject, folder: Path = FOLDER) -> Record:
         "strategy": subject.strategy,
         "tokens": subject.prompt.length,
     }
-    steps: tuple[tuple[str, str, Callable[[], object]], ...] = (
+    steps: tuple[tuple[Step, str, Callable[[], object]], ...] = (
         ("truth", "", lambda: truth(bench, subject)),
         ("race", code_of(RACE_CODE, BUDGET, CURVE_SHARE), lambda: race(bench, subject)),
         ("others", code_of(OTHERS_CODE, CAPTUM_BUDGET), lambda: others(bench, subject)),
     )
     for name, code, measure in steps:
-        if name not in record or record[name]["code"] != code:
+        if name in record and record[name]["code"] == code:
+            continue
+        record.pop(name, None)
+        if name in wanted:
             record[name] = {"code": code, "found": measure()}
             write_json(path, record)
     return record

@@ -3,6 +3,8 @@ import json
 from bench import records
 from bench.records import code_of, record_of
 
+ALL = ("truth", "race", "others")
+
 
 class Fake:
     """Stands for the model work: counts how often each step is measured."""
@@ -18,20 +20,20 @@ class Fake:
 
 def test_what_is_stored_is_not_measured_again(monkeypatch, tmp_path):
     fake = Fake(monkeypatch)
-    first = record_of(None, fake.subject, tmp_path)
+    first = record_of(None, fake.subject, ALL, tmp_path)
     assert fake.calls == ["truth", "race", "others"]
-    assert record_of(None, fake.subject, tmp_path) == first
+    assert record_of(None, fake.subject, ALL, tmp_path) == first
     assert fake.calls == ["truth", "race", "others"]
 
 
 def test_changed_code_is_measured_again_but_the_truth_is_kept(monkeypatch, tmp_path):
     fake = Fake(monkeypatch)
-    record_of(None, fake.subject, tmp_path)
+    record_of(None, fake.subject, ALL, tmp_path)
     path = tmp_path / "key.json"
     stored = json.loads(path.read_text())
     stored["race"]["code"] = "older"
     path.write_text(json.dumps(stored))
-    record_of(None, fake.subject, tmp_path)
+    record_of(None, fake.subject, ALL, tmp_path)
     assert fake.calls == ["truth", "race", "others", "race"]
 
 
@@ -39,3 +41,13 @@ def test_code_changes_with_its_settings():
     files = ("lm/run.py",)
     assert code_of(files, 1.0) == code_of(files, 1.0)
     assert code_of(files, 1.0) != code_of(files, 2.0)
+
+
+def test_only_what_is_wanted_is_measured(monkeypatch, tmp_path):
+    fake = Fake(monkeypatch)
+    early = record_of(None, fake.subject, ALL[:2], tmp_path)
+    assert "others" not in early
+    assert fake.calls == ["truth", "race"]
+    late = record_of(None, fake.subject, ALL, tmp_path)
+    assert fake.calls == ["truth", "race", "others"]
+    assert late == {**early, "others": late["others"]}
