@@ -1,0 +1,50 @@
+"""The steps of one case on a tiny network: what they hold, not how long they take."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from references import hand_written, language_model, random_prompt
+
+from bench import contextcite
+from bench.cases import Subject
+from bench.faithfulness import by_family_text, rows_of, summary_of
+from bench.records import record_of
+from bench.speed import measured
+from core.analysis.values import all_masks
+
+
+@pytest.fixture(scope="module")
+def bench(tiny_llama):
+    model = language_model(copy.deepcopy(tiny_llama))
+    return SimpleNamespace(model=model, plain=copy.deepcopy(tiny_llama))
+
+
+@pytest.fixture(scope="module")
+def subjects():
+    return [
+        Subject(str(seed), family, "recent", random_prompt(family, demos=6, seed=seed), 1)
+        for seed, family in enumerate(("yes_no", "next_item"))
+    ]
+
+
+def test_a_whole_case_from_model_to_rows(bench, subjects, tmp_path):
+    records = [record_of(bench, subject, ("truth", "race", "others"), tmp_path) for subject in subjects]
+    truth = records[1]["truth"]["found"]["scores"]
+    expected = hand_written(bench.plain, subjects[1].prompt, all_masks(6)[21], 1)
+    assert truth[21] == pytest.approx(expected, abs=1e-4)
+    race = records[0]["race"]["found"]
+    assert [one["ablations"] for one in race["default"]] == sorted({one["ablations"] for one in race["default"]})
+    assert set(race["cite_seconds"]) == set(map(str, contextcite.COUNTS))
+    summaries = [summary_of(one) for one in records]
+    rows = {one.measure: one for one in rows_of(summaries)}
+    assert all(one.value is None or np.isfinite(one.value) for one in rows.values())
+    assert "Captum Shapley sampling" in by_family_text(summaries)
+
+
+def test_every_competitor_of_the_speed_part_runs(bench, subjects):
+    for subject in subjects:
+        found = measured(bench, subject)
+        assert {"packed", "plain packed", "gradient", "loo", "naive loo", "copied cache"} <= set(found)
+        assert min(found.values()) > 0
