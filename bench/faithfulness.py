@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import contextcite
-from bench.cases import FAMILIES, Bench
+from bench import contextcite, plain
+from bench.cases import DEMOS, FAMILIES, Bench
 from bench.clock import Clock
 from bench.curves import Curve, curve_rows, curves_json
 from bench.records import BUDGET, Record, Step, record_of
@@ -106,6 +106,9 @@ def faithfulness(bench: Bench, count: int) -> Iterator[list[Row]]:
     """Rows so far, after every case; the curves lie in `build/bench-curves.json`."""
     subjects = bench.subjects(count)
     summaries: list[Summary] = []
+    for _ in range(2):  # The first pass of either network also pays for loading and allocations.
+        plain.target_score(bench.plain, subjects[0])
+        subjects[0].score(bench.model).at(np.ones((1, DEMOS), dtype=bool))
     clock = Clock("faithfulness", len(ROUNDS) * len(subjects))
     for round_, steps in enumerate(ROUNDS):
         for place, subject in enumerate(subjects):
