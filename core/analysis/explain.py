@@ -15,6 +15,7 @@ from core.analysis.faithfulness import faithfulness
 from core.analysis.methods import contributions
 from core.analysis.request import Request
 from core.analysis.setting import Setting, prompt_of, set_up
+from core.analysis.subject import targets_for
 from core.analysis.values import Array, Meter, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.lm.load import LanguageModel
@@ -53,7 +54,7 @@ def explain(
         yield _complete(record, timings, start, {"notices": (*record.notices, notice)})
         return
 
-    target, against = setting.explained()
+    target, against = targets_for(request, setting.case)
     score = TargetScore(scorer, target, against)
     score.remember(np.ones(scorer.demos, dtype=bool), few_shot)
     score.remember(np.zeros(scorer.demos, dtype=bool), zero_shot)

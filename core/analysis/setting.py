@@ -21,11 +21,10 @@ from core.analysis.explanation import (
     Target,
 )
 from core.analysis.request import Request
-from core.analysis.subject import case_for, demonstrations_for, item_ids
+from core.analysis.subject import item_ids, subject_of, targets_for
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Item
-from core.errors import RequestError
 from core.lm.load import LanguageModel
 from core.metrics.ranking import ranks
 from core.prompt.build import build
@@ -52,28 +51,9 @@ class Setting:
     items: dict[str, Item]
     prompt: Prompt
 
-    def explained(self) -> tuple[int, int | None]:
-        """Candidate indices of the target and of what it is held against."""
-        wanted = self.request.target or self.case.target
-        target = 0 if wanted is None or wanted not in self.case.candidates else self.case.candidates.index(wanted)
-        if self.request.target is not None and self.request.target not in self.case.candidates:
-            raise self._not_a_candidate("target", self.request.target)
-        if self.request.against is None:
-            return target, None
-        if self.request.against not in self.case.candidates:
-            raise self._not_a_candidate("against", self.request.against)
-        against = self.case.candidates.index(self.request.against)
-        if against == target:
-            raise RequestError("the margin of a candidate over itself", expected="two candidates", where="against")
-        return target, against
-
-    def _not_a_candidate(self, option: str, item: str) -> RequestError:
-        some = ", ".join(self.case.candidates[:5])
-        return RequestError(f"item {item[:80]!r}", expected=f"one of this case's candidates ({some}, …)", where=option)
-
     def target_record(self) -> Target:
         """What is explained, by id and title."""
-        target, against = self.explained()
+        target, against = targets_for(self.request, self.case)
         item = self.items[self.case.candidates[target]]
         other = None if against is None else self.items[self.case.candidates[against]]
         return Target(
@@ -150,7 +130,7 @@ class Setting:
         )
 
     def _prompt(self) -> PromptRecord:
-        target, _ = self.explained()
+        target, _ = targets_for(self.request, self.case)
         spans = (*self.prompt.prefix, self.prompt.candidates[target])
         return PromptRecord(
             family=self.prompt.family,
@@ -166,13 +146,10 @@ class Setting:
 
 def set_up(request: Request, dataset: Dataset, model: LanguageModel) -> Setting:
     """Case, demonstrations and prompt of a request; raises `DemoLensError`s for choices that cannot be run."""
-    case = case_for(request, dataset)
-    demos = demonstrations_for(request, dataset, case)
+    case, demos = subject_of(request, dataset)
     items = dataset.items(item_ids(case, demos))
     prompt = prompt_of(request, dataset, model, case, demos, items)
-    setting = Setting(request, dataset, model, case, demos, items, prompt)
-    setting.explained()
-    return setting
+    return Setting(request, dataset, model, case, demos, items, prompt)
 
 
 def prompt_of(

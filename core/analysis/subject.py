@@ -1,4 +1,4 @@
-"""What a request is about: its case and its demonstrations, before any model is asked."""
+"""What a request is about: its case, its demonstrations and its target, before any model is asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from core.data.cases import case_of
 from core.data.dataset import Dataset
 from core.data.demonstrations import by_ids, pick
 from core.data.records import Case, Demonstration
+from core.errors import RequestError
+
+
+def subject_of(request: Request, dataset: Dataset) -> tuple[Case, tuple[Demonstration, ...]]:
+    """Case and demonstrations of a request whose target is known to exist; raises `DemoLensError`s otherwise."""
+    case = case_for(request, dataset)
+    targets_for(request, case)
+    return case, demonstrations_for(request, dataset, case)
 
 
 def case_for(request: Request, dataset: Dataset) -> Case:
@@ -27,6 +35,32 @@ def demonstrations_for(request: Request, dataset: Dataset, case: Case) -> tuple[
     if request.demo_ids is not None:
         return by_ids(dataset, case, request.demo_ids, history=request.history)
     return pick(dataset, case, k=request.demos, strategy=request.strategy, history=request.history)
+
+
+def targets_for(request: Request, case: Case) -> tuple[int, int | None]:
+    """Candidate indices of what is explained and of what it is held against.
+
+    Without a wish it is the item really chosen next, or the first candidate where that is not among them. Raises
+    `RequestError` for an item that is no candidate, and for a margin of one over itself.
+    """
+    target = _candidate(case, "target", request.target or case.target, strict=request.target is not None)
+    if request.against is None:
+        return target, None
+    against = _candidate(case, "against", request.against, strict=True)
+    if against == target:
+        raise RequestError("the margin of a candidate over itself", expected="two candidates", where="against")
+    return target, against
+
+
+def _candidate(case: Case, option: str, item: str | None, *, strict: bool) -> int:
+    if item in case.candidates:
+        return case.candidates.index(str(item))
+    if strict:
+        some = ", ".join(case.candidates[:5])
+        raise RequestError(
+            f"item {str(item)[:80]!r}", expected=f"one of this case's candidates ({some}, …)", where=option
+        )
+    return 0
 
 
 def item_ids(case: Case, demos: tuple[Demonstration, ...]) -> set[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request
+from core.analysis.subject import subject_of
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -57,11 +58,12 @@ class ModelEngine:
 
         Raises the errors of `core.errors` for everything a person can act on, `Cancelled` among them.
         """
+        report("opening the data", 0.0)
+        dataset = self._dataset_for(request)
+        subject_of(request, dataset)  # A wrong choice is told before a model is loaded for it.
         from core.analysis.explain import explain
 
         use_all_cores()
-        report("opening the data", 0.0)
-        dataset = self._dataset_for(request)
         report("loading the model", 0.01)
         model, pulse = self._model_for(request), _Pulse(report)
         with _before_every_layer(model.network, pulse.again):

@@ -14,6 +14,7 @@ from core.analysis.explain import explain
 from core.analysis.explanation import Explanation
 from core.analysis.request import Method, Request, checked_request
 from core.analysis.setting import command_line, content_key, set_up
+from core.analysis.subject import targets_for
 from core.data.dataset import Dataset, open_dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.load import LanguageModel
@@ -124,7 +125,9 @@ def test_small_sets_are_read_exactly_by_the_default(planets: Dataset, model: Lan
     request = small(budget=50.0)
     done = last(request, planets, model)
     setting = set_up(request, planets, model)
-    table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[setting.explained()[0]])[:, 0]
+    table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[targets_for(request, setting.case)[0]])[
+        :, 0
+    ]
     assert done.contributions is not None
     np.testing.assert_allclose(done.contributions.values, banzhaf_of_table(table, 3), atol=2e-3)
 

@@ -12,7 +12,7 @@ from fake_work_engine import explanation
 from transformers import PreTrainedModel
 
 from core.analysis.request import Request
-from core.errors import Cancelled
+from core.errors import Cancelled, RequestError
 from core.lm.attention import prepare
 from core.work import engine as module
 from core.work.engine import ModelEngine, _before_every_layer, seconds_per_token
@@ -82,6 +82,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("core.lm.load.load", load)
     monkeypatch.setattr("core.analysis.explain.explain", explain)
     monkeypatch.setattr(module, "use_all_cores", lambda: None)
+    monkeypatch.setattr(module, "subject_of", lambda *_: None)
     return seen
 
 
@@ -104,3 +105,14 @@ def test_progress_names_each_step(loads: list[str]) -> None:
     said: list[str] = []
     list(ModelEngine().explain(Request(), lambda label, _: said.append(label)))
     assert said == ["opening the data", "loading the model", "explaining"]
+
+
+def test_a_wrong_choice_is_told_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise RequestError("user 'nobody' is not in the data set")
+
+    monkeypatch.setattr("core.data.dataset.open_dataset", lambda name: name)
+    monkeypatch.setattr("core.lm.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(module, "subject_of", refuse)
+    with pytest.raises(RequestError, match="nobody"):
+        list(ModelEngine().explain(Request(), lambda *_: None))
