@@ -231,7 +231,7 @@ def _forecast(view: View, changed: bool, job: cached.Job | None) -> str:
         return "What you see is the result of these settings."
     told = cached.desk().forecast(view.draft)
     learned = (
-        f"learned from {told.observations} runs here"
+        f"learned from {told.observations} {'run' if told.observations == 1 else 'runs'} here"
         if told.observations
         else "a first guess: nothing was run here yet"
     )
