@@ -67,7 +67,7 @@ class Request(BaseModel):
     """Item id of the candidate whose score is explained; None means the item really chosen next."""
     against: Text | None = None
     """Item id of a second candidate: then the margin between the two scores is explained."""
-    budget: Annotated[float, Field(gt=0, le=1000)] = 11.0
+    budget: Annotated[float, Field(gt=0, le=1000)] = 10.0
     """Most full-prompt forward equivalents that a refined or sampled method may use."""
     precision: Annotated[float, Field(ge=0)] = 0.0
     """Stop refining once every 90 % interval is narrower than this many nats; 0 means use the budget."""
