@@ -23,10 +23,9 @@ from core.errors import ComputeError, DemoLensError, RequestError
 from core.study.options import with_request_options
 from core.work.job import package_version
 from core.work.log import escaped, log_to_file, unexpected
+from core.work.runner import quiet_environment
 
 MISTAKE, FAULT, STOPPED = 2, 1, 130
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""Unless the environment says otherwise: no request leaves the machine that the user did not ask for."""
 BAR = 24
 """Characters of the progress bar."""
 
@@ -40,7 +39,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    for name, value in OFFLINE.items():
+    for name, value in quiet_environment().items():
         os.environ.setdefault(name, value)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # Titles may hold what an old terminal cannot show.

@@ -146,11 +146,16 @@ class ThreadRunner:
         self._listener.gone(self, 0)
 
 
+def quiet_environment() -> dict[str, str]:
+    """What the environment lacks: no telemetry, and no request to a hub unless `DEMOLENS_ALLOW_HUB=1` asked for it."""
+    offline = "0" if os.environ.get("DEMOLENS_ALLOW_HUB") == "1" else "1"
+    return {"HF_HUB_OFFLINE": offline, "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
 def _environment() -> dict[str, str]:
     """The worker's environment: the checkout first on the path, and no request to a hub unless it was allowed."""
-    quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return quiet | dict(os.environ) | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return quiet_environment() | dict(os.environ) | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
