@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.analysis.subject import item_ids
 from core.analysis.values import TargetScore
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
@@ -117,13 +118,10 @@ def subject_of(bench: Bench, user: str, family: Family, strategy: Strategy, demo
     dataset, history = bench.dataset, HISTORY[family]
     case = case_of(dataset, user, candidates=CANDIDATES)
     picked = pick(dataset, case, k=demos, strategy=strategy, history=history)
-    shown = {one.item_id for one in case.history} | set(case.candidates)
-    for demo in picked:
-        shown |= {demo.item_id, *demo.history}
     prompt = build(
         case,
         picked,
-        dataset.items(shown),
+        dataset.items(item_ids(case, picked)),
         bench.model.tokenizer,
         family=family,
         noun=dataset.noun,

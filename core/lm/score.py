@@ -85,7 +85,11 @@ class Scorer:
         known = self._trunk or Memory()
         forest_segments = list(prefix[len(known.segments) :])
         leaves_of = self._attach(forest_segments, known, len(prefix) - 1, 0, range(self.candidates))
-        scores, memory = self._run(forest_segments, known, leaves_of, keep=self._trunk is None)
+        try:
+            scores, memory = self._run(forest_segments, known, leaves_of, keep=self._trunk is None)
+        except torch.OutOfMemoryError:
+            packed = self.subsets(np.ones((1, self.demos), dtype=bool))  # In smaller passes, or a plain sentence.
+            return np.asarray(packed[0])
         if memory is not None:
             self._trunk = memory.first(len(prefix) - 1)
         self.cost.forwards += 1
@@ -111,7 +115,7 @@ class Scorer:
     def gated(self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None) -> Tensor:
         """Scores [candidate] with learning-rate gates; a gradient flows back to `gates` if it asks for one.
 
-        `gates` is [demo], or [layer or 1, head or 1, token of the prefix] (see `gate_tokens`).
+        `gates` is [demo], or [layer or 1, head or 1, token of the prefix].
         """
         chosen = range(self.candidates) if candidates is None else candidates
         prefix = self._prefix()
@@ -131,11 +135,6 @@ class Scorer:
         extra = sum(len(span.token_ids) for span in self.prompt.candidates[:candidates])
         self.cost.backwards += 1
         self.cost.tokens += 2 * (sum(len(span.token_ids) for span in self.prompt.prefix) + extra)
-
-    @property
-    def prefix_tokens(self) -> int:
-        """Tokens before the candidates."""
-        return sum(len(span.token_ids) for span in self.prompt.prefix)
 
     @property
     def demo_of_token(self) -> NDArray[np.int64]:
@@ -172,14 +171,14 @@ class Scorer:
         return kept + tail
 
     def _pack_scores(self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal) -> NDArray[np.float64]:
-        known = self._remembered()
-        new: list[Segment] = []
-        leaves: list[_Leaf] = []
-        nodes: dict[tuple[int, ...], int] = {}
-        for subset, mask in enumerate(masks):
-            query = self._grow(new, known, nodes, mask, removal)
-            leaves += self._attach(new, known, query, subset, chosen)
         try:
+            known = self._remembered()
+            new: list[Segment] = []
+            leaves: list[_Leaf] = []
+            nodes: dict[tuple[int, ...], int] = {}
+            for subset, mask in enumerate(masks):
+                query = self._grow(new, known, nodes, mask, removal)
+                leaves += self._attach(new, known, query, subset, chosen)
             return self._run(new, known, leaves, keep=False)[0]
         except torch.OutOfMemoryError as error:
             return self._halved(masks, chosen, removal, error)

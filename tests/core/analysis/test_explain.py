@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -84,23 +84,7 @@ def test_the_target_is_the_item_really_chosen_next(planets: Dataset, model: Lang
     assert sorted(row.rank or 0 for row in done.candidates) == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "default",
-        "gradient",
-        "path",
-        "leave_one_out",
-        "shapley",
-        "shapley_sampling",
-        "regression",
-        "attention",
-        "captum_integrated_gradients",
-        "captum_feature_ablation",
-        "captum_shapley_sampling",
-        "captum_kernel_shap",
-    ],
-)
+@pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_gives_the_same_kind_of_answer(planets: Dataset, model: LanguageModel, method: Method) -> None:
     done = last(small(method=method, matrix=False), planets, model)
     answer = done.contributions

@@ -174,3 +174,21 @@ def test_logits_are_kept_only_where_a_score_is_read(pair: Pair, monkeypatch: pyt
     monkeypatch.setattr(score_module, "run", watch)
     Scorer(pair.model, random_prompt("yes_no")).full()
     assert made == [(5, 5)]
+
+
+def test_out_of_memory_with_all_candidates_at_once_scores_them_in_smaller_passes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = random_prompt("next_item")
+    expected = Scorer(pair.model, prompt).full()
+    real, whole = score_module.run, []
+
+    def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
+        if not whole:
+            whole.append(len(forest.token_ids))
+            raise torch.OutOfMemoryError("injected")
+        assert len(forest.token_ids) < whole[0]
+        return real(network, forest, rows, **more)
+
+    monkeypatch.setattr(score_module, "run", small)
+    np.testing.assert_allclose(Scorer(pair.model, prompt).full(), expected, **CLOSE)
