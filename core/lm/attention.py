@@ -146,15 +146,13 @@ def _layer_gates(forest_pass: Pass, layer: int, heads: int) -> Tensor | None:
 
 
 def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: Form) -> Tensor:
-    """Fused attention, block by block; grouped query heads become more rows over the same keys."""
-    groups = query.shape[0] // keys.shape[0]
+    """Fused attention, block by block; keys and the mask are shared by grouped heads without copies of them."""
+    kv_heads = keys.shape[0]
     output = torch.empty_like(query)
     for rows, chosen, mask, _ in views:
-        q = query[:, rows].reshape(keys.shape[0], -1, query.shape[-1])
-        part = scaled_dot_product_attention(
-            q[None], keys[:, chosen][None], values[:, chosen][None], mask.repeat(groups, 1), scale=form.scale
-        )
-        output[:, rows] = part[0].reshape(query.shape[0], -1, query.shape[-1])
+        q = _grouped(query, rows, kv_heads)
+        k, v = (one[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for one in (keys, values))
+        output[:, rows] = scaled_dot_product_attention(q, k, v, mask, scale=form.scale).flatten(0, 1)
     return output
 
 

@@ -28,8 +28,9 @@ Removal = Literal["text", "gate"]
 """`text`: the demonstration is deleted and what follows moves up; `gate`: it is masked and every position is kept."""
 Aggregate = Literal["sum", "mean"]
 
-PACK_TOKENS = {"cpu": 3_072, "cuda": 16_384, "mps": 4_096}
-"""Most new tokens in one pass: beyond this a larger pass is no faster and only needs more memory."""
+PACK_TOKENS = {"cpu": 1_024, "cuda": 16_384, "mps": 4_096}
+"""Most new tokens in one pass: beyond this a larger pass only needs more memory, and on a CPU falls out of its cache
+(measured on two cores: leave-one-out takes 8 % longer with 3,072)."""
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Scorer:
         self.model, self.prompt, self.aggregate, self.between = model, prompt, aggregate, between
         self.demos, self.candidates = len(prompt.demos), len(prompt.candidates)
         self.cost = Cost()
-        self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 3_072)
+        self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
         self._trunk: Memory | None = None
 
     @property
