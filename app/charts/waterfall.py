@@ -202,16 +202,15 @@ def _axes(
         nticks=6,
         tickformat="~g",
     )
-    for row, amount in enumerate(amounts):
-        figure.add_annotation(
-            x=1,
-            xref="paper",
-            xanchor="right",
-            y=row,
-            text=amount,
-            showarrow=False,
-            font={"size": 12.5, "color": colours.ink},
-        )
+    amount_of_row = {
+        "x": 1,
+        "xref": "paper",
+        "xanchor": "right",
+        "showarrow": False,
+        "font": {"size": 12.5, "color": colours.ink},
+    }
+    # All at once: each annotation that Plotly is given checks all earlier ones again.
+    figure.update_layout(annotations=[amount_of_row | {"y": row, "text": text} for row, text in enumerate(amounts)])
 
 
 def _reach(made: Contributions, indices: list[int], starts: list[float]) -> list[float]:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
@@ -161,6 +160,8 @@ def _similarities(
     vocabulary = set().union(*documents)
     asked = [word for word in query if word in vocabulary]
     if asked:
+        import bm25s  # Brings SciPy: only where it is used.
+
         index = bm25s.BM25(backend="numpy")
         index.index(documents, show_progress=False)
         scores = np.asarray(index.get_scores(asked), dtype=np.float64)
