@@ -19,7 +19,7 @@ from bench import contextcite
 from bench.cases import Bench, Subject
 from bench.table import BUILD, write_json
 from core.analysis.captum_methods import CaptumMethod, captum_attribution
-from core.analysis.dual import attention_mass
+from core.analysis.dual.parts import attention_mass
 from core.analysis.gradient import gradient_at, learning_rate_path
 from core.analysis.methods import PATH_BEND, PATH_NODES
 from core.analysis.refine import refine

@@ -13,7 +13,7 @@ from bench.clock import Clock, timed
 from bench.spread import quartiles
 from bench.table import Row, row
 from core.analysis.ablation import leave_one_out, shapley
-from core.analysis.dual import dual_parts
+from core.analysis.dual.parts import dual_parts
 from core.analysis.gradient import slopes_at
 from core.analysis.values import leave_one_out_masks
 from core.lm.score import Scorer

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.analysis.ablation import AblationAnswer, leave_one_out, regression, shapley, shapley_sampling
 from core.analysis.captum_methods import CaptumMethod, captum_attribution
-from core.analysis.dual import attention_mass
+from core.analysis.dual.parts import attention_mass
 from core.analysis.explanation import Contributions, Target
 from core.analysis.faithfulness import number
 from core.analysis.gradient import GradientAnswer, learning_rate_path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core.analysis.checked import checked
 from core.data.records import Sampling, Split, Strategy
-from core.errors import RequestError
 from core.prompt.spans import Family
 
 Method = Literal[
@@ -91,21 +91,4 @@ def checked_request(where: str = "request", /, **choices: object) -> Request:
 
     Raises `RequestError` with one sentence naming the option, what was found and what was expected.
     """
-    try:
-        return Request.model_validate(choices)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if not first["loc"]:
-            raise RequestError(_plain(first["msg"]), where=where) from None
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(Request.model_fields)
-            raise RequestError(
-                f"an unknown choice {first['loc'][0]!r:.80}", expected=f"one of {known}", where=where
-            ) from None
-        found = f"{first['loc'][0]} is {first.get('input')!r:.80}"
-        raise RequestError(found, expected=_plain(first["msg"]), where=where) from None
-
-
-def _plain(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    return text[0].lower() + text[1:]
+    return checked(Request, where, choices)

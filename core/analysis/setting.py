@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
+from pydantic import BaseModel
+
 from core.analysis.explanation import (
     CandidateRow,
     DemoRow,
@@ -74,13 +76,27 @@ class Setting:
             user_id=self.case.user_id,
             moment=self.case.moment,
             history=self._history(),
-            demos=tuple(self._demo(place, index) for place, index in enumerate(self.prompt.kept_demos)),
+            demos=self.demo_rows(),
             candidates=self._candidates(few_shot, zero_shot),
             target_index=self.case.candidates.index(str(self.case.target)) if in_case else None,
             prompt=self._prompt(),
-            provenance=_provenance(self),
+            provenance=_provenance(self, command_line(self.request)),
             notices=(*self.dataset.notices, *self.model.notices),
         )
+
+    def head(self, command: str) -> dict[str, object]:
+        """What every `Report` says first; `command` is the command line that repeats it."""
+        return {
+            "demos": self.demo_rows(),
+            "target": self.target_record(),
+            "provenance": _provenance(self, command),
+            "tokens": self.prompt.length,
+            "notices": (*self.dataset.notices, *self.model.notices, *self.prompt.notices),
+        }
+
+    def demo_rows(self) -> tuple[DemoRow, ...]:
+        """The demonstrations as they stand in the prompt."""
+        return tuple(self._demo(place, index) for place, index in enumerate(self.prompt.kept_demos))
 
     def _history(self) -> tuple[HistoryRow, ...]:
         liked = [one.position for one in self.case.history if self.dataset.liked(one)]
@@ -184,7 +200,7 @@ def _span_row(span: Span) -> SpanRow:
     return SpanRow(kind=span.kind, index=span.index, text=span.text, tokens=tuple(texts), token_ids=span.token_ids)
 
 
-def _provenance(setting: Setting) -> Provenance:
+def _provenance(setting: Setting, command: str) -> Provenance:
     versions = {name: metadata.version(name) for name in LIBRARIES}
     return Provenance(
         dataset_id=setting.dataset.dataset_id,
@@ -199,14 +215,15 @@ def _provenance(setting: Setting) -> Provenance:
         case_seed=setting.case.seed,
         versions={**versions, "python": platform.python_version()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command_line(setting.request),
+        command=command,
     )
 
 
-def command_line(request: Request) -> str:
-    """The command that repeats a request; choices left at their defaults are not written."""
-    parts = ["demolens", "explain"]
-    for name, value in request.model_dump(mode="json", exclude_defaults=True).items():
+def command_line(request: BaseModel, command: str = "explain") -> str:
+    """The command that repeats a request or a task; choices left at their defaults are not written."""
+    parts = ["demolens", command]
+    choices = request.model_dump(mode="json", exclude_defaults=True)
+    for name, value in (choices.pop("case", {}) | choices).items():
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             parts.append(option if value else f"--no-{option[2:]}")

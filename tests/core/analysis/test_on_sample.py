@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from core.analysis.dual import dual_parts
+from core.analysis.dual.parts import dual_parts
 from core.analysis.request import Request
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset

@@ -7,7 +7,7 @@ import pytest
 import torch
 from references import Pair, random_prompt
 
-from core.analysis.dual import attention_mass, dual_parts
+from core.analysis.dual.parts import attention_mass, dual_parts
 from core.lm.attention import NAME
 from core.lm.score import Scorer
 
@@ -29,7 +29,7 @@ def test_the_start_weights_are_the_zero_shot_attention_times_their_mass(pair: Pa
 
 
 def _parts_with_gates(pair: Pair, gate: float) -> np.ndarray:
-    from core.analysis.dual import _probe
+    from core.analysis.dual.parts import _probe
 
     prompt = random_prompt("yes_no")
     scorer, probe = Scorer(pair.model, prompt), _probe(prompt, 0)

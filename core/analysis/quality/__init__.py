@@ -1,0 +1,1 @@
+"""How good is a demonstration: gain, effect, alignment, redundancy, stability, and do they predict its use?"""

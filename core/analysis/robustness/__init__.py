@@ -1,0 +1,1 @@
+"""How stable is the answer: perturbed prompts, perturbed and regularised dual models."""
