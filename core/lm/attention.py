@@ -9,6 +9,7 @@ position kept.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from core.errors import ModelError
+from core.lm.change import DualChange, changed
 from core.lm.forest import Forest
 
 NAME = "demolens"
@@ -50,6 +52,9 @@ class Pass:
     """[layer or 1, head or 1, all tokens], >= 0; None means 1 everywhere."""
     keep: bool = False
     probe: Probe | None = None
+    """Looks at rows that read the untouched dual model only."""
+    changes: Sequence[DualChange] = ()
+    """The changed dual models that segments of the forest name by index."""
     keys: dict[int, Tensor] = field(default_factory=dict)
     """layer -> [kv_head, new tokens, width], filled when `keep`."""
     values: dict[int, Tensor] = field(default_factory=dict)
@@ -113,13 +118,26 @@ def attend(
     all_values = torch.cat([memory.values[layer], value[0]], dim=1) if memory.segments else value[0]
     views = [_view(forest_pass, number, sliding_window, query) for number in range(len(forest_pass.forest.blocks))]
     gates = _layer_gates(forest_pass, layer, query.shape[1])
-    if gates is None and softcap is None and s_aux is None and not torch.is_grad_enabled():
-        output = _fast(query[0], all_keys, all_values, views, form)
-    else:
-        output = gated(query[0], all_keys, all_values, gates, views, form)
+    changes = [block.change for block in forest_pass.forest.blocks]
+    untouched = [view for view, change in zip(views, changes, strict=True) if change is None]
+    output = _attended(query[0], all_keys, all_values, gates, untouched, form)
+    for number, change in enumerate(changes):
+        if change is not None:
+            output[:, views[number][0]] = _attended(
+                *_as_changed(forest_pass, number, layer, query[0], all_keys, all_values, gates, views[number]), form
+            )
     if forest_pass.probe is not None:
         _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
     return output.transpose(0, 1).unsqueeze(0).contiguous(), None
+
+
+def _attended(
+    query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
+) -> Tensor:
+    """Attention [head, rows, width]; fused where nothing needs the scores themselves."""
+    if gates is None and form.softcap is None and form.sinks is None and not torch.is_grad_enabled():
+        return _fast(query, keys, values, views, form)
+    return gated(query, keys, values, gates, views, form)
 
 
 View = tuple[slice, Tensor | slice, Tensor, Tensor]
@@ -135,6 +153,31 @@ def _view(forest_pass: Pass, number: int, window: int | None, like: Tensor) -> V
         forest_pass.on_device[number, window] = (mask.to(like.device), keys, block.inside.to(like.device))
     mask, keys, inside = forest_pass.on_device[number, window]
     return block.rows, keys, mask, inside
+
+
+def _as_changed(
+    forest_pass: Pass,
+    number: int,
+    layer: int,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    gates: Tensor | None,
+    view: View,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, list[View]]:
+    """What `_attended` is to be given for one block that reads a changed dual model: its own rows and keys alone."""
+    block = forest_pass.forest.blocks[number]
+    rows, chosen, mask, inside = view
+    assert block.change is not None
+    change = forest_pass.changes[block.change]
+    own_keys, own_values, log_gates = changed(
+        change, layer, keys[:, chosen], values[:, chosen], forest_pass.forest.demo_of[block.keys]
+    )
+    if log_gates is not None:
+        mask = mask + log_gates.to(mask.dtype)
+    own_gates = gates[:, chosen] if gates is not None else None
+    own_view = (slice(0, mask.shape[0]), slice(0, mask.shape[1]), mask, inside)
+    return query[:, rows], own_keys, own_values, own_gates, [own_view]
 
 
 def _layer_gates(forest_pass: Pass, layer: int, heads: int) -> Tensor | None:

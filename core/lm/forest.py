@@ -28,6 +28,9 @@ class Segment:
     """Position id of the first token."""
     demo: int | None = None
     """The demonstration these tokens belong to, if any."""
+    change: int | None = None
+    """Which changed dual model these tokens read (see `core.lm.change`), if not the untouched one; for segments
+    outside demonstrations."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Block:
     """Int [rows, keys]: position of the row minus position of the key (for sliding windows)."""
     inside: Tensor
     """Bool [keys]: whether the key belongs to the demonstration that the rows belong to."""
+    change: int | None = None
+    """Which changed dual model all of these rows read, if any."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,8 @@ class Forest:
         return sum(self._rows(member) for member in members)
 
     def _may_join(self, group: list[int], index: int) -> bool:
-        return not self.by_demo or self.segments[group[-1]].demo == self.segments[index].demo
+        last, new = self.segments[group[-1]], self.segments[index]
+        return last.change == new.change and (not self.by_demo or last.demo == new.demo)
 
     def _block(self, group: list[int]) -> Block:
         members = sorted({ancestor for index in group for ancestor in self.line(index)})
@@ -163,7 +169,7 @@ class Forest:
         distance = positions[rows.start + offset : rows.stop + offset, None] - positions[keys][None, :]
         demo = self.segments[group[0]].demo
         inside = self.demo_of[keys] == (-2 if demo is None else demo)
-        return Block(rows, _as_slice(keys), visible, distance, inside)
+        return Block(rows, _as_slice(keys), visible, distance, inside, self.segments[group[0]].change)
 
     def _sees(self, index: int, keys: Tensor, owner: Tensor) -> Tensor:
         """Bool [rows of segment, keys]: ancestors wholly, the segment itself up to and with the row."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.errors import ComputeError
 from core.lm.attention import Pass, Probe
+from core.lm.change import DualChange
 from core.lm.forest import Forest, Memory
 
 
@@ -21,16 +22,18 @@ def run(
     gates: Tensor | None = None,
     keep: bool = False,
     probe: Probe | None = None,
+    changes: Sequence[DualChange] = (),
 ) -> tuple[Tensor, Memory | None]:
     """Logits [rows, vocab] in fp32 or wider after the given new rows, and the memory of all segments when `keep`.
 
-    `gates` is [layer or 1, head or 1, all tokens]; a gradient flows to it where it asks for one. Raises
-    `ComputeError` before anything runs for a token id or a position that the model has no row for, because on a GPU
-    such an index ruins the process for good.
+    `gates` is [layer or 1, head or 1, all tokens]; a gradient flows to it where it asks for one.
+    `changes` are the changed dual models that segments name by index. Raises `ComputeError` before anything runs for a
+    token id or a position that the model has no row for, because on a GPU such an index ruins the process for good.
     """
     _check(network, forest)
     device = network.device
-    forward = Pass(forest=forest, gates=None if gates is None else gates.to(device), keep=keep, probe=probe)
+    on_device = None if gates is None else gates.to(device)
+    forward = Pass(forest=forest, gates=on_device, keep=keep, probe=probe, changes=changes)
     offset = forest.memory.tokens
     output = network(
         input_ids=forest.token_ids[None].to(device),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.errors import ComputeError
 from core.lm.attention import Probe
+from core.lm.change import DualChange
 from core.lm.forest import Forest, Memory, Segment, chain
 from core.lm.run import run
 from core.prompt.spans import Prompt
@@ -42,6 +43,10 @@ class Cost:
     backwards: int = 0
     tokens: int = 0
     """Tokens that went through the model; a backward pass counts twice its tokens."""
+
+
+_Work = Callable[[list[int], list[int]], NDArray[np.float64]]
+"""Scores [row, candidate] of some prompts and some candidates."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,29 @@ class Scorer:
         result = np.empty((len(masks), len(chosen)))
         order = sorted(range(len(masks)), key=lambda row: masks[row].tolist(), reverse=True)
         for pack in self._packs(order, masks, chosen):
-            result[pack] = self._pack_scores(masks[pack], chosen, removal)
+            result[pack] = self._halving(
+                lambda rows, some: self._pack_scores(masks[rows], some, removal), pack, list(chosen)
+            )
         self.cost.forwards += len(masks)
+        return result
+
+    def changed(self, changes: Sequence[DualChange], *, candidates: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """Scores [change, candidate] of the whole prompt with the query and the candidates reading changed dual models.
+
+        The demonstrations are run once, unchanged; behind them every changed model costs the query and the candidates,
+        packed as in `subsets`. Raises `ComputeError` as there, and for gates that are not one per demonstration.
+        """
+        for change in changes:
+            if change.gates is not None and len(change.gates) != self.demos:
+                raise ComputeError(f"{len(change.gates)} gates", expected=f"{self.demos}, one per demonstration")
+        chosen = range(self.candidates) if candidates is None else candidates
+        result = np.empty((len(changes), len(chosen)))
+        every = np.ones((len(changes), self.demos), dtype=bool)
+        for pack in self._packs(list(range(len(changes))), every, chosen):
+            result[pack] = self._halving(
+                lambda rows, some: self._changed_scores([changes[row] for row in rows], some), pack, list(chosen)
+            )
+        self.cost.forwards += len(changes)
         return result
 
     def gated(self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None) -> Tensor:
@@ -172,28 +198,38 @@ class Scorer:
         return kept + tail
 
     def _pack_scores(self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal) -> NDArray[np.float64]:
-        try:
-            known = self._remembered()
-            new: list[Segment] = []
-            leaves: list[_Leaf] = []
-            nodes: dict[tuple[int, ...], int] = {}
-            for subset, mask in enumerate(masks):
-                query = self._grow(new, known, nodes, mask, removal)
-                leaves += self._attach(new, known, query, subset, chosen)
-            return self._run(new, known, leaves, keep=False)[0]
-        except torch.OutOfMemoryError as error:
-            return self._halved(masks, chosen, removal, error)
+        known = self._remembered()
+        new: list[Segment] = []
+        leaves: list[_Leaf] = []
+        nodes: dict[tuple[int, ...], int] = {}
+        for subset, mask in enumerate(masks):
+            query = self._grow(new, known, nodes, mask, removal)
+            leaves += self._attach(new, known, query, subset, chosen)
+        return self._run(new, known, leaves, keep=False)[0]
 
-    def _halved(
-        self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal, error: Exception
-    ) -> NDArray[np.float64]:
-        if len(masks) > 1:
-            half = len(masks) // 2
-            parts = [self._pack_scores(part, chosen, removal) for part in (masks[:half], masks[half:])]
-            return np.concatenate(parts)
+    def _changed_scores(self, changes: Sequence[DualChange], chosen: Sequence[int]) -> NDArray[np.float64]:
+        known, query = self._remembered(), self._prefix()[-1]
+        new: list[Segment] = []
+        leaves: list[_Leaf] = []
+        for number in range(len(changes)):
+            new.append(replace(query, change=number))
+            leaves += self._attach(new, known, len(known.segments) + len(new) - 1, number, chosen)
+        return self._run(new, known, leaves, keep=False, changes=changes)[0]
+
+    def _halving(self, work: _Work, rows: list[int], chosen: list[int]) -> NDArray[np.float64]:
+        """`work(rows, chosen)` [row, candidate]; out of memory does it again in halves, prompts first."""
+        try:
+            return work(rows, chosen)
+        except torch.OutOfMemoryError as error:
+            return self._halved(work, rows, chosen, error)
+
+    def _halved(self, work: _Work, rows: list[int], chosen: list[int], error: Exception) -> NDArray[np.float64]:
+        if len(rows) > 1:
+            half = len(rows) // 2
+            return np.concatenate([self._halving(work, part, chosen) for part in (rows[:half], rows[half:])])
         if len(chosen) > 1:
             half = len(chosen) // 2
-            columns = [self._pack_scores(masks, part, removal) for part in (chosen[:half], chosen[half:])]
+            columns = [self._halving(work, rows, part) for part in (chosen[:half], chosen[half:])]
             return np.concatenate(columns, axis=1)
         raise ComputeError(
             f"out of memory on {self.model.device} with one prompt of {self.prompt.length} tokens and one candidate",
@@ -254,17 +290,23 @@ class Scorer:
         leaves = []
         for candidate in chosen:
             ids = self.prompt.candidates[candidate].token_ids
-            new.append(Segment(ids, parent, end))
+            new.append(Segment(ids, parent, end, change=query_segment.change))
             first = _row_after((*known.segments, *new), len(known.segments) + len(new) - 1) - len(ids) - offset
             rows = (last, *range(first, first + len(ids) - 1)) if scores_title else (first + len(ids) - 1,)
             leaves.append(_Leaf(subset, candidate, rows, ids if scores_title else ()))
         return leaves
 
     def _run(
-        self, new: list[Segment], known: Memory, leaves: list[_Leaf], *, keep: bool
+        self,
+        new: list[Segment],
+        known: Memory,
+        leaves: list[_Leaf],
+        *,
+        keep: bool,
+        changes: Sequence[DualChange] = (),
     ) -> tuple[NDArray[np.float64], Memory | None]:
         rows, at = _unique_rows(leaves)
-        logits, memory = self._run_raw(Forest(tuple(new), known), rows, keep=keep)
+        logits, memory = self._run_raw(Forest(tuple(new), known), rows, keep=keep, changes=changes)
         subsets = max(leaf.subset for leaf in leaves) + 1
         scores = torch.stack([self._score(leaf, logits[[at[r] for r in leaf.rows]]) for leaf in leaves])
         table = scores.double().cpu().numpy().reshape(subsets, -1)
@@ -272,10 +314,12 @@ class Scorer:
             raise ComputeError("the model gave scores that are not finite numbers", expected="finite logits")
         return table, memory
 
-    def _run_raw(self, forest: Forest, rows: Sequence[int], *, keep: bool) -> tuple[Tensor, Memory | None]:
+    def _run_raw(
+        self, forest: Forest, rows: Sequence[int], *, keep: bool, changes: Sequence[DualChange] = ()
+    ) -> tuple[Tensor, Memory | None]:
         self.between()
         with torch.no_grad():
-            result = run(self.model.network, forest, rows, keep=keep)
+            result = run(self.model.network, forest, rows, keep=keep, changes=changes)
         self.cost.tokens += len(forest.token_ids)
         return result
 
