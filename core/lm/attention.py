@@ -9,7 +9,7 @@ position kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class Probe:
     """layer -> [head, row, part, width]: sum of attention-weighted values of the part's tokens."""
     masses: dict[int, Tensor] = field(default_factory=dict)
     """layer -> [head, row, part]: share of the normaliser Z that the part's tokens hold."""
+    norms: dict[int, Tensor] = field(default_factory=dict)
+    """layer -> [head, row]: ln Z."""
+    tap: Callable[[Attended], None] | None = None
+    """Called with each layer's attention as it ran, after the layer has been written down."""
 
 
 @dataclass
@@ -60,6 +64,21 @@ class Pass:
     values: dict[int, Tensor] = field(default_factory=dict)
     on_device: dict[tuple[int, int | None], tuple[Tensor, Tensor | slice, Tensor]] = field(default_factory=dict)
     """(block, window) -> additive mask [rows, keys], key indices and inside flags on the model's device."""
+
+
+@dataclass(frozen=True)
+class Attended:
+    """One layer's attention over a forest, as tensors a gradient can flow through."""
+
+    layer: int
+    keys: Tensor
+    """[kv_head, all tokens, width], after the rotation by position; `values` alike."""
+    values: Tensor
+    output: Tensor
+    """[head, new rows, width], before the output projection."""
+    form: Form
+    window: int | None
+    """Tokens that a row sees at most, itself included; None: all before it."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +147,8 @@ def attend(
             )
     if forest_pass.probe is not None:
         _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
+        if forest_pass.probe.tap is not None:
+            forest_pass.probe.tap(Attended(layer, all_keys, all_values, output, form, sliding_window))
     return output.transpose(0, 1).unsqueeze(0).contiguous(), None
 
 
@@ -317,6 +338,7 @@ def _look(
     heads, width = query.shape[0], query.shape[-1]
     outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=_wide(query).dtype)
     masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=outputs.dtype)
+    norms = torch.zeros(heads, len(probe.rows), dtype=outputs.dtype)
     for rows, chosen, mask, inside in views:
         here = [n for n, row in enumerate(probe.rows.tolist()) if rows.start <= row < rows.stop]
         if not here:
@@ -325,13 +347,15 @@ def _look(
         view = (slice(0, len(here)), chosen, mask[at - rows.start], inside)
         scores, _ = _scores(query[:, at], keys, view, form)
         weighted = scores + _log_gates(gates, view, keys.shape[0]) if gates is not None else scores
-        weights = torch.exp(weighted - _log_norm(weighted, form)[..., None])
+        norm = _log_norm(weighted, form)
+        weights = torch.exp(weighted - norm[..., None])
+        norms[:, here] = norm.flatten(0, 1).cpu()
         label = probe.label_of.to(query.device)[chosen]
         for part in range(probe.parts):
             own = weights * (label == part)
             outputs[:, here, part] = _over_keys(own, _wide(values[:, chosen])).flatten(0, 1).cpu()
             masses[:, here, part] = own.sum(-1).flatten(0, 1).cpu()
-    probe.outputs[layer], probe.masses[layer] = outputs, masses
+    probe.outputs[layer], probe.masses[layer], probe.norms[layer] = outputs, masses, norms
 
 
 def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, form: Form) -> Tensor:
