@@ -17,15 +17,20 @@ from typing import Annotated, Any
 
 import typer
 
+from core.analysis.checked import checked
 from core.analysis.explanation import Explanation
-from core.analysis.request import Request, checked_request
+from core.analysis.request import checked_request
+from core.analysis.task import Task
 from core.errors import ComputeError, DemoLensError, RequestError
-from core.study.options import with_request_options
+from core.study.options import with_request_options, with_task_options
 from core.work.job import package_version
+from core.work.kinds import KINDS, Asked, Found, Kind
 from core.work.log import escaped, log_to_file, unexpected
 from core.work.runner import quiet_environment
 
 MISTAKE, FAULT, STOPPED = 2, 1, 130
+TASKS: dict[str, str] = {}
+"""Kind of task -> what its command does, in one sentence."""
 BAR = 24
 """Characters of the progress bar."""
 
@@ -88,10 +93,14 @@ def explain(
     ] = "",
 ) -> None:
     """Explain one case and print it, or write it as JSON."""
-    request = checked_request("explain", **choices)
+    _answer(checked_request("explain", **choices), json_to)
+
+
+def _answer(asked: Asked, json_to: str) -> None:
+    """Do the work, and print it or write it as JSON."""
     _check_target(json_to)
     log_to_file("command")
-    found = _explained(request)
+    found = _found(asked)
     if json_to:
         _write(json_to, found.model_dump_json(indent=2) + "\n")
     else:
@@ -101,6 +110,27 @@ def explain(
 
 
 app.command("explain")(with_request_options(explain))
+
+
+def _add(kind: Kind, says: str) -> None:
+    """The command of a kind of task."""
+    task = kind.asked
+    assert issubclass(task, Task)
+
+    def command(
+        choices: dict[str, object],
+        json_to: Annotated[
+            str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
+        ] = "",
+    ) -> None:
+        _answer(checked(task, kind.name, choices), json_to)
+
+    command.__doc__ = says
+    app.command(kind.name)(with_task_options(command, task))
+
+
+for _name, _says in TASKS.items():
+    _add(KINDS[_name], _says)
 
 
 @app.command("app")
@@ -158,13 +188,13 @@ def _prepare_or_say_why() -> None:
         _said(unexpected(error)[0], FAULT)
 
 
-def _explained(request: Request) -> Explanation:
+def _found(asked: Asked) -> Found:
     from core.work.engine import ModelEngine
 
     with _progress() as report:
-        made = deque(ModelEngine().explain(request, report), maxlen=1)
+        made = deque(ModelEngine().run(asked, report), maxlen=1)
     if not made:
-        raise ComputeError("the run ended without an explanation")
+        raise ComputeError("the run ended without a finding")
     return made[0]
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from core.analysis.request import Request
+from core.analysis.task import Task
 
 HELP: Mapping[str, str] = {
     "dataset": "'sample', or the folder of a data set in RecBole's atomic format.",
@@ -43,15 +47,33 @@ HELP: Mapping[str, str] = {
 
 def with_request_options(command: Callable[..., None]) -> Callable[..., None]:
     """`command(choices, …)` as a command with one option per field of `Request`; `choices` has the given ones."""
+    return _with_options(command, dict.fromkeys(Request.model_fields, Request))
+
+
+def with_task_options(command: Callable[..., None], task: type[Task]) -> Callable[..., None]:
+    """The same for a task: the options of its case, and its own; `choices` has the case's under `case`."""
+    own = [name for name in task.model_fields if name != "case"]
+
+    def nested(choices: dict[str, object], **rest: object) -> None:
+        case = {name: value for name, value in choices.items() if name not in own}
+        command({"case": case, **{name: choices[name] for name in own if name in choices}}, **rest)
+
+    nested.__name__, nested.__doc__ = command.__name__, command.__doc__
+    nested.__signature__ = inspect.signature(command, eval_str=True)  # type: ignore[attr-defined]
+    case_fields: dict[str, type[BaseModel]] = {name: Request for name in Request.model_fields if name not in own}
+    return _with_options(nested, case_fields | dict.fromkeys(own, task))
+
+
+def _with_options(command: Callable[..., None], fields: Mapping[str, type[BaseModel]]) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    fields = [_option(name) for name in Request.model_fields]
+    options = [_option(name, owner.model_fields[name]) for name, owner in fields.items()]
 
     def call(**given: object) -> None:
-        choices = {name: _listed(given.pop(name)) for name in Request.model_fields}
+        choices = {name: _listed(given.pop(name)) for name in fields}
         command({name: value for name, value in choices.items() if value not in (None, [])}, **given)
 
     call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__signature__ = inspect.Signature([*fields, *own])  # type: ignore[attr-defined]
+    call.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
     return call
 
 
@@ -60,26 +82,41 @@ def _listed(value: object) -> object:
     return [one for row in csv.reader(value) for one in row] if isinstance(value, list) else value
 
 
-def _option(name: str) -> inspect.Parameter:
-    kind, shown = _kind(name)
-    info = typer.Option(help=_help(name), metavar=shown, show_default=False)
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    kind, shown = _kind(field)
+    info = typer.Option(help=_help(name, field), metavar=shown, show_default=False)
     return inspect.Parameter(
         name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind, info]
     )
 
 
-def _kind(name: str) -> tuple[Any, str | None]:
+def _kind(field: FieldInfo) -> tuple[Any, str | None]:
     """The option's Python type and what its help shows; the request itself checks and converts all texts."""
-    annotation = Request.model_fields[name].annotation
+    annotation = _without_none(field.annotation)
     if annotation is bool:
         return bool | None, None
-    if name.endswith("_ids"):
-        return list[str] | None, "ID"
+    if get_origin(annotation) is tuple:
+        return list[str] | None, "VALUE"
     if get_origin(annotation) is Literal:
-        return str | None, "|".join(get_args(annotation))
-    return str | None, {int: "N", float: "X"}.get(annotation, "TEXT")  # type: ignore[arg-type]
+        return str | None, "|".join(map(str, get_args(annotation)))
+    return str | None, {int: "N", float: "X"}.get(annotation, "TEXT")
 
 
-def _help(name: str) -> str:
-    default = Request.model_fields[name].default
-    return HELP[name] if default is None else f"{HELP[name]} [default: {str(default).lower()}]"
+def _without_none(annotation: Any) -> Any:
+    """`X` of `X | None`, without its constraints."""
+    kinds = [one for one in get_args(annotation) if one is not NoneType]
+    plain = kinds[0] if get_origin(annotation) in (Union, UnionType) and len(kinds) == 1 else annotation
+    return get_args(plain)[0] if get_origin(plain) is Annotated else plain
+
+
+def _help(name: str, field: FieldInfo) -> str:
+    """The first sentence about a field, and its default."""
+    text = HELP.get(name) or (field.description or "").replace("\n", " ").split(". ")[0].rstrip(".") + "."
+    default = _shown(field.default)
+    return text if default is None else f"{text} [default: {default}]"
+
+
+def _shown(default: object) -> str | None:
+    if isinstance(default, tuple):
+        return ",".join(map(str, default)) or None
+    return None if default is None else str(default).lower()

@@ -12,6 +12,7 @@ from core.store.material import MOVIELENS, SMOLLM2, Material, extracted
 from core.store.results import Results
 from core.work.engine import Engine
 from core.work.job import job_key
+from core.work.kinds import enveloped
 
 Report = Callable[[str, float], None]
 
@@ -35,13 +36,13 @@ def prepared(
     if store.load(key) is not None:
         return "The sample model, the sample data and the example are ready."
     found = _last(engine or _model_engine(), request, report)
-    store.save(key, found.model_dump_json())
+    store.save(key, enveloped(request, found.model_dump_json()))
     return f"The sample model, the sample data and the example are ready ({found.timings.total:.0f} s)."
 
 
 def _last(engine: Engine, request: Request, report: Report) -> Explanation:
-    made = deque(engine.explain(request, report), maxlen=1)
-    if not made:
+    made = deque(engine.run(request, report), maxlen=1)
+    if not made or not isinstance(made[0], Explanation):
         raise ComputeError("the example ended without an explanation")
     return made[0]
 

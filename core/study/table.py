@@ -1,17 +1,24 @@
-"""An explanation as a few lines for a terminal."""
+"""What was found as a few lines for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
+from core.study.reports import report_lines
+from core.work.kinds import Found
 from core.work.log import escaped
 
 MOST_CANDIDATES = 10
 TITLE_WIDTH = 48
 
 
-def lines_of(explanation: Explanation) -> list[str]:
+def lines_of(found: Found) -> list[str]:
+    """An explanation or a report in lines; titles cannot steer a terminal."""
+    return explanation_lines(found) if isinstance(found, Explanation) else report_lines(found)
+
+
+def explanation_lines(explanation: Explanation) -> list[str]:
     """What was asked, the recommendations, the contributions, and how faithful they are.
 
     Titles are shown with control and direction characters escaped, so that none can steer a terminal.

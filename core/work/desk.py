@@ -2,7 +2,7 @@
 
     desk = Desk()
     key = desk.submit(request)      # at once; the same request is the same job, a stored result is done at once
-    desk.job(key)                   # a snapshot: state, progress, the newest explanation
+    desk.job(key)                   # a snapshot: state, progress, the newest finding
     desk.cancel(key)
 
 Every method may be called from any thread and returns at once (`wait` and `close` excepted).
@@ -17,16 +17,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
-from core.analysis.explanation import Explanation
-from core.analysis.request import Request
 from core.errors import MaterialError, RequestError, WorkerError
 from core.store.results import KEY, Results
 from core.work import protocol
 from core.work.engine import Engine
 from core.work.forecast import Forecast, Forecaster
 from core.work.job import ENDED, Job, State, job_key
+from core.work.kinds import Asked, Found, enveloped, found_in, kind_of, opened
 from core.work.log import log_to_file, logger, unexpected
 from core.work.runner import ProcessRunner, Runner, StartRunner, ThreadRunner
 
@@ -51,12 +48,12 @@ class _Entry:
     """The desk's own, changing record of a job; only touched under the desk's lock."""
 
     key: str
-    request: Request
+    asked: Asked
     created: str
     state: State = "queued"
     label: str = "waiting"
     fraction: float = 0.0
-    explanation: Explanation | None = None
+    found: Found | None = None
     sentence: str = ""
     error_id: str | None = None
     started: float | None = None
@@ -108,20 +105,20 @@ class Desk:
         with self._changed:
             self._ensure_runner()
 
-    def submit(self, request: Request, *, insist: bool = False) -> str:
-        """Hand in a request; returns its job's key.
+    def submit(self, asked: Asked, *, insist: bool = False) -> str:
+        """Hand in a request or task; returns its job's key.
 
         A job that waits, runs or is done is joined; one that failed or was cancelled starts again, but not one that
         ended the worker twice, unless `insist`. Raises `WorkerError` when too many jobs wait or the desk is closed.
         """
-        key = job_key(request)
+        key = job_key(asked)
         with self._changed:
             if self._joined(key, insist=insist):
                 return key
         stored = self._stored(key)
         with self._changed:
             if not self._joined(key, insist=insist):
-                self._enter(_Entry(key, request, _now(), deaths=self._deaths(key, insist=insist)), stored)
+                self._enter(_Entry(key, asked, _now(), deaths=self._deaths(key, insist=insist)), stored)
         return key
 
     def job(self, key: str) -> Job | None:
@@ -133,7 +130,8 @@ class Desk:
         stored = self._stored(key) if KEY.fullmatch(key) else None
         if stored is None:
             return None
-        return _snapshot(_stored_entry(_Entry(key, stored.request, _now()), stored), 0)
+        asked, found = stored
+        return _snapshot(_stored_entry(_Entry(key, asked, _now()), found), 0)
 
     def jobs(self) -> tuple[Job, ...]:
         """Every job this desk remembers, the oldest first."""
@@ -153,9 +151,9 @@ class Desk:
             elif entry is not None and entry is self._running:
                 self._ask_to_stop(entry, "cancelled")
 
-    def forecast(self, request: Request, tokens: int | None = None) -> Forecast:
-        """Time and memory that `request` will probably need; `tokens` is the full prompt's length if it is known."""
-        return self._forecaster.forecast(request, tokens)
+    def forecast(self, asked: Asked, tokens: int | None = None) -> Forecast:
+        """Time and memory that `asked` will probably need; `tokens` is the full prompt's length if it is known."""
+        return self._forecaster.forecast(asked, tokens)
 
     def wait(self, key: str, timeout: float | None = None) -> Job:
         """The job once it has ended, or as it is after `timeout` seconds.
@@ -241,21 +239,21 @@ class Desk:
             self._changed.notify_all()
 
     def _heard_partial(self, entry: _Entry, event: protocol.Partial) -> None:
-        found = _explanation(event.explanation)
+        found = found_in(entry.asked, event.found)
         with self._changed:
-            entry.explanation = found or entry.explanation
+            entry.found = found or entry.found
             self._changed.notify_all()
 
     def _heard_done(self, entry: _Entry, event: protocol.Done) -> None:
         """Store first, show second: what a page reads as done survives the app."""
-        found = _explanation(event.explanation)
+        found = found_in(entry.asked, event.found)
         if found is None:
             self._fail_unreadable(entry)
             return
-        sentence = self._save(entry.key, event.explanation)
-        self._forecaster.learn(entry.request, found, seconds=event.seconds, peak_bytes=event.peak_bytes)
+        sentence = self._save(entry.key, enveloped(entry.asked, event.found))
+        self._forecaster.learn(entry.asked, found, seconds=event.seconds, peak_bytes=event.peak_bytes)
         with self._changed:
-            entry.explanation, entry.fraction = found, 1.0
+            entry.found, entry.fraction = found, 1.0
             self._finish(entry, "done", sentence)
 
     def _heard_end(self, entry: _Entry, event: protocol.Failed | protocol.Cancelled) -> None:
@@ -270,7 +268,7 @@ class Desk:
             self._finish(entry, "failed", event.sentence)
 
     def _fail_unreadable(self, entry: _Entry) -> None:
-        sentence, error_id = unexpected(WorkerError("the worker sent an explanation that cannot be read"))
+        sentence, error_id = unexpected(WorkerError("the worker sent something that cannot be read"))
         with self._changed:
             entry.error_id = error_id
             self._finish(entry, "failed", sentence)
@@ -299,15 +297,15 @@ class Desk:
         entry = self._entries.get(key)
         return 0 if entry is None or insist else entry.deaths
 
-    def _enter(self, entry: _Entry, stored: Explanation | None) -> None:
+    def _enter(self, entry: _Entry, stored: tuple[Asked, Found] | None) -> None:
         if stored is not None:
-            self._remember(_stored_entry(entry, stored))
+            self._remember(_stored_entry(entry, stored[1]))
             return
         if self._closed:
             raise WorkerError("the app is stopping and takes no more work")
         if len(self._queue) >= self._queue_limit:
             raise WorkerError(f"{len(self._queue)} jobs wait already; wait for one to end or cancel one")
-        entry.expected = self._forecaster.forecast(entry.request).seconds
+        entry.expected = self._forecaster.forecast(entry.asked).seconds
         self._queue.append(entry)
         self._remember(entry)
         self._dispatch()
@@ -329,7 +327,7 @@ class Desk:
         entry = self._running = self._queue.pop(0)
         entry.state, entry.started = "running", time.monotonic()
         entry.label = "starting" if self._ready else "starting the worker"
-        runner.send({"run": entry.key, "request": entry.request.model_dump(mode="json")})
+        runner.send({"run": entry.key, "kind": kind_of(entry.asked).name, "asked": entry.asked.model_dump(mode="json")})
         self._changed.notify_all()
 
     def _ensure_runner(self) -> Runner | None:
@@ -376,7 +374,7 @@ class Desk:
         again = entry.again and state == "cancelled"
         self._end(entry, state, sentence)
         if again and not self._closed:
-            self._enter(_Entry(entry.key, entry.request, _now(), deaths=entry.deaths), None)
+            self._enter(_Entry(entry.key, entry.asked, _now(), deaths=entry.deaths), None)
         if dispatch:
             self._dispatch()
 
@@ -410,9 +408,9 @@ class Desk:
 
     # Outside the lock: the disk --------------------------------------------------------------------------------------
 
-    def _stored(self, key: str) -> Explanation | None:
+    def _stored(self, key: str) -> tuple[Asked, Found] | None:
         text = self._results.load(key)
-        found = None if text is None else _explanation(text)
+        found = None if text is None else opened(text)
         if text is not None and found is None:
             self._results.discard(key)
         return found
@@ -428,8 +426,8 @@ def local_desk(
     return Desk(start=lambda listener: ThreadRunner(listener, engine=made), results=results, forecaster=forecaster)
 
 
-def _stored_entry(entry: _Entry, stored: Explanation) -> _Entry:
-    entry.state, entry.label, entry.fraction, entry.explanation = "done", "done", 1.0, stored
+def _stored_entry(entry: _Entry, stored: Found) -> _Entry:
+    entry.state, entry.label, entry.fraction, entry.found = "done", "done", 1.0, stored
     return entry
 
 
@@ -438,13 +436,13 @@ def _snapshot(entry: _Entry, ahead: int) -> Job:
     return Job(
         key=entry.key,
         state=entry.state,
-        request=entry.request,
+        asked=entry.asked,
         ahead=ahead,
         label=entry.label,
         fraction=entry.fraction,
         elapsed=elapsed,
         remaining=_remaining(entry, elapsed),
-        explanation=entry.explanation,
+        found=entry.found,
         sentence=entry.sentence,
         error_id=entry.error_id,
         created=entry.created,
@@ -457,15 +455,6 @@ def _remaining(entry: _Entry, elapsed: float | None) -> float | None:
     if entry.fraction >= TOLD_AT_ONCE:
         return elapsed * (1 - entry.fraction) / entry.fraction
     return entry.expected - elapsed if entry.expected > elapsed else None
-
-
-def _explanation(text: str) -> Explanation | None:
-    """The explanation in a JSON text, or None when it is not one of this version."""
-    try:
-        return Explanation.model_validate_json(text)
-    except ValidationError as error:
-        logger.warning("an explanation cannot be read: %d faults", error.error_count())
-        return None
 
 
 def _death(status: int, deaths: int) -> str:

@@ -1,4 +1,4 @@
-"""The one unit of work of every runner: the loaded model and data, and an explanation from them."""
+"""The one unit of work of every runner: the loaded model and data, and what is found with them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.analysis.explanation import Explanation
 from core.analysis.request import Request
 from core.analysis.subject import subject_of
+from core.work.kinds import Asked, Found, case_of, kind_of
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -29,8 +29,8 @@ class Engine(Protocol):
         """Import and load what the first run will need; seconds per token of a forward pass, if it was measured."""
         ...
 
-    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
-        """Ever more complete explanations of `request`."""
+    def run(self, asked: Asked, report: Report) -> Iterator[Found]:
+        """Ever more complete findings for `asked`."""
         ...
 
 
@@ -53,21 +53,20 @@ class ModelEngine:
         self._dataset_for(request)
         return seconds_per_token(self._model_for(request))
 
-    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
-        """Ever more complete explanations; the last has stage `complete`.
+    def run(self, asked: Asked, report: Report) -> Iterator[Found]:
+        """Ever more complete findings; the last has stage `complete`.
 
         Raises the errors of `core.errors` for everything a person can act on, `Cancelled` among them.
         """
         report("opening the data", 0.0)
+        request, kind = case_of(asked), kind_of(asked)
         dataset = self._dataset_for(request)
         subject_of(request, dataset)  # A wrong choice is told before a model is loaded for it.
-        from core.analysis.explain import explain
-
         use_all_cores()
         report("loading the model", 0.01)
         model, pulse = self._model_for(request), _Pulse(report)
         with _before_every_layer(model.network, pulse.again):
-            yield from explain(request, dataset=dataset, model=model, progress=pulse)
+            yield from kind.work(asked, dataset=dataset, model=model, progress=pulse)
 
     def _dataset_for(self, request: Request) -> Dataset:
         from core.data.dataset import open_dataset

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.analysis.cost import predicted_passes
-from core.analysis.explanation import Explanation
 from core.analysis.request import Request
 from core.errors import MaterialError
 from core.store.home import home, write_atomically
+from core.work.kinds import Asked, Found, case_of, kind_of, passes_of, tokens_of
 from core.work.log import logger
 
 MOST_OBSERVATIONS = 200
@@ -52,7 +51,7 @@ class Observation(BaseModel):
     predicted_tokens: int
     """What `prompt_tokens` said before the run."""
     passes: float
-    """What `predicted_passes` says of the request, not what the run counted."""
+    """What `passes_of` says of the request, not what the run counted."""
     seconds: float
     peak_bytes: int
 
@@ -77,14 +76,14 @@ class Forecaster:
         self._stored = self._stored.model_copy(update={"seconds_per_token": seconds_per_token})
         self._write()
 
-    def learn(self, request: Request, explanation: Explanation, *, seconds: float, peak_bytes: int) -> None:
+    def learn(self, asked: Asked, found: Found, *, seconds: float, peak_bytes: int) -> None:
         """Take in a finished job."""
         seen = Observation(
-            model=_model_of(request),
-            method=request.method,
-            tokens=explanation.prompt.length,
-            predicted_tokens=prompt_tokens(request),
-            passes=predicted_passes(request),
+            model=_model_of(case_of(asked)),
+            method=_method_of(asked),
+            tokens=tokens_of(found),
+            predicted_tokens=prompt_tokens(case_of(asked)),
+            passes=passes_of(asked),
             seconds=seconds,
             peak_bytes=peak_bytes,
         )
@@ -92,12 +91,12 @@ class Forecaster:
         self._stored = self._stored.model_copy(update={"observations": kept})
         self._write()
 
-    def forecast(self, request: Request, tokens: int | None = None) -> Forecast:
-        """What `request` will need; `tokens` is the length of the full prompt where it is known."""
-        near = _nearest(self._stored.observations, request)
-        length = tokens if tokens is not None else _learned_tokens(near, request)
+    def forecast(self, asked: Asked, tokens: int | None = None) -> Forecast:
+        """What `asked` will need; `tokens` is the length of the full prompt where it is known."""
+        near = _nearest(self._stored.observations, asked)
+        length = tokens if tokens is not None else _learned_tokens(near, case_of(asked))
         rates = [_rate(seen) for seen in near] or [self._stored.seconds_per_token or PARAMETER_SECONDS]
-        work = predicted_passes(request) * length
+        work = passes_of(asked) * length
         low, middle, high = _spread(rates, len(near))
         return Forecast(
             seconds=START_SECONDS + work * middle,
@@ -129,10 +128,14 @@ def _model_of(request: Request) -> str:
     return "|".join((request.model, request.adapter or "", request.device, request.dtype))
 
 
-def _nearest(seen: Sequence[Observation], request: Request) -> list[Observation]:
+def _method_of(asked: Asked) -> str:
+    return asked.method if isinstance(asked, Request) else kind_of(asked).name
+
+
+def _nearest(seen: Sequence[Observation], asked: Asked) -> list[Observation]:
     """The observations of the same model and method, else of the same model."""
-    same = [one for one in seen if one.model == _model_of(request)]
-    return [one for one in same if one.method == request.method] or same
+    same = [one for one in seen if one.model == _model_of(case_of(asked))]
+    return [one for one in same if one.method == _method_of(asked)] or same
 
 
 def _rate(seen: Observation) -> float:

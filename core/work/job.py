@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.analysis.explanation import SCHEMA_VERSION, Explanation
-from core.analysis.request import Request
+from core.work.kinds import Asked, Found, case_of, kind_of
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 MOST_FILES = 2000
 """Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
-NUMBER_ROOMS = ("analysis", "lm", "prompt", "data", "metrics")
-"""Rooms of `core` whose code makes the numbers of an explanation."""
+NUMBER_ROOMS = ("analysis", "selection", "lm", "prompt", "data", "metrics")
+"""Rooms of `core` whose code makes the numbers of a finding."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Job:
 
     key: str
     state: State
-    request: Request
+    asked: Asked
     ahead: int
     """Jobs that run or wait before this one; 0 once it runs."""
     label: str
@@ -42,8 +42,8 @@ class Job:
     """Seconds from start to now or to the end; None while queued and for a result that was read from disk."""
     remaining: float | None
     """Seconds still to go, from what is done and from the forecast; None when nothing is known."""
-    explanation: Explanation | None
-    """The newest one. What a cancelled or failed job had found by then is kept; its `stage` says how far it is."""
+    found: Found | None
+    """The newest finding. What a cancelled or failed job had found by then is kept; its `stage` says how far it is."""
     sentence: str
     """Why it failed or was cancelled, or what a reader should know; empty otherwise."""
     error_id: str | None
@@ -52,19 +52,26 @@ class Job:
     """UTC, ISO 8601."""
 
     @property
+    def explanation(self) -> Explanation | None:
+        """The newest explanation, where one was asked for."""
+        return self.found if isinstance(self.found, Explanation) else None
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ENDED
 
 
-def job_key(request: Request) -> str:
-    """64 hex digits for a request on today's files and code, found without opening a model.
+def job_key(asked: Asked) -> str:
+    """64 hex digits for a request or task on today's files and code, found without opening a model.
 
     The same request has another key after its data, model or adapter folder changed (names, sizes and times of the
     files), and after the code that makes the numbers changed; so a stored result is never shown for other content.
     """
+    request = case_of(asked)
     parts = {
-        "request": request.model_dump(mode="json"),
+        "kind": kind_of(asked).name,
+        "asked": asked.model_dump(mode="json"),
         "files": [_fingerprint(name) for name in (request.dataset, request.model, request.adapter or "")],
         "code": code_fingerprint(),
     }

@@ -1,6 +1,6 @@
 """What the desk and its worker say to each other: one JSON object a line, never a pickle.
 
-Commands (desk to worker): `{"run": key, "request": {...}}`, `{"cancel": key}`, `{"stop": true}`.
+Commands (desk to worker): `{"run": key, "kind": name, "asked": {...}}`, `{"cancel": key}`, `{"stop": true}`.
 Events (worker to desk) have an `event` and the fields of the record of that name below.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 LINE_LIMIT = 64 * 2**20
-"""Characters of the longest line that is read; the largest explanation is far smaller."""
+"""Characters of the longest line that is read; the largest finding is far smaller."""
 
 
 class _Event(BaseModel):
@@ -38,11 +38,11 @@ class Progress(_Event):
 
 
 class Partial(_Event):
-    """An explanation that is not complete yet, as JSON text."""
+    """What is found so far, as JSON text."""
 
     event: Literal["partial"] = "partial"
     key: str
-    explanation: str
+    found: str
 
 
 class Done(_Event):
@@ -50,7 +50,7 @@ class Done(_Event):
 
     event: Literal["done"] = "done"
     key: str
-    explanation: str
+    found: str
     seconds: float
     peak_bytes: int
     """Most memory the worker ever held."""

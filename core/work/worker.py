@@ -17,11 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from core.analysis.explanation import Explanation
-from core.analysis.request import checked_request
+from core.analysis.checked import checked
 from core.errors import Cancelled, ComputeError, DemoLensError
 from core.work import protocol
 from core.work.engine import Engine
+from core.work.kinds import Found, kind_named
 from core.work.log import log_to_stderr, logger, unexpected
 
 ENGINE = "core.work.engine:ModelEngine"
@@ -37,7 +37,8 @@ Emit = Callable[[protocol.Event], None]
 @dataclass
 class _Run:
     key: str
-    request: object
+    kind: object
+    asked: object
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -54,7 +55,7 @@ class Worker:
         command = protocol.command_of(line) or {}
         key, cancelled = command.get("run"), command.get("cancel")
         if isinstance(key, str):
-            self._known[key] = _Run(key, command.get("request"))
+            self._known[key] = _Run(key, command.get("kind"), command.get("asked"))
             self._runs.put(self._known[key])
         elif isinstance(cancelled, str) and cancelled in self._known:
             self._known[cancelled].cancelled.set()
@@ -95,12 +96,12 @@ class Worker:
             return _failure(run.key, error)
 
     def _done(self, run: _Run) -> protocol.Done:
-        choices = run.request if isinstance(run.request, dict) else {}
-        request, last, started = checked_request(**choices), None, time.monotonic()
-        for last in self._engine.explain(request, _Reporter(run, self._emit)):
+        choices = run.asked if isinstance(run.asked, dict) else {}
+        asked, last, started = checked(kind_named(run.kind).asked, "request", choices), None, time.monotonic()
+        for last in self._engine.run(asked, _Reporter(run, self._emit)):
             _stop_if_cancelled(run)
             if last.stage != "complete":
-                self._emit(protocol.Partial(key=run.key, explanation=last.model_dump_json()))
+                self._emit(protocol.Partial(key=run.key, found=last.model_dump_json()))
         return _done(run.key, last, time.monotonic() - started)
 
 
@@ -125,10 +126,10 @@ def _stop_if_cancelled(run: _Run) -> None:
         raise Cancelled("the job was cancelled")
 
 
-def _done(key: str, last: Explanation | None, seconds: float) -> protocol.Done:
+def _done(key: str, last: Found | None, seconds: float) -> protocol.Done:
     if last is None:
-        raise ComputeError("the run ended without an explanation")
-    return protocol.Done(key=key, explanation=last.model_dump_json(), seconds=seconds, peak_bytes=peak_bytes())
+        raise ComputeError("the run ended without a finding")
+    return protocol.Done(key=key, found=last.model_dump_json(), seconds=seconds, peak_bytes=peak_bytes())
 
 
 def _failure(key: str, error: Exception) -> protocol.Failed:

@@ -41,11 +41,11 @@ def called(*words: str) -> int:
 class _Recorded(FakeEngine):
     requests: list[Request] = []  # noqa: RUF012
 
-    def explain(self, request: Request, report: Report) -> Iterator[Any]:
+    def run(self, request: Request, report: Report) -> Iterator[Any]:
         self.requests.append(request)
         if request.user == "interrupt":
             raise KeyboardInterrupt
-        yield from super().explain(request, report)
+        yield from super().run(request, report)
 
 
 @pytest.fixture

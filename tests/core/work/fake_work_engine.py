@@ -121,7 +121,7 @@ class FakeEngine:
             raise ModelError("no model here")
         return 1e-4
 
-    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
+    def run(self, request: Request, report: Report) -> Iterator[Explanation]:
         _count(request)
         report("scoring", 0.0)
         yield explanation(request, "scores")
@@ -138,7 +138,7 @@ class EmptyEngine:
     def warm_up(self) -> float | None:
         return None
 
-    def explain(self, request: Request, report: Report) -> Iterator[Explanation]:
+    def run(self, request: Request, report: Report) -> Iterator[Explanation]:
         yield from ()
 
 

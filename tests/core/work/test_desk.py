@@ -214,7 +214,7 @@ def test_a_lost_device_replaces_the_worker(make_desk: MakeDesk) -> None:
 def test_a_run_without_an_explanation_fails_in_words(make_desk: MakeDesk) -> None:
     job = make_desk("fake_work_engine:EmptyEngine")
     found = job.wait(job.submit(Request()), 20)
-    assert (found.state, found.sentence) == ("failed", "the run ended without an explanation")
+    assert (found.state, found.sentence) == ("failed", "the run ended without a finding")
 
 
 def test_what_libraries_print_cannot_corrupt_the_protocol(make_desk: MakeDesk) -> None:
@@ -311,7 +311,7 @@ def test_ended_jobs_are_forgotten_beyond_the_limit_but_found_on_disk(make_desk: 
     keys = [desk.submit(Request(user=f"u{number}")) for number in range(4)]
     for key in keys:
         desk.wait(key, 20)
-    assert [job.request.user for job in desk.jobs()] == ["u2", "u3"]
+    assert [job.asked.user for job in desk.jobs()] == ["u2", "u3"]
     assert desk.job(keys[0]).state == "done"  # type: ignore[union-attr]
 
 

@@ -89,7 +89,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_only_what_changed_is_loaded_again(loads: list[str]) -> None:
     engine = ModelEngine()
     for request in (Request(), Request(user="13"), Request(model="b"), Request(model="b", dataset="d"), Request()):
-        assert [*engine.explain(request, lambda *_: None)] == [explanation(request)]
+        assert [*engine.run(request, lambda *_: None)] == [explanation(request)]
     one = "model sample None auto auto"
     assert loads == ["data sample", one, "model b None auto auto", "data d", "data sample", one]
 
@@ -97,13 +97,13 @@ def test_only_what_changed_is_loaded_again(loads: list[str]) -> None:
 def test_after_a_model_that_cannot_be_loaded_the_next_request_is_served(loads: list[str]) -> None:
     engine = ModelEngine()
     with pytest.raises(ValueError, match="broken"):
-        list(engine.explain(Request(model="broken"), lambda *_: None))
-    assert [*engine.explain(Request(), lambda *_: None)]
+        list(engine.run(Request(model="broken"), lambda *_: None))
+    assert [*engine.run(Request(), lambda *_: None)]
 
 
 def test_progress_names_each_step(loads: list[str]) -> None:
     said: list[str] = []
-    list(ModelEngine().explain(Request(), lambda label, _: said.append(label)))
+    list(ModelEngine().run(Request(), lambda label, _: said.append(label)))
     assert said == ["opening the data", "loading the model", "explaining"]
 
 
@@ -115,4 +115,4 @@ def test_a_wrong_choice_is_told_before_a_model_is_loaded(monkeypatch: pytest.Mon
     monkeypatch.setattr("core.lm.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
     monkeypatch.setattr(module, "subject_of", refuse)
     with pytest.raises(RequestError, match="nobody"):
-        list(ModelEngine().explain(Request(), lambda *_: None))
+        list(ModelEngine().run(Request(), lambda *_: None))

@@ -51,9 +51,9 @@ def test_an_event_survives_the_line_whatever_its_text(key: str, label: str, frac
 
 @given(st.text())
 def test_a_command_survives_the_line(text: str) -> None:
-    line = protocol.line_of({"run": "k", "request": {"user": text}})
+    line = protocol.line_of({"run": "k", "kind": "explain", "asked": {"user": text}})
     assert line.count(b"\n") == 1
-    assert protocol.command_of(line) == {"run": "k", "request": {"user": text}}
+    assert protocol.command_of(line) == {"run": "k", "kind": "explain", "asked": {"user": text}}
 
 
 def test_a_worker_ignores_what_it_does_not_know() -> None:
@@ -70,7 +70,7 @@ def test_a_worker_ignores_what_it_does_not_know() -> None:
 def test_a_worker_refuses_a_malformed_request_in_words() -> None:
     said: list[protocol.Event] = []
     worker = Worker(FakeEngine(), said.append)
-    worker.hear(protocol.line_of({"run": "k", "request": {"demos": 99}}))
+    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "asked": {"demos": 99}}))
     worker._runs.put(None)
     worker.work()
     assert isinstance(said[-1], protocol.Failed)
@@ -80,7 +80,7 @@ def test_a_worker_refuses_a_malformed_request_in_words() -> None:
 def test_a_run_cancelled_before_it_began_never_runs() -> None:
     said: list[protocol.Event] = []
     worker = Worker(FakeEngine(), said.append)
-    worker.hear(protocol.line_of({"run": "k", "request": Request().model_dump(mode="json")}))
+    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "asked": Request().model_dump(mode="json")}))
     worker.hear(b'{"cancel": "k"}')
     worker._runs.put(None)
     worker.work()
