@@ -1,0 +1,425 @@
+"""What fine-tuning on demonstrations does to a network, on copies: its own weights are never written to.
+
+One epoch of plain SGD on the key and value projections alone, one step per demonstration (arXiv 2212.10559).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
+from transformers.masking_utils import sdpa_mask
+
+from core.analysis.setting import Setting
+from core.analysis.subject import targets_for
+from core.analysis.values import Array
+from core.errors import ComputeError, ModelError, PromptError
+from core.lm.attention import NAME, attend, prepare
+from core.lm.device import free_bytes
+from core.lm.score import Cost
+from core.prompt.build import ANSWERS
+from core.prompt.spans import Span
+from core.prompt.titles import shown_title
+
+_WITNESS = "demolens_updates"
+
+Weights = dict[str, Tensor]
+"""Parameter name -> its trained rows, in single precision or wider."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One demonstration as one training sample: the instruction, then the demonstration."""
+
+    token_ids: tuple[int, ...]
+    answer: range
+    """Places in `token_ids` of the answer's tokens (a title's, for `next_item`), whose loss is trained."""
+    origin: tuple[int, ...]
+    """For each token after the instruction, its number among all demonstration tokens of the prompt."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Token ids of a prompt, cut as the comparison needs them."""
+
+    instruction: tuple[int, ...]
+    demos: tuple[tuple[int, ...], ...]
+    answers: tuple[range, ...]
+    """Places of the answer's tokens inside each demonstration."""
+    query: tuple[int, ...]
+    """All tokens after the demonstrations, up to the one whose successor is scored."""
+
+    @property
+    def few_shot(self) -> tuple[int, ...]:
+        """The prompt with its demonstrations."""
+        return (*self.instruction, *(token for demo in self.demos for token in demo), *self.query)
+
+    @property
+    def zero_shot(self) -> tuple[int, ...]:
+        """The prompt without them."""
+        return (*self.instruction, *self.query)
+
+    @property
+    def context(self) -> slice:
+        """Where the demonstrations stand in `few_shot`."""
+        return slice(len(self.instruction), len(self.few_shot) - len(self.query))
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The demonstrations as training samples, in prompt order."""
+        return tuple(self._sample(self._numbers(k), answer) for k, answer in enumerate(self.answers))
+
+    def shuffled(self, rng: np.random.Generator) -> tuple[Sample, ...]:
+        """The control: answers change places among the demonstrations, tokens before them stand in random order."""
+        places = rng.permutation(len(self.demos))
+        if np.array_equal(places, np.arange(len(places))):
+            places = np.roll(places, 1)
+        samples = []
+        for k, source in enumerate(places.tolist()):
+            own, other = self._numbers(k), self._numbers(source)
+            before = rng.permutation(own[: self.answers[k].start]).tolist()
+            answer = other[self.answers[source].start : self.answers[source].stop]
+            origin = [*before, *answer, *own[self.answers[k].stop :]]
+            samples.append(self._sample(origin, range(len(before), len(before) + len(answer))))
+        return tuple(samples)
+
+    def _numbers(self, demo: int) -> list[int]:
+        """Numbers of a demonstration's tokens among those of all demonstrations."""
+        first = sum(len(one) for one in self.demos[:demo])
+        return list(range(first, first + len(self.demos[demo])))
+
+    def _sample(self, origin: Sequence[int], answer: range) -> Sample:
+        every = [token for one in self.demos for token in one]
+        start = len(self.instruction)
+        return Sample(
+            token_ids=(*self.instruction, *(every[number] for number in origin)),
+            answer=range(start + answer.start, start + answer.stop),
+            origin=tuple(origin),
+        )
+
+
+def material_of(setting: Setting) -> Material:
+    """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
+    prompt, request = setting.prompt, setting.request
+    shown = [setting.demos[index] for index in prompt.kept_demos]
+    texts = [shown_title(setting.items[demo.item_id].title) for demo in shown]
+    if request.family == "yes_no":
+        texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
+    target, _ = targets_for(request, setting.case)
+    tail = prompt.candidates[target].token_ids if request.family == "yes_no" else ()
+    return Material(
+        instruction=prompt.instruction.token_ids,
+        demos=tuple(span.token_ids for span in prompt.demos),
+        answers=tuple(answer_tokens(span, text) for span, text in zip(prompt.demos, texts, strict=True)),
+        query=(*prompt.query.token_ids, *tail),
+    )
+
+
+def answer_tokens(span: Span, answer: str) -> range:
+    """Places in the span of the tokens that write the last occurrence of `answer`."""
+    start = span.text.rfind(answer)
+    stop = start + len(answer)
+    places = [place for place, (low, high) in enumerate(span.offsets) if low < stop and high > start >= 0]
+    if not places:
+        raise PromptError(f"a demonstration without a token for {answer[:60]!r}", expected="an answer to train on")
+    return range(places[0], places[-1] + 1)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where one attention layer keeps its projections."""
+
+    query: Any
+    """Module whose output begins with the query vector."""
+    width: int
+    """Width of the query vector, all heads."""
+    trained: tuple[tuple[str, int], ...]
+    """Names of the key and value weights, each with its first trained row."""
+
+
+def layers_of(network: Any) -> tuple[Layer, ...]:
+    """The attention layers, first to last.
+
+    Raises `ModelError` unless every layer has modules `q_proj`, `k_proj`, `v_proj`, or one `qkv_proj` in that order.
+    """
+    found: dict[int, Layer] = {}
+    for name, module in network.named_modules():
+        layer = _layer(name, module, network.config.get_text_config())
+        if layer is not None:
+            found[int(module.layer_idx)] = layer
+    count = network.config.get_text_config().num_hidden_layers
+    if sorted(found) != list(range(count)):
+        raise ModelError(
+            f"{len(found)} of the model's {count} layers have separate key and value projections",
+            expected="k_proj and v_proj (or one qkv_proj) in every layer, to fine-tune them alone",
+        )
+    return tuple(found[number] for number in sorted(found))
+
+
+def _layer(name: str, module: Any, config: Any) -> Layer | None:
+    if getattr(module, "layer_idx", None) is None:
+        return None
+    parts = {key: part for key, part in module.named_children() if _is_linear(part)}
+    if {"q_proj", "k_proj", "v_proj"} <= parts.keys():
+        query = parts["q_proj"]
+        return Layer(query, query.weight.shape[0], ((f"{name}.k_proj.weight", 0), (f"{name}.v_proj.weight", 0)))
+    if "qkv_proj" not in parts:
+        return None
+    rows = parts["qkv_proj"].weight.shape[0]
+    share = config.num_attention_heads + 2 * config.num_key_value_heads
+    width = rows // share * config.num_attention_heads
+    return Layer(parts["qkv_proj"], width, ((f"{name}.qkv_proj.weight", width),)) if rows % share == 0 else None
+
+
+def _is_linear(module: Any) -> bool:
+    return isinstance(module, torch.nn.Linear) and module.weight.is_floating_point()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one prompt shows at the last token of the query; arrays by layer."""
+
+    outputs: tuple[Array, ...]
+    """[head x width]: attention output before the output projection."""
+    scores: tuple[Array, ...]
+    """[head, own token]: scores before softmax over the query's own tokens; nan beyond the layer's window."""
+    context: tuple[Array, ...]
+    """[demonstration token]: such scores summed over heads; nan beyond the window, empty in zero-shot."""
+    queries: tuple[Array, ...]
+    """[head x width]: query vector before normalisation and rotation."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The training samples as a network with certain weights sees them."""
+
+    loss: float
+    """Mean over demonstrations of the mean over answer tokens of -log p, nats."""
+    queries: tuple[Array, ...]
+    """By layer, [demonstration token, head x width]: query vectors of the samples' tokens."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One epoch of fine-tuning."""
+
+    weights: Weights
+    queries: tuple[Array, ...]
+    """As in `Seen`, each sample's written down just before its own step."""
+    loss: float
+    """After the epoch."""
+
+
+@dataclass
+class _Watch:
+    """What the attention function writes down during one pass."""
+
+    own: int
+    context: slice
+    outputs: dict[int, Tensor] = field(default_factory=dict)
+    scores: dict[int, Tensor] = field(default_factory=dict)
+    summed: dict[int, Tensor] = field(default_factory=dict)
+
+
+class Trainee:
+    """A network that is read and fine-tuned on copies of its key and value projections.
+
+    `between` is called before every pass and may raise `Cancelled`. Raises `ModelError` where the projections cannot
+    be told apart, `ComputeError` when memory runs out or a loss is not a finite number.
+    """
+
+    def __init__(self, network: Any, *, cost: Cost | None = None, between: Callable[[], None] = lambda: None) -> None:
+        self.network, self.between = network, between
+        self.cost = cost if cost is not None else Cost()
+        self.layers = layers_of(network)
+
+    def copies(self) -> Weights:
+        """Fresh copies of the key and value projections, ready for a gradient."""
+        named = dict(self.network.named_parameters())
+        wide = {name: _wide(named[name].detach()[first:]) for layer in self.layers for name, first in layer.trained}
+        return {name: weight.clone().requires_grad_() for name, weight in wide.items()}
+
+    def read(
+        self, token_ids: Sequence[int], *, own: int, context: slice = slice(0, 0), weights: Weights | None = None
+    ) -> Reading:
+        """What `token_ids` show at their last token; `own` last tokens are the query, `context` the demonstrations."""
+        watch = _Watch(own, context)
+        with torch.no_grad(), _witnessed(self.network), self._queries() as queries:
+            self._logits(token_ids, [len(token_ids) - 1], weights, watch=watch)
+        numbers = sorted(watch.outputs)
+        return Reading(
+            tuple(_array(watch.outputs[number]) for number in numbers),
+            tuple(_array(watch.scores[number]) for number in numbers),
+            tuple(_array(watch.summed[number]) for number in numbers),
+            tuple(_array(queries[number][-1]) for number in numbers),
+        )
+
+    def see(self, samples: Sequence[Sample], weights: Weights | None = None) -> Seen:
+        """Loss and query vectors of the samples, without training."""
+        table = self._table(samples)
+        losses = []
+        for sample in samples:
+            with torch.no_grad():
+                losses.append(float(self._loss(sample, weights, table)))
+        return Seen(_finite(float(np.mean(losses))), table)
+
+    def tune(self, samples: Sequence[Sample], *, rate: float, order: Sequence[int]) -> Tuned:
+        """One epoch of SGD at learning rate `rate`, one step per sample in the given order."""
+        weights, table = self.copies(), self._table(samples)
+        for number in order:
+            with torch.enable_grad():
+                loss = self._loss(samples[number], weights, table)
+                _finite(float(loss.detach()))
+                steps = torch.autograd.grad(loss, list(weights.values()))
+            self.cost.backwards += 1
+            self.cost.tokens += 2 * len(samples[number].token_ids)
+            weights = {
+                name: (weight.detach() - rate * step).requires_grad_()
+                for (name, weight), step in zip(weights.items(), steps, strict=True)
+            }
+        return Tuned(weights, table, self.see(samples, weights).loss)
+
+    def _loss(self, sample: Sample, weights: Weights | None, table: tuple[Array, ...]) -> Tensor:
+        """Mean -log p of the answer's tokens; the sample's query vectors are written into `table`."""
+        with self._queries() as queries:
+            logits = self._logits(sample.token_ids, [place - 1 for place in sample.answer], weights)
+        start, origin = len(sample.token_ids) - len(sample.origin), list(sample.origin)
+        for number, rows in enumerate(table):
+            rows[origin] = _array(queries[number][start:])
+        wanted = torch.tensor([sample.token_ids[place] for place in sample.answer], device=logits.device)
+        return torch.nn.functional.cross_entropy(logits, wanted)
+
+    def _table(self, samples: Sequence[Sample]) -> tuple[Array, ...]:
+        tokens = sum(len(sample.origin) for sample in samples)
+        return tuple(np.full((tokens, layer.width), math.nan) for layer in self.layers)
+
+    def _logits(
+        self, token_ids: Sequence[int], rows: Sequence[int], weights: Weights | None, *, watch: _Watch | None = None
+    ) -> Tensor:
+        """Logits [rows, vocab] in single precision or wider, with `weights` in place of the network's own."""
+        self.between()
+        device = self.network.device
+        inputs = {
+            "input_ids": torch.tensor([token_ids], device=device),
+            "use_cache": False,
+            "logits_to_keep": torch.tensor(rows, device=device),
+            **({} if watch is None else {"watch": watch}),
+        }
+        try:
+            made = torch.func.functional_call(self.network, self._parameters(weights), (), inputs)
+        except torch.OutOfMemoryError as error:
+            raise ComputeError(
+                f"out of memory on {device} in one pass over {len(token_ids)} tokens",
+                expected="a shorter prompt, a smaller model or another device",
+            ) from error
+        self.cost.forwards += 1
+        self.cost.tokens += len(token_ids)
+        return _wide(made.logits[0])
+
+    def _parameters(self, weights: Weights | None) -> dict[str, Tensor]:
+        if weights is None:
+            return {}
+        named = dict(self.network.named_parameters())
+        made = {}
+        for layer in self.layers:
+            for name, first in layer.trained:
+                own = named[name]
+                rows = weights[name].to(own.dtype)
+                made[name] = torch.cat([own[:first], rows]) if first else rows
+        return made
+
+    @contextmanager
+    def _queries(self) -> Iterator[dict[int, Tensor]]:
+        """Query vectors [token, head x width] of each layer during one pass."""
+        seen: dict[int, Tensor] = {}
+
+        def note(number: int, width: int) -> Callable[..., None]:
+            def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+                seen[number] = output[0, :, :width].detach()
+
+            return hook
+
+        hooks = [
+            layer.query.register_forward_hook(note(number, layer.width)) for number, layer in enumerate(self.layers)
+        ]
+        try:
+            yield seen
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+@contextmanager
+def _witnessed(network: Any) -> Iterator[None]:
+    """The network's attention also writes into the `watch` it is handed."""
+    AttentionInterface.register(_WITNESS, _witness)
+    AttentionMaskInterface.register(_WITNESS, sdpa_mask)
+    network.set_attn_implementation(_WITNESS)
+    try:
+        yield
+    finally:
+        network.set_attn_implementation(NAME)
+
+
+def _witness(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    watch: _Watch | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    output, _ = attend(module, query, key, value, attention_mask, scaling=scaling, softcap=softcap, **rest)
+    if watch is not None:
+        number, scale = int(module.layer_idx), scaling if scaling is not None else query.shape[-1] ** -0.5
+        keys = key[0].repeat_interleave(query.shape[1] // key.shape[1], 0)
+        scores = _wide(torch.einsum("hw,htw->ht", query[0, :, -1], keys)) * scale
+        if softcap is not None:
+            scores = torch.tanh(scores / softcap) * softcap
+        if attention_mask is not None:
+            scores = scores.masked_fill(~attention_mask[0, :, -1], math.nan)
+        watch.outputs[number] = output[0, -1].flatten()
+        watch.scores[number] = scores[:, scores.shape[1] - watch.own :]
+        watch.summed[number] = scores[:, watch.context].sum(0)
+    return output, None
+
+
+def random_twin(network: Any, seed: int) -> Any:
+    """A network of the same configuration with fresh weights; raises `ComputeError` where there is no room for it."""
+    size = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+    if size > free_bytes(network.device.type):
+        raise ComputeError(
+            f"{size / 1e9:.1f} GB for the control with random weights are not free",
+            expected="a smaller model or more memory",
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        twin = AutoModelForCausalLM.from_config(copy.deepcopy(network.config), dtype=network.dtype)
+    prepare(twin)
+    return twin.to(network.device).eval().requires_grad_(False)
+
+
+def _finite(loss: float) -> float:
+    if not math.isfinite(loss):
+        raise ComputeError("the loss of the fine-tuning is not a finite number", expected="a smaller learning rate")
+    return loss
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least single precision."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.asarray(tensor.detach().double().cpu().numpy())
