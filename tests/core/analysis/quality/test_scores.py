@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,15 @@ def test_demonstrations_behind_every_window_have_no_effect(tiny_gemma2: Any) -> 
     assert 0 in found.unseen
     assert np.isnan(found.gram.cosines[0]).all()
     assert np.isneginf(found.gram.energy[0])
+
+
+def test_identical_demonstrations_at_different_positions_have_a_cosine(pair: Pair) -> None:
+    """Equal words are not equal keys: the rotation by position turns them, so the cosine is defined, and below 1."""
+    prompt = random_prompt("yes_no")
+    twice = replace(prompt, demos=(prompt.demos[0], replace(prompt.demos[0], index=1), *prompt.demos[2:]))
+    cosines = label_free(Scorer(pair.model, twice)).gram.cosines
+    assert np.isfinite(cosines).all()
+    assert 0 < cosines[0, 1] < 1
 
 
 def test_no_demonstrations_have_an_empty_gram(pair: Pair) -> None:
