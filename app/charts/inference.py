@@ -39,6 +39,7 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
     figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
     drawn = _drawn(standings)
     reference = standings[0] if standings and standings[0] in drawn else None
+    middle = sum(_ends(drawn)) / 2
     for row in drawn:
         is_plain = row is reference
         better = reference is not None and _is_better(row, reference)
@@ -50,7 +51,7 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
                 y=[row.flips],
                 mode="markers+text",
                 text=[safe_mark(row.name, LABEL)],
-                textposition="top right",
+                textposition="top right" if (row.ndcg or 0.0) <= middle else "top left",
                 textfont={"size": 12, "color": colours.ink if is_plain or better else colours.muted},
                 error_x=_whiskers(row.ndcg, row.ndcg_low, row.ndcg_high, ink),
                 error_y=_whiskers(row.flips, row.flips_low, row.flips_high, ink),
@@ -75,6 +76,12 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
 
 def _drawn(standings: Sequence[Standing]) -> list[Standing]:
     return [row for row in standings if not (value_missing(row.ndcg) or value_missing(row.flips))]
+
+
+def _ends(drawn: Sequence[Standing]) -> tuple[float, float]:
+    """The lowest and the highest NDCG@10; a label is put on the side where there is room."""
+    means = [row.ndcg for row in drawn if row.ndcg is not None]
+    return min(means, default=0.0), max(means, default=0.0)
 
 
 def _is_better(row: Standing, reference: Standing) -> bool:

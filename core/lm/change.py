@@ -64,10 +64,10 @@ def _mean_of_others(values: Tensor, demo_of: Tensor) -> Tensor:
     where there is no other demonstration; [kv_head, token, width]."""
     inside = demo_of >= 0
     owner = demo_of[inside]
-    if len(owner.unique()) < 2:
+    counts = torch.bincount(owner)
+    if int((counts > 0).sum()) < 2:
         return torch.zeros_like(values)
     own = _wide(values[:, inside])
-    counts = torch.bincount(owner)
     sums = own.new_zeros(own.shape[0], len(counts), own.shape[2]).index_add_(1, owner, own)
     others = (sums.sum(dim=1, keepdim=True) - sums) / (len(owner) - counts)[:, None]
     result = torch.zeros_like(values)

@@ -131,4 +131,5 @@ def _mean_change(table: Array, plain: int) -> Array:
     known = np.isfinite(change)
     total = np.where(known, change, 0.0).sum(axis=1)
     count = known.sum(axis=1)
-    return np.round(np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0), DIGITS)
+    mean: Array = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
+    return mean.round(DIGITS)
