@@ -46,7 +46,8 @@ def quality(
     """
     setting = set_up(task.case, dataset, model)
     work = _Work(task, setting, progress)
-    report = QualityReport(task=task, rows=_bare_rows(setting), **setting.head(command_line(task, "quality")))
+    head = setting.head(command_line(task, "quality"))
+    report = QualityReport.model_validate({**head, "task": task, "rows": _bare_rows(setting)})
     if not setting.prompt.demos:
         yield work.finished(report, NO_DEMONSTRATIONS)
         return
