@@ -29,3 +29,31 @@ def bootstrap_spearman(
     tail = (1 - level) / 2
     low, high = np.quantile(each, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def kendall_tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Kendall's tau-b of two vectors, 1 for the same order, -1 for the reverse, corrected for ties (Kendall 1945).
+
+    nan when fewer than 2 values or one of them does not vary.
+    """
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(stats.kendalltau(first, second).statistic)
+
+
+def rank_biased_overlap(first: NDArray[np.int64], second: NDArray[np.int64], *, p: float = 0.9) -> float:
+    """Extrapolated rank-biased overlap of two full rankings, 0 to 1; the top weighs more.
+
+    `first` and `second` are ranks [item] from 1, without ties. With A_d the share of items that the two first d places
+    have in common and n items: A_n p^n + (1 - p) / p * sum over d of A_d p^d (Webber, Moffat and Zobel 2010,
+    equation 32 at full depth). nan for no items; `ValueError` for a `p` outside (0, 1).
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"p is {p:g}, not between 0 and 1")
+    size = len(first)
+    if size == 0:
+        return math.nan
+    depths = np.arange(1, size + 1)
+    later = np.sort(np.maximum(first, second))  # An item is shared from the deeper of its two places on.
+    agreement = np.searchsorted(later, depths, side="right") / depths
+    return float(agreement[-1] * p**size + (1 - p) / p * np.sum(agreement * p**depths))
