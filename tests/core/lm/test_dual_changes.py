@@ -255,3 +255,23 @@ def test_cancel_takes_effect_between_packs(pair: Pair) -> None:
     with pytest.raises(Cancelled):
         scorer.changed([CHANGES["noise"]] * 8)
     assert len(passes) == 3
+
+
+def test_half_precision_gives_finite_scores_near_those_of_single(tiny_llama: Any) -> None:
+    prompt = random_prompt("yes_no")
+    changes = [DualChange(), *CHANGES.values()]
+    single, half = (
+        Scorer(language_model(copy.deepcopy(tiny_llama).to(dtype)), prompt).changed(changes)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert np.corrcoef(single.ravel(), half.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_changed_scores_on_a_cuda_device_agree_with_the_processor(tiny_llama: Any) -> None:
+    prompt = random_prompt("next_item")
+    here = language_model(copy.deepcopy(tiny_llama))
+    there = replace(language_model(copy.deepcopy(tiny_llama).cuda()), device="cuda")
+    cpu, cuda = (Scorer(model, prompt).changed(list(CHANGES.values())) for model in (here, there))
+    np.testing.assert_allclose(cuda, cpu, atol=2e-3)
