@@ -1,0 +1,225 @@
+"""What is asked and told about whether quality scores predict the true use of demonstrations; needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from core.analysis.explanation import Record
+from core.analysis.request import Request
+from core.analysis.task import Report, Task
+from core.errors import MaterialError
+from core.prompt.spans import Family
+from core.store.home import home, stored, write_atomically
+
+Score = Literal["gain", "gain_proxy", "effect", "alignment", "redundancy", "random", "length"]
+Truth = Literal["removal_score", "removal_ndcg", "addition_score", "addition_ndcg"]
+
+SCORES: dict[Score, str] = {
+    "gain": "gain, true target",
+    "gain_proxy": "gain, proxy target",
+    "effect": "effect",
+    "alignment": "alignment",
+    "redundancy": "low redundancy",
+    "random": "random (floor)",
+    "length": "length (floor)",
+}
+DEFINITIONS: dict[Score, str] = {
+    "gain": "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
+    "gain_proxy": "The same towards the user's latest known choice, held out of the prompt; does not know the target.",
+    "effect": "ln of the energy of the equivalent gradient; needs no target.",
+    "alignment": "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
+    "redundancy": "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
+    "random": "A random number, fixed by the case.",
+    "length": "Tokens of the demonstration.",
+}
+TRUTHS: dict[Truth, str] = {
+    "removal_score": "fall of the target score on removal",
+    "removal_ndcg": "fall of NDCG@10 on removal",
+    "addition_score": "rise of the target score on addition",
+    "addition_ndcg": "rise of NDCG@10 on addition",
+}
+"""Removal: the demonstration is deleted from the text of the full prompt. Addition: it stands alone in a prompt that
+had none. Differences of target scores are in nats."""
+FLOORS: tuple[Score, ...] = ("random", "length")
+
+LEAST_DEMOS = 3
+"""Fewer demonstrations have no rank correlation worth the name."""
+LEAST_STORED = 20
+"""Cases from which a complete report is kept for the page."""
+LEVEL = 0.9
+"""Coverage of the intervals."""
+TAIL = 0.4
+"""Query and all candidates as a share of a full prompt."""
+CARDS = Path(__file__).parents[3] / "assets"
+"""Where a report may be shipped as `utility-<family>.json`."""
+_ASIDE = (
+    *("user", "demo_ids", "candidate_ids", "target", "against"),
+    *("method", "budget", "precision", "matrix", "faithfulness"),
+)
+"""Choices of one case, or of an explanation, that mean nothing for many cases."""
+
+
+class UtilityTask(Task):
+    """Over many users: does each quality score rank the demonstrations of a prompt by their true use?
+
+    Of `case`, what names one user's case is set aside: users are drawn, the target is what each really chose next.
+    """
+
+    cases: Annotated[int, Field(ge=1, le=500)] = 100
+    """Users to measure on, one case each."""
+    least_history: Annotated[int, Field(ge=2, le=1000)] = 30
+    """Fewest interactions of a user who is drawn."""
+    seed: int = 0
+    """Which users are drawn, and in which order."""
+
+    @field_validator("case", mode="after")
+    @classmethod
+    def _of_nobody(cls, case: Request) -> Request:
+        manual = case.strategy == "manual"
+        bare = {name: Request.model_fields[name].default for name in _ASIDE if not (manual and name == "demo_ids")}
+        return case.model_copy(update=bare)
+
+    @model_validator(mode="after")
+    def _rankable(self) -> UtilityTask:
+        if self.case.strategy == "manual":
+            raise ValueError("demonstrations chosen by hand belong to one user, choose another strategy")
+        if self.case.demos < LEAST_DEMOS:
+            found = f"a prompt with {self.case.demos}"
+            raise ValueError(f"a rank correlation needs {LEAST_DEMOS} or more demonstrations, not {found}")
+        return self
+
+    @property
+    def predicted_passes(self) -> float:
+        """Full-prompt forward equivalents: three gradients, one pass without a target, K removals, K additions."""
+        demos = self.case.demos
+        own = 1 - TAIL
+        removals, additions = own * (demos - 1) / 2 + TAIL * demos, own + TAIL * (demos + 1)
+        return self.cases * (3 * 3.0 + 1.0 + 1.0 + removals + additions)
+
+
+class UtilityRow(Record):
+    """How well one score predicts one truth: Spearman's rank correlation over the demonstrations of a case."""
+
+    score: Score
+    truth: Truth
+    mean: float | None
+    """Mean over cases of the correlation within a case; null where no case has one."""
+    low: float | None
+    """Lower end of the bootstrap interval of the mean, over cases; null with fewer than three cases."""
+    high: float | None
+    pooled: float | None
+    """Correlation of the ranks within cases, all cases in one list."""
+    cases: int
+    """Cases the correlation rests on."""
+    left_out: int
+    """Cases where the truth or the score does not vary, or the score is not known."""
+    floor: float | None = None
+    """The higher mean of the two floors for the same truth; null where neither has one."""
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether this is one of the scores that know nothing of the model."""
+        return self.score in FLOORS
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the whole interval lies above 0 and above both floors."""
+        return not self.is_floor and self.low is not None and self.low > max(0.0, self.floor or 0.0)
+
+
+class UtilityReport(Report):
+    """The correlations so far; cases and users who had none are counted."""
+
+    task: UtilityTask
+    family: Family
+    rows: tuple[UtilityRow, ...] = ()
+    """Every score against every truth, by truth."""
+    cases: int = 0
+    """Cases measured."""
+    skipped: int = 0
+    """Users drawn who have no such case."""
+    level: float = LEVEL
+
+    def of(self, truth: Truth) -> tuple[UtilityRow, ...]:
+        """The rows of one truth, one a score."""
+        return tuple(row for row in self.rows if row.truth == truth)
+
+
+def verdict(row: UtilityRow) -> str:
+    """What a reader may conclude about a score, in one sentence with its numbers.
+
+    A score `predicts` only when the lower end of its interval lies above 0 and above both floors' means.
+    """
+    if row.mean is None:
+        return f"predicts nothing on these cases: none of {_cases(row.left_out)} has a correlation."
+    figures = f"mean rank correlation {_figure(row.mean)}"
+    if row.low is not None and row.high is not None:
+        figures += f", {LEVEL:.0%} interval {_figure(row.low)} to {_figure(row.high)}"
+    figures += f", {_cases(row.cases)}"
+    if row.is_floor:
+        return f"is a floor that knows nothing of the model: {figures}."
+    if row.floor is not None:
+        figures += f"; the higher floor reaches {_figure(row.floor)}"
+    return f"{'predicts' if row.predicts else 'predicts nothing on these cases'}: {figures}."
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\u2212")
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'' if count == 1 else 's'}"
+
+
+# ---- kept for the page
+
+
+def keep(report: UtilityReport) -> None:
+    """Store a complete report over at least `LEAST_STORED` cases as the latest; others are not stored.
+
+    Raises `MaterialError` when the disk is full or cannot be written.
+    """
+    if report.stage != "complete" or report.cases < LEAST_STORED:
+        return
+    made_of = report.provenance
+    path = _path(made_of.model_id, made_of.dataset_id, report.family)
+    with stored("the folder of utility reports"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, report.model_dump_json().encode("utf-8", "surrogatepass"))
+
+
+def latest_utility(model_id: str, dataset_id: str, family: Family) -> UtilityReport | None:
+    """The latest stored report of this model on these data, else the one shipped for them; None where there is none.
+
+    A file that is damaged, or of another version, is as good as none.
+    """
+    try:
+        paths = [_path(model_id, dataset_id, family)]
+    except MaterialError:
+        paths = []
+    for path in (*paths, CARDS / f"utility-{family}.json"):
+        report = _read(path)
+        if report is not None and _belongs(report, model_id, dataset_id, family):
+            return report
+    return None
+
+
+def _path(model_id: str, dataset_id: str, family: Family) -> Path:
+    key = hashlib.sha256("\x1f".join((model_id, dataset_id, family)).encode()).hexdigest()[:32]
+    return home() / "utility" / f"{key}.json"
+
+
+def _read(path: Path) -> UtilityReport | None:
+    try:
+        return UtilityReport.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _belongs(report: UtilityReport, model_id: str, dataset_id: str, family: Family) -> bool:
+    made_of = report.provenance
+    return (made_of.model_id, made_of.dataset_id, report.family) == (model_id, dataset_id, family)
