@@ -75,11 +75,12 @@ def layer_gram(keys: Tensor, values: Tensor, owner: Tensor, demos: int, *, scale
     lift = torch.where(torch.isfinite(lift), lift, 0.0)
     sums = keys.new_zeros(kv_heads, demos, demos)
     for demo in range(demos):
-        mine = own == demo
-        exponent = keys[:, mine] @ keys.transpose(1, 2) - lift[:, demo, None, None] - lift[:, None, own]
-        products = (values[:, mine] @ values.transpose(1, 2) * torch.exp(exponent)).sum(1)
-        sums[:, demo].index_add_(1, own, products)
-    sums = (sums + sums.transpose(1, 2)) / 2
+        mine, later = own == demo, own >= demo
+        exponent = keys[:, mine] @ keys[:, later].transpose(1, 2)
+        exponent -= lift[:, demo, None, None] + lift[:, None, own[later]]
+        products = exponent.exp_().mul_(values[:, mine] @ values[:, later].transpose(1, 2)).sum(1)
+        sums[:, demo].index_add_(1, own[later], products)
+    sums = sums + sums.triu(1).transpose(1, 2)
     shares = torch.logsumexp(-2 * _double(norms).to(keys.device).view(kv_heads, -1), dim=1)
     logs = torch.log(sums.abs()) + (lift[:, :, None] + lift[:, None, :]) + shares[:, None, None]
     return _summed(sums.sign().cpu().numpy(), logs.cpu().numpy())
