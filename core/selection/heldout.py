@@ -1,0 +1,147 @@
+"""Which choices of the user may a search look at, and how well does a prompt foretell one of them?
+
+Never the case's target: only choices strictly before the case's moment, each turned into a case of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.catalogue import brief
+from core.data.dataset import Dataset
+from core.data.records import Case, Demonstration, Interaction, Sampling
+from core.errors import DataError
+from core.prompt.spans import Family
+from core.seeds import generator
+
+Array = NDArray[np.float64]
+Objective = Literal["margin", "truth"]
+"""What `yes_no` is judged by: `margin` over items the user never met, or the log-odds of the `truth` alone."""
+
+REACH = 4
+"""Held-out choices lie among the user's latest `REACH` times as many: an old dislike says little about today."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A known choice as a case of its own: history strictly before it, itself as target and first candidate."""
+
+    case: Case
+    position: int
+    """Place of the choice in the user's history, from 0."""
+    liked: bool
+    shortened: Case
+    """The same case with one title of the shown history left out: a small change that should not matter."""
+
+
+def held_out(
+    dataset: Dataset,
+    case: Case,
+    *,
+    count: int,
+    negatives: int,
+    both_answers: bool,
+    sampling: Sampling = "uniform",
+    history: int = 5,
+) -> tuple[HeldOut, ...]:
+    """At most `count` of the user's latest choices before the case's moment, oldest first.
+
+    Each needs an interaction strictly before it. With `both_answers`, up to half are disliked ones (`Dataset.liked`)
+    where there are any. Candidates are the choice and `negatives` items the user never met, drawn by `sampling` and
+    seeded by the case and the choice. `history` titles are shown, one of which `shortened` lacks. Raises `DataError`
+    where the user has no choice to hold out.
+    """
+    usable = [choice for choice in case.history if _strictly_before(case.history, choice)]
+    if not usable:
+        known = len(case.history)
+        raise DataError(
+            f"user {brief(case.user_id)} has {known} interaction{'' if known == 1 else 's'} before the case's moment"
+            " and none that can be held out",
+            expected="at least 2 at different times: one to hold out and one before it",
+        )
+    chosen = _both(dataset, usable[-REACH * count :], count) if both_answers else usable[-count:]
+    return tuple(_as_case(dataset, case, choice, negatives, sampling, history) for choice in chosen)
+
+
+def is_before(shown: Demonstration, at: float | None, held: HeldOut) -> bool:
+    """Whether a demonstration shown at time `at` was known strictly before a held-out choice was made.
+
+    Without timestamps positions are compared, as if all users had started together.
+    """
+    if at is None or held.case.moment is None:
+        return shown.position < held.position
+    return at < held.case.moment
+
+
+def foretold(scores: Array, held: HeldOut, family: Family, objective: Objective) -> float:
+    """How well candidates' scores [candidate], the choice's first, foretell a held-out choice; higher is better, nats.
+
+    `next_item`: log of the choice's softmax share among its candidates. `yes_no`: score of the choice less the mean
+    of the items never met, so that a prompt that says Yes to everything gains nothing; or the choice's score alone
+    (`truth`). The sign turns for a disliked choice, whose true answer is No.
+    """
+    if family == "next_item":
+        return float(scores[0] - np.logaddexp.reduce(scores))
+    baseline = scores[1:].mean() if objective == "margin" and len(scores) > 1 else 0.0
+    return float((scores[0] - baseline) * (1 if held.liked else -1))
+
+
+def _strictly_before(history: tuple[Interaction, ...], choice: Interaction) -> tuple[Interaction, ...]:
+    if choice.timestamp is None:
+        return history[: choice.position]
+    moment = choice.timestamp
+    return tuple(one for one in history[: choice.position] if one.timestamp is None or one.timestamp < moment)
+
+
+def _both(dataset: Dataset, usable: list[Interaction], count: int) -> list[Interaction]:
+    """The latest `count`, but up to half of them disliked ones; what one kind lacks the other fills."""
+    liked = [one for one in usable if dataset.liked(one)]
+    disliked = [one for one in usable if not dataset.liked(one)]
+    no = min(len(disliked), max(count // 2, count - len(liked)))
+    yes = count - no
+    chosen = (liked[-yes:] if yes else []) + (disliked[-no:] if no else [])
+    return sorted(chosen, key=lambda one: one.position)
+
+
+def _as_case(
+    dataset: Dataset, case: Case, choice: Interaction, negatives: int, sampling: Sampling, history: int
+) -> HeldOut:
+    own = replace(
+        case,
+        history=_strictly_before(case.history, choice),
+        candidates=(choice.item_id, *_never_met(dataset, case, choice, negatives, sampling)),
+        target=choice.item_id,
+        moment=choice.timestamp,
+    )
+    random = generator(case.dataset_id, case.user_id, choice.position, "shortened history", case.seed)
+    shortened = replace(own, history=_one_less(own.history, history, dataset.liked, random))
+    return HeldOut(case=own, position=choice.position, liked=dataset.liked(choice), shortened=shortened)
+
+
+def _never_met(dataset: Dataset, case: Case, choice: Interaction, count: int, sampling: Sampling) -> tuple[str, ...]:
+    """`count` items (fewer where the catalogue has no more) that the user never met; the case's target is none."""
+    catalogue = dataset.catalogue
+    met = {catalogue.places[one.item_id] for one in dataset.history(case.user_id)}
+    if case.target is not None:
+        met.add(catalogue.places[case.target])
+    free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64), assume_unique=True)
+    random = generator(case.dataset_id, case.user_id, choice.position, "held out", sampling, case.seed)
+    weights = catalogue.popularity[free] if sampling == "popularity" else np.ones(free.size)
+    waits = random.exponential(size=free.size) / np.maximum(weights, 1e-12)  # Efraimidis and Spirakis 2006
+    return tuple(catalogue.ids[place] for place in free[np.argsort(waits, kind="stable")[:count]])
+
+
+def _one_less(
+    met: tuple[Interaction, ...], shown: int, liked: Callable[[Interaction], bool], random: np.random.Generator
+) -> tuple[Interaction, ...]:
+    """The history without one, drawn at random, of its latest `shown` liked interactions."""
+    seen = [one.position for one in met if liked(one)][-shown:] if shown else []
+    if not seen:
+        return met
+    gone = seen[int(random.integers(len(seen)))]
+    return tuple(one for one in met if one.position != gone)

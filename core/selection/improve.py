@@ -1,0 +1,360 @@
+"""The one unit of work: a case becomes a better set of demonstrations, the best so far at every moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from core.analysis.setting import Setting, command_line, prompt_of, set_up
+from core.analysis.subject import item_ids
+from core.analysis.task import Progress
+from core.data.dataset import Dataset
+from core.data.records import Case, Demonstration
+from core.errors import RequestError
+from core.lm.load import LanguageModel
+from core.lm.many import ManyScorer
+from core.metrics.ranking import ndcg, ranks
+from core.prompt.build import ANSWERS
+from core.prompt.spans import Prompt
+from core.selection.encode import PoolEncoder
+from core.selection.heldout import HeldOut, held_out
+from core.selection.judge import PromptJudge
+from core.selection.search import Judged, Order, Search, Step, views
+from core.selection.shortlist import (
+    Array,
+    Member,
+    Shortlisted,
+    distances,
+    latest,
+    named,
+    pool_of,
+    shortlist,
+    strategy_members,
+)
+from core.selection.task import (
+    HeldOutRow,
+    ImproveReport,
+    ImproveTask,
+    Outcome,
+    PathRow,
+    SetRow,
+    ShortlistRow,
+    Which,
+)
+
+ASIDE_SHARE = 0.25
+"""Most of the budget that judging the current demonstrations may take, where the search may not return them."""
+ENCODING_SHARE = 0.5
+"""Most of the budget that encoding the pool may take."""
+
+
+def improve(
+    task: ImproveTask,
+    *,
+    dataset: Dataset,
+    model: LanguageModel,
+    progress: Progress = lambda _label, _fraction: None,
+) -> Iterator[ImproveReport]:
+    """Reports of a search for a better set, the best so far in each; the last has stage `complete`.
+
+    The case's target is scored once, after the search, and has no part in it. Raises `DemoLensError`s with one plain
+    sentence for choices that cannot be run, and what `progress` raises.
+    """
+    start = time.monotonic()
+    work = _Work(task, set_up(task.case, dataset, model), progress, start)
+    yield work.report()
+    work.judge_current()
+    for step in work.search.steps(work.starts):
+        work.path.append(step)
+        yield work.report()
+    if work.search.zero_shot is None:
+        needed = work.judge.passes(views(())) + work.search.passes
+        raise RequestError(
+            f"a budget of {task.budget:g} passes", expected=f"at least {needed:.1f}, to judge the empty set"
+        )
+    progress("scoring the case", 0.99)
+    yield work.finished()
+
+
+class _Work:
+    """One search with everything it needs in hand."""
+
+    def __init__(self, task: ImproveTask, setting: Setting, progress: Progress, began: float) -> None:
+        self.task, self.setting, self.progress, self.began = task, setting, progress, began
+        self.path: list[Step] = []
+        self.notices: list[str] = []
+        dataset, case, history = setting.dataset, setting.case, task.case.history
+        progress("choosing a shortlist", 0.0)
+        self.held = _held(task, setting)
+        moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
+        start = named(dataset, case, self.held, task.start or (), history=history)
+        kept = tuple({member.interaction: member for member in (*moving, *start)}.values())
+        pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=kept)
+        self.unit = _prompt(setting, case, [m.here for m in (*kept, *pool)][-task.k :]).length
+        encoder = PoolEncoder(
+            setting,
+            [member.here for member in (*kept, *pool)],
+            most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
+            between=lambda: progress("encoding the pool", 0.0),
+        )
+        self.rows = shortlist(
+            dataset,
+            case,
+            pool,
+            size=max(task.shortlist, len(kept)),
+            lambda_mmr=task.mmr,
+            kept=kept,
+            both_answers=self._answers,
+            embedded=encoder.embeddings(),
+            effects=encoder.effects(),
+        )
+        found = [row.member for row in self.rows]
+        self.members = _joined(found, _current(setting, self.held))
+        self.current = self._order(_current(setting, self.held))
+        self.start = self._order(start) if task.start else None
+        self.judge = PromptJudge(
+            task.case,
+            dataset,
+            setting.model,
+            self.held,
+            self.members,
+            objective=task.objective,
+            unit=self.unit,
+            between=self._tell,
+        )
+        self.search = Search(
+            self.judge,
+            members=len(found),
+            k=task.k,
+            lam=task.lam,
+            budget=task.budget,
+            patience=task.patience,
+            distances=distances(dataset, self.members),
+            floor=task.floor,
+            passes=encoder.tokens_run / self.unit,
+        )
+        self.notices += encoder.notices
+        self._say_what_is_short(len(found))
+        self.starts = self._starts(moving)
+        self.said = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
+        self.head = setting.head(command_line(task, "improve")) | {
+            "tokens": self.unit,
+            "held_out": tuple(self._held_row(one) for one in self.held),
+            "shortlist": tuple(self._short_row(row) for row in self.rows),
+        }
+
+    @property
+    def _answers(self) -> bool:
+        return self.task.case.family == "yes_no" and self.setting.dataset.has_ratings
+
+    def _starts(self, moving: Sequence[Member]) -> list[Order]:
+        """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
+        first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
+        wanted = [*([self.start] if self.start else []), self.current, self._order(moving), first]
+        usable = [order for order in wanted if order and max(order) < len(self.rows)]
+        return list(dict.fromkeys(usable))
+
+    def _order(self, members: Sequence[Member]) -> Order:
+        places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
+        return tuple(places[member.here.demo_id] for member in members)
+
+    def _say_what_is_short(self, found: int) -> None:
+        held, task = len(self.held), self.task
+        if found < task.k:
+            self.notices.append(f"Only {found} demonstrations can be shown, fewer than the {task.k} asked for.")
+        if held < task.held_out:
+            self.notices.append(f"The user has {held} choices that can be held out, fewer than {task.held_out}.")
+
+    def _tell(self) -> None:
+        self.progress("judging sets of demonstrations", min(self.judge.spent / self.task.budget, 0.98))
+
+    def judge_current(self) -> None:
+        """Judge the current demonstrations where the search will not, as far as that leaves enough for the search."""
+        if self.current in self.starts and self.search.allowed(self.current):
+            return
+        if self.judge.passes(views(self.current)) <= ASIDE_SHARE * self.task.budget:
+            self.search.judge_aside(self.current)
+        else:
+            self.notices.append("The current demonstrations are not judged: that would take too much of the budget.")
+
+    # ---- reports
+
+    def report(self, **more: object) -> ImproveReport:
+        """What has been found so far."""
+        search = self.search
+        fields: dict[str, object] = {
+            **self.head,
+            "path": tuple(self._path_row(number) for number in range(len(self.path))),
+            "zero_shot": self._set_row(search.zero_shot),
+            "current": self._known(self.current),
+            "start": self._known(self.start) if self.start is not None else None,
+            "start_objective": self.task.start_objective,
+            "best": self._set_row(search.best),
+            "stop": search.stop,
+            "guards": self._guards(),
+            "search_passes": search.passes,
+            "forwards": self.judge.forwards,
+            "passes": search.passes,
+            "seconds": time.monotonic() - self.began,
+            "notices": (*self.said, *self.notices),
+        }
+        return ImproveReport.model_validate(fields | more)
+
+    def finished(self) -> ImproveReport:
+        """The report with the case's own target, scored once under each set."""
+        asked: dict[Which, Order] = {"zero_shot": (), "current": self.current}
+        if self.start is not None:
+            asked["start"] = self.start
+        assert self.search.best is not None
+        asked["best"] = self.search.best.order
+        case = self.setting.case
+        if case.target not in case.candidates:
+            notice = "The item really chosen next is not among the candidates, so there is no before and after."
+            self.notices.append(notice)
+            return self.report(stage="complete")
+        outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in asked.items()})
+        return self.report(
+            stage="complete",
+            outcomes=outcomes,
+            target_answer=_answer(self.setting),
+            forwards=self.judge.forwards + len(asked),
+            passes=self.search.passes + cost / self.unit,
+        )
+
+    def _here(self, order: Order) -> tuple[Demonstration, ...]:
+        return tuple(self.members[member].here for member in order)
+
+    def _known(self, order: Order) -> SetRow | None:
+        return self._set_row(self.search.judged(order)) if self.search.knows(order) else None
+
+    def _set_row(self, judged: Judged | None) -> SetRow | None:
+        return None if judged is None else SetRow.model_validate(self._set_fields(judged))
+
+    def _set_fields(self, judged: Judged) -> dict[str, object]:
+        return {
+            "demo_ids": tuple(demo.demo_id for demo in self._here(judged.order)),
+            "objective": judged.objective,
+            "mean": judged.mean,
+            "spread": judged.spread,
+        }
+
+    def _path_row(self, number: int) -> PathRow:
+        step = self.path[number]
+        before = self.path[number - 1].best if number else None
+        return PathRow.model_validate(
+            {
+                **self._set_fields(step.found),
+                "step": number,
+                "move": step.move,
+                "tried": step.tried,
+                "passes": step.passes,
+                "best": step.best.objective,
+                "improved": step.best is not before,
+            }
+        )
+
+    def _held_row(self, held: HeldOut) -> HeldOutRow:
+        item = self.setting.dataset.item(str(held.case.target))
+        return HeldOutRow(
+            item_id=item.item_id,
+            title=item.title,
+            answer=_said(self.setting, held.liked),
+            position=held.position,
+            timestamp=held.case.moment,
+        )
+
+    def _short_row(self, row: Shortlisted) -> ShortlistRow:
+        demo, item = row.member.here, self.setting.dataset.item
+        return ShortlistRow(
+            demo_id=demo.demo_id,
+            user_id=demo.user_id,
+            item_id=demo.item_id,
+            title=item(demo.item_id).title,
+            answer=_said(self.setting, demo.liked),
+            history=tuple(item(one).title for one in demo.history),
+            back=row.member.back,
+            recency=row.scores["recency"],
+            bm25=row.scores["bm25"],
+            embedding=row.scores.get("embedding"),
+            effect=row.scores.get("effect"),
+            relevance=row.relevance,
+        )
+
+    def _guards(self) -> tuple[str, ...]:
+        search, said = self.search, []
+        if "close" in search.guards:
+            said.append("Demonstrations that say almost the same are not put into one set.")
+        if "worse" in search.guards:
+            said.append("A set with less spread was refused, because its mean is below zero-shot.")
+        if search.stop is not None and search.best is not None and not search.best.order:
+            said.append("No set foretells the held-out choices better than no demonstrations, so none is advised.")
+        return tuple(said)
+
+
+def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
+    yes_no, rated = task.case.family == "yes_no", setting.dataset.has_ratings
+    if task.objective == "truth" and not (yes_no and rated):
+        raise RequestError(
+            "the objective truth needs Yes and No as true answers",
+            expected="the family yes_no and a data set with ratings, or the objective margin",
+        )
+    return held_out(
+        setting.dataset,
+        setting.case,
+        count=task.held_out,
+        negatives=0 if task.objective == "truth" else task.negatives,
+        both_answers=yes_no and rated,
+        sampling=task.case.sampling,
+        history=task.case.history,
+    )
+
+
+def _current(setting: Setting, held: Sequence[HeldOut]) -> tuple[Member, ...]:
+    request, dataset, case = setting.request, setting.dataset, setting.case
+    if request.demo_ids is not None:
+        return named(dataset, case, held, request.demo_ids, history=request.history)
+    return strategy_members(dataset, case, held, k=request.demos, strategy=request.strategy, history=request.history)
+
+
+def _joined(found: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:
+    """The shortlist's members first, then those others that it does not hold, told apart by their ids."""
+    known = {member.here.demo_id for member in found}
+    return (*found, *(member for member in others if member.here.demo_id not in known))
+
+
+def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Prompt:
+    shown = tuple(demos)
+    items = setting.dataset.items(sorted(item_ids(case, shown)))
+    return prompt_of(setting.request, setting.dataset, setting.model, case, shown, items)
+
+
+def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) -> tuple[tuple[Outcome, ...], int]:
+    """The case's target under each set, and the tokens that took."""
+    request, case = setting.request, setting.case
+    scorer = ManyScorer(setting.model, aggregate="mean" if request.scoring == "mean" else "sum")
+    table = scorer.scores([_prompt(setting, case, demos) for demos in sets.values()])
+    if request.scoring == "calibrated" and request.family == "next_item":
+        bare = setting.request.model_copy(update={"history": 0})
+        free = prompt_of(bare, setting.dataset, setting.model, case, (), setting.items)
+        table = table - scorer.scores([free])
+    target = case.candidates.index(str(case.target))
+    rows = zip(sets.items(), table, strict=True)
+    return tuple(_outcome(which, demos, scores, target) for (which, demos), scores in rows), scorer.cost.tokens
+
+
+def _outcome(which: Which, demos: Sequence[Demonstration], scores: Array, target: int) -> Outcome:
+    rank = int(ranks(scores)[target])
+    ids = tuple(demo.demo_id for demo in demos)
+    return Outcome(which=which, demo_ids=ids, score=float(scores[target]), rank=rank, ndcg=ndcg(rank))
+
+
+def _said(setting: Setting, liked: bool) -> str | None:
+    return ANSWERS[0 if liked else 1] if setting.request.family == "yes_no" else None
+
+
+def _answer(setting: Setting) -> str | None:
+    """The true answer for the case's target; None for `next_item`."""
+    case = setting.case
+    later = setting.dataset.history(case.user_id)[len(case.history) :]
+    chosen = next(one for one in later if one.item_id == case.target and one.timestamp == case.moment)
+    return _said(setting, setting.dataset.liked(chosen))

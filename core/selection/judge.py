@@ -1,0 +1,107 @@
+"""How well does a set of demonstrations foretell the held-out choices, by the model, and what does asking cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from core.analysis.request import Request
+from core.analysis.setting import prompt_of
+from core.analysis.subject import item_ids
+from core.data.dataset import Dataset
+from core.data.records import Case, Demonstration
+from core.lm.load import LanguageModel
+from core.lm.many import ManyScorer, sweep_tokens
+from core.prompt.spans import Prompt
+from core.selection.heldout import Array, HeldOut, Objective, foretold
+from core.selection.search import Order, Question
+from core.selection.shortlist import Member
+
+
+class PromptJudge:
+    """Scores sets with a model; all prompts of one call are one sweep, so what they share is run once.
+
+    `unit` is the tokens of one full prompt. `between` is called before every pass and may raise `Cancelled`.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        dataset: Dataset,
+        model: LanguageModel,
+        held: Sequence[HeldOut],
+        members: Sequence[Member],
+        *,
+        objective: Objective,
+        unit: int,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.request, self.dataset, self.model, self.held, self.members = request, dataset, model, held, members
+        self.objective, self.unit = objective, unit
+        aggregate = "mean" if request.scoring == "mean" else "sum"
+        self._scorer = ManyScorer(model, aggregate=aggregate, between=between)
+        self._items = dataset.items(sorted(set(_shown(held, members))))
+        self._prompts: dict[Question, list[Prompt]] = {}
+        self._free: Array | None = None
+
+    @property
+    def spent(self) -> float:
+        """Full-prompt forward equivalents really run so far."""
+        return self._scorer.cost.tokens / self.unit
+
+    @property
+    def forwards(self) -> int:
+        """Prompts scored so far."""
+        return self._scorer.cost.forwards
+
+    def demos(self, order: Order, choice: int) -> tuple[Demonstration, ...]:
+        """What the prompt of held-out choice number `choice` shows of a set, each interaction at most once."""
+        shown = [demo for member in order if (demo := self.members[member].then[choice]) is not None]
+        latest = {(demo.user_id, demo.position): place for place, demo in enumerate(shown)}
+        return tuple(demo for place, demo in enumerate(shown) if latest[demo.user_id, demo.position] == place)
+
+    def passes(self, asked: Sequence[Question]) -> float:
+        """What scoring these together costs, in full-prompt forward equivalents; exact."""
+        return sweep_tokens([*self._content_free(), *self._all(asked)]) / self.unit
+
+    def scores(self, asked: Sequence[Question]) -> Array:
+        """Held-out scores [question, held-out choice] in nats; see `foretold`. Raises `ComputeError`."""
+        free = self._content_free()
+        table = self._scorer.scores([*free, *self._all(asked)])
+        if self._free is None:
+            self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
+        scores = table[len(free) :].reshape(len(asked), len(self.held), -1) - self._free
+        family = self.request.family
+        return np.array(
+            [[foretold(s, h, family, self.objective) for s, h in zip(row, self.held, strict=True)] for row in scores]
+        )
+
+    def _all(self, asked: Sequence[Question]) -> list[Prompt]:
+        for question in asked:
+            if question not in self._prompts:
+                self._prompts[question] = [self._prompt(question, choice) for choice in range(len(self.held))]
+        return [prompt for question in asked for prompt in self._prompts[question]]
+
+    def _prompt(self, question: Question, choice: int) -> Prompt:
+        held = self.held[choice]
+        case = held.shortened if question.shortened else held.case
+        return self._built(case, self.demos(question.order, choice))
+
+    def _content_free(self) -> list[Prompt]:
+        """The prompts that calibrated scores are held against, until they have been scored."""
+        wanted = self.request.scoring == "calibrated" and self.request.family == "next_item" and self._free is None
+        return [self._built(held.case, (), history=0) for held in self.held] if wanted else []
+
+    def _built(self, case: Case, demos: tuple[Demonstration, ...], *, history: int | None = None) -> Prompt:
+        request = self.request if history is None else self.request.model_copy(update={"history": history})
+        return prompt_of(request, self.dataset, self.model, case, demos, self._items)
+
+
+def _shown(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:
+    for one in held:
+        yield from item_ids(one.case, ())
+    for member in members:
+        for demo in (member.here, *member.then):
+            if demo is not None:
+                yield from (demo.item_id, *demo.history)

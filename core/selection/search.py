@@ -1,0 +1,290 @@
+"""Stage two: which of the shortlisted demonstrations, in which order, foretell the held-out choices best?
+
+An anytime search: greedy growth by the end of the prompt, then exchanges, removals and other orders of the best set so
+far. What it maximises is J = mean - lambda * standard deviation of the held-out score over held-out choices and small
+changes of the prompt. The empty set is judged first, and no set that does not beat it is ever returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Order = tuple[int, ...]
+"""Members of a set, by number, in prompt order."""
+Move = Literal["zero-shot", "start", "grow", "reorder", "exchange"]
+Stop = Literal["budget", "plateau", "optimum"]
+"""Why the search ended: nothing more could be afforded; no better set for `patience` steps; no better neighbour."""
+
+BATCH = 4
+"""Sets that are scored together before it is decided whether others are worth it."""
+FINALISTS = 2
+"""Sets of a step that are scored on changed prompts too; the others only once, on the plain prompt."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A set in an order, asked of every held-out choice; `shortened` leaves out one title of the user's history."""
+
+    order: Order
+    shortened: bool = False
+
+
+class Judge(Protocol):
+    """Scores sets of members on the held-out choices with a model."""
+
+    def passes(self, asked: Sequence[Question]) -> float:
+        """What scoring these together costs, in full-prompt forward equivalents."""
+        ...
+
+    def scores(self, asked: Sequence[Question]) -> Array:
+        """Held-out scores [question, held-out choice], nats, higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A set and how it was judged; nats."""
+
+    order: Order
+    objective: float
+    """J: mean less lambda times spread."""
+    mean: float
+    spread: float
+    """Standard deviation over held-out choices and changes of the prompt."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the search: the best set it judged, the best of all, and the cost so far."""
+
+    move: Move
+    tried: int
+    """Sets scored in this step."""
+    found: Judged
+    best: Judged
+    passes: float
+
+
+def views(order: Order) -> tuple[Question, Question, Question]:
+    """The prompts a set is judged on: plain, demonstrations rotated by half, and the user's history shortened."""
+    half = len(order) // 2
+    return Question(order), Question(order[half:] + order[:half]), Question(order, shortened=True)
+
+
+@dataclass
+class Search:
+    """The search for one case; `steps` runs it, and the fields tell where it stands whenever it is stopped."""
+
+    judge: Judge
+    members: int
+    k: int
+    lam: float
+    budget: float
+    """Most full-prompt forward equivalents, never exceeded."""
+    patience: int = 3
+    """Steps without a better set after which it stops."""
+    distances: Array | None = None
+    """[member, member]; together with `floor` says which members may stand in one set."""
+    floor: float = 0.0
+    passes: float = 0.0
+    best: Judged | None = None
+    zero_shot: Judged | None = None
+    stop: Stop | None = None
+    guards: set[str] = field(default_factory=set)
+    """Which guards held something back: `worse` than zero-shot, too `close` members."""
+    _known: dict[Question, Array] = field(default_factory=dict)
+    _gains: dict[int, float] = field(default_factory=dict)
+
+    def steps(self, starts: Sequence[Order] = ()) -> Iterator[Step]:
+        """Judge the empty set and `starts`, then search; ends when `stop` says why.
+
+        Where not even the empty set can be afforded, nothing is judged and `best` stays None.
+        """
+        for order in ((), *starts):
+            if self.allowed(order) and self._ask(views(order)):
+                yield self._step("start" if order else "zero-shot", [order])
+            if self.zero_shot is None:
+                self.stop = "budget"
+                return
+        yield from self._grow()
+        while self.stop is None:
+            yield from self._improve()
+
+    def judged(self, order: Order) -> Judged:
+        """A set's mean and spread over all its views, which must have been asked."""
+        cells = np.concatenate([self._known[view] for view in views(order)])
+        mean, spread = float(cells.mean()), float(cells.std())
+        return Judged(order, mean - self.lam * spread, mean, spread)
+
+    def cells(self, order: Order) -> Array:
+        """A set's scores [view, held-out choice]."""
+        return np.stack([self._known[view] for view in views(order)])
+
+    def judge_aside(self, order: Order) -> Judged | None:
+        """Judge a set that the search itself may not return, such as a reference; None where it cannot be afforded."""
+        return self.judged(order) if self._ask(views(order)) else None
+
+    def allowed(self, order: Order) -> bool:
+        """Whether a set has at most K distinct members, none closer to another than the floor."""
+        if len(order) > self.k or len(set(order)) < len(order):
+            return False
+        if self.distances is None:
+            return True
+        near = any(self.distances[a, b] < self.floor for place, a in enumerate(order) for b in order[:place])
+        if near:
+            self.guards.add("close")
+        return not near
+
+    # ---- moves
+
+    def _grow(self) -> Iterator[Step]:
+        """Add at the end, one by one, the member that gains most; members of little gain so far are tried last.
+
+        A member whose earlier gain is below what another one gains now is not asked again (the accelerated greedy of
+        Minoux 1978): exact where gains never grow with the set, a saving guess elsewhere.
+        """
+        current, idle = (), 0
+        while len(current) < self.k and self.stop is None:
+            tried = self._extensions(current)
+            found = self._finals(tried)
+            if found is None:
+                self.stop = self.stop or ("budget" if tried else None)
+                return
+            before = self.best
+            yield self._step("grow", [found], len(tried))
+            current = found
+            idle = 0 if self.best is not before else idle + 1
+            if idle >= self.patience:
+                return
+
+    def _extensions(self, current: Order) -> list[Order]:
+        """Sets of `current` and one more that were scored on the plain prompt."""
+        base = self._plain(current)
+        open_members = [m for m in range(self.members) if m not in current and self.allowed((*current, m))]
+        open_members.sort(key=lambda m: -self._gains.get(m, np.inf))
+        tried: list[Order] = []
+        size = max(BATCH, len(open_members)) if not current else BATCH
+        while open_members:
+            batch, open_members = open_members[:size], open_members[size:]
+            asked = self._ask_most([Question((*current, m)) for m in batch])
+            tried += [question.order for question in asked]
+            self._gains |= {q.order[-1]: self._plain(q.order) - base for q in asked}
+            if len(asked) < len(batch):
+                break
+            top = max(self._gains[order[-1]] for order in tried)
+            if open_members and top >= self._gains.get(open_members[0], np.inf):
+                break
+        return tried
+
+    def _improve(self) -> Iterator[Step]:
+        """Try the neighbours of the best set, the most promising first, until one is better."""
+        assert self.best is not None
+        base = self.best
+        for idle, (move, batch) in enumerate(self._neighbours(base.order), start=1):
+            asked = [question.order for question in self._ask_most([Question(order) for order in batch])]
+            better = [order for order in asked if self._plain(order) > self._plain(base.order)]
+            final = self._finals(better) if better else None
+            shown = final or max(asked, key=self._plain, default=None)
+            if shown is None or (better and final is None):
+                self.stop = "budget"
+                return
+            if final is not None:
+                yield self._step(move, [final], len(asked))
+            if self.best is not base:
+                return
+            if len(asked) < len(batch):
+                self.stop = "budget"
+                return
+            if idle >= self.patience:
+                self.stop = "plateau"
+                return
+        self.stop = "optimum"
+
+    def _neighbours(self, order: Order) -> Iterator[tuple[Move, list[Order]]]:
+        """Batches of other orders and one member fewer, then of one member more or exchanged, by expected gain."""
+        near = [(*order[:p], order[p + 1], order[p], *order[p + 2 :]) for p in range(len(order) - 1)]
+        near += [order[::-1], *(order[:p] + order[p + 1 :] for p in range(len(order)))]
+        yield from (("reorder", batch) for batch in _batches(self._new(near, order), 2 * BATCH))
+        others = [m for m in range(self.members) if m not in order]
+        moves = [(self._gain(m), (*order, m)) for m in others]
+        moves += [(self._gain(m) - self._gain(o), _with(order, p, m)) for p, o in enumerate(order) for m in others]
+        moves.sort(key=lambda move: -move[0])
+        yield from (("exchange", batch) for batch in _batches(self._new([o for _, o in moves], order), BATCH))
+
+    def _gain(self, member: int) -> float:
+        """What a member gained when it was last added; unknown ones rank by their place in the shortlist."""
+        return self._gains.get(member, -float(member) * 1e-9)
+
+    def _new(self, orders: Iterable[Order], base: Order) -> list[Order]:
+        """Allowed orders that differ from the base and that no search has judged in full yet."""
+        return [o for o in dict.fromkeys(orders) if o != base and self.allowed(o) and not self.knows(o)]
+
+    def knows(self, order: Order) -> bool:
+        """Whether a set has been judged on all its views."""
+        return all(view in self._known for view in views(order))
+
+    # ---- asking and keeping count
+
+    def _finals(self, orders: Sequence[Order]) -> Order | None:
+        """The best by J of the few best by the plain prompt; None where none of them can be afforded."""
+        ranked = sorted(orders, key=lambda order: -self._plain(order))[:FINALISTS]
+        judged = [order for order in ranked if self._ask(views(order))]
+        return max(judged, key=lambda order: self.judged(order).objective, default=None)
+
+    def _step(self, move: Move, orders: Sequence[Order], tried: int = 1) -> Step:
+        found = max((self.judged(order) for order in orders), key=lambda one: one.objective)
+        if move == "zero-shot":
+            self.zero_shot = self.best = found
+        assert self.best is not None
+        assert self.zero_shot is not None
+        if found.objective > self.best.objective:
+            if self._not_worse(found.order):
+                self.best = found
+            else:
+                self.guards.add("worse")
+        return Step(move, tried, found, self.best, self.passes)
+
+    def _not_worse(self, order: Order) -> bool:
+        """Whether a set foretells no worse than zero-shot, on average over all prompts and over the plain ones."""
+        own, bare = self.cells(order), self.cells(())
+        return bool(own.mean() >= bare.mean() and own[0].mean() >= bare[0].mean())
+
+    def _plain(self, order: Order) -> float:
+        """Mean less lambda times spread over the held-out choices on the plain prompt alone."""
+        cells = self._known[Question(order)]
+        return float(cells.mean() - self.lam * cells.std())
+
+    def _ask_most(self, asked: Sequence[Question]) -> list[Question]:
+        """Ask as many of the questions, from the first on, as can be afforded; returns those answered."""
+        count = len(asked)
+        while count and not self._ask(asked[:count]):
+            count -= 1
+        return list(asked[:count])
+
+    def _ask(self, asked: Sequence[Question]) -> bool:
+        """Have all questions answered, together; False, and nothing asked, where that is beyond the budget."""
+        new = [question for question in dict.fromkeys(asked) if question not in self._known]
+        if not new:
+            return True
+        cost = self.judge.passes(new)
+        if self.passes + cost > self.budget:
+            return False
+        for question, row in zip(new, self.judge.scores(new), strict=True):
+            self._known[question] = row
+        self.passes += cost
+        return True
+
+
+def _with(order: Order, place: int, member: int) -> Order:
+    return (*order[:place], member, *order[place + 1 :])
+
+
+def _batches(orders: list[Order], size: int) -> Iterator[list[Order]]:
+    for first in range(0, len(orders), size):
+        yield orders[first : first + size]

@@ -1,0 +1,253 @@
+"""Stage one: which few of a pool of demonstrations are worth trying in a prompt? No full prompt is run.
+
+A pool holds what was known before the earliest held-out choice. The user's own latest interactions move with the
+moment instead: at a held-out choice they are the latest ones before it, in the case the latest before the case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from core.data.dataset import Dataset
+from core.data.demonstrations import WINDOW, by_ids, pick
+from core.data.records import Case, Demonstration, Strategy
+from core.errors import DataError
+from core.selection.heldout import HeldOut, is_before
+
+Array = NDArray[np.float64]
+
+RANK_OFFSET = 60.0
+"""Reciprocal rank fusion's constant (Cormack, Clarke and Büttcher 2009)."""
+ANSWER_SHARE = 0.25
+"""Least share of either answer in a shortlist of a data set with likes and dislikes, as far as the pool has them."""
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A demonstration as the case would show it, and as each held-out choice's prompt shows it."""
+
+    here: Demonstration
+    then: tuple[Demonstration | None, ...]
+    """By held-out choice; None where it was not known yet or where there is none."""
+    back: int | None = None
+    """For the user's own latest interactions: how many places before the moment, from 1."""
+
+    @property
+    def interaction(self) -> tuple[str, int]:
+        """User and position of what is shown in the case."""
+        return self.here.user_id, self.here.position
+
+
+@dataclass(frozen=True)
+class Shortlisted:
+    """A member with its stage-one scores by criterion, and their fusion scaled to at most 1."""
+
+    member: Member
+    scores: dict[str, float]
+    relevance: float
+
+
+def latest(dataset: Dataset, case: Case, held: Sequence[HeldOut], *, k: int, history: int) -> tuple[Member, ...]:
+    """The user's own `k` latest interactions, oldest first, each standing at the same distance before every moment."""
+    return strategy_members(dataset, case, held, k=k, strategy="recent", history=history)
+
+
+def strategy_members(
+    dataset: Dataset, case: Case, held: Sequence[HeldOut], *, k: int, strategy: Strategy, history: int
+) -> tuple[Member, ...]:
+    """What a strategy picks for the case, in prompt order, beside what it would have picked at each choice's moment."""
+    here = pick(dataset, case, k=k, strategy=strategy, history=history)
+    then = [pick(dataset, one.case, k=k, strategy=strategy, history=history) for one in held]
+    own = strategy == "recent"
+    return tuple(
+        Member(here[-back], tuple(each[-back] if back <= len(each) else None for each in then), back if own else None)
+        for back in range(len(here), 0, -1)
+    )
+
+
+def named(
+    dataset: Dataset, case: Case, held: Sequence[HeldOut], ids: Sequence[str], *, history: int
+) -> tuple[Member, ...]:
+    """Members for demonstration ids, in order; one too new for a held-out choice is left out of that choice's prompt.
+
+    The user's own interactions since the earliest held-out choice count as latest ones, with their true answers.
+    Raises what `by_ids` raises.
+    """
+    found = by_ids(dataset, case, ids, history=history)
+    times = _times(dataset, found)
+    since = len(case.history) - min(one.position for one in held)
+    own = {member.interaction: member for member in latest(dataset, case, held, k=since, history=history)}
+    members = []
+    for demo, time in zip(found, times, strict=True):
+        moving = own.get((demo.user_id, demo.position))
+        if moving is not None and moving.here.liked == demo.liked:
+            members.append(replace(moving, here=demo))
+        else:
+            members.append(Member(demo, tuple(demo if is_before(demo, time, one) else None for one in held)))
+    return tuple(members)
+
+
+def pool_of(
+    dataset: Dataset, held: Sequence[HeldOut], *, size: int, history: int, taken: Sequence[Member] = ()
+) -> tuple[Member, ...]:
+    """At most `size` members known before the earliest held-out choice and not `taken`.
+
+    Up to half are the user's own latest of that time (more where others are few), the rest the latest interaction,
+    one each, of the users most similar to this one. Raises `DataError` where there is nothing at all to show.
+    """
+    first = held[0].case
+    others = pick(dataset, first, k=size, strategy="similar", history=history)
+    own = pick(dataset, first, k=max(size // 2, size - len(others)), strategy="recent", history=history)
+    seen = {member.interaction for member in taken}
+    fresh = [demo for demo in (*reversed(own), *reversed(others)) if (demo.user_id, demo.position) not in seen][:size]
+    if not fresh and not taken:
+        raise DataError(
+            "there is nothing to choose demonstrations from: nobody did anything before the held-out choices",
+            expected="a pool with at least one interaction",
+        )
+    return tuple(Member(demo, (demo,) * len(held)) for demo in fresh)
+
+
+def shortlist(
+    dataset: Dataset,
+    case: Case,
+    pool: Sequence[Member],
+    *,
+    size: int,
+    lambda_mmr: float,
+    kept: Sequence[Member] = (),
+    both_answers: bool = False,
+    embedded: Array | None = None,
+    effects: Array | None = None,
+) -> tuple[Shortlisted, ...]:
+    """The `kept` members and the best of the pool, at most `size` together, the most relevant first.
+
+    Criteria are recency, BM25 of the demonstration's words for the user's latest titles and categories and, as far as
+    given, likeness of its embedding to the user's query (`embedded` [kept and pool and query, width]) and its
+    label-free effect (`effects` [kept and pool]); their ranks are fused by reciprocal rank fusion. Members then enter
+    one by one by maximal marginal relevance, lambda relevance - (1 - lambda) likeness to those in (Carbonell and
+    Goldstein 1998); likeness is the cosine of embeddings, or the share of words in common. With `both_answers` each
+    answer keeps `ANSWER_SHARE` of the places.
+    """
+    everyone = [*kept, *pool]
+    demos = [member.here for member in everyone]
+    documents = [_words(dataset, (demo.item_id, *demo.history)) for demo in demos]
+    query = _words(dataset, [one.item_id for one in case.history[-WINDOW:]])
+    criteria = {"recency": _recency(dataset, demos), "bm25": _bm25(documents, query)}
+    alike = word_likeness([frozenset(document) for document in documents])
+    if embedded is not None:
+        vectors = _unit(embedded)
+        criteria["embedding"] = vectors[:-1] @ vectors[-1]
+        alike = vectors[:-1] @ vectors[:-1].T
+    if effects is not None:
+        criteria["effect"] = effects
+    relevance = fused(list(criteria.values()))
+    answers = np.array([demo.liked for demo in demos]) if both_answers else None
+    order = _marginal(relevance, alike, size, lambda_mmr, list(range(len(kept))), answers)
+    chosen = sorted(order, key=lambda place: (-relevance[place], place))
+    return tuple(
+        Shortlisted(
+            everyone[place], {name: float(values[place]) for name, values in criteria.items()}, float(relevance[place])
+        )
+        for place in chosen
+    )
+
+
+def fused(criteria: Sequence[Array]) -> Array:
+    """Reciprocal rank fusion of scores [member], sum of 1 / (60 + rank), scaled so that the best possible is 1."""
+    summed = sum((1 / (RANK_OFFSET + rankdata(-scores)) for scores in criteria), np.zeros(len(criteria[0])))
+    return np.asarray(summed * (RANK_OFFSET + 1) / len(criteria))
+
+
+def distances(dataset: Dataset, members: Sequence[Member]) -> Array:
+    """[member, member]: share of the words of either that only one has; 1 has nothing in common, 0 is the same."""
+    words = [frozenset(_words(dataset, (member.here.item_id, *member.here.history))) for member in members]
+    return np.asarray(1 - word_likeness(words))
+
+
+def word_likeness(words: Sequence[frozenset[str]]) -> Array:
+    """[one, other]: words in common over words in either (Jaccard); 1 for two without any."""
+    vocabulary = {word: place for place, word in enumerate(sorted(frozenset().union(*words)))}
+    table = np.zeros((len(words), max(len(vocabulary), 1)), dtype=np.float32)
+    for row, own in enumerate(words):
+        table[row, [vocabulary[word] for word in own]] = 1
+    common = (table @ table.T).astype(np.float64)
+    union = np.diag(common)[:, None] + np.diag(common)[None, :] - common
+    return np.asarray(np.where(union > 0, common / np.maximum(union, 1), 1.0))
+
+
+def _marginal(
+    relevance: Array, alike: Array, size: int, weight: float, kept: list[int], answers: NDArray[np.bool_] | None
+) -> list[int]:
+    """Places in the order of greedy maximal marginal relevance, after those kept; see `shortlist`."""
+    chosen = list(kept)
+    closed = np.zeros(len(relevance), dtype=bool)
+    closed[chosen] = True
+    likeness = alike[:, chosen].max(axis=1) if chosen else np.zeros(len(relevance))
+    while len(chosen) < min(size, len(relevance)):
+        barred = closed | _barred(answers, chosen, size)
+        value = np.where(barred if not barred.all() else closed, -np.inf, weight * relevance - (1 - weight) * likeness)
+        best = int(np.argmax(value))
+        chosen.append(best)
+        closed[best] = True
+        likeness = np.maximum(likeness, alike[:, best])
+    return chosen
+
+
+def _barred(answers: NDArray[np.bool_] | None, chosen: list[int], size: int) -> NDArray[np.bool_]:
+    """Members of one answer, while every place left is needed for the share of the other."""
+    if answers is None:
+        return np.zeros(1, dtype=bool)
+    left, least = size - len(chosen), int(np.ceil(ANSWER_SHARE * size))
+    for answer in (True, False):
+        have = int((answers[chosen] == answer).sum())
+        possible = int((answers == answer).sum())
+        if left <= min(least, possible) - have:
+            return np.asarray(answers != answer)
+    return np.zeros(len(answers), dtype=bool)
+
+
+def _words(dataset: Dataset, items: Sequence[str]) -> list[str]:
+    found = (dataset.item(item) for item in items)
+    return [word for item in found for word in _WORD.findall(" ".join((item.title, *item.categories)).casefold())]
+
+
+def _bm25(documents: list[list[str]], query: list[str]) -> Array:
+    vocabulary = set().union(*documents)
+    asked = [word for word in query if word in vocabulary]
+    if not asked:
+        return np.zeros(len(documents))
+    import bm25s  # Brings SciPy's sparse matrices: only where it is used.
+
+    index = bm25s.BM25(backend="numpy")
+    index.index(documents, show_progress=False)
+    return np.asarray(index.get_scores(asked), dtype=np.float64)
+
+
+def _recency(dataset: Dataset, demos: Sequence[Demonstration]) -> Array:
+    """Timestamps, or positions where there are none."""
+    times = _times(dataset, demos)
+    return np.array([demo.position if time is None else time for demo, time in zip(demos, times, strict=True)], float)
+
+
+def _times(dataset: Dataset, demos: Sequence[Demonstration]) -> list[float | None]:
+    """When each demonstration's interaction happened."""
+    query = (
+        "SELECT user_id, position, timestamp FROM interactions JOIN"
+        " (SELECT unnest($users) AS user_id, unnest($positions) AS position) USING (user_id, position)"
+    )
+    asked = {"users": [demo.user_id for demo in demos], "positions": [demo.position for demo in demos]}
+    rows = dataset.cursor().execute(query, asked).fetchall() if demos else []
+    found: dict[tuple[str, int], float | None] = {(user, position): time for user, position, time in rows}
+    return [found[demo.user_id, demo.position] for demo in demos]
+
+
+def _unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
