@@ -334,7 +334,7 @@ def test_users_without_a_case_are_skipped_and_counted(films: Dataset, model: Lan
 def test_nobody_to_measure_is_one_sentence(films: Dataset, model: LanguageModel) -> None:
     with pytest.raises(RequestError, match="none of 0 users has a case to measure; expected users with 8 or more"):
         last(small(least_history=8), films, model)
-    with pytest.raises(RequestError, match="none of 6 users has a case to measure .*tokens"):
+    with pytest.raises(RequestError, match=r"none of 6 users has a case to measure .*tokens"):
         last(small(), films, replace(model, context=40))
 
 
