@@ -204,7 +204,7 @@ class _Study:
             "tunings": tunings,
             "findings": found,
             "conclusion": conclusion(found),
-            "notices": (*report.notices, *_notices(rows, tunings, self.rate, self.material)),
+            "notices": (*report.notices, *notices(rows, tunings, self.rate, self.material)),
         }
         return report.model_copy(update=said)
 
@@ -275,7 +275,8 @@ def _tuning(subject: Subject, outcomes: Sequence[_Outcome], steps: int) -> Tunin
     )
 
 
-def _notices(rows: Sequence[UpdateRow], tunings: Sequence[TuningRow], rate: float, material: Material) -> Iterator[str]:
+def notices(rows: Sequence[UpdateRow], tunings: Sequence[TuningRow], rate: float, material: Material) -> Iterator[str]:
+    """What a reader should know: a rate that raised the loss, layers without a figure, answers all equal."""
     for made in tunings:
         if made.loss_after > made.loss_before:
             yield (
