@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from core.analysis.request import Request
+
+if TYPE_CHECKING:
+    from app.tasks import TaskView
 
 LONGEST = 500
 """Characters of one value in a link."""
@@ -40,7 +44,11 @@ class View:
     shown: Choices = field(default_factory=Choices)
     """What the link says and the page shows."""
     draft: Request = DEFAULTS
-    """What the pickers say; becomes `shown` with Run."""
+    """What the pickers say; becomes `shown` with Run. All pages share it."""
+    page: str = "explain"
+    """The kind of work whose page the tab is on."""
+    tasks: dict[str, TaskView] = field(default_factory=dict)
+    """Kind of work -> what its page looks at."""
     key: str | None = None
     """The job of `shown`, once submitted."""
     written: dict[str, list[str]] | None = None
@@ -74,7 +82,7 @@ def read(query: Mapping[str, Sequence[str]]) -> tuple[Choices, str]:
     demo, item = _demo(query.get("demo")), _single(query.get("item"))
     refused += [name for name, value in (("demo", demo), ("item", item)) if name in query and value is None]
     refused += [name for name in query if name not in known and name not in RESERVED]
-    return Choices(Request.model_validate(accepted), demo, item), _notice(refused)
+    return Choices(Request.model_validate(accepted), demo, item), notice(refused)
 
 
 def written(choices: Choices) -> dict[str, list[str]]:
@@ -84,7 +92,7 @@ def written(choices: Choices) -> dict[str, list[str]]:
         value = getattr(choices.request, name)
         if value == getattr(DEFAULTS, name):
             continue
-        link[parameter(name)] = _texts(value)
+        link[parameter(name)] = texts(value)
     if choices.demo is not None:
         link["demo"] = [str(choices.demo)]
     if choices.item is not None:
@@ -97,7 +105,8 @@ def needs_consent(request: Request) -> bool:
     return not (request.dataset == request.model == "sample" and request.adapter is None)
 
 
-def _texts(value: object) -> list[str]:
+def texts(value: object) -> list[str]:
+    """A value as the texts of its parameter in a link."""
     if isinstance(value, tuple):
         return [str(part) for part in value] or [""]
     if isinstance(value, bool):
@@ -155,7 +164,8 @@ def _fits(choices: dict[str, object]) -> bool:
     return True
 
 
-def _notice(refused: list[str]) -> str:
+def notice(refused: list[str]) -> str:
+    """One calm sentence about the parts of a link that could not be used; empty when all could."""
     if not refused:
         return ""
     shown = [name[:30] for name in refused[:4]]

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis.explanation import Explanation
+from core.analysis.task import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet run a cell."""
@@ -60,12 +61,12 @@ def buttons(name: str, table: pd.DataFrame) -> None:
         )
 
 
-def whole(explanation: Explanation) -> None:
+def whole(found: Explanation | Report, what: str, key: str) -> None:
     """Everything on the page as one JSON file."""
     st.download_button(
-        "Whole explanation (JSON)",
-        data=lambda: explanation.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
-        file_name=f"demolens-{explanation.key[:12]}.json",
+        f"Whole {what} (JSON)",
+        data=lambda: found.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
+        file_name=f"demolens-{what}-{key[:12]}.json",
         mime="application/json",
         key="json-whole",
         on_click="ignore",

@@ -30,7 +30,7 @@ def notices(sentences: list[str]) -> None:
 def failed(sentence: str, error_id: str | None) -> None:
     """A job that failed, with the number that finds it in the log."""
     box(
-        "This explanation could not be computed",
+        "This could not be computed",
         sentence,
         "Change a setting on the left and press Run, or press Run to try again; earlier results are kept.",
         f"For the log: error {error_id}." if error_id else "",

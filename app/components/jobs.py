@@ -10,6 +10,7 @@ from app.settings import SETTINGS
 from app.state import View
 from app.text import safe_html, safe_label
 from app.theme import seconds
+from core.analysis.task import Report
 
 
 def current(view: View) -> cached.Job | None:
@@ -17,20 +18,27 @@ def current(view: View) -> cached.Job | None:
     return cached.desk().job(view.key) if view.key is not None else None
 
 
-def follow(view: View, job: cached.Job) -> None:
+def follow(job: cached.Job) -> None:
     """Progress of a queued or running job; the page is drawn anew when there is more to show."""
-    stage = job.explanation.stage if job.explanation is not None else None
+    shown = seen(job)
 
     @st.fragment(run_every=SETTINGS.poll_seconds)
     def progress() -> None:
-        now = current(view)
-        if now is None or now.ended or (now.explanation.stage if now.explanation is not None else None) != stage:
+        now = cached.desk().job(job.key)
+        if now is None or now.ended or seen(now) != shown:
             st.rerun(scope="app")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(min(1.0, max(0.0, now.fraction)), text=safe_label(words(now), 160))
             st.button("Cancel", key="cancel", on_click=stop, args=(now.key,))
 
     progress()
+
+
+def seen(job: cached.Job) -> object:
+    """What must differ for the page to have more to show: the stage, and for a report its cost so far."""
+    if isinstance(job.found, Report):
+        return job.found.passes, job.found.stage
+    return None if job.found is None else job.found.stage
 
 
 def words(job: cached.Job) -> str:
@@ -52,20 +60,18 @@ def stop(key: str) -> None:
     cached.desk().cancel(key)
 
 
-def outcome(job: cached.Job | None, view: View) -> None:
+def outcome(job: cached.Job | None, *, consent: bool) -> None:
     """A failed, cancelled or never started job, said calmly."""
     if job is None:
         failures.box(
             "Not computed yet",
-            "This link names its own model, adapter or data; they are loaded only when you agree."
-            if view.key is None
-            else "",
+            "This link names its own model, adapter or data; they are loaded only when you agree." if consent else "",
             "Press Run on the left to compute it.",
         )
     elif job.state == "failed":
         failures.failed(job.sentence, job.error_id)
     elif job.state == "cancelled":
-        failures.cancelled(job.sentence, job.explanation is not None)
+        failures.cancelled(job.sentence, job.found is not None)
 
 
 def empty(view: View) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from app.text import option, safe_html, unique_labels
 from app.theme import memory, seconds
 from core.analysis.explanation import Explanation
 from core.errors import DemoLensError
+from core.work.kinds import Asked
 
 STRATEGIES = {
     "recent": "the user's most recent",
@@ -31,19 +32,31 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 def sidebar(view: View, job: cached.Job | None) -> None:
     """All choices, the forecast, Run."""
+    changed = view.draft != view.shown.request
     with st.sidebar:
-        st.html(
-            '<p class="dl-brand">DemoLens<small>What each in-context demonstration teaches a recommender</small></p>'
-        )
-        _user(view)
-        _demonstrations(view)
-        _sizes(view)
-        _choice(view, "family", "Question to the model", FAMILIES)
+        brand()
+        case(view)
         _explanation(view, job.explanation if job is not None else None)
         with st.expander("Advanced"):
-            _advanced(view)
+            _toggle(view, "matrix", "Demonstrations x candidates")
+            _budget(view)
+            material(view)
         with st.container(key="runbox", gap="xsmall"):
-            _run(view, job)
+            run_button(changed, job, on_click=tab.run_draft)
+            st.html(f'<p class="dl-note">{forecast(view.draft, changed, job)}</p>')
+
+
+def brand() -> None:
+    """The name of the product."""
+    st.html('<p class="dl-brand">DemoLens<small>What each in-context demonstration teaches a recommender</small></p>')
+
+
+def case(view: View) -> None:
+    """Which user, which demonstrations, how many of what, and how the model is asked."""
+    _user(view)
+    _demonstrations(view)
+    _sizes(view)
+    _choice(view, "family", "Question to the model", FAMILIES)
 
 
 def _keep(field: str, key: str) -> None:
@@ -190,16 +203,19 @@ def _item(view: View, field: str, label: str, options: dict[str, str]) -> None:
     )
 
 
-def _advanced(view: View) -> None:
-    _choice(view, "sampling", "Other candidates drawn", SAMPLINGS)
-    _choice(view, "scoring", "Score of a title", SCORINGS, "Only for the likelihood of the next title.")
-    _toggle(view, "chat", "Chat template of the model")
-    _toggle(view, "matrix", "Demonstrations x candidates")
+def _budget(view: View) -> None:
     key = "in-budget"
     st.session_state[key] = view.draft.budget
     st.number_input(
         "Budget (full passes)", 0.5, 1000.0, step=1.0, format="%g", key=key, on_change=_keep, args=("budget", key)
     )
+
+
+def material(view: View) -> None:
+    """Details of the prompt, and which data and model."""
+    _choice(view, "sampling", "Other candidates drawn", SAMPLINGS)
+    _choice(view, "scoring", "Score of a title", SCORINGS, "Only for the likelihood of the next title.")
+    _toggle(view, "chat", "Chat template of the model")
     _text(view, "dataset", "Data", "sample, or the folder of a data set in RecBole's atomic format")
     _text(view, "model", "Model", "sample, a model folder, a .gguf file, or a hub name")
     _text(view, "adapter", "Adapter", "folder of a PEFT adapter; empty for none")
@@ -213,23 +229,29 @@ def _toggle(view: View, field: str, label: str) -> None:
     st.toggle(label, key=key, on_change=_keep, args=(field, key))
 
 
-def _run(view: View, job: cached.Job | None) -> None:
-    changed = view.draft != view.shown.request
+def run_button(
+    changed: bool, job: cached.Job | None, *, on_click: Callable[..., None], args: tuple[str, ...] = ()
+) -> None:
+    """Run; `changed`: the settings are not those of `job`."""
     busy = job is not None and not job.ended and not changed
-    left: dict[str, Any] = {"width": "stretch", "key": "run", "type": "primary", "shortcut": "Ctrl+Enter"}
+    ready = not changed and job is not None and job.state == "done"
     st.button(
         "Running" if busy else "Run",
-        on_click=tab.run_draft,
-        disabled=busy or (not changed and job is not None and job.state == "done"),
-        **left,
+        on_click=on_click,
+        args=args,
+        disabled=busy or ready,
+        width="stretch",
+        key="run",
+        type="primary",
+        shortcut="Ctrl+Enter",
     )
-    st.html(f'<p class="dl-note">{_forecast(view, changed, job)}</p>')
 
 
-def _forecast(view: View, changed: bool, job: cached.Job | None) -> str:
+def forecast(asked: Asked, changed: bool, job: cached.Job | None) -> str:
+    """What a run would cost, or that what is shown is already its result; HTML."""
     if not changed and job is not None and job.state == "done":
         return "What you see is the result of these settings."
-    told = cached.desk().forecast(view.draft)
+    told = cached.desk().forecast(asked)
     learned = (
         f"learned from {told.observations} {'run' if told.observations == 1 else 'runs'} here"
         if told.observations

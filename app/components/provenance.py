@@ -10,13 +10,26 @@ from app.components import downloads, failures
 from app.components.panel import section
 from app.text import safe_html
 from app.theme import seconds
-from core.analysis.explanation import Explanation
+from core.analysis.explanation import Explanation, Provenance
+from core.analysis.task import Report
 from core.store.material import LICENCES
 
 
 def provenance(explanation: Explanation, licence: str) -> None:
-    """Data, model, versions, licences, and the command line."""
-    source = explanation.provenance
+    """Data, model, versions, licences, and the command line of an explanation."""
+    extra = [("Seconds", _times(explanation)), ("Key", html.escape(explanation.key[:16]))]
+    _facts(explanation.provenance, licence, explanation.request.model, extra)
+    downloads.whole(explanation, "explanation", explanation.key)
+
+
+def of_report(report: Report, licence: str, model: str) -> None:
+    """The same of a task's report."""
+    spent = f"{seconds(report.seconds)}, {report.passes:.1f} full-prompt forward equivalents"
+    _facts(report.provenance, licence, model, [("Cost", spent)])
+    downloads.whole(report, "report", report.provenance.model_id)
+
+
+def _facts(source: Provenance, licence: str, model: str, extra: list[tuple[str, str]]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
     rows = [
         ("Data", f"{safe_html(source.dataset_name)} (content {html.escape(source.dataset_id)})"),
@@ -26,19 +39,17 @@ def provenance(explanation: Explanation, licence: str) -> None:
             f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), "
             f"{source.layers} layers of {source.heads} heads",
         ),
-        ("Licence of the model", safe_html(_model_licence(explanation.request.model))),
+        ("Licence of the model", safe_html(_model_licence(model))),
         ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
         ("Seed of the case", str(source.case_seed)),
-        ("Seconds", _times(explanation)),
         ("Versions", safe_html(versions)),
         ("Computed", html.escape(source.created)),
-        ("Key", html.escape(explanation.key[:16])),
+        *extra,
     ]
     section("Where this comes from", "Equal choices on equal data, model and code give equal numbers.")
     st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
     st.code(source.command, language=None, wrap_lines=True)
-    downloads.whole(explanation)
 
 
 def _model_licence(model: str) -> str:

@@ -26,9 +26,12 @@ def opened() -> View:
     """This tab's view: from the link on arrival and after a person changed it, else as it was."""
     link = {name: st.query_params.get_all(name) for name in st.query_params}
     view: View | None = st.session_state.get(VIEW)
+    if view is not None and view.page != "explain":
+        view.page, view.written = "explain", {} if link else None  # From another page: an empty link says nothing.
     if view is None or (view.written is not None and link != view.written):
         choices, notice = state.read(link)
-        view = View(shown=choices, draft=choices.request, notice=notice)
+        tasks = view.tasks if view is not None else {}
+        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks)
         st.session_state[VIEW] = view
         arrive(view)
     return view

@@ -44,9 +44,9 @@ def status(view: View, job: cached.Job | None) -> None:
     pickers.fault(view)
     preview.upcoming(view)
     if job is None or job.state in ("failed", "cancelled"):
-        jobs.outcome(job, view)
+        jobs.outcome(job, consent=view.key is None)
     elif not job.ended:
-        jobs.follow(view, job)
+        jobs.follow(job)
 
 
 @st.fragment

@@ -226,7 +226,7 @@ class FakeJob:
 
     key: str
     state: str
-    request: Request
+    asked: Request
     explanation: Explanation | None = None
     ahead: int = 0
     label: str = ""
@@ -240,6 +240,10 @@ class FakeJob:
     @property
     def ended(self) -> bool:
         return self.state in {"done", "failed", "cancelled"}
+
+    @property
+    def found(self) -> Explanation | None:
+        return self.explanation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,161 @@
+"""A page of one task: its choices, one job, its report. The pages differ in their controls and their views only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import cached, state, tasks
+from app.components import failures, jobs, pickers, preview, provenance, tab
+from app.state import View
+from app.tasks import TaskView
+from app.text import safe_html
+from app.theme import memory, seconds, style
+from core.analysis.checked import checked
+from core.analysis.task import Report
+from core.errors import DemoLensError
+from core.work.kinds import task_named
+
+
+@dataclass(frozen=True)
+class Page:
+    """What tells one task's page from another's."""
+
+    kind: str
+    title: str
+    lead: str
+    """One sentence for a first visit: what Run will show."""
+    controls: Callable[[TaskView], None]
+    """Draws the task's own choices in the sidebar, with the widgets of `app.components.options`."""
+    result: Callable[[View, Report], None]
+    """Draws the report, however complete it is."""
+
+
+def show(page: Page) -> None:
+    """Pickers, one job, its report."""
+    st.html(style(tab.colours()))
+    view = opened(page.kind)
+    mine = view.tasks[page.kind]
+    job = cached.desk().job(mine.key) if mine.key is not None else None
+    _sidebar(page, view, mine, job)
+    with st.container(key="status"):
+        pickers.fault(view)
+        _status(page, view, mine, job)
+    if job is not None and isinstance(job.found, Report):
+        _result(page, view, job.found)
+    _write_link(mine)
+
+
+@st.fragment
+def _result(page: Page, view: View, report: Report) -> None:
+    """Every view of one report; a click redraws these views only."""
+    shown = view.tasks[page.kind].shown
+    case = view.draft if shown is None else shown.case
+    page.result(view, report)
+    failures.notices(list(report.notices))
+    provenance.of_report(report, cached.licence(case.dataset), case.model)
+
+
+def opened(kind: str) -> View:
+    """This tab's view, with its task of this kind: from the link on arrival, else as it was left."""
+    link = {name: st.query_params.get_all(name) for name in st.query_params}
+    view: View | None = st.session_state.get(tab.VIEW)
+    if view is None:
+        view = st.session_state[tab.VIEW] = View(page="")
+    known = view.tasks.get(kind)
+    moved, view.page = view.page != kind, kind
+    if known is None or (link and moved) or (not moved and known.written is not None and link != known.written):
+        view.tasks[kind] = _arrived(view, kind, link)
+    mine = view.tasks[kind]
+    mine.draft = tasks.with_case(mine.draft, view.draft)
+    return view
+
+
+def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
+    """The task that a link asks for; it is run, unless it names material that a person must agree to load."""
+    task, view.notice = tasks.read(link, task_named(kind))
+    if not link:
+        return _found_ready(TaskView(tasks.with_case(task, view.draft)))
+    view.draft = task.case
+    mine = TaskView(task, shown=task)
+    try:
+        mine.key = cached.job_key(task)
+        if cached.desk().job(mine.key) is None:
+            mine.key = None if state.needs_consent(task.case) else cached.desk().submit(task)
+    except DemoLensError as fault:
+        mine.key, view.notice = None, str(fault)
+    return mine
+
+
+def _found_ready(mine: TaskView) -> TaskView:
+    """With the stored report of the draft, if there is one."""
+    key = cached.job_key(mine.draft)
+    if cached.desk().job(key) is not None:
+        mine.shown, mine.key = mine.draft, key
+    return mine
+
+
+def change(kind: str, **fields: object) -> None:
+    """Change the draft of a task; a value that cannot be used leaves it as it was, with a notice."""
+    view: View = st.session_state[tab.VIEW]
+    mine = view.tasks[kind]
+    view.notice = ""
+    own = {name: getattr(mine.draft, name) for name in tasks.options_of(type(mine.draft))}
+    try:
+        mine.draft = checked(type(mine.draft), "choice", {"case": mine.draft.case, **own, **fields})
+    except DemoLensError as fault:
+        view.notice = str(fault)
+
+
+def run(kind: str) -> None:
+    """Hand in the draft and show its report; the same task twice is one job."""
+    view: View = st.session_state[tab.VIEW]
+    mine = view.tasks[kind]
+    view.notice = ""
+    try:
+        mine.key, mine.shown = cached.desk().submit(mine.draft), mine.draft
+    except DemoLensError as fault:
+        view.notice = str(fault)
+
+
+def _write_link(mine: TaskView) -> None:
+    link = tasks.written(mine.shown) if mine.shown is not None else {}
+    if link != mine.written:
+        st.query_params.from_dict(link)
+        mine.written = link
+
+
+def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
+    with st.sidebar:
+        pickers.brand()
+        pickers.case(view)
+        page.controls(mine)
+        with st.expander("Advanced"):
+            pickers.material(view)
+        with st.container(key="runbox", gap="xsmall"):
+            changed = mine.draft != mine.shown
+            pickers.run_button(changed, job, on_click=run, args=(page.kind,))
+            st.html(f'<p class="dl-note">{pickers.forecast(mine.draft, changed, job)}</p>')
+
+
+def _status(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
+    if mine.shown is None:
+        _first(page, view, mine)
+    elif job is None or job.state in ("failed", "cancelled"):
+        jobs.outcome(job, consent=mine.key is None)
+    elif not job.ended:
+        jobs.follow(job)
+
+
+def _first(page: Page, view: View, mine: TaskView) -> None:
+    """Nothing was run yet: what Run will show, what it costs, and what the model will read."""
+    told = cached.desk().forecast(mine.draft)
+    st.html(
+        f'<p class="dl-over">User {safe_html(view.draft.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
+        f'<p class="dl-lead">{page.lead}</p>'
+        f'<p class="dl-note">Not run yet. About {seconds(told.seconds)}, {memory(told.memory_bytes)}.</p>'
+    )
+    if preview.reading(view.draft):
+        st.button("Run", key="run-first", type="primary", on_click=run, args=(page.kind,))

@@ -1,0 +1,86 @@
+"""How does a link become a task of a page, and what does the tab remember of each page's task?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from app import state
+from core.analysis.request import Request
+from core.analysis.task import Task
+
+MOST_VALUES = 32
+"""Values of one option in a link."""
+T = TypeVar("T", bound=Task)
+
+
+@dataclass
+class TaskView:
+    """What one browser tab looks at on a task's page; kept between reruns."""
+
+    draft: Task
+    """What the controls say; its case is the tab's draft."""
+    shown: Task | None = None
+    """What the page shows and its link says, once there is one."""
+    key: str | None = None
+    """The job of `shown`."""
+    written: dict[str, list[str]] | None = None
+    """The link as the page last wrote it."""
+
+
+def options_of(kind: type[Task]) -> list[str]:
+    """Names of the task's own options."""
+    return [name for name in kind.model_fields if name != "case"]
+
+
+def read(query: Mapping[str, Sequence[str]], kind: type[T]) -> tuple[T, str]:
+    """A task from an untrusted link, and one calm sentence when a part of it could not be used."""
+    own = options_of(kind)
+    choices, notice = state.read({name: values for name, values in query.items() if name not in own})
+    accepted: dict[str, Any] = {"case": choices.request}
+    refused = []
+    for name in own:
+        if name not in query:
+            continue
+        candidate = accepted | {name: _value(kind, name, query[name])}
+        if _fits(kind, candidate):
+            accepted = candidate
+        else:
+            refused.append(name)
+    return kind.model_validate(accepted), notice or state.notice(refused)
+
+
+def written(task: Task) -> dict[str, list[str]]:
+    """The link of a task; defaults vanish from it."""
+    link = state.written(state.Choices(task.case))
+    for name in options_of(type(task)):
+        value = getattr(task, name)
+        if value != type(task).model_fields[name].default:
+            link[name] = state.texts(value)
+    return link
+
+
+def with_case(task: T, case: Request) -> T:
+    """The same question about another case."""
+    return task.model_copy(update={"case": case})
+
+
+def _value(kind: type[Task], name: str, values: Sequence[str]) -> object:
+    """The option's text, or its texts where it holds several; None for what no option can be."""
+    if not 0 < len(values) <= MOST_VALUES or any(len(value) > state.LONGEST for value in values):
+        return None
+    several = isinstance(kind.model_fields[name].default, tuple) or "tuple" in str(kind.model_fields[name].annotation)
+    if several:
+        return () if list(values) == [""] else tuple(values)
+    return values[0] if len(values) == 1 and values[0] else None
+
+
+def _fits(kind: type[Task], choices: Mapping[str, Any]) -> bool:
+    try:
+        kind.model_validate(choices)
+    except ValidationError:
+        return False
+    return None not in choices.values()
