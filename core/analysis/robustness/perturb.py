@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.analysis.robustness.kinds import KINDS, OF_DEMOS, REPEATS, STRENGTHS, Kind
 from core.analysis.setting import Setting
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import RequestError
@@ -17,34 +17,6 @@ from core.prompt.spans import Prompt
 from core.prompt.titles import LONGEST_TITLE, quoted
 from core.seeds import generator
 
-Kind = Literal[
-    "history_drop",
-    "history_swap",
-    "history_shuffle",
-    "popular_replace",
-    "inject",
-    "demo_permute",
-    "demo_drop",
-    "demo_duplicate",
-    "label_flip",
-    "typos",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-NAMES: dict[Kind, str] = {
-    "history_drop": "history items dropped",
-    "history_swap": "history neighbours swapped",
-    "history_shuffle": "history items shuffled",
-    "popular_replace": "history items replaced by equally popular ones",
-    "inject": "unrelated items injected",
-    "demo_permute": "demonstrations permuted",
-    "demo_drop": "demonstrations dropped",
-    "demo_duplicate": "demonstrations duplicated",
-    "label_flip": "answers flipped",
-    "typos": "typos in titles",
-}
-"""What each kind does, in words."""
-STRENGTHS = (0.1, 0.5)
-REPEATS = 3
 ALIKE = 10
 """An item of nearly equal popularity is drawn among this many nearest ones."""
 TRIES = 200
@@ -107,7 +79,7 @@ def reason_against(setting: Setting, kind: Kind) -> str | None:
     history, demos = len(shown_history(setting)), len(shown_demos(setting))
     if kind == "label_flip" and setting.request.family != "yes_no":
         return "The demonstrations of a next_item prompt hold no answer that could be flipped."
-    if kind in ("demo_permute", "demo_drop", "demo_duplicate", "label_flip") and demos == 0:
+    if kind in OF_DEMOS and demos == 0:
         return "The prompt holds no demonstration."
     if kind == "demo_permute" and demos == 1:
         return "The prompt holds one demonstration, and one has no order."

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.analysis.robustness.kinds import KINDS, NAMES, Kind
 from core.analysis.robustness.perturb import (
-    KINDS,
-    NAMES,
-    Kind,
     Variant,
     prompt_of_variant,
     reason_against,

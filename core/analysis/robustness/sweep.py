@@ -1,0 +1,187 @@
+"""How far do the scores of a case's variants depart from its own, by kind and strength, and what breaks first?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.analysis.robustness.kinds import Kind
+from core.analysis.robustness.task import Estimate, KindRow, Mode
+from core.analysis.values import Array
+from core.errors import RequestError
+from core.metrics.ranking import ndcg, ranks
+from core.metrics.similarity import kendall_tau, rank_biased_overlap
+from core.seeds import seed_of
+
+PERSISTENCE = 0.9
+"""p of rank-biased overlap: the first ten places carry most of the weight."""
+DRAWS, LEVEL = 1_000, 0.9
+
+Cell = tuple[Kind, float]
+"""Kind and strength."""
+
+
+@dataclass(frozen=True)
+class Departures:
+    """What each variant changes against the unperturbed prompt, [variant]; nan where it is not defined."""
+
+    flips: NDArray[np.bool_]
+    """Whether another candidate comes first."""
+    tau: Array
+    overlap: Array
+    """Rank-biased overlap."""
+    ndcg: Array
+    """Change of NDCG@10 of the chosen item."""
+    score: Array
+    """Change of the target score, in nats."""
+
+
+def departures(
+    base: Array, scores: Array, *, chosen: int | None = None, target: int | None = None, against: int | None = None
+) -> Departures:
+    """Departures of `scores` [variant, candidate] from `base` [candidate].
+
+    `chosen` is the index of the item really chosen next, `target` and `against` of what the target score is of; None
+    where there is none. Raises `RequestError` when the candidates differ in number.
+    """
+    if scores.shape[1:] != base.shape:
+        raise RequestError(f"scores of {scores.shape[-1]} candidates", expected=f"{len(base)}, as without perturbation")
+    before = ranks(base)
+    after = [ranks(row) for row in scores]
+    nothing = np.full(len(scores), math.nan)
+    return Departures(
+        flips=np.array([int(np.argmin(row)) != int(np.argmin(before)) for row in after], dtype=bool),
+        tau=np.array([kendall_tau(base, row) for row in scores]),
+        overlap=np.array([rank_biased_overlap(before, row, p=PERSISTENCE) for row in after]),
+        ndcg=nothing if chosen is None else gains(scores, chosen) - gains(base[None], chosen),
+        score=nothing if target is None else _target(scores, target, against) - _target(base[None], target, against),
+    )
+
+
+def gains(scores: Array, chosen: int) -> Array:
+    """NDCG@10 of candidate `chosen` under each row of scores [variant, candidate]."""
+    return np.array([ndcg(int(ranks(row)[chosen])) for row in scores])
+
+
+def rows_of(cells: Sequence[Cell], found: Departures, *, seed: object, mode: Mode = "plain") -> tuple[KindRow, ...]:
+    """One row per kind and strength in the order they come, over the variants [variant] that `cells` name."""
+    return tuple(
+        _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in vars(found).items()})
+        for cell in dict.fromkeys(cells)
+    )
+
+
+def over_cases(cases: Sequence[Sequence[KindRow]], *, seed: object) -> tuple[KindRow, ...]:
+    """One row per kind, strength and mode over the means of several cases, with intervals over the cases.
+
+    A case without a row, or without a measure in it, does not count there.
+    """
+    every = [row for rows in cases for row in rows]
+    groups: dict[tuple[Kind, float, Mode], list[KindRow]] = {}
+    for row in every:
+        groups.setdefault((row.kind, row.strength, row.mode), []).append(row)
+    return tuple(
+        _row((kind, strength), mode, seed, {name: _means(name, rows) for name in ("flips", *MEASURES)})
+        for (kind, strength, mode), rows in groups.items()
+    )
+
+
+def estimate(values: Array, *, seed: object) -> Estimate | None:
+    """Mean of the values that are numbers, with its percentile bootstrap interval; None without any.
+
+    The ends are None for a single value, which tells nothing about others.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) == 0:
+        return None
+    if len(known) == 1:
+        return Estimate(mean=float(known[0]))
+    random = np.random.default_rng(seed_of("robustness interval", seed))
+    means = known[random.integers(0, len(known), size=(DRAWS, len(known)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(mean=float(known.mean()), low=float(low), high=float(high))
+
+
+def smallest_flip(strengths: Array, found: Departures) -> int | None:
+    """The variant that changes the first place at the smallest strength; None when none does.
+
+    Of several, the one that leaves the rest of the order most alike (rank-biased overlap), then the first.
+    """
+    flipped = [int(variant) for variant in np.flatnonzero(found.flips)]
+    return min(flipped, key=lambda v: (strengths[v], -found.overlap[v], v), default=None)
+
+
+@dataclass(frozen=True)
+class Weakness:
+    """What the variants say about one demonstration."""
+
+    place: int
+    flip: int | None
+    """The variant that touches fewest demonstrations, this one among them, and changes the first place."""
+    change: float
+    """Mean size of the change of the target score, shared out over the demonstrations touched; nan if not known."""
+    variants: int
+
+
+def weakest(touched: Sequence[Sequence[int]], found: Departures) -> Weakness | None:
+    """The demonstration on which the answer hangs most, from what each variant touched [variant][places].
+
+    First by the fewest demonstrations that had to be touched at once, it among them, to change the first place; then
+    by the mean size of the change of the target score, each variant's shared out evenly over what it touched. None
+    when nothing was touched.
+    """
+    places = sorted({place for each in touched for place in each})
+    return min((_weakness(place, touched, found) for place in places), key=_order(touched), default=None)
+
+
+def _weakness(place: int, touched: Sequence[Sequence[int]], found: Departures) -> Weakness:
+    mine = [variant for variant, each in enumerate(touched) if place in each]
+    flip = min((v for v in mine if found.flips[v]), key=lambda v: (len(touched[v]), v), default=None)
+    shares = [abs(found.score[v]) / len(touched[v]) for v in mine]
+    return Weakness(place, flip, float(np.mean(shares)), len(mine))
+
+
+def _order(touched: Sequence[Sequence[int]]) -> Callable[[Weakness], tuple[float, float, int]]:
+    def key(one: Weakness) -> tuple[float, float, int]:
+        needed = math.inf if one.flip is None else len(touched[one.flip])
+        return needed, -one.change if math.isfinite(one.change) else 0.0, one.place
+
+    return key
+
+
+MEASURES = ("tau", "overlap", "ndcg", "score")
+
+
+def _row(cell: Cell, mode: Mode, seed: object, values: dict[str, Array]) -> KindRow:
+    kind, strength = cell
+    found = {name: estimate(values[name], seed=(seed, mode, *cell, name)) for name in ("flips", *MEASURES)}
+    assert found["flips"] is not None
+    return KindRow(
+        kind=kind,
+        strength=strength,
+        mode=mode,
+        count=len(values["flips"]),
+        flips=found["flips"],
+        tau=found["tau"],
+        overlap=found["overlap"],
+        ndcg=found["ndcg"],
+        score=found["score"],
+    )
+
+
+def _at(cells: Sequence[Cell], wanted: Cell) -> list[int]:
+    return [variant for variant, cell in enumerate(cells) if cell == wanted]
+
+
+def _means(name: str, rows: Sequence[KindRow]) -> Array:
+    found: list[Estimate | None] = [getattr(row, name) for row in rows]
+    return np.array([math.nan if one is None else one.mean for one in found])
+
+
+def _target(scores: Array, target: int, against: int | None) -> Array:
+    return scores[:, target] if against is None else scores[:, target] - scores[:, against]
