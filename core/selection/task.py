@@ -30,7 +30,7 @@ class ImproveTask(Task):
     """Encode the pool with the model: embeddings and label-free effect join the shortlist's criteria."""
     held_out: Annotated[int, Field(ge=1, le=32)] = 4
     """Most known choices that sets are judged by; the case's target is never one of them."""
-    negatives: Annotated[int, Field(ge=1, le=50)] = 4
+    negatives: Annotated[int, Field(ge=1, le=50)] = 3
     """Items the user never met beside each held-out choice."""
     objective: Objective = "margin"
     """What a yes_no set is judged by: margin over items never met, or the log-odds of the truth."""

@@ -1,16 +1,197 @@
+"""The whole way from a case to a better set, on a tiny model."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.analysis.checked import checked
 from core.analysis.request import Request
+from core.analysis.setting import set_up
+from core.errors import Cancelled, DataError, RequestError
+from core.lm.score import Scorer
+from core.metrics.ranking import ndcg, ranks
 from core.selection.improve import improve
-from core.selection.task import ImproveTask
+from core.selection.task import ImproveReport, ImproveTask
+
+QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budget": 20.0}
 
 
 def small(case=None, **choices):
-    case = {"user": "u", "demos": 3, "candidates": 5, "history": 2, **(case or {})}
-    return ImproveTask(**{"case": Request(**case), "k": 2, "pool": 12, "shortlist": 5, "held_out": 3, "negatives": 2, **choices})
+    case = {"user": "u", "demos": 2, "candidates": 5, "history": 2, **(case or {})}
+    return ImproveTask(**{"case": Request(**case), **QUICK, **choices})
 
 
-def test_smoke(films, model):
-    import time
-    t = time.time()
-    reports = list(improve(small(), dataset=films, model=model))
-    print(time.time() - t)
-    print(reports[-1].model_dump_json(indent=1))
+def last(task, dataset, model):
+    return list(improve(task, dataset=dataset, model=model))[-1]
+
+
+def _bare(report):
+    text = report.model_copy(update={"seconds": 0.0, "provenance": None})
+    return text.model_dump(exclude={"provenance"})
+
+
+@pytest.fixture(scope="module")
+def reports(films, model):
+    return list(improve(small(), dataset=films, model=model))
+
+
+def test_reports_grow_from_the_shortlist_to_before_and_after(reports):
+    first, done = reports[0], reports[-1]
+    assert first.stage == "partial"
+    assert (len(first.shortlist), len(first.held_out), first.path, first.best) == (4, 2, (), None)
+    assert [len(one.path) for one in reports[:-1]] == list(range(len(reports) - 1))
+    assert done.stage == "complete"
+    assert done.stop is not None
+    assert done.outcomes[0].which == "zero_shot"
+    assert ImproveReport.model_validate_json(done.model_dump_json()) == done
+
+
+def test_no_more_is_spent_than_the_budget(reports):
+    done = reports[-1]
+    assert done.search_passes <= 20.0
+    assert done.path[-1].passes <= done.search_passes <= done.passes
+
+
+def test_the_best_is_never_below_zero_shot(reports):
+    for one in reports[1:]:
+        assert one.best.objective >= one.zero_shot.objective
+        assert one.best.mean >= one.zero_shot.mean
+    assert reports[-1].current is not None
+    assert [row.best for row in reports[-1].path] == sorted(row.best for row in reports[-1].path)
+
+
+def test_the_best_set_can_be_asked_for_as_it_is(films, model, reports):
+    done = reports[-1]
+    asked = small().case.model_copy(update={"demo_ids": done.best.demo_ids, "strategy": "manual"})
+    setting = set_up(asked, films, model)
+    assert tuple(demo.demo_id for demo in setting.demos) == done.best.demo_ids
+    scores = Scorer(model, setting.prompt).full()
+    target = setting.case.candidates.index(setting.case.target)
+    outcome = next(one for one in done.outcomes if one.which == "best")
+    assert outcome.score == pytest.approx(scores[target], abs=2e-4)
+    assert outcome.rank == ranks(scores)[target]
+    assert outcome.ndcg == ndcg(outcome.rank)
+
+
+def test_nothing_shown_in_the_search_is_as_new_as_the_case(films, reports):
+    done = reports[-1]
+    moment = films.history("u")[-1].timestamp
+    assert all(row.timestamp < moment for row in done.held_out)
+    for row in done.shortlist:
+        user, position = row.demo_id.split(":")
+        assert films.history(user)[int(position)].timestamp < moment
+    assert done.target_answer == "Yes"
+
+
+def test_equal_tasks_have_equal_reports(films, model, reports):
+    assert _bare(last(small(), films, model)) == _bare(reports[-1])
+
+
+def test_cancelled_it_leaves_the_best_so_far(films, model):
+    seen = []
+
+    def progress(label, fraction):
+        assert 0 <= fraction <= 1
+        if len(seen) == 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        for report in improve(small(), dataset=films, model=model, progress=progress):
+            seen.append(report)
+    assert len(seen) == 2
+    assert seen[-1].best is not None
+
+
+@pytest.mark.parametrize("scoring", ["sum", "calibrated"])
+def test_next_item_is_judged_by_the_share_of_the_choice(films, model, scoring):
+    done = last(small({"family": "next_item", "scoring": scoring}), films, model)
+    assert done.zero_shot.mean <= 0
+    assert all(row.answer is None for row in done.shortlist + done.held_out)
+    assert done.target_answer is None
+
+
+def test_the_truth_alone_needs_no_other_items(films, model):
+    done = last(small(objective="truth", budget=8.0), films, model)
+    assert done.path[0].passes < last(small(budget=8.0), films, model).path[0].passes
+
+
+def test_the_truth_needs_ratings(made, model):
+    dataset = made(["user_id:token\titem_id:token\ttimestamp:float", *(f"u\t{n}\t{n}" for n in range(6))])
+    with pytest.raises(RequestError, match="the objective truth needs Yes and No"):
+        last(small(objective="truth"), dataset, model)
+
+
+def test_an_earlier_set_is_judged_first_and_its_drift_shown(films, model):
+    done = last(small(start=("v:2", "u:9"), start_objective=0.5), films, model)
+    assert done.path[1].move == "start"
+    assert done.path[1].demo_ids == ("v:2", "u:9")
+    assert done.start.objective == done.path[1].objective
+    assert done.start_objective == 0.5
+    assert {one.which for one in done.outcomes} == {"zero_shot", "current", "start", "best"}
+
+
+def test_demonstrations_by_hand_are_the_current_ones(films, model):
+    done = last(small({"demo_ids": ("v:2", "u:9:no"), "strategy": "manual"}), films, model)
+    assert done.outcomes[1].demo_ids == ("v:2", "u:9:no")
+
+
+def test_more_current_demonstrations_than_a_set_may_have_are_judged_aside(films, model):
+    rich = last(small({"demos": 4}, budget=60.0), films, model)
+    assert len(rich.current.demo_ids) == 4
+    poor = last(small({"demos": 4}), films, model)
+    assert poor.current is None
+    assert any("current demonstrations are not judged" in notice for notice in poor.notices)
+
+
+def test_a_pool_that_is_smaller_than_k_is_said(made, model):
+    dataset = made(["user_id:token\titem_id:token\ttimestamp:float", *(f"u\t{n}\t{n}" for n in range(4))])
+    done = last(small(k=4, shortlist=6, budget=60.0), dataset, model)
+    assert "Only 3 demonstrations can be shown, fewer than the 4 asked for." in done.notices
+    assert len(done.shortlist) == 3
+
+
+def test_fewer_choices_than_asked_for_are_said(films, model):
+    assert any("fewer than 32" in notice for notice in last(small(held_out=32, budget=60.0), films, model).notices)
+
+
+def test_without_recents_the_held_out_choices_are_no_demonstrations(films, model):
+    done = last(small(recents=False), films, model)
+    held = {f"u:{row.position}" for row in done.held_out}
+    assert not held & {row.demo_id for row in done.shortlist}
+    assert all(row.back is None for row in done.shortlist)
+
+
+def test_the_pool_can_be_encoded_within_half_the_budget(films, model):
+    done = last(small(encode=True, budget=60.0), films, model)
+    assert all(row.embedding is not None and row.effect is not None for row in done.shortlist)
+    poor = last(small(encode=True, budget=10.0), films, model)
+    assert all(row.embedding is None for row in poor.shortlist)
+    assert any("The pool is not encoded" in notice for notice in poor.notices)
+
+
+def test_a_case_without_its_target_has_no_before_and_after(films, model):
+    target = films.history("u")[-1].item_id
+    others = tuple(item for item in films.catalogue.ids if item != target)[:4]
+    done = last(small({"candidate_ids": others}), films, model)
+    assert done.best is not None
+    assert done.outcomes is None
+    assert any("no before and after" in notice for notice in done.notices)
+
+
+def test_too_small_a_budget_is_told_with_what_is_needed(films, model):
+    with pytest.raises(RequestError, match=r"a budget of 0\.1 passes; expected at least \d+\.\d, to judge the empty set"):
+        last(small(budget=0.1), films, model)
+
+
+def test_too_little_history_is_told(made, model):
+    dataset = made(["user_id:token\titem_id:token\ttimestamp:float", "u\t1\t1", "u\t2\t2", "v\t1\t0", "v\t3\t1"])
+    with pytest.raises(DataError, match="expected at least 2 at different times"):
+        last(small(), dataset, model)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("k", 0), ("lam", -0.1), ("lam", 10.1), ("budget", 0), ("pool", 0), ("mmr", 1.5), ("patience", 0)]
+)
+def test_choices_out_of_range_are_refused_with_one_sentence(option, value):
+    with pytest.raises(RequestError, match=f"improve: {option} is {value}"):
+        checked(ImproveTask, "improve", {option: value})
