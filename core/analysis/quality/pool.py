@@ -4,6 +4,10 @@ As in a prompt, dW_k = (1/Z) sum_{i in k} v_i phi(k_i)^T with phi(x).phi(y) = ex
 attention scale inside them (design note, sections 2 and 4). A pool has no query and hence no Z: see `Normaliser`. Every
 demonstration is encoded alone behind the instruction, so all stand at the same positions. The kernel is the uncapped
 one, and a sliding window is taken to hold the whole demonstration.
+
+These are scores of their own, no stand-in for those in a prompt: over three prompts of eight demonstrations
+(SmolLM2-135M, MovieLens-100K) the rank correlation of the two effects was -0.02 to 0.50. There the sketch was off by
+0.007 to 0.011 in a cosine, and half precision by 0.001 in a cosine and 0.004 in an effect at most.
 """
 
 from __future__ import annotations
@@ -196,8 +200,9 @@ def _orthogonal(heads: int, width: int, features: int, random: torch.Generator) 
     """Frequencies [head, width, feature]: each N(0, I), orthogonal to its neighbours in blocks of `width`."""
     blocks = -(-features // width)
     turns = torch.linalg.qr(torch.randn(heads, blocks, width, width, generator=random)).Q
-    lengths = torch.randn(heads, blocks, width, width, generator=random).norm(dim=-1, keepdim=True)
-    return (turns * lengths).flatten(1, 2)[:, :features].transpose(1, 2).contiguous()
+    lengths = torch.linalg.vector_norm(torch.randn(heads, blocks, width, width, generator=random), dim=-1, keepdim=True)
+    made: Tensor = (turns * lengths).flatten(1, 2)[:, :features].transpose(1, 2).contiguous()
+    return made
 
 
 def _log_mean(logs: Array) -> Array:

@@ -259,9 +259,9 @@ class _Work:
 
 
 def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
-    head = setting.head(command_line(task, "utility")) | {"demos": (), "target": None}
-    notices = (*setting.dataset.notices, *setting.model.notices)
-    return UtilityReport(task=task, family=task.case.family, **(head | {"notices": notices}))
+    of_one_case = {"demos": (), "target": None, "notices": (*setting.dataset.notices, *setting.model.notices)}
+    head = setting.head(command_line(task, "utility")) | of_one_case
+    return UtilityReport.model_validate({"task": task, "family": task.case.family, **head})
 
 
 # ---- over cases

@@ -369,6 +369,8 @@ def test_choices_of_one_case_are_set_aside() -> None:
 def test_more_demonstrations_and_cases_are_predicted_to_cost_more() -> None:
     assert small(cases=20).predicted_passes == pytest.approx(2 * small(cases=10).predicted_passes)
     assert small(demos=8).predicted_passes > small(demos=4).predicted_passes
+    measured = UtilityTask(case=Request(family="next_item", demos=4), cases=3)
+    assert measured.predicted_passes == pytest.approx(52.9, rel=0.1), "what three sample cases really took"
 
 
 # ---- cancelling, failing
