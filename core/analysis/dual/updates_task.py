@@ -155,9 +155,10 @@ def conclusion(found: Sequence[Finding]) -> str:
             f"by more than the spread over repeats: {'; '.join(map(_figures, above))}."
         )
     if rest:
+        subject = "it" if above else "the in-context update"
         sentences.append(
-            f"In {_count(rest, found)} it does not stand out, so the similarity is no sign of learning by gradient "
-            f"descent: {'; '.join(map(_figures, rest))}."
+            f"In {_count(rest, found)} {subject} does not stand out from its controls, so the similarity is no sign "
+            f"of learning by gradient descent: {'; '.join(map(_figures, rest))}."
         )
     if len(known) < len(found):
         missing = ", ".join(LABELS[one.measure] for one in found if one.exceeds is None)

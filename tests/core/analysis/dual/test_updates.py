@@ -419,9 +419,17 @@ def test_only_a_margin_larger_than_the_spread_counts() -> None:
     said = conclusion(tuple(found.values()))
     assert "In 1 of 4 measures the in-context update is more like real fine-tuning than both controls" in said
     assert "SimAOU 0.500 against 0.200 for shuffled demonstrations, spread 0.100" in said
-    assert "In 2 of 4 measures it does not stand out, so the similarity is no sign of learning" in said
+    assert (
+        "In 2 of 4 measures it does not stand out from its controls, so the similarity is no sign of learning" in said
+    )
     assert "SimAM of changes 0.100 against 0.400 for random weights" in said
     assert said.endswith("Not judged: attention rank correlation.")
+
+
+def test_nothing_above_its_controls_is_said_as_such() -> None:
+    said = conclusion(findings(rows_of("sim_aou", 0.1, 0.2, 0.0, 0.05), 2))
+    assert said.startswith("In 1 of 4 measures the in-context update does not stand out from its controls, so the")
+    assert "more like" not in said
 
 
 def test_one_repeat_concludes_nothing() -> None:
@@ -525,6 +533,13 @@ def test_a_rate_that_raises_the_loss_is_told() -> None:
         "Fine-tuning random weights at learning rate 0.5 raised the loss it trains, from 2.000 to 3.250 nats per "
         "token: try a smaller rate."
     ]
+
+
+def test_half_precision_runs_and_says_what_it_loses(planets: Dataset, tiny_llama: Any, tiny_tokenizer: Any) -> None:
+    half = language_model(copy.deepcopy(tiny_llama).bfloat16(), tiny_tokenizer)
+    done = run(asked(repeats=1), planets, half)[-1]
+    assert any("In bfloat16 small steps of the fine-tuning are rounded away" in text for text in done.notices)
+    assert all(one.mean is not None for one in done.rows if one.measure == "sim_am")
 
 
 def test_equal_tasks_have_equal_figures(planets: Dataset, model: LanguageModel) -> None:
