@@ -13,6 +13,7 @@ from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.lm.load import LanguageModel
 from core.lm.many import ManyScorer, sweep_tokens
+from core.lm.score import Aggregate
 from core.prompt.spans import Prompt
 from core.selection.heldout import Array, HeldOut, Objective, foretold
 from core.selection.search import Order, Question
@@ -39,7 +40,7 @@ class PromptJudge:
     ) -> None:
         self.request, self.dataset, self.model, self.held, self.members = request, dataset, model, held, members
         self.objective, self.unit = objective, unit
-        aggregate = "mean" if request.scoring == "mean" else "sum"
+        aggregate: Aggregate = "mean" if request.scoring == "mean" else "sum"
         self._scorer = ManyScorer(model, aggregate=aggregate, between=between)
         self._items = dataset.items(sorted(set(_shown(held, members))))
         self._prompts: dict[Question, list[Prompt]] = {}

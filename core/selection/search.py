@@ -149,7 +149,8 @@ class Search:
         A member whose earlier gain is below what another one gains now is not asked again (the accelerated greedy of
         Minoux 1978): exact where gains never grow with the set, a saving guess elsewhere.
         """
-        current, idle = (), 0
+        current: Order = ()
+        idle = 0
         while len(current) < self.k and self.stop is None:
             tried = self._extensions(current)
             found = self._finals(tried)

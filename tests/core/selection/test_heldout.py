@@ -76,7 +76,7 @@ def test_without_times_positions_count(made):
 
 def test_a_user_with_too_little_history_is_told_what_is_needed(made):
     dataset = made(["user_id:token\titem_id:token\ttimestamp:float", "u\t1\t1", "u\t2\t2", "v\t1\t1", "v\t3\t9"])
-    with pytest.raises(DataError, match="1 interaction before .* none that can be held out; expected at least 2"):
+    with pytest.raises(DataError, match=r"1 interaction before .* none that can be held out; expected at least 2"):
         _held(dataset, case_of(dataset, "u"))
 
 

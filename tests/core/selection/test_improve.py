@@ -95,9 +95,12 @@ def test_cancelled_it_leaves_the_best_so_far(films, model):
         if len(seen) == 2:
             raise Cancelled("stopped")
 
-    with pytest.raises(Cancelled):
+    def read():
         for report in improve(small(), dataset=films, model=model, progress=progress):
             seen.append(report)
+
+    with pytest.raises(Cancelled):
+        read()
     assert len(seen) == 2
     assert seen[-1].best is not None
 
@@ -179,7 +182,9 @@ def test_a_case_without_its_target_has_no_before_and_after(films, model):
 
 
 def test_too_small_a_budget_is_told_with_what_is_needed(films, model):
-    with pytest.raises(RequestError, match=r"a budget of 0\.1 passes; expected at least \d+\.\d, to judge the empty set"):
+    with pytest.raises(
+        RequestError, match=r"a budget of 0\.1 passes; expected at least \d+\.\d, to judge the empty set"
+    ):
         last(small(budget=0.1), films, model)
 
 
@@ -190,7 +195,8 @@ def test_too_little_history_is_told(made, model):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("k", 0), ("lam", -0.1), ("lam", 10.1), ("budget", 0), ("pool", 0), ("mmr", 1.5), ("patience", 0)]
+    ("option", "value"),
+    [("k", 0), ("lam", -0.1), ("lam", 10.1), ("budget", 0), ("pool", 0), ("mmr", 1.5), ("patience", 0)],
 )
 def test_choices_out_of_range_are_refused_with_one_sentence(option, value):
     with pytest.raises(RequestError, match=f"improve: {option} is {value}"):
