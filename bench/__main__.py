@@ -30,9 +30,14 @@ def _part(name: str, cases: int, seed: int) -> Iterator[list[Row]]:
         return app(cases)
     from bench.cases import Bench, opened
     from bench.faithfulness import faithfulness
+    from bench.lrgd import lrgd
     from bench.speed import speed
 
-    parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {"speed": speed, "faithfulness": faithfulness}
+    parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {
+        "speed": speed,
+        "faithfulness": faithfulness,
+        "lrgd": lrgd,
+    }
     return parts[name](opened(seed), cases)
 
 

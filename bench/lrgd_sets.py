@@ -1,0 +1,230 @@
+"""Is the set that the two-stage search finds better than the usual ones, on the choice that it never saw?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.cases import CANDIDATES, FAMILIES, Bench, measured_users
+from bench.lrgd_records import kept
+from bench.records import Record
+from bench.spread import Array, mean_interval, quartiles, resampled
+from bench.table import Row, aligned, row
+from core.analysis.request import Request
+from core.analysis.setting import Setting, set_up
+from core.errors import DemoLensError
+from core.lm.many import ManyScorer
+from core.metrics.ranking import ndcg, ranks
+from core.prompt.spans import Family
+from core.selection.heldout import held_out
+from core.selection.improve import improve
+from core.selection.task import ImproveTask, SetRow
+
+DEMOS, POOL, SEARCH = 4, 200, 100.0
+OURS = "two-stage"
+OTHERS: dict[str, dict[str, object]] = {
+    "zero-shot": {"demos": 0},
+    "most recent 4": {"strategy": "recent"},
+    "BM25 4": {"strategy": "similar"},
+    "random 4": {"strategy": "random"},
+}
+"""What the set is held against, as changes of the case's request."""
+BETTER = ">= 0"
+LEVEL_TAIL = 0.05
+"""Each end of the 90 % intervals."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of a case under one set, higher is better; `promised` against every other set."""
+
+    name: str
+    family: Family
+    of: Callable[[Record, str], float]
+    promised: bool = False
+    liked_only: bool = False
+
+
+def _target(record: Record, way: str) -> float:
+    return float(record["scores"][way][record["target"]])
+
+
+def _truth(record: Record, way: str) -> float:
+    return _target(record, way) * (1 if record["liked"] else -1)
+
+
+def _ndcg(record: Record, way: str) -> float:
+    return ndcg(int(ranks(np.array(record["scores"][way]))[record["target"]]))
+
+
+def auc(record: Record, way: str) -> float:
+    """Share of the items never met that score below the target; equal scores count half."""
+    scores = np.array(record["scores"][way])
+    others = np.delete(scores, record["target"])
+    own = scores[record["target"]]
+    return float(np.mean(others < own) + np.mean(others == own) / 2)
+
+
+MEASURES = (
+    Measure("NDCG@10", "next_item", _ndcg, promised=True),
+    Measure("target score, nats", "next_item", _target),
+    Measure("AUC of the target against items never met", "yes_no", auc, promised=True),
+    Measure("log-odds of the true answer, nats", "yes_no", _truth, promised=True),
+    Measure("log-odds of Yes for the target, nats", "yes_no", _target),
+    Measure("NDCG@10", "yes_no", _ndcg),
+    Measure("AUC of a liked target against items never met", "yes_no", auc, liked_only=True),
+)
+
+
+def requests(bench: Bench, count: int) -> list[Request]:
+    """`count` cases of as many users, families in turns, that have all the sets and a choice to hold out."""
+    users = measured_users(bench.dataset, bench.seed)
+    return [_next(bench, users, FAMILIES[place % 2]) for place in range(count)]
+
+
+def _next(bench: Bench, users: Iterator[str], family: Family) -> Request:
+    for user in users:
+        asked = Request(user=user, family=family, demos=DEMOS, candidates=CANDIDATES)
+        try:
+            made = [_changed(bench, asked, change) for change in OTHERS.values()]
+            held_out(bench.dataset, made[0].case, count=1, negatives=1, both_answers=False)
+        except DemoLensError:
+            continue
+        whole = all(len(one.prompt.demos) == one.request.demos for one in made)
+        if whole and len(made[0].case.candidates) == CANDIDATES:
+            return asked
+    raise SystemExit("bench: the data have too few users for so many cases")
+
+
+def _changed(bench: Bench, asked: Request, change: dict[str, object]) -> Setting:
+    return set_up(asked.model_copy(update=change), bench.dataset, bench.model)
+
+
+def record_of(bench: Bench, asked: Request) -> Record:
+    """The search's answer for a case, and all candidates' scores under it and under every other set."""
+    task = ImproveTask(case=asked, k=DEMOS, pool=POOL, budget=SEARCH)
+    return kept(bench, "sets", task.model_dump(mode="json"), lambda: measured(bench, task))
+
+
+def measured(bench: Bench, task: ImproveTask) -> Record:
+    """Runs the search to its end, then scores the case once under each set."""
+    *_, report = improve(task, dataset=bench.dataset, model=bench.model)
+    assert report.best is not None
+    assert report.zero_shot is not None
+    changes = {OURS: {"demo_ids": report.best.demo_ids}, **OTHERS}
+    settings = {way: _changed(bench, task.case, change) for way, change in changes.items()}
+    table = ManyScorer(bench.model).scores([one.prompt for one in settings.values()])
+    case = settings[OURS].case
+    return {
+        "family": task.case.family,
+        "scores": {way: row.tolist() for way, row in zip(settings, table, strict=True)},
+        "target": case.candidates.index(str(case.target)),
+        "liked": _liked(settings[OURS]),
+        "demo_ids": list(report.best.demo_ids),
+        "best": _judged(report.best),
+        "zero_shot": _judged(report.zero_shot),
+        "search_passes": report.search_passes,
+        "seconds": report.seconds,
+        "stop": report.stop,
+    }
+
+
+def _judged(found: SetRow) -> Record:
+    return {"objective": found.objective, "mean": found.mean}
+
+
+def _liked(setting: Setting) -> bool:
+    """Whether the user liked the case's target."""
+    case, dataset = setting.case, setting.dataset
+    later = dataset.history(case.user_id)[len(case.history) :]
+    return dataset.liked(next(one for one in later if one.item_id == case.target))
+
+
+def rows_of(records: Sequence[Record]) -> list[Row]:
+    """The set against every other one, how it stands on the held-out choices, and what the search cost."""
+    if not records:
+        return []
+    below = np.array([any(one["best"][key] < one["zero_shot"][key] for key in one["best"]) for one in records])
+    empty = np.array([not one["demo_ids"] for one in records])
+    spent = np.array([one["search_passes"] for one in records])
+    most = (float(spent.max()), float(spent.min()), float(spent.max()))
+    return [
+        row(f"two-stage search, pool of {POOL}, K={DEMOS}, most full-prompt forwards", most, f"<= {SEARCH:g}"),
+        row("two-stage search, seconds", quartiles(np.array([one["seconds"] for one in records]))),
+        row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
+        row("cases where no set is advised, share", [float(empty.mean())]),
+        *(made for measure in MEASURES for made in _compared(measure, _having(measure, records))),
+        *_liked_apart(records),
+    ]
+
+
+def _having(measure: Measure, records: Sequence[Record]) -> list[Record]:
+    own = [one for one in records if one["family"] == measure.family]
+    return [one for one in own if one["liked"] or not measure.liked_only]
+
+
+def column(measure: Measure, way: str, records: Sequence[Record]) -> Array:
+    """The measure under one set, [case]."""
+    return np.array([measure.of(one, way) for one in records])
+
+
+def _compared(measure: Measure, records: Sequence[Record]) -> list[Row]:
+    label = f"{measure.family}, {measure.name} ({len(records)} cases)"
+    ours = column(measure, OURS, records)
+    rows = [row(f"{label}, two-stage set", mean_interval(ours))]
+    for way in OTHERS:
+        apart = mean_interval(ours - column(measure, way, records))
+        target, met = (BETTER, apart[0] > 0) if measure.promised else (None, None)
+        rows.append(row(f"{label}, two-stage minus {way}", apart, target, met=met))
+    return rows
+
+
+def _liked_apart(records: Sequence[Record]) -> list[Row]:
+    """AUC over cases: does a liked target score above another user's disliked one?"""
+    own = [one for one in records if one["family"] == "yes_no"]
+    liked = np.array([one["liked"] for one in own], dtype=bool)
+    label = f"yes_no, AUC of liked against disliked targets ({len(own)} cases)"
+    scores = {way: np.array([_target(one, way) for one in own]) for way in (OURS, *OTHERS)}
+    rows = [row(f"{label}, two-stage set", over_cases(scores[OURS], np.zeros(len(own)), liked, one_side=True))]
+    return rows + [
+        row(f"{label}, two-stage minus {way}", over_cases(scores[OURS], scores[way], liked)) for way in OTHERS
+    ]
+
+
+def over_cases(ours: Array, other: Array, liked: np.ndarray, *, one_side: bool = False) -> tuple[float, float, float]:
+    """Difference of two AUCs over the same cases (or the first alone) with its paired bootstrap interval over cases.
+
+    Scores and `liked` are [case]; nan where one answer is missing.
+    """
+    if liked.all() or not liked.any():
+        return float("nan"), float("nan"), float("nan")
+
+    def value(picks: np.ndarray) -> Array:
+        first = _aucs(ours[picks], liked[picks])
+        return first if one_side else first - _aucs(other[picks], liked[picks])
+
+    draws = value(resampled(len(liked)))
+    low, high = np.nanquantile(draws, [LEVEL_TAIL, 1 - LEVEL_TAIL])
+    return float(value(np.arange(len(liked))[None])[0]), float(low), float(high)
+
+
+def _aucs(scores: Array, liked: np.ndarray) -> Array:
+    """AUC of each row of scores [draw, case]; nan where a draw has one answer only."""
+    pairs = liked[:, :, None] & ~liked[:, None, :]
+    apart = scores[:, :, None] - scores[:, None, :]
+    won = ((apart > 0) + 0.5 * (apart == 0)) * pairs
+    count = pairs.sum(axis=(1, 2))
+    nothing = np.full(len(scores), np.nan)
+    return np.asarray(np.divide(won.sum(axis=(1, 2)), count, out=nothing, where=count > 0))
+
+
+def text_of(records: Sequence[Record]) -> str:
+    """One line a measure: its mean under every set."""
+    lines = [("mean on the held-out target", "cases", OURS, *OTHERS)]
+    for measure in MEASURES:
+        having = _having(measure, records)
+        cells = [f"{column(measure, way, having).mean():.3f}" if having else "" for way in (OURS, *OTHERS)]
+        lines.append((f"{measure.family}, {measure.name}", str(len(having)), *cells))
+    return aligned(lines)
