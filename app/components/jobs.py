@@ -18,7 +18,7 @@ def current(view: View) -> cached.Job | None:
     return cached.desk().job(view.key) if view.key is not None else None
 
 
-def follow(job: cached.Job) -> None:
+def follow(job: cached.Job, key: str = "cancel") -> None:
     """Progress of a queued or running job; the page is drawn anew when there is more to show."""
     shown = seen(job)
 
@@ -29,7 +29,7 @@ def follow(job: cached.Job) -> None:
             st.rerun(scope="app")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.progress(min(1.0, max(0.0, now.fraction)), text=safe_label(words(now), 160))
-            st.button("Cancel", key="cancel", on_click=stop, args=(now.key,))
+            st.button("Cancel", key=key, on_click=stop, args=(now.key,))
 
     progress()
 

@@ -81,3 +81,9 @@ def pick_cell(key: str) -> None:
     """A cell was clicked."""
     for demo, item in tab.picked(key):
         tab.select(demo=int(demo) + 1, item=str(item))
+
+
+def pick_demo_pair(key: str) -> None:
+    """A cell of a map of demonstrations against each other was clicked."""
+    for demo, _ in tab.picked(key):
+        tab.select(demo=int(demo) + 1)

@@ -14,6 +14,8 @@ from app.components import (
     preview,
     prompt,
     provenance,
+    quality,
+    robustness,
     selection,
     summary,
     tab,
@@ -69,6 +71,9 @@ def result(view: View, explanation: Explanation) -> None:
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:
         views.layer_map(view, explanation)
     prompt.prompt_view(view, explanation, colours)
+    if explanation.demos:
+        quality.quality(view, explanation)
+        robustness.quick(explanation)
     provenance.known(explanation)
     provenance.provenance(explanation, cached.licence(explanation.request.dataset))
     tab.write_link()

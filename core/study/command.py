@@ -20,16 +20,21 @@ import typer
 from core.analysis.checked import checked
 from core.analysis.explanation import Explanation
 from core.analysis.request import checked_request
-from core.analysis.task import Task
 from core.errors import ComputeError, DemoLensError, RequestError
 from core.study.options import with_request_options, with_task_options
 from core.work.job import package_version
-from core.work.kinds import KINDS, Asked, Found, Kind
+from core.work.kinds import KINDS, Asked, Found, Kind, task_named
 from core.work.log import escaped, log_to_file, unexpected
 from core.work.runner import quiet_environment
 
 MISTAKE, FAULT, STOPPED = 2, 1, 130
-TASKS: dict[str, str] = {}
+TASKS = {
+    "quality": "Score each demonstration of a case: gain, effect, alignment, redundancy, stability.",
+    "utility": "Measure over many users whether the quality scores predict what demonstrations are worth.",
+    "robustness": "Perturb a case and its demonstrations, and see whether the recommendation stands.",
+    "improve": "Search for a better set of demonstrations in two stages.",
+    "updates": "Hold the in-context update beside the update of real fine-tuning, with controls.",
+}
 """Kind of task -> what its command does, in one sentence."""
 BAR = 24
 """Characters of the progress bar."""
@@ -114,8 +119,7 @@ app.command("explain")(with_request_options(explain))
 
 def _add(kind: Kind, says: str) -> None:
     """The command of a kind of task."""
-    task = kind.asked
-    assert issubclass(task, Task)
+    task = task_named(kind.name)
 
     def command(
         choices: dict[str, object],

@@ -52,6 +52,11 @@ class Kind:
         return made
 
 
+def _task(name: str, stem: str, work_at: str) -> Kind:
+    """A kind whose task and report are called `<stem>Task` and `<stem>Report`."""
+    return Kind(name, f"{stem}Task", f"{stem}Report", work_at)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -61,6 +66,11 @@ KINDS = {
             "core.analysis.explanation:Explanation",
             "core.analysis.explain:explain",
         ),
+        _task("quality", "core.analysis.quality.task:Quality", "core.analysis.quality.measure:quality"),
+        _task("utility", "core.analysis.quality.utility_task:Utility", "core.analysis.quality.utility:utility"),
+        _task("robustness", "core.analysis.robustness.task:Robustness", "core.analysis.robustness.measure:robustness"),
+        _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates:updates"),
+        _task("improve", "core.selection.task:Improve", "core.selection.improve:improve"),
     )
 }
 
@@ -70,6 +80,14 @@ def kind_named(name: object) -> Kind:
     if not isinstance(name, str) or name not in KINDS:
         raise RequestError(f"work of kind {name!r:.40}", expected=f"one of {', '.join(KINDS)}")
     return KINDS[name]
+
+
+def task_named(name: str) -> type[Task]:
+    """The class of a task, which every kind but `explain` is."""
+    asked = kind_named(name).asked
+    if not issubclass(asked, Task):
+        raise RequestError(f"work of kind {name!r}", expected="a task about a case")
+    return asked
 
 
 def kind_of(asked: Asked) -> Kind:

@@ -23,6 +23,7 @@ from core.analysis.explanation import (
     Timings,
 )
 from core.analysis.request import Request
+from core.work.kinds import Asked, case_of
 
 TITLES = [
     "Heat (1995)",
@@ -322,8 +323,8 @@ class FakeDesk:
     def cancel(self, key: str) -> None:
         self.cancelled.add(key)
 
-    def forecast(self, request: Request, tokens: int | None = None) -> FakeForecast:
-        return FakeForecast(seconds=14.0 + request.demos)
+    def forecast(self, request: Asked, tokens: int | None = None) -> FakeForecast:
+        return FakeForecast(seconds=14.0 + case_of(request).demos)
 
     def close(self) -> None:
         pass

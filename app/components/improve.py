@@ -1,0 +1,126 @@
+"""Which demonstrations are better, how were they found, and what do they do to the case? Words and tables."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.components import tab
+from app.components.head import Readout
+from app.components.panel import section
+from app.state import View
+from app.text import safe_html
+from app.theme import nats, number, ordinal, signed
+from core.analysis.checked import checked
+from core.analysis.request import Request
+from core.errors import DemoLensError
+from core.selection.task import ImproveReport, Outcome, SetRow, Which
+
+NAMES: dict[Which, str] = {
+    "zero_shot": "no demonstrations",
+    "current": "the case's own demonstrations",
+    "start": "the earlier set",
+    "best": "the set found",
+}
+EXPLORE = "app/pages/explore.py"
+
+
+def sentence(report: ImproveReport) -> str:
+    """What came out, judged on the held-out choices only; HTML."""
+    best, zero = report.best, report.zero_shot
+    if best is None or zero is None:
+        return "The search has not judged a set yet."
+    if not best.demo_ids:
+        return "No set of demonstrations serves this user's known choices better than none."
+    count = len(best.demo_ids)
+    gain = best.objective - zero.objective
+    over = "" if report.current is None else f", {nats(best.objective - report.current.objective)} over its own"
+    return f"{count} demonstration{'s' * (count != 1)} found: {nats(gain)} over no demonstrations{over}."
+
+
+def leads(report: ImproveReport) -> list[str]:
+    """How sets were judged, what the guards did, and how the search ended; HTML."""
+    count = len(report.held_out)
+    found = [
+        f"Judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small changes of "
+        "the prompt: mean minus lambda times spread. The case's own target had no part in the choice."
+    ]
+    found += [safe_html(guard, 300) for guard in report.guards]
+    return found
+
+
+def readouts(report: ImproveReport) -> list[Readout]:
+    """The objective of the sets, and the cost."""
+    cells = []
+    sets: tuple[tuple[str, SetRow | None], ...] = (
+        ("No demonstrations", report.zero_shot),
+        ("The case's own", report.current),
+        ("The set found", report.best),
+    )
+    for name, row in sets:
+        if row is not None:
+            small = f"mean {number(row.mean)}, spread {number(row.spread)} nats"
+            cells.append(Readout(name, f"J {signed(row.objective)}", small))
+    cells.append(Readout("Cost of the search", f"{number(report.search_passes, 1)} passes", "full-prompt equivalents"))
+    return cells
+
+
+def drift(report: ImproveReport) -> str:
+    """What became of an earlier set; HTML, empty when none was given."""
+    if report.start is None:
+        return ""
+    then = "" if report.start_objective is None else f", {signed(report.start_objective)} then"
+    return f"The earlier set is judged {signed(report.start.objective)} now{then}."
+
+
+def members(report: ImproveReport) -> None:
+    """The set found, in its order, by title."""
+    best = report.best
+    if best is None or not best.demo_ids:
+        return
+    rows = {row.demo_id: row for row in report.shortlist}
+    items = "".join(
+        f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
+    )
+    section("The set found, in prompt order")
+    st.html(f'<ol class="dl-list">{items}</ol>')
+
+
+def _answer(answer: str | None) -> str:
+    return f" · {answer}" if answer else ""
+
+
+def outcomes(report: ImproveReport) -> None:
+    """What each set does to the case's own target, scored once after the search."""
+    if report.outcomes is None:
+        return
+    section(
+        "What it does to this case",
+        "The item really chosen next, scored once after the search was over; it had no part in the choice.",
+    )
+    cells = "".join(_outcome(one, report.outcomes) for one in report.outcomes)
+    st.html(f'<dl class="dl-readouts">{cells}</dl>')
+    if report.target_answer == "No":
+        st.html('<p class="dl-note">The user\'s true answer about this item was No: a lower score is better here.</p>')
+
+
+def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> str:
+    zero = next((other for other in every if other.which == "zero_shot"), None)
+    change = "" if zero is None or zero is one else f", {nats(one.score - zero.score)} from none"
+    small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
+    return f"<div><dt>{NAMES[one.which]}</dt><dd>{ordinal(one.rank)}<small>{small}</small></dd></div>"
+
+
+def adopt(view: View, report: ImproveReport) -> None:
+    """Take the set over into the case and open it in Explore."""
+    best = report.best
+    if best is None or not best.demo_ids or report.stage != "complete":
+        return
+    if st.button(
+        "Use this set in Explore", key="adopt", type="primary", help="Runs the case with these demonstrations."
+    ):
+        choices = view.draft.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
+        try:
+            tab.run(checked(Request, "set", choices))
+        except DemoLensError as fault:
+            view.notice = str(fault)
+        st.switch_page(EXPLORE)
