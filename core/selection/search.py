@@ -262,19 +262,23 @@ class Search:
         return float(cells.mean() - self.lam * cells.std())
 
     def _ask_most(self, asked: Sequence[Question]) -> list[Question]:
-        """Ask as many of the questions, from the first on, as can be afforded; returns those answered."""
+        """Ask as many of the questions, from the first on, as can be afforded; returns those answered.
+
+        What judging the first of them on its other views costs is kept in hand, so that a finalist can be judged.
+        """
+        spare = self.judge.passes(views(asked[0].order)[1:]) if asked else 0.0
         count = len(asked)
-        while count and not self._ask(asked[:count]):
+        while count and not self._ask(asked[:count], spare):
             count -= 1
         return list(asked[:count])
 
-    def _ask(self, asked: Sequence[Question]) -> bool:
-        """Have all questions answered, together; False, and nothing asked, where that is beyond the budget."""
+    def _ask(self, asked: Sequence[Question], spare: float = 0.0) -> bool:
+        """Have all questions answered together; False, and nothing asked, where less than `spare` would be left."""
         new = [question for question in dict.fromkeys(asked) if question not in self._known]
         if not new:
             return True
         cost = self.judge.passes(new)
-        if self.passes + cost > self.budget:
+        if self.passes + cost + spare > self.budget:
             return False
         for question, row in zip(new, self.judge.scores(new), strict=True):
             self._known[question] = row

@@ -160,6 +160,13 @@ def test_the_budget_is_never_exceeded_and_the_best_only_rises(seed, members, k, 
     assert len(set(judge.asked)) == len(judge.asked)
 
 
+def test_what_is_scored_on_the_plain_prompt_can_be_judged(budget=9.0):
+    judge = Additive([1.0, 2.0, 3.0, *([0.0] * 20)])
+    steps, best = _done(_search(judge, 23, 3, budget=budget))
+    assert [step.move for step in steps] == ["zero-shot", "grow"]
+    assert best.order == (2,)
+
+
 def test_equal_searches_take_equal_paths():
     rng = np.random.default_rng(3)
     gains, pairs = rng.normal(size=8), rng.normal(size=(8, 8))
