@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import improve as charts
+from app.components import downloads, options, tab, task
 from app.components import improve as words
-from app.components import options, tab, task
 from app.components.head import head
-from app.components.panel import panel
+from app.components.panel import literal, panel, section
 from app.state import View
 from app.tasks import TaskView
 from core.analysis.task import Report
@@ -55,14 +55,17 @@ def result(view: View, report: Report) -> None:
             alt=charts.alt(report),
         )
     if report.shortlist:
-        panel(
-            "shortlist",
-            "The shortlist",
-            "Stage one: fused ranks of all criteria, thinned for diversity; filled marks are in the set found.",
-            figure=lambda: charts.shortlist(report, colours),
-            table=lambda: charts.shortlist_table(report),
-            alt=charts.shortlist_alt(report),
-        )
+        shortlist(report)
+
+
+def shortlist(report: ImproveReport) -> None:
+    """Stage one as a table."""
+    section("The shortlist", "Stage one: fused ranks of all criteria, thinned for diversity.")
+    table = charts.shortlist_table(report)
+    st.dataframe(
+        literal(table), hide_index=True, key="table-shortlist", height="content", alt=charts.shortlist_alt(report)
+    )
+    downloads.buttons("shortlist", table)
 
 
 task.show(
