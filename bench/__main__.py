@@ -28,6 +28,10 @@ def _part(name: str, cases: int, seed: int) -> Iterator[list[Row]]:
         from bench.app import app
 
         return app(cases)
+    if name == "memory":
+        from bench.memory import memory
+
+        return memory()
     from bench.cases import Bench, opened
     from bench.faithfulness import faithfulness
     from bench.lrgd import lrgd

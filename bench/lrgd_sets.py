@@ -113,7 +113,7 @@ def measured(bench: Bench, task: ImproveTask) -> Record:
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
     assert report.best is not None
     assert report.zero_shot is not None
-    changes = {OURS: {"demo_ids": report.best.demo_ids}, **OTHERS}
+    changes: dict[str, dict[str, object]] = {OURS: {"demo_ids": report.best.demo_ids}, **OTHERS}
     settings = {way: _changed(bench, task.case, change) for way, change in changes.items()}
     table = ManyScorer(bench.model).scores([one.prompt for one in settings.values()])
     case = settings[OURS].case

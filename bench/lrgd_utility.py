@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def measured(bench: Bench, setting: Setting) -> Record:
     }
 
 
-def _written(values: Mapping[str, Array]) -> dict[str, list[float | None]]:
+def _written(values: Mapping[Any, Array]) -> dict[str, list[float | None]]:
     return {name: [one if math.isfinite(one) else None for one in each.tolist()] for name, each in values.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from core.store.home import write_atomically
 
 BUILD = Path("build")
-PARTS = ("speed", "app", "faithfulness", "lrgd")
+PARTS = ("memory", "speed", "app", "faithfulness", "lrgd")
 """In the order of running: the short ones first."""
 
 
