@@ -245,11 +245,11 @@ def _demo_drop(draw: _Draw) -> Variant:
 
 
 def _demo_duplicate(draw: _Draw) -> Variant:
-    """The copy stands right behind the demonstration it repeats."""
+    """Copies stand behind the last demonstration, so that everything before them stays as it is."""
     demos = shown_demos(draw.setting)
     twice = draw.chosen(len(demos), draw.random())
-    origin = [place for place in range(len(demos)) for _ in range(2 if place in twice else 1)]
-    return draw.with_demos([demos[k] for k in origin], origin, f"{_labels(twice)} stated twice", twice)
+    origin = [*range(len(demos)), *twice]
+    return draw.with_demos([demos[k] for k in origin], origin, f"{_labels(twice)} stated again at the end", twice)
 
 
 def _label_flip(draw: _Draw) -> Variant:

@@ -20,9 +20,10 @@ Mode = Literal["plain", "changed"]
 QUICK: tuple[Kind, ...] = ("history_drop", "demo_drop", "demo_permute", "typos")
 QUICK_STRENGTH = 0.25
 QUERY_PASSES = 0.12
-"""Full-prompt forward equivalents of one more query, without the candidates; measured, see `bench`."""
-DEMO_PASSES = 0.6
-TYPO_PASSES = 0.95
+"""Full-prompt forward equivalents of one more variant of the query, without its candidates (counted on the sample
+data with 8 demonstrations, as the next ones)."""
+DEMO_PASSES = 0.5
+TYPO_PASSES = 1.2
 CANDIDATE_PASSES = 0.015
 """The same for one more candidate."""
 

@@ -125,9 +125,10 @@ def test_items_added_are_new_to_the_user_and_no_candidates(setting: Settings) ->
             assert len(set(ids_of(one))) == len(ids_of(one))
 
 
-def test_the_copy_of_a_demonstration_stands_behind_it(setting: Settings) -> None:
-    for one in only(setting(), "demo_duplicate", 0.1):
-        assert list(one.origin) == sorted([0, 1, 2, 3, one.touched[0]])
+def test_copies_of_demonstrations_stand_at_the_end(setting: Settings) -> None:
+    for one in only(setting(), "demo_duplicate", 0.5):
+        assert one.origin == (0, 1, 2, 3, *one.touched)
+        assert one.demos[4:] == tuple(one.demos[place] for place in one.touched)
 
 
 def test_a_flipped_answer_reads_so_in_the_prompt(setting: Settings) -> None:
