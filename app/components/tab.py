@@ -27,7 +27,7 @@ def opened() -> View:
     link = {name: st.query_params.get_all(name) for name in st.query_params}
     view: View | None = st.session_state.get(VIEW)
     if view is not None and view.page != "explain":
-        view.page, view.written = "explain", {} if link else None  # From another page: an empty link says nothing.
+        _come_back(view, link)
     if view is None or (view.written is not None and link != view.written):
         choices, notice = state.read(link)
         tasks = view.tasks if view is not None else {}
@@ -35,6 +35,14 @@ def opened() -> View:
         st.session_state[VIEW] = view
         arrive(view)
     return view
+
+
+def _come_back(view: View, link: dict[str, list[str]]) -> None:
+    """From another page: an empty link says nothing, what was shown is shown again, or the case just looked at."""
+    view.page, view.notice, view.written = "explain", "", {} if link else None
+    if not link and view.key is None:
+        view.shown = Choices(view.draft)
+        arrive(view)
 
 
 def arrive(view: View) -> None:

@@ -66,6 +66,7 @@ def opened(kind: str) -> View:
         view = st.session_state[tab.VIEW] = View(page="")
     known = view.tasks.get(kind)
     moved, view.page = view.page != kind, kind
+    view.notice = "" if moved else view.notice
     if known is None or (link and moved) or (not moved and known.written is not None and link != known.written):
         view.tasks[kind] = _arrived(view, kind, link)
     mine = view.tasks[kind]

@@ -33,6 +33,7 @@ TASKS = {
     "utility": "Measure over many users whether the quality scores predict what demonstrations are worth.",
     "robustness": "Perturb a case and its demonstrations, and see whether the recommendation stands.",
     "improve": "Search for a better set of demonstrations in two stages.",
+    "dual": "Take the attention of a case apart into its dual model, exactly and with explicit features.",
     "updates": "Hold the in-context update beside the update of real fine-tuning, with controls.",
 }
 """Kind of task -> what its command does, in one sentence."""

@@ -69,6 +69,7 @@ KINDS = {
         _task("quality", "core.analysis.quality.task:Quality", "core.analysis.quality.measure:quality"),
         _task("utility", "core.analysis.quality.utility_task:Utility", "core.analysis.quality.utility:utility"),
         _task("robustness", "core.analysis.robustness.task:Robustness", "core.analysis.robustness.measure:robustness"),
+        _task("dual", "core.analysis.dual.task:Dual", "core.analysis.dual.measure:dual"),
         _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates:updates"),
         _task("improve", "core.selection.task:Improve", "core.selection.improve:improve"),
     )

@@ -1,0 +1,144 @@
+"""Theory: the dual model at work in one case, and whether its update is like a real one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.charts import dual as charts
+from app.charts import updates as update_charts
+from app.components import options, sidejob, tab, task
+from app.components import theory as words
+from app.components.head import head
+from app.components.panel import panel, section
+from app.state import View
+from app.tasks import TaskView
+from app.text import safe_html
+from core.analysis.dual.task import DualReport
+from core.analysis.dual.updates_task import DEFINITIONS, LABELS, UpdatesReport, UpdatesTask
+from core.analysis.task import Report
+
+KIND = "dual"
+
+
+def controls(mine: TaskView) -> None:
+    """Which head, which token, and how the explicit model is trained."""
+    own = getattr(mine.draft, "layer", None) is None or getattr(mine.draft, "head", None) is None
+    st.toggle(
+        "The head in which the demonstrations write most",
+        value=own,
+        key="in-dual-strongest",
+        on_change=_strongest,
+        help="Otherwise a layer and a head of your own.",
+    )
+    if not own:
+        options.number(KIND, mine, "layer", "Layer", 0, 999, step=1, hint="From the first, 0.")
+        options.number(KIND, mine, "head", "Head", 0, 999, step=1, hint="Query head, from 0.")
+    options.number(
+        KIND,
+        mine,
+        "position",
+        "Token",
+        -100_000,
+        100_000,
+        step=1,
+        hint="From 0; negative counts from the end: -1 is the last.",
+    )
+    with st.expander("Explicit dual model"):
+        options.number(
+            KIND, mine, "steps", "Steps of gradient descent", 1, 200, step=1, hint="One is the attention output."
+        )
+        options.number(KIND, mine, "weight_decay", "Weight decay", 0.01, 1.0, step=0.05, hint="Of the second descent.")
+
+
+def _strongest() -> None:
+    chosen = st.session_state["in-dual-strongest"]
+    task.change(KIND, layer=None if chosen else 0, head=None if chosen else 0)
+
+
+def result(view: View, report: Report) -> None:
+    """The exact dual model of every head, the explicit one of the chosen head, and the update beside a real one."""
+    assert isinstance(report, DualReport)
+    head(report, view.draft.user, words.sentence(report), words.leads(report), words.readouts(report))
+    _chart(report, "residual", "How exactly the identity holds", "Relative residual of every head, as a power of ten.")
+    _chart(
+        report,
+        "zero_factor",
+        "How much of each head is left to the start weights",
+        "Z_T/Z: W0 φ(q) is zero-shot attention times this factor, not zero-shot attention itself.",
+    )
+    if report.demos:
+        _chart(
+            report,
+            "norm",
+            "Where each demonstration writes",
+            "Length of dW φ(q), mean over the heads of a layer. A length explains no recommendation: Explore does.",
+        )
+    if report.curve:
+        _chart(
+            report,
+            "features",
+            "An explicit dual model needs very many features",
+            "Relative error of W φ(q) with positive random features, after one real step of gradient descent; bars "
+            "hold 10 to 90 % of the draws.",
+        )
+    if report.descents:
+        _chart(
+            report,
+            "descent",
+            "One step is attention; more steps are something else",
+            "The plain loss is linear in W and has no minimum; with weight decay it has one.",
+        )
+    if report.demos:
+        _updates(view)
+
+
+def _chart(report: DualReport, name: charts.View, title: str, note: str) -> None:
+    panel(
+        name,
+        title,
+        note,
+        figure=lambda: charts.figure(report, name, tab.colours()),
+        table=lambda: charts.table(report, name),
+        alt=charts.alt(report, name),
+    )
+
+
+def _updates(view: View) -> None:
+    """The in-context update beside the update of fine-tuning, never without its controls."""
+    shown = view.tasks[KIND].shown
+    section(
+        "Is it like real learning?",
+        "The in-context update beside one epoch of fine-tuning on the same demonstrations, for the model, for the same "
+        "architecture with random weights, and for shuffled demonstrations.",
+    )
+    found = sidejob.report_of(
+        "updates",
+        UpdatesTask(case=view.draft if shown is None else shown.case),
+        "Compare with fine-tuning",
+        "Trains copies of the key and value projections; the model itself is not changed.",
+    )
+    if not isinstance(found, UpdatesReport) or not found.rows:
+        return
+    st.html(f'<p class="dl-lead">{safe_html(found.conclusion)}</p>')
+    panel(
+        "updates",
+        "Similarity over the layers",
+        "Thin lines are the model's own baselines.",
+        figure=lambda: update_charts.figure(found, tab.colours()),
+        table=lambda: update_charts.table(found),
+        alt=update_charts.alt(found),
+    )
+    lines = "".join(f"<dt>{LABELS[name]}</dt><dd>{safe_html(text)}</dd>" for name, text in DEFINITIONS.items())
+    st.html(f'<dl class="dl-facts">{lines}</dl>')
+
+
+task.show(
+    task.Page(
+        KIND,
+        "The dual model of this case, head by head",
+        "Attention over demonstrations equals one step of gradient descent on a linear model. See how exactly, in "
+        "which heads, and beside which controls the likeness to real training means anything.",
+        controls,
+        result,
+    )
+)
