@@ -160,9 +160,9 @@ def test_the_budget_is_never_exceeded_and_the_best_only_rises(seed, members, k, 
     assert len(set(judge.asked)) == len(judge.asked)
 
 
-def test_what_is_scored_on_the_plain_prompt_can_be_judged(budget=9.0):
+def test_what_is_scored_on_the_plain_prompt_can_be_judged():
     judge = Additive([1.0, 2.0, 3.0, *([0.0] * 20)])
-    steps, best = _done(_search(judge, 23, 3, budget=budget))
+    steps, best = _done(_search(judge, 23, 3, budget=9.0))
     assert [step.move for step in steps] == ["zero-shot", "grow"]
     assert best.order == (2,)
 
