@@ -225,15 +225,15 @@ def own_attention(network: Any, token_ids: list[int], at: int, look: Callable[[A
 
     def witness(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **rest: Any) -> tuple[Tensor, None]:
         eager = sys.modules[module.__module__].eager_attention_forward
-        outputs = []
+        output = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
         for start in range(0, query.shape[2], ROWS):
             stop = min(start + ROWS, query.shape[2])
             own = mask.rows(start, stop)
-            outputs.append(eager(module, query[:, :, start:stop], key, value, own, **rest)[0])
+            output[:, start:stop] = eager(module, query[:, :, start:stop], key, value, own, **rest)[0]
             if start <= at < stop:
                 visible = own[0, 0, at - start] == 0 if own is not None else torch.ones(key.shape[2], dtype=torch.bool)
-                look(_attention(module, query[0, :, at], key[0], value[0], visible, outputs[-1][0, at - start], rest))
-        return torch.cat(outputs, dim=1), None
+                look(_attention(module, query[0, :, at], key[0], value[0], visible, output[0, at], rest))
+        return output, None
 
     AttentionInterface.register(_WITNESS, witness)
     AttentionMaskInterface.register(_WITNESS, lambda **choices: _Mask(choices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Annotated
 
 from pydantic import Field
@@ -12,8 +13,8 @@ from core.analysis.task import Report, Task
 Map = tuple[tuple[float, ...], ...]
 """[layer][head]."""
 
-OWN_PASS = 1.5
-"""Full-prompt forwards that one pass under the model's own attention takes."""
+OWN_PASS = 1.2
+"""Full-prompt forwards that one pass under the model's own attention takes (measured on the sample: 1.0 to 1.2)."""
 
 
 class DualTask(Task):
@@ -122,3 +123,10 @@ class DualReport(Report):
     descents: tuple[Descent, ...] = ()
     """Of the softened head, without and with weight decay."""
     descent_features: int | None = None
+
+    def norm_by_layer(self, head: int | None = None) -> Map:
+        """Length of dW_k phi(q), [demo][layer]: of one head, or its mean over heads."""
+        return tuple(
+            tuple(layer[head][demo] if head is not None else fmean(each[demo] for each in layer) for layer in self.norm)
+            for demo in range(len(self.demos))
+        )

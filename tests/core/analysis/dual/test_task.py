@@ -254,8 +254,8 @@ def test_it_can_be_cancelled_at_every_step(planets: Dataset, model: LanguageMode
             list(dual(asked(), dataset=planets, model=model, progress=progress))
 
 
-def test_the_forecast_is_one_pass_and_a_half(report: DualReport) -> None:
-    assert asked().predicted_passes == 1.5
+def test_the_forecast_is_little_more_than_one_pass(report: DualReport) -> None:
+    assert asked().predicted_passes == 1.2
     assert report.forwards == 1
     assert 0 < report.passes <= 1
     assert report.provenance.command.startswith("demolens dual --")
