@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -150,7 +151,8 @@ class ExplicitDual:
 
     def _some(self, label: int) -> Iterator[tuple[Tensor, Tensor]]:
         at = self.kernel.labels == label
-        yield from zip(self.kernel.keys[at].split(CHUNK), self.kernel.values[at].split(CHUNK), strict=True)
+        keys, values = torch.split(self.kernel.keys[at], CHUNK), torch.split(self.kernel.values[at], CHUNK)
+        yield from zip(keys, values, strict=True)
 
 
 def explicit(kernel: Kernel, features: int, rng: np.random.Generator) -> ExplicitDual:
@@ -161,7 +163,7 @@ def explicit(kernel: Kernel, features: int, rng: np.random.Generator) -> Explici
     return ExplicitDual(
         kernel=kernel,
         directions=drawn,
-        key_shift=max(float(_exponents(keys, drawn).max()) for keys in kernel.keys.split(CHUNK)),
+        key_shift=max(float(_exponents(keys, drawn).max()) for keys in torch.split(kernel.keys, CHUNK)),
         query_shift=query_shift,
         phi_query=torch.exp(of_query - query_shift) / math.sqrt(features),
     )
@@ -190,19 +192,16 @@ def descend(dual: ExplicitDual, *, steps: int, decay: float = 0.0, rate: float =
     W <- (1 - alpha) W + sum_k dW_k, and for 0 < alpha < 2 it runs to the one minimum, sum_k dW_k / alpha, which has
     forgotten W0.
     """
-    weights = dual.start().requires_grad_(True)
-    for step in range(steps + 1):
-        weights.grad = torch.zeros_like(weights)
-        total = decay / (2 * rate) * weights.square().sum()
-        total.backward()
-        loss = float(total.detach())
-        for summand in dual.losses(weights, rate=rate):
-            summand.backward()
+    weights = dual.start()
+    for _ in range(steps + 1):
+        weights.requires_grad_(True)
+        loss, gradient = 0.0, torch.zeros_like(weights)
+        for summand in chain([decay / (2 * rate) * weights.square().sum()], dual.losses(weights, rate=rate)):
             loss += float(summand.detach())
-        yield Step(weights.detach().clone(), loss)
-        if step < steps:
-            with torch.no_grad():
-                weights -= rate * weights.grad
+            gradient += torch.autograd.grad(summand, weights)[0]
+        weights = weights.detach()
+        yield Step(weights, loss)
+        weights = weights - rate * gradient
 
 
 def minimum(dual: ExplicitDual, *, decay: float) -> Tensor | None:
