@@ -204,7 +204,7 @@ def _bar(title: str, ticks: Sequence[tuple[float, str]], colours: Palette) -> di
         "tickvals": [at for at, _ in ticks],
         "ticktext": [text for _, text in ticks],
         "tickfont": {"color": colours.muted, "size": 12},
-        "title": {"text": title, "font": {"size": 12, "color": colours.muted}},
+        "title": {"text": title, "side": "right", "font": {"size": 12, "color": colours.muted}},
     }
 
 
@@ -219,7 +219,7 @@ def _softened(report: DualReport) -> bool:
 
 
 def _soft_name(report: DualReport) -> str:
-    return f"the head softened, logits x {number(report.softening, 3)}"
+    return f"the head softened, logits × {number(report.softening, 3)}"
 
 
 def _features(report: DualReport, colours: Palette) -> go.Figure:
@@ -245,7 +245,7 @@ def _features(report: DualReport, colours: Palette) -> go.Figure:
     figure.update_xaxes(
         type="log", title_text="random features", tickmode="array", tickvals=counts, ticktext=[f"{m:,}" for m in counts]
     )
-    figure.update_yaxes(type="log", title_text="relative error of W φ(q)")
+    figure.update_yaxes(type="log", dtick="D2", title_text="relative error of W φ(q)")
     figure.update_layout(showlegend=True, legend=_legend(colours))
     return figure
 
