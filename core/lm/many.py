@@ -72,11 +72,10 @@ class ManyScorer:
         """
         width = _candidates(prompts)
         tree = _planted(prompts, self._usable(prompts))
-        table = np.zeros(len(prompts) * width)
+        table = np.zeros((len(prompts), width))
         for pack in self._passes(tree):
             for term, value in pack:
-                table[term.score] += value
-        table = table.reshape(len(prompts), width)
+                table.flat[term.score] += value
         if self.aggregate == "mean":
             table /= np.array([[_terms(prompt, c) for c in range(width)] for prompt in prompts])
         if not np.isfinite(table).all():

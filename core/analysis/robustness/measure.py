@@ -267,7 +267,7 @@ def _mode(mode: Mode, work: _Work, found: _Scored, apart: Departures, places: _P
         mode=mode,
         name="plain" if mode == "plain" or work.inference is None else work.inference.name,
         variants=len(found.variants),
-        flips=estimate(apart.flips, seed=(seed, mode, "all flips")),
+        flips=estimate(apart.flips.astype(np.float64), seed=(seed, mode, "all flips")),
         tau=estimate(apart.tau, seed=(seed, mode, "all tau")),
         ndcg_before=before,
         ndcg=estimate(after, seed=(seed, mode, "all ndcg")),
