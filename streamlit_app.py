@@ -12,6 +12,7 @@ st.set_page_config(page_title="DemoLens", layout="wide", initial_sidebar_state="
 PAGES = [
     st.Page("app/pages/explore.py", title="Explore", url_path="explore", default=True),
     st.Page("app/pages/theory.py", title="Theory", url_path="theory"),
+    st.Page("app/pages/robustness.py", title="Robustness", url_path="robustness"),
     st.Page("app/pages/improve.py", title="Improve", url_path="improve"),
 ]
 

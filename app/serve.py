@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "streamlit_app.py"
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names in the Host header that are answered; Streamlit's own `allowedHosts` guards the socket only."""
+AT_ROOT = "window.__streamlit={BACKEND_BASE_URL:window.location.origin}"
+"""Tells the page that the server answers at the root: it would ask below the page's own name first, and be refused."""
 logger = logging.getLogger("demolens.app")
 
 
@@ -49,8 +51,48 @@ def _inline_scripts() -> list[str]:
     import streamlit
 
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    bodies = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    bodies = [AT_ROOT, *re.findall(r"<script>(.*?)</script>", page, re.DOTALL)]
     return [f"'sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}'" for body in bodies]
+
+
+class AtRoot:
+    """ASGI middleware that puts `AT_ROOT` into the one HTML page."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Pass the request on; an HTML answer is held back until it is whole."""
+        start: MutableMapping[str, Any] = {}
+        parts: list[bytes] = []
+
+        async def with_script(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and _is_html(message):
+                start.update(message)
+            elif start and message["type"] == "http.response.body":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body"):
+                    page = b"".join(parts).replace(b"<head>", f"<head><script>{AT_ROOT}</script>".encode(), 1)
+                    kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+                    await send({**start, "headers": [*kept, (b"content-length", str(len(page)).encode())]})
+                    await send({**message, "body": page})
+            else:
+                await send(message)
+
+        if scope["type"] == "http" and _asks_for_page(scope):
+            kept = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
+            await self._app({**scope, "headers": kept}, receive, with_script)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _asks_for_page(scope: MutableMapping[str, Any]) -> bool:
+    return any(name.lower() == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _is_html(message: MutableMapping[str, Any]) -> bool:
+    headers = {name.lower(): value for name, value in message.get("headers", [])}
+    return message["status"] == 200 and headers.get(b"content-type", b"").startswith(b"text/html")
 
 
 class SecurityHeaders:
@@ -115,7 +157,9 @@ def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: 
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS, address])
-    app = st.App(script, middleware=[Middleware(SecurityHeaders), trusted], on_script_error=on_script_error)
+    app = st.App(
+        script, middleware=[Middleware(SecurityHeaders), Middleware(AtRoot), trusted], on_script_error=on_script_error
+    )
     app.run(config={"server.port": port, "server.address": address, "server.headless": True})
 
 

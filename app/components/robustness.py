@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
+from app.charts import robustness as charts
 from app.components import downloads, sidejob
 from app.components.head import Readout
 from app.components.panel import literal, section
@@ -27,7 +27,7 @@ def quick(explanation: Explanation) -> None:
     if not isinstance(found, RobustnessReport):
         return
     st.html(f'<p class="dl-lead">{sentence(found)}</p>' + "".join(f'<p class="dl-note">{w}</p>' for w in weak(found)))
-    shown = table(found)
+    shown = charts.table(found)
     st.dataframe(literal(shown), hide_index=True, key="table-quick", height="content")
     downloads.buttons("robustness-quick", shown)
 
@@ -55,7 +55,7 @@ def weak(report: RobustnessReport) -> list[str]:
         )
     if report.weakest is not None:
         found.append(_weakest(report))
-    found += [f"Left out: {safe_html(NAMES[one.kind])}, {safe_html(one.reason)}." for one in report.left_out]
+    found += [f"Left out: {safe_html(NAMES[one.kind])}, {safe_html(one.reason)}" for one in report.left_out]
     return found
 
 
@@ -92,27 +92,3 @@ def _estimate(value: Estimate | None) -> str:
         return "not defined"
     spread = f" ({interval(value.low, value.high)})" if value.low is not None else ""
     return f"{number(value.mean)}{spread}"
-
-
-def table(report: RobustnessReport) -> pd.DataFrame:
-    """One row per kind, strength and way of recommending: what was measured, with 90 % intervals."""
-    rows = []
-    for row in report.rows:
-        cells: dict[str, object] = {
-            "kind": NAMES[row.kind],
-            "strength": row.strength,
-            "model": row.mode,
-            "variants": row.count,
-        }
-        for name, value in (
-            ("flip_rate", row.flips),
-            ("kendall_tau", row.tau),
-            ("rank_biased_overlap", row.overlap),
-            ("ndcg_change", row.ndcg),
-            ("score_change_nats", row.score),
-        ):
-            cells[name] = None if value is None else value.mean
-            cells[f"{name}_low"] = None if value is None else value.low
-            cells[f"{name}_high"] = None if value is None else value.high
-        rows.append(cells)
-    return pd.DataFrame(rows)

@@ -62,8 +62,9 @@ def shortlist(report: ImproveReport) -> None:
     """Stage one as a table."""
     section("The shortlist", "Stage one: fused ranks of all criteria, thinned for diversity.")
     table = charts.shortlist_table(report)
+    shown = table.assign(place_in_best=table["place_in_best"].astype("string").fillna(""))
     st.dataframe(
-        literal(table), hide_index=True, key="table-shortlist", height="content", alt=charts.shortlist_alt(report)
+        literal(shown), hide_index=True, key="table-shortlist", height="content", alt=charts.shortlist_alt(report)
     )
     downloads.buttons("shortlist", table)
 

@@ -52,7 +52,7 @@ def result(view: View, report: Report) -> None:
         "What flips the first place",
         "Share of variants in which another item comes first.",
         figure=lambda: charts.flips(report, colours),
-        table=lambda: words.table(report),
+        table=lambda: charts.table(report),
         alt=charts.flips_alt(report),
     )
     panel(
@@ -63,12 +63,14 @@ def result(view: View, report: Report) -> None:
         table=lambda: charts.flow_table(report),
         alt=charts.flow_alt(report),
     )
+    if all(row.score is None for row in report.rows):
+        return
     panel(
         "score-change",
         "How far the target's score moves",
         "Mean change in nats with its 90 % bootstrap interval.",
         figure=lambda: charts.scores(report, colours),
-        table=lambda: words.table(report),
+        table=lambda: charts.table(report),
         alt=charts.scores_alt(report),
     )
 
