@@ -92,7 +92,7 @@ def _asks_for_page(scope: MutableMapping[str, Any]) -> bool:
 
 def _is_html(message: MutableMapping[str, Any]) -> bool:
     headers = {name.lower(): value for name, value in message.get("headers", [])}
-    return message["status"] == 200 and headers.get(b"content-type", b"").startswith(b"text/html")
+    return bool(message["status"] == 200 and headers.get(b"content-type", b"").startswith(b"text/html"))
 
 
 class SecurityHeaders:
