@@ -22,8 +22,7 @@ def _points(start: float) -> tuple[FeaturePoint, ...]:
     return tuple(FeaturePoint(features=m, error=e, low=0.5 * e, high=1.5 * e) for m, e in errors)
 
 
-@pytest.fixture
-def report(example) -> DualReport:
+def made(example) -> DualReport:
     record = example.explanation()
     demos = record.demos[:3]
     grid = [[(layer + 1) * (head + 1) for head in range(HEADS)] for layer in range(LAYERS)]
@@ -53,6 +52,11 @@ def report(example) -> DualReport:
         ),
         descent_features=1_024,
     )
+
+
+@pytest.fixture
+def report(example) -> DualReport:
+    return made(example)
 
 
 def _trace(figure, name):

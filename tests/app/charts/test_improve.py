@@ -29,8 +29,7 @@ def _short(demo, title="Heat", answer="Yes", **more):
     )
 
 
-@pytest.fixture
-def report(example):
+def made(example):
     path = [
         ("zero-shot", (), -1.0, -1.0, 2.0),
         ("start", ("u:1", "u:2"), -1.5, -1.0, 9.0),
@@ -61,6 +60,11 @@ def report(example):
             )
         ),
     )
+
+
+@pytest.fixture
+def report(example):
+    return made(example)
 
 
 def _trace(figure, name):

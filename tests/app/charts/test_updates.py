@@ -18,8 +18,7 @@ from core.analysis.dual.updates_task import (
 LAYERS = 5
 
 
-@pytest.fixture
-def report(example) -> UpdatesReport:
+def made(example) -> UpdatesReport:
     rows = []
     for m, measure in enumerate(LABELS):
         for s, subject in enumerate(SUBJECTS):
@@ -50,6 +49,11 @@ def report(example) -> UpdatesReport:
         findings=found,
         conclusion=conclusion(found),
     )
+
+
+@pytest.fixture
+def report(example) -> UpdatesReport:
+    return made(example)
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)

@@ -27,14 +27,18 @@ def _row(score, truth, **more):
     return UtilityRow(**({"score": score, "truth": truth, "mean": mean, "low": low, "high": high} | fields))
 
 
-@pytest.fixture
-def report():
+def made():
     texts = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
     made_by = Provenance(**dict.fromkeys(texts, "x"), adapter=None, layers=1, heads=1, case_seed=0, versions={})
     rows = tuple(_row(score, truth) for truth in TRUTHS for score in reversed(SCORES))
     return UtilityReport(
         task=UtilityTask(), family="yes_no", rows=rows, cases=40, skipped=1, provenance=made_by, tokens=600
     )
+
+
+@pytest.fixture
+def report():
+    return made()
 
 
 def _trace(figure, name):

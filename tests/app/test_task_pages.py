@@ -1,0 +1,180 @@
+"""Every state of the pages of one task, with a desk that only pretends."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached
+from core.analysis.dual.task import DualTask
+from core.analysis.dual.updates_task import UpdatesTask
+from core.analysis.quality.task import QualityTask
+from core.analysis.quality.utility_task import UtilityTask
+from core.analysis.request import Request
+from core.analysis.robustness.task import RobustnessTask
+from core.selection.task import ImproveTask
+from core.work.kinds import kind_of
+
+TESTS = Path(__file__).resolve().parents[1]
+SCRIPT = str(TESTS.parent / "streamlit_app.py")
+PAGES = {"theory": DualTask, "robustness": RobustnessTask, "improve": ImproveTask}
+
+
+def _charts(name: str) -> Any:
+    """The module of a chart's tests, which knows how to make a report."""
+    spec = importlib.util.spec_from_file_location(f"reports_{name}", TESTS / "app" / "charts" / f"test_{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def reports(example: Any) -> dict[str, Any]:
+    """Kind of work -> a finished report."""
+    return {
+        "dual": _charts("dual").made(example),
+        "updates": _charts("updates").made(example),
+        "improve": _charts("improve").made(example),
+        "utility": _charts("utility").made(),
+        "quality": _charts("quality").report(example),
+        "robustness": _charts("robustness").report(demos=example.explanation().demos),
+    }
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, reports: dict[str, Any]):
+    """Open a page: `open_page("theory", state="done", user="7")`; the desk remembers what was submitted."""
+
+    class Desk(example.FakeDesk):
+        def __init__(self, state: str) -> None:
+            super().__init__()
+            self.of_tasks, self.asked, self.stopped = state, [], False
+
+        def key(self, asked: Any) -> str:
+            return f"{abs(hash((type(asked).__name__, asked.model_dump_json()))):064x}"
+
+        def submit(self, asked: Any) -> str:
+            self.asked.append(asked)
+            return super().submit(asked)
+
+        def job(self, key: str) -> Any:
+            asked = self.requests.get(key)
+            if asked is None or isinstance(asked, Request):
+                return super().job(key)
+            return _Job(key, self.of_tasks, reports[kind_of(asked).name])
+
+    def start(name: str, state: str = "done", **query: str) -> tuple[AppTest, Desk]:
+        desk = Desk(state)
+        monkeypatch.setattr(cached, "desk", lambda: desk)
+        monkeypatch.setattr(cached, "job_key", desk.key)
+        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
+        monkeypatch.setattr(cached, "preview", lambda request: "user none has no interaction; expected a user with two")
+        monkeypatch.setattr(cached, "licence", lambda name: "research only")
+        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        for parameter, value in query.items():
+            page.query_params[parameter] = value
+        return page.switch_page(f"app/pages/{name}.py").run(), desk
+
+    return start
+
+
+class _Job:
+    """What `core.work.job.Job` looks like for a task."""
+
+    def __init__(self, key: str, state: str, report: Any) -> None:
+        self.key, self.state, self.found = key, state, report if state in ("done", "cancelled") else None
+        self.explanation, self.ahead, self.label, self.fraction = None, 0, "sweeping", 0.4
+        self.elapsed, self.remaining, self.error_id = 5.0, 8.0, "E-3F9A" if state == "failed" else None
+        self.sentence = {"failed": "layer 99 does not exist; expected 0 to 29", "cancelled": "cancelled"}.get(state, "")
+
+    @property
+    def ended(self) -> bool:
+        return self.state in {"done", "failed", "cancelled"}
+
+
+def words(page: AppTest) -> str:
+    """All HTML text of the page, tags taken out."""
+    assert not page.exception, page.exception
+    return re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return next(button for button in page.button if button.key == key).click().run()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_first_visit_runs_nothing_and_says_what_run_will_show(open_page, name: str) -> None:
+    page, desk = open_page(name)
+    assert desk.asked == [Request()]  # Only Explore's own example, which was opened first.
+    assert "Not run yet" in words(page)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAGES.items())
+def test_run_hands_in_the_task_and_shows_its_report(open_page, name: str, kind: type) -> None:
+    page, desk = open_page(name)
+    page = press(page, "run")
+    assert desk.asked[-1] == kind()
+    assert "Where this comes from" in words(page)
+    assert "Not run yet" not in words(page)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAGES.items())
+def test_a_link_runs_its_case(open_page, name: str, kind: type) -> None:
+    _, desk = open_page(name, user="7")
+    assert desk.asked[-1] == kind(case=Request(user="7"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_failed_cancelled_and_running_are_said_calmly(open_page, name: str) -> None:
+    page, _ = open_page(name, "failed", user="7")
+    assert "layer 99 does not exist" in words(page)
+    assert "E-3F9A" in words(page)
+    page, _ = open_page(name, "cancelled", user="7")
+    assert "What was found until then stands below" in words(page)
+    page, _ = open_page(name, "running", user="7")
+    assert [button.key for button in page.button if button.key == "cancel"]
+
+
+def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any]) -> None:
+    page, desk = open_page("improve")
+    page = press(page, "run")
+    press(page, "adopt")
+    assert desk.asked[-1].demo_ids == reports["improve"].best.demo_ids
+    assert desk.asked[-1].strategy == "manual"
+
+
+def test_theory_compares_with_fine_tuning_only_when_asked(open_page, reports: dict[str, Any]) -> None:
+    page, desk = open_page("theory")
+    page = press(page, "run")
+    assert not any(isinstance(asked, UpdatesTask) for asked in desk.asked)
+    page = press(page, "start-updates")
+    assert isinstance(desk.asked[-1], UpdatesTask)
+    assert reports["updates"].conclusion[:40] in words(page)
+
+
+def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.components.quality.latest_utility", lambda *_: None)
+    page, desk = open_page("theory")
+    page = page.switch_page("app/pages/explore.py").run()
+    page = press(page, "start-quality")
+    assert isinstance(desk.asked[-1], QualityTask)
+    assert "read the scores above as a description only" in words(page)
+    page = press(page, "start-utility")
+    assert desk.asked[-1] == UtilityTask(case=Request(), cases=20)
+    assert "mean rank correlation" in words(page)
+
+
+def test_explore_has_a_first_look_at_robustness(open_page) -> None:
+    page, desk = open_page("theory")
+    page = press(page.switch_page("app/pages/explore.py").run(), "start-robustness")
+    assert desk.asked[-1] == RobustnessTask(quick=True)
+    assert "perturbations" in words(page)
