@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
+import sys
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from core.analysis.explanation import (
@@ -23,7 +27,7 @@ from core.analysis.explanation import (
     Timings,
 )
 from core.analysis.request import Request
-from core.work.kinds import Asked, case_of
+from core.work.kinds import Asked, case_of, kind_of
 
 TITLES = [
     "Heat (1995)",
@@ -237,14 +241,15 @@ class FakeJob:
     sentence: str = ""
     error_id: str | None = None
     created: str = "2026-11-21T10:00:00Z"
+    report: Any = None
 
     @property
     def ended(self) -> bool:
         return self.state in {"done", "failed", "cancelled"}
 
     @property
-    def found(self) -> Explanation | None:
-        return self.explanation
+    def found(self) -> Any:
+        return self.report or self.explanation
 
 
 @dataclass(frozen=True)
@@ -256,23 +261,59 @@ class FakeForecast:
     observations: int = 12
 
 
+def task_job(key: str, state: str, asked: Asked) -> FakeJob:
+    """The job of a task, with the report that the tests of its charts make."""
+    report = reports()[kind_of(asked).name] if state in ("done", "cancelled") else None
+    sentence = {"failed": "layer 99 does not exist; expected 0 to 29", "cancelled": "cancelled"}.get(state, "")
+    error_id = "E-3F9A" if state == "failed" else None
+    return FakeJob(key, state, asked, None, 0, "sweeping", 0.4, 5.0, 8.0, sentence, error_id, report=report)
+
+
+@lru_cache(maxsize=1)
+def reports() -> dict[str, Any]:
+    """Kind of work -> a finished report."""
+    this = sys.modules[__name__]
+    return {
+        "dual": _tests_of("dual").made(this),
+        "updates": _tests_of("updates").made(this),
+        "improve": _tests_of("improve").made(this),
+        "utility": _tests_of("utility").made(),
+        "quality": _tests_of("quality").report(this),
+        "robustness": _tests_of("robustness").report(demos=explanation().demos),
+    }
+
+
+def _tests_of(name: str) -> Any:
+    """The module with the tests of a chart, which knows how to make a report."""
+    place = Path(__file__).with_name("charts") / f"test_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"reports_{name}", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class FakeDesk:
     """Answers like the desk; the stored example is done, anything else takes `seconds` or stays in `state`."""
 
     def __init__(self, seconds: float = 0.0, state: str | None = None, **options: Any) -> None:
         self.seconds, self.state, self.options = seconds, state, options
+        self.asked: list[Asked] = []
+        self.of_tasks = "done"
         self.started: dict[str, float] = {}
         self.requests: dict[str, Request] = {}
         self.cancelled: set[str] = set()
         self.submitted = 0
         self.lock = threading.Lock()
 
-    def key(self, request: Request) -> str:
-        return f"{abs(hash(request.model_dump_json())):064x}"
+    def key(self, asked: Asked) -> str:
+        return f"{abs(hash((type(asked).__name__, asked.model_dump_json()))):064x}"
 
     def submit(self, request: Request) -> str:
         with self.lock:
             self.submitted += 1
+            self.asked.append(request)
             key = self.key(request)
             if key not in self.started or key in self.cancelled:
                 self.cancelled.discard(key)
@@ -284,6 +325,8 @@ class FakeDesk:
         request = self.requests.get(key)
         if request is None:
             return None
+        if not isinstance(request, Request):
+            return task_job(key, self.of_tasks, request)
         age = time.monotonic() - self.started[key]
         if key in self.cancelled:
             return FakeJob(

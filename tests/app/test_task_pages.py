@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,60 +17,25 @@ from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.request import Request
 from core.analysis.robustness.task import RobustnessTask
 from core.selection.task import ImproveTask
-from core.work.kinds import kind_of
 
-TESTS = Path(__file__).resolve().parents[1]
-SCRIPT = str(TESTS.parent / "streamlit_app.py")
+SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGES = {"theory": DualTask, "robustness": RobustnessTask, "improve": ImproveTask}
-
-
-def _charts(name: str) -> Any:
-    """The module of a chart's tests, which knows how to make a report."""
-    spec = importlib.util.spec_from_file_location(f"reports_{name}", TESTS / "app" / "charts" / f"test_{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def reports(example: Any) -> dict[str, Any]:
     """Kind of work -> a finished report."""
-    return {
-        "dual": _charts("dual").made(example),
-        "updates": _charts("updates").made(example),
-        "improve": _charts("improve").made(example),
-        "utility": _charts("utility").made(),
-        "quality": _charts("quality").report(example),
-        "robustness": _charts("robustness").report(demos=example.explanation().demos),
-    }
+    found: dict[str, Any] = example.reports()
+    return found
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, reports: dict[str, Any]):
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
     """Open a page: `open_page("theory", state="done", user="7")`; the desk remembers what was submitted."""
 
-    class Desk(example.FakeDesk):
-        def __init__(self, state: str) -> None:
-            super().__init__()
-            self.of_tasks, self.asked, self.stopped = state, [], False
-
-        def key(self, asked: Any) -> str:
-            return f"{abs(hash((type(asked).__name__, asked.model_dump_json()))):064x}"
-
-        def submit(self, asked: Any) -> str:
-            self.asked.append(asked)
-            return super().submit(asked)
-
-        def job(self, key: str) -> Any:
-            asked = self.requests.get(key)
-            if asked is None or isinstance(asked, Request):
-                return super().job(key)
-            return _Job(key, self.of_tasks, reports[kind_of(asked).name])
-
-    def start(name: str, state: str = "done", **query: str) -> tuple[AppTest, Desk]:
-        desk = Desk(state)
+    def start(name: str, state: str = "done", **query: str) -> tuple[AppTest, Any]:
+        desk = example.FakeDesk()
+        desk.of_tasks = state
         monkeypatch.setattr(cached, "desk", lambda: desk)
         monkeypatch.setattr(cached, "job_key", desk.key)
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
@@ -85,20 +48,6 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, reports: dict[str, 
         return page.switch_page(f"app/pages/{name}.py").run(), desk
 
     return start
-
-
-class _Job:
-    """What `core.work.job.Job` looks like for a task."""
-
-    def __init__(self, key: str, state: str, report: Any) -> None:
-        self.key, self.state, self.found = key, state, report if state in ("done", "cancelled") else None
-        self.explanation, self.ahead, self.label, self.fraction = None, 0, "sweeping", 0.4
-        self.elapsed, self.remaining, self.error_id = 5.0, 8.0, "E-3F9A" if state == "failed" else None
-        self.sentence = {"failed": "layer 99 does not exist; expected 0 to 29", "cancelled": "cancelled"}.get(state, "")
-
-    @property
-    def ended(self) -> bool:
-        return self.state in {"done", "failed", "cancelled"}
 
 
 def words(page: AppTest) -> str:

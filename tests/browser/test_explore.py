@@ -196,6 +196,16 @@ def test_first_visit_shows_the_finished_example(server, visit, width, dark):
     assert page.get_by_role("figure", name=re.compile("The demonstrations move the score")).count() >= 1
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", ["theory", "robustness", "improve"])
+def test_a_further_page_by_its_link(server, visit, name, width, dark):
+    page = visit(f"{server}/{name}?user=12&demos=4", width=width, dark=dark)
+    page.locator("h2.dl-section", has_text="Where this comes from").wait_for()
+    drawn(page, 1)
+    assert "demos=4" in link(page, "demos=4")
+
+
 def test_a_click_on_a_bar_moves_every_view(server, visit):
     page = visit(server)
     headline(page)
