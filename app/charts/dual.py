@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.charts.cells import targets
 from app.text import plain, safe_mark
 from app.theme import Palette, number, template
 from core import columns
@@ -177,20 +178,7 @@ def _map(
             colorbar=bar,
         )
     )
-    figure.add_trace(
-        go.Scatter(
-            name="cells",
-            mode="markers",
-            x=[column for column, _ in cells],
-            y=[line for _, line in cells],
-            customdata=[list(cell) for cell in cells],
-            marker={"symbol": "square", "size": ROW - 8, "opacity": 0},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            hovertext=hover,
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
+    figure.add_trace(targets(cells, [list(cell) for cell in cells], hover, size=ROW - 8))
     quiet = {"showgrid": False, "zeroline": False}
     figure.update_xaxes(**quiet, title_text=LAYERS, dtick=5, range=[-0.5, len(z[0]) - 0.5])
     figure.update_yaxes(**quiet, range=[len(z) - 0.5, -0.5], tickfont={"color": colours.ink, "size": 12.5})

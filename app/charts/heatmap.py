@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cells import numbers, targets
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, nats, shade, signed, symmetric, template, text_on
+from app.theme import Palette, diverging, nats, shade, signed, symmetric, template
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
 
@@ -58,8 +59,7 @@ def figure(
         )
     )
     if len(labels) <= ROOM:
-        for ink in ("#000000", "#FFFFFF"):
-            figure.add_trace(_numbers(z, bound, colours, ink))
+        figure.add_traces(numbers(z, signed, lambda value: shade(value, bound, colours)))
     figure.add_trace(_targets(explanation, matrix, rows))
     figure.update_xaxes(
         tickmode="array",
@@ -85,37 +85,13 @@ def figure(
     return figure
 
 
-def _numbers(z: list[list[float]], bound: float, colours: Palette, ink: str) -> go.Heatmap:
-    """The cells' numbers where `ink` is the readable colour, as the text of a map that is not seen."""
-    text = [[signed(value) if text_on(shade(value, bound, colours)) == ink else "" for value in line] for line in z]
-    unseen = [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]]
-    return go.Heatmap(
-        name=f"numbers in {ink}",
-        z=z,
-        x=list(range(len(z[0]))),
-        y=list(range(len(z))),
-        colorscale=unseen,
-        showscale=False,
-        hoverinfo="skip",
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 11, "color": ink},
-    )
-
-
 def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Scatter:
     cells = [(d, line, c) for line, c in enumerate(rows) for d in range(len(explanation.demos))]
-    return go.Scatter(
-        name="cells",
-        mode="markers",
-        x=[d for d, _, _ in cells],
-        y=[line for _, line, _ in cells],
-        marker={"symbol": "square", "size": ROW - 4, "opacity": 0},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[[d, explanation.candidates[c].item_id] for d, _, c in cells],
-        hovertext=[_hover(explanation, matrix, d, c) for d, _, c in cells],
-        hovertemplate="%{hovertext}<extra></extra>",
+    return targets(
+        [(d, line) for d, line, _ in cells],
+        [[d, explanation.candidates[c].item_id] for d, _, c in cells],
+        [_hover(explanation, matrix, d, c) for d, _, c in cells],
+        size=ROW - 4,
     )
 
 

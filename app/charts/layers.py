@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cells import targets
 from app.text import safe_mark
 from app.theme import Palette, diverging, nats, signed, symmetric, template
 from core import columns
@@ -44,20 +45,8 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
             colorbar=_bar(bound, colours),
         )
     )
-    figure.add_trace(
-        go.Scatter(
-            name="cells",
-            mode="markers",
-            x=[layer for layer, _ in cells],
-            y=[demo for _, demo in cells],
-            customdata=[demo for _, demo in cells],
-            marker={"symbol": "square", "size": ROW - 6, "opacity": 0},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            hovertext=[f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
+    hover = [f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells]
+    figure.add_trace(targets(cells, [demo for _, demo in cells], hover, size=ROW - 6))
     ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
     figure.update_xaxes(
         title_text="layer, from the first (0) to the last",

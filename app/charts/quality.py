@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cells import numbers, targets
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, shade, signed, template, text_on
+from app.theme import Palette, diverging, shade, signed, template
 from core import columns
 from core.analysis.quality.task import QualityReport
 
@@ -42,8 +43,7 @@ def figure(report: QualityReport, colours: Palette, *, selected: int | None = No
         )
     )
     if len(z) <= ROOM:
-        for ink in ("#000000", "#FFFFFF"):
-            figure.add_trace(_numbers(z, colours, ink))
+        figure.add_traces(numbers(z, signed, lambda value: shade(value, 1, colours)))
     figure.add_trace(_targets(report, z))
     ticks = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
     axis = {"tickmode": "array", "tickvals": places, "ticktext": ticks, "showgrid": False, "zeroline": False}
@@ -70,39 +70,13 @@ def _bar(colours: Palette) -> dict[str, object]:
     }
 
 
-def _numbers(z: Cells, colours: Palette, ink: str) -> go.Heatmap:
-    """The cells' numbers where `ink` is the readable colour, as the text of a map that is not seen."""
-    text = [
-        [signed(value) if value is not None and text_on(shade(value, 1, colours)) == ink else "" for value in line]
-        for line in z
-    ]
-    return go.Heatmap(
-        name=f"numbers in {ink}",
-        z=z,
-        x=list(range(len(z))),
-        y=list(range(len(z))),
-        colorscale=[[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]],
-        showscale=False,
-        hoverinfo="skip",
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 11, "color": ink},
-    )
-
-
 def _targets(report: QualityReport, z: Cells) -> go.Scatter:
     cells = [(demo, other) for demo in range(len(z)) for other in range(len(z))]
-    return go.Scatter(
-        name="cells",
-        mode="markers",
-        x=[other for _, other in cells],
-        y=[demo for demo, _ in cells],
-        marker={"symbol": "square", "size": CELL - 4, "opacity": 0},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[[demo, other] for demo, other in cells],
-        hovertext=[_hover(report, demo, other, z[demo][other]) for demo, other in cells],
-        hovertemplate="%{hovertext}<extra></extra>",
+    return targets(
+        [(other, demo) for demo, other in cells],
+        [[demo, other] for demo, other in cells],
+        [_hover(report, demo, other, z[demo][other]) for demo, other in cells],
+        size=CELL - 4,
     )
 
 

@@ -8,8 +8,9 @@ from itertools import groupby
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cells import numbers, targets
 from app.text import plain, safe_mark
-from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template, text_on
+from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template
 from core import columns
 from core.analysis.robustness.kinds import NAMES, Kind
 from core.analysis.robustness.task import Estimate, KindRow, Mode, RankLine, RobustnessReport, VariantRow, kinds_of
@@ -59,8 +60,7 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
             showscale=False,
         )
     )
-    for ink in ("#000000", "#FFFFFF"):
-        figure.add_trace(_numbers(z, colours, ink))
+    figure.add_traces(numbers(z, percent, lambda share: _grey(share, colours), size=12))
     figure.add_trace(_cells(kinds, strengths, at))
     quiet = {"tickmode": "array", "showgrid": False, "zeroline": False}
     figure.update_xaxes(
@@ -82,27 +82,6 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
     return figure
 
 
-def _numbers(z: list[list[float | None]], colours: Palette, ink: str) -> go.Heatmap:
-    """The cells' numbers where `ink` is the readable colour, as the text of a map that is not seen."""
-    unseen = [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]]
-    return go.Heatmap(
-        name=f"numbers in {ink}",
-        z=z,
-        x=list(range(len(z[0]))),
-        y=list(range(len(z))),
-        colorscale=unseen,
-        showscale=False,
-        hoverinfo="skip",
-        text=[[_cell(value, colours, ink) for value in line] for line in z],
-        texttemplate="%{text}",
-        textfont={"size": 12, "color": ink},
-    )
-
-
-def _cell(value: float | None, colours: Palette, ink: str) -> str:
-    return percent(value) if value is not None and text_on(_grey(value, colours)) == ink else ""
-
-
 def _grey(share: float, colours: Palette) -> str:
     """The colour of a share on the scale from neutral to ink, as `#rrggbb`."""
     ends = [[int(name[at : at + 2], 16) for at in (1, 3, 5)] for name in (colours.neutral, colours.ink)]
@@ -116,17 +95,11 @@ def _cells(kinds: Sequence[Kind], strengths: Sequence[float], at: dict[tuple[Kin
         for column, strength in enumerate(strengths)
         if (kind, strength) in at
     ]
-    return go.Scatter(
-        name="cells",
-        mode="markers",
-        x=[column for column, _, _ in places],
-        y=[line for _, line, _ in places],
-        marker={"symbol": "square", "size": ROW - 4, "opacity": 0},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[[row.kind, row.strength] for _, _, row in places],
-        hovertext=[_hover(row) for _, _, row in places],
-        hovertemplate="%{hovertext}<extra></extra>",
+    return targets(
+        [(column, line) for column, line, _ in places],
+        [[row.kind, row.strength] for _, _, row in places],
+        [_hover(row) for _, _, row in places],
+        size=ROW - 4,
     )
 
 

@@ -29,6 +29,11 @@ def head(report: Report, user: str, headline: str, leads: Sequence[str], readout
         f"{safe_html(source.model_name, 60)}{going_on}</p>"
         f'<h1 class="dl-headline">{headline}</h1>' + "".join(f'<p class="dl-lead">{lead}</p>' for lead in leads)
     )
+    readouts_row(readouts)
+
+
+def readouts_row(readouts: Sequence[Readout]) -> None:
+    """Figures side by side; nothing where there are none."""
     if readouts:
         cells = "".join(f"<div><dt>{r.name}</dt><dd>{r.value}<small>{r.small}</small></dd></div>" for r in readouts)
         st.html(f'<dl class="dl-readouts">{cells}</dl>')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components import tab
-from app.components.head import Readout
+from app.components.head import Readout, readouts_row
 from app.components.panel import section
 from app.state import View
 from app.text import safe_html
@@ -97,17 +97,16 @@ def outcomes(report: ImproveReport) -> None:
         "What it does to this case",
         "The item really chosen next, scored once after the search was over; it had no part in the choice.",
     )
-    cells = "".join(_outcome(one, report.outcomes) for one in report.outcomes)
-    st.html(f'<dl class="dl-readouts">{cells}</dl>')
+    readouts_row([_outcome(one, report.outcomes) for one in report.outcomes])
     if report.target_answer == "No":
         st.html('<p class="dl-note">The user\'s true answer about this item was No: a lower score is better here.</p>')
 
 
-def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> str:
+def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
     zero = next((other for other in every if other.which == "zero_shot"), None)
     change = "" if zero is None or zero is one else f", {nats(one.score - zero.score)} from none"
     small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
-    return f"<div><dt>{NAMES[one.which]}</dt><dd>{ordinal(one.rank)}<small>{small}</small></dd></div>"
+    return Readout(NAMES[one.which], ordinal(one.rank), small)
 
 
 def adopt(view: View, report: ImproveReport) -> None:

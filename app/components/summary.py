@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components import tab
+from app.components.head import Readout, readouts_row
 from app.sentences import METHODS, cost, headline, lead, measured, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
@@ -30,7 +31,7 @@ def summary(explanation: Explanation) -> None:
         f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
         f'<p class="dl-lead">{lead(explanation)}</p>{trust}'
     )
-    st.html(f'<dl class="dl-readouts">{"".join(_readouts(explanation))}</dl>')
+    readouts_row(_readouts(explanation))
 
 
 def faithfulness_button(explanation: Explanation) -> None:
@@ -47,7 +48,7 @@ def faithfulness_button(explanation: Explanation) -> None:
     )
 
 
-def _readouts(explanation: Explanation) -> list[str]:
+def _readouts(explanation: Explanation) -> list[Readout]:
     row, made, told = target_row(explanation), explanation.contributions, measured(explanation)
     cells = []
     if row is not None:
@@ -56,27 +57,23 @@ def _readouts(explanation: Explanation) -> list[str]:
             if row.zero_shot_rank is not None
             else "no comparison"
         )
-        cells.append(_cell("Rank of the target", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
+        cells.append(Readout("Rank of the target", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
     if made is not None:
         cells.append(
-            _cell(
+            Readout(
                 "Score of the target",
                 f"{number(made.few_shot)} nats",
                 f"{number(made.zero_shot)} without, {nats(made.few_shot - made.zero_shot)}",
             )
         )
-        cells.append(_cell("Interaction (residual)", nats(made.residual), "in no single bar"))
+        cells.append(Readout("Interaction (residual)", nats(made.residual), "in no single bar"))
         value = "not measured" if told.lds is None else f"{told.word}, LDS {number(told.lds)}"
         spread = f"90 %: {number(told.low)} to {number(told.high)}" if told.low is not None else "1 would be perfect"
-        cells.append(_cell("Faithfulness", value, spread if told.lds is not None else "measure it below the chart"))
+        cells.append(Readout("Faithfulness", value, spread if told.lds is not None else "measure it below the chart"))
         cells.append(
-            _cell("Method and cost", f"{number(made.passes, 1)} passes", f"{METHODS[made.method]}; {cost(made)}")
+            Readout("Method and cost", f"{number(made.passes, 1)} passes", f"{METHODS[made.method]}; {cost(made)}")
         )
     return cells
-
-
-def _cell(name: str, value: str, small: str) -> str:
-    return f"<div><dt>{name}</dt><dd>{value}<small>{small}</small></dd></div>"
 
 
 def residual_note(explanation: Explanation) -> str:

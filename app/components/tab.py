@@ -13,6 +13,7 @@ from app.theme import Palette, palette
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request, checked_request
 from core.errors import DemoLensError
+from core.work.kinds import Asked, case_of
 
 VIEW = "view"
 
@@ -48,14 +49,20 @@ def _come_back(view: View, link: dict[str, list[str]]) -> None:
 def arrive(view: View) -> None:
     """Find the job of a link; start it, unless it asks for material that a person must agree to load."""
     try:
-        view.key = cached.job_key(view.shown.request)
-        known = cached.desk().job(view.key)
-        if known is None and not state.needs_consent(view.shown.request):
-            view.key = cached.desk().submit(view.shown.request)
-        elif known is None:
-            view.key = None
+        view.key = key_on_arrival(view.shown.request)
     except DemoLensError as fault:
         view.key, view.notice = None, str(fault)
+
+
+def key_on_arrival(asked: Asked) -> str | None:
+    """The job of what a link asks for, handed in where there is none; None where a person must agree first.
+
+    Raises `DemoLensError` where it cannot be handed in.
+    """
+    key = cached.job_key(asked)
+    if cached.desk().job(key) is not None:
+        return key
+    return None if state.needs_consent(case_of(asked)) else cached.desk().submit(asked)
 
 
 def write_link() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import cached, state, tasks
+from app import cached, tasks
 from app.components import failures, jobs, pickers, preview, provenance, tab
 from app.state import View
 from app.tasks import TaskView
@@ -82,9 +82,7 @@ def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
     view.draft = task.case
     mine = TaskView(task, shown=task)
     try:
-        mine.key = cached.job_key(task)
-        if cached.desk().job(mine.key) is None:
-            mine.key = None if state.needs_consent(task.case) else cached.desk().submit(task)
+        mine.key = tab.key_on_arrival(task)
     except DemoLensError as fault:
         mine.key, view.notice = None, str(fault)
     return mine

@@ -15,7 +15,7 @@ from core.analysis.explanation import Explanation
 from core.analysis.request import Method, Request, checked_request
 from core.analysis.setting import command_line, content_key, set_up
 from core.analysis.subject import targets_for
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import Dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.load import LanguageModel
 
@@ -36,21 +36,10 @@ PLANETS = (
 
 
 @pytest.fixture(scope="module")
-def planets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+def planets(planets_of: Any) -> Iterator[Dataset]:
     """Three users over twelve items; user u has met eight of them, the last one first time at moment 80."""
-    folder = tmp_path_factory.mktemp("data") / "planets"
-    folder.mkdir()
-    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user, shift in (("u", 0), ("v", 3), ("w", 6)):
-        rows += [f"{user}\t{(place + shift) % 12}\t{5 - place % 3}\t{10 * (place + 1) + shift}" for place in range(8)]
-    (folder / "planets.inter").write_text("\n".join(rows) + "\n")
-    items = ["item_id:token\tplanet_title:token_seq", *(f"{n}\t{title}" for n, title in enumerate(PLANETS))]
-    (folder / "planets.item").write_text("\n".join(items) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
-        dataset = open_dataset(str(folder))
+    with planets_of({"u": 0, "v": 3, "w": 6}, PLANETS) as dataset:
         yield dataset
-        dataset.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from core.analysis.dual.parts import dual_parts, labels_of
 from core.analysis.dual.task import DualReport, DualTask
 from core.analysis.request import Request
 from core.analysis.setting import set_up
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import Dataset
 from core.errors import Cancelled, RequestError
 from core.lm.load import LanguageModel
 from core.seeds import generator
@@ -27,21 +27,10 @@ PLANETS = ("Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "
 
 
 @pytest.fixture(scope="module")
-def planets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+def planets(planets_of: Any) -> Iterator[Dataset]:
     """Two users over ten items, eight interactions each."""
-    folder = tmp_path_factory.mktemp("data") / "planets"
-    folder.mkdir()
-    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user, shift in (("u", 0), ("v", 3)):
-        rows += [f"{user}\t{(place + shift) % 10}\t{5 - place % 3}\t{10 * (place + 1) + shift}" for place in range(8)]
-    (folder / "planets.inter").write_text("\n".join(rows) + "\n")
-    items = ["item_id:token\tplanet_title:token_seq", *(f"{n}\t{title}" for n, title in enumerate(PLANETS))]
-    (folder / "planets.item").write_text("\n".join(items) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
-        dataset = open_dataset(str(folder))
+    with planets_of({"u": 0, "v": 3}, PLANETS) as dataset:
         yield dataset
-        dataset.close()
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from core.analysis.dual.updates_task import (
 )
 from core.analysis.request import Request
 from core.analysis.setting import command_line, set_up
-from core.data.dataset import Dataset, open_dataset
+from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, ModelError, PromptError, RequestError
 from core.lm.attention import NAME
 from core.lm.load import LanguageModel
@@ -446,24 +446,11 @@ def test_one_repeat_concludes_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def planets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+def planets(planets_of: Any) -> Iterator[Dataset]:
     """Two users over nine items."""
-    folder = tmp_path_factory.mktemp("data") / "planets"
-    folder.mkdir()
     titles = ("Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto")
-    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user, shift in (("u", 0), ("v", 3)):
-        rows += [
-            f"{user}\t{(place + shift) % 9}\t{5 - 2 * (place % 3)}\t{10 * (place + 1) + shift}" for place in range(8)
-        ]
-    (folder / "planets.inter").write_text("\n".join(rows) + "\n")
-    items = ["item_id:token\tplanet_title:token_seq", *(f"{n}\t{title}" for n, title in enumerate(titles))]
-    (folder / "planets.item").write_text("\n".join(items) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
-        dataset = open_dataset(str(folder))
+    with planets_of({"u": 0, "v": 3}, titles, step=2) as dataset:
         yield dataset
-        dataset.close()
 
 
 @pytest.fixture(scope="module")
