@@ -9,6 +9,7 @@ from functools import cache
 
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
+from core.prompt.codes import Codes
 from core.prompt.fit import Histories, fitted
 from core.prompt.spans import Family, Prompt, Span, SpanKind, Tokenizer
 from core.prompt.template import Placeholder, Template, template_for
@@ -19,6 +20,7 @@ NO_HISTORY = "none yet"
 SEPARATOR = "; "
 """Between two titles of a history."""
 ANSWERS = ("Yes", "No")
+NO_CODES = Codes({}, {})
 
 Frame = tuple[tuple[int, ...], str, tuple[int, ...], str]
 
@@ -36,17 +38,20 @@ def build(
     context: int | None = None,
     liked: Callable[[Interaction], bool] | None = None,
     template: Template | None = None,
+    codes: Codes | None = None,
 ) -> Prompt:
     """The prompt of a case: every token in exactly one span, at most `context` tokens with the longest candidate.
 
     Each history shows its latest `history` titles (the case's: of the interactions that `liked` accepts, all if None).
     Too long a prompt loses whole titles, then whole demonstrations, by the rule of `core.prompt.fit`.
     A case with an empty history and no demonstrations gives the content-free prompt of calibrated scoring.
+    With `codes` the templates that show them are used: a demonstration shows its own user's code.
     Raises `PromptError` for no candidate, an unknown item, a title or answer that cannot be scored,
     and a prompt that does not fit with nothing left to cut.
     """
     _check_candidates(case.candidates)
-    writer = _Writer(items, tokenizer, family, noun, _frame(tokenizer, chat), _template(template, family))
+    shape = _template(template, family, codes)
+    writer = _Writer(items, tokenizer, family, noun, _frame(tokenizer, chat), shape, case.user_id, codes or NO_CODES)
     latest = [one.item_id for one in case.history if liked is None or liked(one)]
     histories = Histories(_last(latest, history), tuple(_last(one.history, history) for one in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
@@ -80,6 +85,9 @@ class _Writer:
     noun: str
     frame: Frame | None
     template: Template
+    user: str
+    """Whose case it is."""
+    codes: Codes
 
     def prefix(self, demonstrations: Sequence[Demonstration], kept: Histories) -> list[Span]:
         demos = [self.demo(place, demonstrations[index], kept.demos[index]) for place, index in enumerate(kept.shown)]
@@ -92,11 +100,13 @@ class _Writer:
 
     def demo(self, index: int, demonstration: Demonstration, history: Sequence[str]) -> Span:
         answer = ANSWERS[0] if demonstration.liked else ANSWERS[1]
-        text = self.text("demo", history=history, item=demonstration.item_id, answer=answer)
-        return self.span("demo", index, text + "\n")
+        shown = self.text(
+            "demo", user=demonstration.user_id, history=history, item=demonstration.item_id, answer=answer
+        )
+        return self.span("demo", index, shown + "\n")
 
     def query(self, history: Sequence[str]) -> Span:
-        text = self.text("query", history=history)
+        text = self.text("query", user=self.user, history=history)
         if self.family == "yes_no":
             return self.span("query", 0, text + "\n")
         return self.with_tail(self.span("query", 0, text))
@@ -133,13 +143,23 @@ class _Writer:
             raise PromptError(f"the model's tokenizer splits the answer {text!r} into {pieces}", expected="one token")
         return ids[0]
 
-    def text(self, kind: SpanKind, *, history: Sequence[str] = (), item: str | None = None, answer: str = "") -> str:
+    def text(
+        self,
+        kind: SpanKind,
+        *,
+        user: str = "",
+        history: Sequence[str] = (),
+        item: str | None = None,
+        answer: str = "",
+    ) -> str:
         titles = SEPARATOR.join(shown_title(self.title(one)) for one in history)
         values: dict[Placeholder, str] = {
             "noun": shown_title(self.noun),
             "history": titles or NO_HISTORY,
             "item": "" if item is None else shown_title(self.title(item)),
             "answer": answer,
+            "user_code": self.codes.user(user),
+            "item_code": "" if item is None else self.codes.item(item),
         }
         return self.template.text(kind, values)
 
@@ -158,8 +178,15 @@ class _Writer:
         return [sentence for item in dict.fromkeys(shown) for sentence in oddities(self.title(item), cues)]
 
 
-def _template(template: Template | None, family: Family) -> Template:
-    return template_for(family) if template is None else template.checked_for(family)
+def _template(template: Template | None, family: Family, codes: Codes | None) -> Template:
+    if template is None:
+        return template_for(family, codes=codes is not None)
+    if template.shows_codes != (codes is not None):
+        found = (
+            "a template that shows codes, and no codes" if codes is None else "codes, and a template that shows none"
+        )
+        raise PromptError(found, expected="both or neither", where=template.where)
+    return template.checked_for(family)
 
 
 def _frame(tokenizer: Tokenizer, chat: bool) -> Frame | None:

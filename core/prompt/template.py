@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from core.errors import PromptError
 from core.prompt.spans import Family, SpanKind
 
-Placeholder = Literal["noun", "history", "item", "answer"]
+Placeholder = Literal["noun", "history", "item", "answer", "user_code", "item_code"]
 
 LONGEST_TEMPLATE = 20_000
 """Characters a template may have; the shipped ones have about 600."""
@@ -24,6 +24,13 @@ _ALLOWED: dict[SpanKind, tuple[Placeholder, ...]] = {
     "query": ("noun", "history"),
     "candidate": ("noun", "item"),
 }
+_CODES: dict[SpanKind, tuple[Placeholder, ...]] = {
+    "instruction": (),
+    "demo": ("user_code", "item_code"),
+    "query": ("user_code",),
+    "candidate": ("item_code",),
+}
+"""Allowed besides in the templates that show codes."""
 _REQUIRED: dict[SpanKind, tuple[Placeholder, ...]] = {
     "instruction": (),
     "demo": ("history", "item"),
@@ -66,6 +73,11 @@ class Template:
         lines = "\n".join((self.demo, self.query, self.candidate)).replace("{noun}", noun).split("\n")
         return frozenset(match[0] for line in lines if (match := _CUE.match(line)))
 
+    @property
+    def shows_codes(self) -> bool:
+        """Whether it has a place for the code of a user or an item."""
+        return any(f"{{{name}}}" in self.section(kind) for kind, names in _CODES.items() for name in names)
+
     def checked_for(self, family: Family) -> Template:
         """This template, if it has what the family needs; else `PromptError` saying what is missing."""
         answers = "{answer}" in self.demo
@@ -78,21 +90,25 @@ class Template:
         return self
 
 
-def template_for(family: Family) -> Template:
-    """The shipped template of a family; raises `PromptError` when its file is missing or not a template."""
-    path = PROMPTS / f"{family}.txt"
+def template_for(family: Family, *, codes: bool = False) -> Template:
+    """The shipped template of a family, or its variant with codes.
+
+    Raises `PromptError` when its file is missing or not a template.
+    """
+    path = PROMPTS / f"{family}{'_codes' if codes else ''}.txt"
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"no readable file ({type(error).__name__})", where=f"assets/prompts/{path.name}") from None
-    return parse_template(text, f"assets/prompts/{path.name}").checked_for(family)
+    return parse_template(text, f"assets/prompts/{path.name}", codes=codes).checked_for(family)
 
 
-def parse_template(text: str, where: str) -> Template:
+def parse_template(text: str, where: str, *, codes: bool = False) -> Template:
     """A template from text with the sections `[instruction]`, `[demo]`, `[query]`, `[candidate]`.
 
     Comment lines (`#`) may stand before the first section. A section's text is its lines, without the white space
     at its end and the blank lines at its start; the builder puts a line break after each section that another follows.
+    With `codes` the placeholders {user_code} and {item_code} are allowed besides.
     Raises `PromptError` naming `where` and the line, what was found and what is allowed.
     """
     if len(text) > LONGEST_TEMPLATE:
@@ -102,7 +118,7 @@ def parse_template(text: str, where: str) -> Template:
     for kind in get_args(SpanKind):
         if kind not in sections:
             raise PromptError(f"no [{kind}] section", expected=_listed(get_args(SpanKind), "[{}]"), where=where)
-        _check_fields(kind, *sections[kind], where)
+        _check_fields(kind, *sections[kind], where, _ALLOWED[kind] + (_CODES[kind] if codes else ()))
     return Template(**{kind: _trimmed(kept) for kind, (_, kept) in sections.items()}, where=where)
 
 
@@ -135,11 +151,11 @@ def _new_kind(name: str, sections: Mapping[SpanKind, object], where: str) -> Spa
     return kind
 
 
-def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str) -> None:
-    allowed = _listed(_ALLOWED[kind], "{{{}}}")
+def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, names: tuple[Placeholder, ...]) -> None:
+    allowed = _listed(names, "{{{}}}")
     for number, line in enumerate(lines, start=first):
         for field in _FIELD.finditer(line):
-            if field[1] not in _ALLOWED[kind]:
+            if field[1] not in names:
                 found = f"placeholder {field[0][:60]} in [{kind}]"
                 raise PromptError(found, expected=allowed, where=f"{where}, line {number}")
     missing = [name for name in _REQUIRED[kind] if f"{{{name}}}" not in "\n".join(lines)]
