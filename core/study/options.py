@@ -30,7 +30,7 @@ HELP: Mapping[str, str] = {
     "history": "Most titles shown in each history.",
     "scoring": "How a title's tokens become one score (next_item only).",
     "model": "'sample', a model folder, a .gguf file, or a hub name.",
-    "adapter": "Folder of a PEFT adapter.",
+    "adapter": "'recicl' or 'tallrec', shipped for the sample model, or the folder of a LoRA adapter.",
     "device": "Where the model runs.",
     "dtype": "Number format of the weights.",
     "method": "How contributions are computed.",
@@ -61,12 +61,19 @@ def with_task_options(command: Callable[..., None], task: type[Task]) -> Callabl
     nested.__name__, nested.__doc__ = command.__name__, command.__doc__
     nested.__signature__ = inspect.signature(command, eval_str=True)  # type: ignore[attr-defined]
     case_fields: dict[str, type[BaseModel]] = {name: Request for name in Request.model_fields if name not in own}
-    return _with_options(nested, case_fields | dict.fromkeys(own, task))
+    return _with_options(nested, case_fields | dict.fromkeys(own, task), usual=task.model_fields["case"].default)
 
 
-def _with_options(command: Callable[..., None], fields: Mapping[str, type[BaseModel]]) -> Callable[..., None]:
+def with_own_options(command: Callable[..., None], settings: type[BaseModel]) -> Callable[..., None]:
+    """The same for choices of another class, each of which its own docstring describes."""
+    return _with_options(command, dict.fromkeys(settings.model_fields, settings))
+
+
+def _with_options(
+    command: Callable[..., None], fields: Mapping[str, type[BaseModel]], usual: BaseModel | None = None
+) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    options = [_option(name, owner.model_fields[name]) for name, owner in fields.items()]
+    options = [_option(name, owner.model_fields[name], usual) for name, owner in fields.items()]
 
     def call(**given: object) -> None:
         choices = {name: _listed(given.pop(name)) for name in fields}
@@ -82,9 +89,9 @@ def _listed(value: object) -> object:
     return [one for row in csv.reader(value) for one in row] if isinstance(value, list) else value
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def _option(name: str, field: FieldInfo, usual: BaseModel | None) -> inspect.Parameter:
     kind, shown = _kind(field)
-    info = typer.Option(help=_help(name, field), metavar=shown, show_default=False)
+    info = typer.Option(help=_help(name, field, getattr(usual, name, field.default)), metavar=shown, show_default=False)
     return inspect.Parameter(
         name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind, info]
     )
@@ -109,10 +116,11 @@ def _without_none(annotation: Any) -> Any:
     return get_args(plain)[0] if get_origin(plain) is Annotated else plain
 
 
-def _help(name: str, field: FieldInfo) -> str:
-    """The first sentence about a field, and its default."""
-    text = HELP.get(name) or (field.description or "").replace("\n", " ").split(". ")[0].rstrip(".") + "."
-    default = _shown(field.default)
+def _help(name: str, field: FieldInfo, usual: object) -> str:
+    """The first sentence about a field, and what it is where nothing is said."""
+    described = (field.description or "").replace("\n", " ").split(". ")[0].rstrip(".")
+    text = f"{described}." if described else HELP[name]
+    default = _shown(usual)
     return text if default is None else f"{text} [default: {default}]"
 
 

@@ -16,10 +16,11 @@ CELL = 28
 
 def report_lines(report: Report) -> list[str]:
     """Heading, tables and notices; titles are escaped, so that none can steer a terminal."""
-    return [*_heading(report), *_tables(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
+    return [*heading(report), *_tables(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
 
 
-def _heading(report: Report) -> Iterator[str]:
+def heading(report: Report) -> Iterator[str]:
+    """On which data and model, and what it cost."""
     made = report.provenance
     yield f"{escaped(made.dataset_name)}, {len(report.demos)} demonstrations, {report.tokens} tokens"
     spent = f"{report.passes:.1f} passes, {report.seconds:.1f} s"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
 from core.study.reports import report_lines
+from core.study.steps import step_lines
+from core.tuning.personalise_task import PersonaliseReport
 from core.work.kinds import Found
 from core.work.log import escaped
 
@@ -15,7 +17,9 @@ TITLE_WIDTH = 48
 
 def lines_of(found: Found) -> list[str]:
     """An explanation or a report in lines; titles cannot steer a terminal."""
-    return explanation_lines(found) if isinstance(found, Explanation) else report_lines(found)
+    if isinstance(found, Explanation):
+        return explanation_lines(found)
+    return step_lines(found) if isinstance(found, PersonaliseReport) else report_lines(found)
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:

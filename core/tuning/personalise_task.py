@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from core.analysis.explanation import CandidateRow, Record
 from core.analysis.request import Request, Text
@@ -12,26 +12,63 @@ from core.analysis.task import Report, Task
 
 Which = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
+NO_ADAPTER = "none"
+"""What a command writes for the adapter to play the base model alone."""
+OWN_CASE = Request(demos=4, adapter="recicl", history=3)
+"""The case as the shipped adapter was tuned: what a case leaves open is taken from here."""
+
+
+def answer_of(added: str) -> tuple[str, bool]:
+    """Item id and answer of an interaction made by hand; raises `ValueError` for another form."""
+    item_id, _, answer = added.rpartition(":")
+    if not item_id or answer not in ("yes", "no"):
+        raise ValueError("item_id:yes or item_id:no")
+    return item_id, answer == "yes"
+
+
+def _in_form(added: str) -> str:
+    answer_of(added)
+    return added
+
+
+Added = Annotated[Text, AfterValidator(_in_form)]
 
 
 class PersonaliseTask(Task):
     """What do the newest interactions do to a user's list, with no weight touched?"""
 
-    case: Request = Request(demos=4, adapter="recicl", history=3)
+    case: Request = OWN_CASE
     known: Annotated[int, Field(ge=1)] | None = None
     """Interactions of the user's stream that are known at the end of the play; none: all before the case's moment."""
     steps: Annotated[int, Field(ge=0, le=50)] = 4
     """How many of them are played one by one; the first list shown is the one before them."""
-    added: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    added: Annotated[tuple[Added, ...], Field(max_length=20)] = ()
     """Interactions made by hand, each a step after those: item_id:yes or item_id:no, oldest first."""
     compare: bool = True
     """Play the base model beside the adapter, where there is one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _open_choices(cls, given: Any) -> Any:
+        """Fill what a case of single choices leaves open, as a command line does, from this task's own case."""
+        case = given.get("case") if isinstance(given, dict) else None
+        if not isinstance(case, dict):
+            return given
+        filled = {"demos": OWN_CASE.demos, "adapter": OWN_CASE.adapter, "history": OWN_CASE.history} | case
+        if filled["adapter"] == NO_ADAPTER:
+            filled["adapter"] = None
+        return given | {"case": filled}
+
     @property
     def predicted_passes(self) -> float:
-        """A whole prompt first, about half of one for every step, and one for what moved the last list; per model."""
+        """Per model: the first list and the last one from scratch, a shorter pass a step, and a prompt with all
+        candidates for every demonstration that is left out at the end."""
         models = 2 if self.compare and self.case.adapter is not None else 1
-        return models * (2.0 + 0.5 * (self.steps + len(self.added)))
+        steps = self.steps + len(self.added)
+        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        each = 0.04 * candidates
+        lists = 2 * (1 + each) + steps * (0.3 + each)
+        return models * (lists + 1.5 * self.case.demos * (0.5 + each))
 
 
 class ListRow(Record):
@@ -47,6 +84,7 @@ class ListRow(Record):
     tokens_run: int
     """Those that were run; the rest was remembered from the step before."""
     seconds: float
+    """From the new interaction to the list: writing the prompt, and the pass over what is new in it."""
 
 
 class StepRow(Record):
@@ -63,7 +101,8 @@ class StepRow(Record):
     """Its place in the user's stream; none for one made by hand."""
     timestamp: float | None
     demo_ids: tuple[str, ...]
-    """Demonstrations in the prompt, in order; the newest interaction is the last."""
+    """Demonstrations in the prompt, in order; the newest interaction is the last. `added-1` is the first one made by
+    hand; `next_item` shows liked interactions only."""
     lists: tuple[ListRow, ...]
 
 
@@ -92,4 +131,5 @@ class PersonaliseReport(Report):
     weights_after: str | None = None
     """The same after the last step; none until the play is over."""
     full_seconds: float | None = None
-    """Seconds of one pass over the last step's whole prompt with all candidates, nothing remembered."""
+    """Seconds of one pass over the last step's whole prompt with all candidates, nothing remembered; by the adapter
+    where there is one."""

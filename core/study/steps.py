@@ -1,0 +1,79 @@
+"""The play of a user's stream as a few lines for a terminal: what was new at each step, and the list after it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from core.study.reports import heading
+from core.tuning.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.work.log import escaped
+
+TOP = 5
+TITLE = 48
+"""Characters of a title."""
+
+
+def step_lines(report: PersonaliseReport) -> list[str]:
+    """Heading, a list for each step and model, what moved the last one, and the weights; titles are escaped."""
+    lines = list(heading(report))
+    before: dict[str, ListRow] = {}
+    for row in report.stream:
+        lines += ["", f"Step {row.step}: {_new(row)}"]
+        for found in row.lists:
+            lines += _list(report, found, before.get(found.which))
+        before = {found.which: found for found in row.lists}
+    return [*lines, "", *_moved(report), *_cost(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
+
+
+def _new(row: StepRow) -> str:
+    shown = "1 demonstration" if len(row.demo_ids) == 1 else f"{len(row.demo_ids)} demonstrations"
+    if row.title is None:
+        return f"the list before, {shown}"
+    by_hand = ", made by hand" if row.kind == "added" else ""
+    return f"{_short(row.title)} = {'liked' if row.liked else 'not liked'}{by_hand}, {shown}"
+
+
+def _list(report: PersonaliseReport, found: ListRow, before: ListRow | None) -> Iterator[str]:
+    yield f"  {found.which}: {1000 * found.seconds:.0f} ms, {found.tokens_run} of {found.tokens} tokens run"
+    places = sorted(range(len(found.ranks)), key=lambda place: found.ranks[place])
+    for place in places[:TOP]:
+        row, rank = report.candidates[place], found.ranks[place]
+        mark = "  <- chosen next" if row.is_target else ""
+        yield f"{rank:>6} {_move(rank, before, place):>4} {found.scores[place]:+9.3f}  {_short(row.title)}{mark}"
+
+
+def _move(rank: int, before: ListRow | None, place: int) -> str:
+    """Places up (+) or down (-) since the step before."""
+    if before is None:
+        return ""
+    return f"{before.ranks[place] - rank:+d}" if before.ranks[place] != rank else "="
+
+
+def _moved(report: PersonaliseReport) -> Iterator[str]:
+    for which in dict.fromkeys(row.which for row in report.moved):
+        last = next(found for found in report.stream[-1].lists if found.which == which)
+        top = last.ranks.index(1)
+        yield f"{which}: what each demonstration adds to {_short(report.candidates[top].title)}, in nats"
+        for row in report.moved:
+            if row.which == which:
+                yield _effect(row, top)
+
+
+def _effect(row: MovedRow, place: int) -> str:
+    answer = "" if row.answer is None else f" = {row.answer}"
+    return f"{row.effects[place]:+11.3f}  {_short(row.title)}{answer}"
+
+
+def _cost(report: PersonaliseReport) -> Iterator[str]:
+    steps = [row.lists[0].seconds for row in report.stream[1:]]
+    if report.full_seconds is not None:
+        step = f"A step takes {1000 * statistics.median(steps):.0f} ms. " if steps else ""
+        yield f"{step}The last prompt from scratch takes {1000 * report.full_seconds:.0f} ms."
+    if report.weights_after is not None:
+        yield f"Weights before and after, unchanged: SHA-256 {report.weights_after}"
+
+
+def _short(title: str) -> str:
+    text = escaped(title)
+    return text if len(text) <= TITLE else text[: TITLE - 1] + "…"
