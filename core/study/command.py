@@ -35,6 +35,7 @@ TASKS = {
     "improve": "Search for a better set of demonstrations in two stages.",
     "dual": "Take the attention of a case apart into its dual model, exactly and with explicit features.",
     "updates": "Hold the in-context update beside the update of real fine-tuning, with controls.",
+    "personalise": "Play a user's newest interactions one by one: the list follows, the weights stay.",
 }
 """Kind of task -> what its command does, in one sentence."""
 BAR = 24
