@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from core.analysis.quality.utility import drawn_users
+from core.analysis.quality.utility_task import UtilityTask
+from core.analysis.request import Request
 from core.analysis.subject import item_ids
 from core.analysis.values import TargetScore
 from core.data.cases import case_of
@@ -69,17 +73,26 @@ class Bench:
     dataset: Dataset
     seed: int
 
-    @cached_property
+    @property
     def plain(self) -> Any:
         """The untouched network, with PyTorch's own fused attention."""
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
+        return plain_network(self.model.folder)
 
-        logging.disable_progress_bar()
-        network = AutoModelForCausalLM.from_pretrained(
-            self.model.folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-        )
-        return network.eval().requires_grad_(False)
+    def users(self) -> Iterator[str]:
+        """Users to measure on, in the order of the seed."""
+        return measured_users(self.dataset, self.seed)
+
+    def ranked(self) -> Iterator[tuple[str, int]]:
+        """Users whose demonstrations are ranked by worth, in the order of the seed, and how many each is shown."""
+        return ((user, DEMOS) for user in drawn_users(UtilityTask(seed=self.seed), self.dataset))
+
+    def request(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> Request:
+        """What is asked about a user's latest choice."""
+        return Request(user=user, family=family, demos=demos, candidates=candidates)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of figures on these data should know, one sentence each."""
+        return self.dataset.notices
 
     def subjects(self, count: int, *, demos: int = DEMOS) -> list[Subject]:
         """`count` prompts of as many users; families take turns, and within each of them its two strategies."""
@@ -103,6 +116,19 @@ def opened(seed: int) -> Bench:
     """The sample model in fp32 on `THREADS` threads of the CPU, and the sample data."""
     torch.set_num_threads(THREADS)
     return Bench(load("sample", device="cpu", dtype="float32"), open_dataset("sample"), seed)
+
+
+@cache
+def plain_network(folder: Path) -> Any:
+    """The network in a folder as the library loads it, once for all data sets."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    network = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+    )
+    return network.eval().requires_grad_(False)
 
 
 def measured_users(dataset: Dataset, seed: int) -> Iterator[str]:

@@ -5,7 +5,8 @@ All measures go on in rounds over the cases, so a run that is cut short has meas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from bench import lrgd_costs, lrgd_inference, lrgd_sets, lrgd_utility
 from bench.cases import Bench
@@ -13,6 +14,8 @@ from bench.clock import Clock
 from bench.lrgd_records import Part
 from bench.records import Record
 from bench.table import Row
+from core.analysis.request import Request
+from core.analysis.setting import Setting
 
 UTILITY_SHARE = 2.5
 """Cases of the utility check for every case of the search: 100 for 40."""
@@ -36,35 +39,50 @@ TEXTS: dict[Part, Callable[[Records], str]] = {
 """The means behind the rows, one table a measure."""
 
 
+class Course:
+    """Every measure of one data set, as far as it has come."""
+
+    def __init__(self, bench: Bench, asked: Sequence[Request], drawn: Iterator[Setting]) -> None:
+        """`asked` are the cases of the search, `drawn` those of the utility check."""
+        self._works: dict[Part, Callable[[int], Record]] = {
+            "utility": lambda _: lrgd_utility.record_of(bench, _next(drawn)),
+            "sets": lambda place: lrgd_sets.record_of(bench, asked[place]),
+            "inference": lambda place: lrgd_inference.record_of(bench, asked[place]),
+            "sweep": lambda place: lrgd_costs.sweep_of(bench, asked[place]),
+            "pool": lambda place: lrgd_costs.pool_of(bench, asked[place]),
+        }
+        self.found: dict[Part, Records] = {part: [] for part in ROWS}
+        self.rows: dict[Part, list[Row]] = {part: [] for part in ROWS}
+        self._rows_of = ROWS | {"sets": partial(lrgd_sets.rows_of, both_answers=bench.dataset.has_ratings)}
+
+    def take(self, part: Part, place: int) -> None:
+        """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
+        self.found[part].append(self._works[part](place))
+        self.rows[part] = self._rows_of[part](self.found[part])
+
+    def all_rows(self) -> list[Row]:
+        """The rows of all parts, one part after the other."""
+        return [one for each in self.rows.values() for one in each]
+
+
 def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     """Rows so far, after every case of every measure; `count` cases of the search."""
-    asked = lrgd_sets.requests(bench, count)
-    drawn = lrgd_utility.settings(bench)
-    works: dict[Part, Callable[[int], Record]] = {
-        "utility": lambda _: lrgd_utility.record_of(bench, next(drawn)),
-        "sets": lambda place: lrgd_sets.record_of(bench, asked[place]),
-        "inference": lambda place: lrgd_inference.record_of(bench, asked[place]),
-        "sweep": lambda place: lrgd_costs.sweep_of(bench, asked[place]),
-        "pool": lambda place: lrgd_costs.pool_of(bench, asked[place]),
-    }
-    found: dict[Part, Records] = {part: [] for part in works}
-    rows: dict[Part, list[Row]] = {part: [] for part in ROWS}
-    steps = plan(count)
+    course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench))
+    steps = plan(count, UTILITY_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
-        found[part].append(works[part](place))
-        rows[part] = ROWS[part](found[part])
-        clock.tell(f"{part} {len(found[part])}")
-        yield [one for each in rows.values() for one in each]
-    print("\n\n".join(TEXTS[part](found[part]) for part in TEXTS), end="\n\n")
+        course.take(part, place)
+        clock.tell(f"{part} {len(course.found[part])}")
+        yield course.all_rows()
+    print("\n\n".join(TEXTS[part](course.found[part]) for part in TEXTS), end="\n\n")
 
 
-def plan(count: int) -> list[tuple[Part, int]]:
+def plan(count: int, utility_share: float) -> list[tuple[Part, int]]:
     """Which measure is taken of which case, in order; the shorter ones first in every round."""
     steps: list[tuple[Part, int]] = []
     checked = 0
     for place in range(count):
-        wanted = int(UTILITY_SHARE * (place + 1) + 0.5)
+        wanted = int(utility_share * (place + 1) + 0.5)
         steps += [("utility", number) for number in range(checked, wanted)]
         steps += [("sets", place), ("inference", place)]
         if place < SWEEPS:
@@ -73,3 +91,10 @@ def plan(count: int) -> list[tuple[Part, int]]:
             steps.append(("pool", 0))
         checked = wanted
     return steps
+
+
+def _next(drawn: Iterator[Setting]) -> Setting:
+    found = next(drawn, None)
+    if found is None:
+        raise SystemExit("bench: the data have too few users for so many cases of the utility check")
+    return found

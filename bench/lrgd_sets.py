@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.cases import CANDIDATES, FAMILIES, Bench, measured_users
+from bench.cases import CANDIDATES, FAMILIES, Bench
 from bench.lrgd_records import kept
 from bench.records import Record
 from bench.spread import Array, mean_interval, quartiles, resampled
@@ -45,6 +45,8 @@ class Measure:
     of: Callable[[Record, str], float]
     promised: bool = False
     liked_only: bool = False
+    both_answers: bool = False
+    """Defined, or telling anything new, only where some true answers are Yes and some No."""
 
 
 def _target(record: Record, way: str) -> float:
@@ -71,22 +73,22 @@ MEASURES = (
     Measure("NDCG@10", "next_item", _ndcg, promised=True),
     Measure("target score, nats", "next_item", _target),
     Measure("AUC of the target against items never met", "yes_no", auc, promised=True),
-    Measure("log-odds of the true answer, nats", "yes_no", _truth, promised=True),
+    Measure("log-odds of the true answer, nats", "yes_no", _truth, promised=True, both_answers=True),
     Measure("log-odds of Yes for the target, nats", "yes_no", _target),
     Measure("NDCG@10", "yes_no", _ndcg),
-    Measure("AUC of a liked target against items never met", "yes_no", auc, liked_only=True),
+    Measure("AUC of a liked target against items never met", "yes_no", auc, liked_only=True, both_answers=True),
 )
 
 
 def requests(bench: Bench, count: int) -> list[Request]:
     """`count` cases of as many users, families in turns, that have all the sets and a choice to hold out."""
-    users = measured_users(bench.dataset, bench.seed)
+    users = bench.users()
     return [_next(bench, users, FAMILIES[place % 2]) for place in range(count)]
 
 
 def _next(bench: Bench, users: Iterator[str], family: Family) -> Request:
     for user in users:
-        asked = Request(user=user, family=family, demos=DEMOS, candidates=CANDIDATES)
+        asked = bench.request(user, family, demos=DEMOS, candidates=CANDIDATES)
         try:
             made = [_changed(bench, asked, change) for change in OTHERS.values()]
             held_out(bench.dataset, made[0].case, count=1, negatives=1, both_answers=False)
@@ -95,7 +97,7 @@ def _next(bench: Bench, users: Iterator[str], family: Family) -> Request:
         whole = all(len(one.prompt.demos) == one.request.demos for one in made)
         if whole and len(made[0].case.candidates) == CANDIDATES:
             return asked
-    raise SystemExit("bench: the data have too few users for so many cases")
+    raise SystemExit(f"bench: {bench.dataset.name} has too few users for so many cases")
 
 
 def _changed(bench: Bench, asked: Request, change: dict[str, object]) -> Setting:
@@ -142,8 +144,11 @@ def _liked(setting: Setting) -> bool:
     return dataset.liked(next(one for one in later if one.item_id == case.target))
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
-    """The set against every other one, how it stands on the held-out choices, and what the search cost."""
+def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row]:
+    """The set against every other one, how it stands on the held-out choices, and what the search cost.
+
+    Without `both_answers` in the data the measures that need them are left out.
+    """
     if not records:
         return []
     below = np.array([any(one["best"][key] < one["zero_shot"][key] for key in one["best"]) for one in records])
@@ -155,9 +160,24 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
         row("two-stage search, seconds", quartiles(np.array([one["seconds"] for one in records]))),
         row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
         row("cases where no set is advised, share", [float(empty.mean())]),
-        *(made for measure in MEASURES for made in _compared(measure, _having(measure, records))),
-        *_liked_apart(records),
+        *(made for measure in measures(both_answers) for made in _compared(measure, _having(measure, records))),
+        *(_liked_apart(records) if both_answers else []),
     ]
+
+
+def measures(both_answers: bool) -> tuple[Measure, ...]:
+    """The measures that data with both true answers, or with Yes alone, allow."""
+    return tuple(one for one in MEASURES if both_answers or not one.both_answers)
+
+
+def means(records: Sequence[Record], *, both_answers: bool = True) -> dict[str, str]:
+    """The mean of every measure under every set, by the names of both, as a table shows it."""
+    return {
+        f"{measure.family}, {measure.name}, {way}": f"{column(measure, way, having).mean():.3f} ({len(having)})"
+        for measure in measures(both_answers)
+        if (having := _having(measure, records))
+        for way in (OURS, *OTHERS)
+    }
 
 
 def _having(measure: Measure, records: Sequence[Record]) -> list[Record]:

@@ -12,10 +12,9 @@ from bench.cases import FAMILIES, Bench
 from bench.lrgd_records import kept
 from bench.records import Record
 from bench.table import Row, aligned, row
-from core.analysis.quality.utility import CaseNumbers, drawn_users, floors, quality_scores, true_utility
+from core.analysis.quality.utility import CaseNumbers, floors, quality_scores, true_utility
 from core.analysis.quality.utility import rows_of as rows_over
-from core.analysis.quality.utility_task import LEAST_DEMOS, SCORES, TRUTHS, Truth, UtilityRow, UtilityTask
-from core.analysis.request import Request
+from core.analysis.quality.utility_task import LEAST_DEMOS, SCORES, TRUTHS, Truth, UtilityRow
 from core.analysis.setting import Setting, set_up
 from core.analysis.subject import targets_for
 from core.analysis.values import Array
@@ -31,10 +30,10 @@ FIRST: Truth = "removal_score"
 
 
 def settings(bench: Bench) -> Iterator[Setting]:
-    """Cases one after the other, each of another user, in the order in which a utility task draws them."""
+    """Cases one after the other, each of another user, in the bench's order, until there are no more users."""
     place = 0
-    for user in drawn_users(UtilityTask(seed=bench.seed), bench.dataset):
-        asked = Request(user=user, family=ORDER[place % len(ORDER)])
+    for user, demos in bench.ranked():
+        asked = bench.request(user, ORDER[place % len(ORDER)], demos=demos)
         try:
             made = set_up(asked, bench.dataset, bench.model)
         except DemoLensError:
@@ -42,7 +41,6 @@ def settings(bench: Bench) -> Iterator[Setting]:
         if len(made.prompt.demos) >= LEAST_DEMOS:
             place += 1
             yield made
-    raise SystemExit("bench: the data have too few users for so many cases of the utility check")
 
 
 def record_of(bench: Bench, setting: Setting) -> Record:

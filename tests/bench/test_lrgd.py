@@ -24,7 +24,7 @@ from core.selection.task import ImproveTask
 
 
 def test_every_measure_has_its_share_after_every_round():
-    steps = lrgd.plan(40)
+    steps = lrgd.plan(40, lrgd.UTILITY_SHARE)
     assert [sum(part == name for part, _ in steps) for name in ("utility", "sets", "inference", "sweep", "pool")] == [
         *(100, 40, 40, 5, 1)
     ]
@@ -36,7 +36,7 @@ def test_every_measure_has_its_share_after_every_round():
 
 
 def test_one_case_alone_measures_the_pool_too():
-    assert ("pool", 0) in lrgd.plan(1)
+    assert ("pool", 0) in lrgd.plan(1, 1.0)
 
 
 # ---- two-stage sets
@@ -209,30 +209,10 @@ def bench(tiny_llama, tiny_tokenizer, tmp_path_factory):
         patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
         dataset = open_dataset(str(folder))
         model = dataclasses.replace(language_model(copy.deepcopy(tiny_llama), tiny_tokenizer), context=4096)
-        yield SimpleNamespace(model=model, plain=copy.deepcopy(tiny_llama), dataset=dataset, seed=0)
+        plain = copy.deepcopy(tiny_llama)
+        patch.setattr(cases, "plain_network", lambda folder: plain)
+        yield cases.Bench(model, dataset, 0)
         dataset.close()
-
-
-@pytest.fixture
-def few_settings(monkeypatch):
-    """The plain model, one setting that is not random and one that is."""
-    some = (SETTINGS[0], SETTINGS[1], SETTINGS[-1])
-    monkeypatch.setattr(lrgd_inference, "SETTINGS", some)
-    return some
-
-
-@pytest.fixture
-def small(monkeypatch, tmp_path, few_settings):
-    """Few users apart, five candidates, a short search and a small pool; records below a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cases, "TUNED_USERS", 2)
-    monkeypatch.setattr(lrgd_sets, "CANDIDATES", 5)
-    monkeypatch.setattr(lrgd_sets, "SEARCH", 12.0)
-    monkeypatch.setattr(lrgd_sets, "POOL", 12)
-    monkeypatch.setattr(lrgd_costs, "POOL", 14)
-    monkeypatch.setattr(lrgd_costs, "SWEEP_DEMOS", 3)
-    monkeypatch.setattr(lrgd, "UTILITY_SHARE", 1.0)
-    return tmp_path
 
 
 def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
@@ -268,8 +248,14 @@ def test_utility_cases_are_of_different_users_and_both_families(bench):
     some = [next(made) for _ in range(3)]
     assert [one.request.family for one in some] == ["yes_no", "next_item", "yes_no"]
     assert len({one.request.user for one in some}) == 3
+    rest = list(made)
+    assert len({one.request.user for one in [*some, *rest]}) == 3 + len(rest)
+
+
+def test_too_few_users_for_the_utility_check_end_the_run_with_a_sentence(bench, small, monkeypatch):
+    monkeypatch.setattr(lrgd_utility, "settings", lambda bench: iter([]))
     with pytest.raises(SystemExit, match="too few users"):
-        list(made)
+        list(lrgd.lrgd(bench, 1))
 
 
 def test_utility_truths_are_those_of_deletion(bench):

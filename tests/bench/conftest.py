@@ -1,0 +1,71 @@
+"""A short version of part `lrgd`, small data sets for it, and where the development data lie."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import cases, lrgd, lrgd_costs, lrgd_inference, lrgd_sets
+from bench.elsewhere import CANDIDATE_FILE
+from bench.lrgd_inference import SETTINGS
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+ITEMS = 60
+
+
+@pytest.fixture
+def few_settings(monkeypatch):
+    """The plain model, one setting that is not random and one that is."""
+    some = (SETTINGS[0], SETTINGS[1], SETTINGS[-1])
+    monkeypatch.setattr(lrgd_inference, "SETTINGS", some)
+    return some
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path, few_settings):
+    """Few users apart, five candidates, a short search and a small pool; records below a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cases, "TUNED_USERS", 2)
+    monkeypatch.setattr(lrgd_sets, "CANDIDATES", 5)
+    monkeypatch.setattr(lrgd_sets, "SEARCH", 12.0)
+    monkeypatch.setattr(lrgd_sets, "POOL", 12)
+    monkeypatch.setattr(lrgd_costs, "POOL", 14)
+    monkeypatch.setattr(lrgd_costs, "SWEEP_DEMOS", 3)
+    monkeypatch.setattr(lrgd, "UTILITY_SHARE", 1.0)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def write():
+    """Writes a data set of users u0, u1, …; the n-th has met `counts[n]` of 60 items.
+
+    Ratings follow from the place of an interaction in the history; each user begins `apart` later than the one before.
+    """
+
+    def written(folder, counts, *, rating=lambda place: 1, apart=0, candidates=None):
+        folder.mkdir()
+        lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+        lines += [
+            f"u{user}\t{(7 * user + place) % ITEMS}\t{rating(place)}\t{place + apart * user}"
+            for user, count in enumerate(counts)
+            for place in range(count)
+        ]
+        (folder / f"{folder.name}.inter").write_text("\n".join(lines) + "\n")
+        items = ["item_id:token\ttitle:token_seq", *(f"{n}\t{chr(65 + n % 26)}{n}" for n in range(ITEMS))]
+        (folder / f"{folder.name}.item").write_text("\n".join(items) + "\n")
+        if candidates is not None:
+            (folder / CANDIDATE_FILE).write_text(candidates)
+        return str(folder)
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of a development data set; skips where those data are not beside the checkout."""
+
+    def found(name):
+        if not (SHARED / name).is_dir():
+            pytest.skip("the development data are not beside the checkout")
+        return str(SHARED / name)
+
+    return found
