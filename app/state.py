@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from core.analysis.request import Request
+from core.lm.adapter import SHIPPED
 
 if TYPE_CHECKING:
     from app.tasks import TaskView
@@ -101,8 +102,8 @@ def written(choices: Choices) -> dict[str, list[str]]:
 
 
 def needs_consent(request: Request) -> bool:
-    """Whether a link asks for a model, adapter or data set other than the sample: then a person presses Run first."""
-    return not (request.dataset == request.model == "sample" and request.adapter is None)
+    """Whether a link asks for a model, adapter or data set that is not shipped: then a person presses Run first."""
+    return not (request.dataset == request.model == "sample" and request.adapter in (None, *SHIPPED))
 
 
 def texts(value: object) -> list[str]:

@@ -15,6 +15,7 @@ from app.text import option, safe_html, unique_labels
 from app.theme import memory, seconds
 from core.analysis.explanation import Explanation
 from core.errors import DemoLensError
+from core.lm.adapter import is_there
 from core.work.kinds import Asked
 
 STRATEGIES = {
@@ -28,6 +29,8 @@ SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in
 SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
 SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+ADAPTER, FOLDER, TYPED = "in-adapter-kind", "folder", "adapter-typed"
+"""The widget of the adapter choice, its option for a folder, and whether that option waits for a name."""
 
 
 def sidebar(view: View, job: cached.Job | None) -> None:
@@ -218,9 +221,36 @@ def material(view: View) -> None:
     _toggle(view, "chat", "Chat template of the model")
     _text(view, "dataset", "Data", "sample, or the folder of a data set in RecBole's atomic format")
     _text(view, "model", "Model", "sample, a model folder, a .gguf file, or a hub name")
-    _text(view, "adapter", "Adapter", "folder of a PEFT adapter; empty for none")
+    _adapter(view)
     _choice(view, "device", "Device", {"auto": "best there is", "cpu": "processor", "cuda": "CUDA", "mps": "Apple GPU"})
     _choice(view, "dtype", "Number type", {name: name for name in DTYPES})
+
+
+def _adapter(view: View) -> None:
+    """No adapter, the shipped one where it lies here and fits the model, or a folder to be typed."""
+    chosen = view.draft.adapter or ""
+    fits = view.draft.model == "sample" and is_there("recicl")
+    named = {"": "none"} | ({"recicl": "RecICL (shipped)"} if fits or chosen == "recicl" else {})
+    typed = chosen not in named or (not chosen and st.session_state.get(TYPED, False))
+    st.session_state[ADAPTER] = FOLDER if typed else chosen
+    options = named | {FOLDER: "a folder …"}
+    st.selectbox(
+        "Adapter",
+        list(options),
+        format_func=lambda one: options.get(one, one),
+        key=ADAPTER,
+        on_change=_adapter_picked,
+        help="Layers added beside the weights by LoRA tuning; the weights themselves stay as they are.",
+        filter_mode=None,
+    )
+    if typed:
+        _text(view, "adapter", "Adapter folder", "folder of a LoRA adapter, as PEFT writes it")
+
+
+def _adapter_picked() -> None:
+    picked = st.session_state[ADAPTER]
+    st.session_state[TYPED] = picked == FOLDER
+    tab.change(adapter=picked if picked not in ("", FOLDER) else None)
 
 
 def _toggle(view: View, field: str, label: str) -> None:

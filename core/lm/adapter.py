@@ -1,9 +1,11 @@
-"""A LoRA adapter for a loaded model: checked against it first, then merged into its weights."""
+"""A LoRA adapter beside the weights of a loaded model: checked first, then attached without changing a weight."""
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,10 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 LONGEST_CONFIG = 1_000_000
 """Bytes."""
+SHIPPED = ("recicl", "tallrec")
+"""Adapters of the sample model that come with DemoLens; these names never mean a folder (`./recicl` would)."""
+ADAPTERS = Path(__file__).resolve().parents[2] / "assets" / "adapters"
+"""Folder of the shipped adapters, one folder each."""
 _PLAIN_OPTIONS = frozenset(
     (
         *("task_type", "peft_type", "peft_version", "base_model_name_or_path", "revision", "inference_mode"),
@@ -28,6 +34,8 @@ _PLAIN_OPTIONS = frozenset(
 )
 """Options of LoRA that say nothing but numbers and layer names; any other option must be off."""
 _LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_BESIDE = re.compile(r".+\.lora_(A|B|embedding_A|embedding_B|magnitude_vector)(\.weight)?")
+"""Names of tensors that stand beside the model's own."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,36 @@ class AdapterFiles:
         return self.path / CONFIG, self.path / WEIGHTS
 
 
+def is_there(name: str) -> bool:
+    """Whether the shipped adapter of that name lies in this checkout."""
+    return name in SHIPPED and (ADAPTERS / name / WEIGHTS).is_file()
+
+
+def adapter_folder(name: str) -> Path:
+    """The folder that an adapter's name stands for: a shipped adapter's own, else the path itself.
+
+    Raises `ModelError` for a shipped adapter that is not there, and for a path whose form is refused or that lies
+    outside the folders for models; those folders do not bind what is shipped.
+    """
+    if name not in SHIPPED:
+        path = allowed_path(name)
+        if not path.is_dir():
+            raise ModelError("no such adapter folder", expected=f"a folder with {CONFIG} and {WEIGHTS}", where=name)
+        return path
+    if not is_there(name):
+        raise ModelError(
+            "this shipped adapter is not in the checkout", expected=f"assets/adapters/{name}/{WEIGHTS}", where=name
+        )
+    return ADAPTERS / name
+
+
 def checked_adapter(name: str) -> AdapterFiles:
-    """The LoRA adapter in a folder; raises `ModelError` for pickle weights, foreign code and other kinds of adapter."""
-    path = allowed_path(name)
-    if not path.is_dir():
-        raise ModelError("no such adapter folder", expected=f"a folder with {CONFIG} and {WEIGHTS}", where=name)
+    """The LoRA adapter of that name: `recicl` or `tallrec`, which are shipped, or a folder.
+
+    Raises `ModelError` for pickle weights, foreign code, other kinds of adapter, and one that replaces weights of the
+    model itself. Other files in the folder, such as its card, are not opened.
+    """
+    path = adapter_folder(name)
     config = read_object(path / CONFIG, longest=LONGEST_CONFIG, where=name)
     _check_options(config, f"{name}, {CONFIG}")
     if not (path / WEIGHTS).is_file():
@@ -60,25 +93,54 @@ def checked_adapter(name: str) -> AdapterFiles:
         found = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
         raise ModelError(found, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
     shapes = tensor_shapes(path / WEIGHTS, where=name)
+    inputs, outputs = _widths(shapes, "A", name), _widths(shapes, "B", name)
+    own = next((tensor for tensor in shapes if not _BESIDE.fullmatch(tensor)), None)
+    if own is not None:
+        raise ModelError(f"the adapter replaces {own[:200]} of the model", expected="LoRA layers alone", where=name)
     base = str(config.get("base_model_name_or_path") or "another model")[:200]
-    return AdapterFiles(path, name, base, _widths(shapes, "A", name), _widths(shapes, "B", name))
+    return AdapterFiles(path, name, base, inputs, outputs)
 
 
-def merged(network: Any, adapter: AdapterFiles) -> Any:
-    """The network with the adapter added to its weights; raises `ModelError` if it was made for another model."""
+def attached(network: Any, adapter: AdapterFiles) -> Any:
+    """A second network with the adapter's layers beside the very weights of `network`, which stays as it is.
+
+    Modules are copied, weights and buffers are shared: a copy costs kilobytes, and both networks stay plain modules
+    whose output depends on nothing but their input. One network with its adapter switched on and off would have a
+    state that another caller may have left behind; here there is nothing to switch, the base network never passes
+    through a library's layer, and any number of adapters can be attached at once. Layers are computed as
+    W x + s B (A x), with A and B in the number type of W. Raises `ModelError` if the adapter was made for another model
+    or its numbers are not finite.
+    """
     _check_fits(network, adapter)
     from peft import PeftModel
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for an attribute by its old name
-            wrapped = PeftModel.from_pretrained(network, str(adapter.path), is_trainable=False, use_safetensors=True)
-            return wrapped.merge_and_unload(safe_merge=True)
+            warnings.simplefilter("ignore")  # peft uses old names of transformers; what is missing is checked below
+            wrapped = PeftModel.from_pretrained(
+                _sharing(network),
+                str(adapter.path),
+                is_trainable=False,
+                autocast_adapter_dtype=False,
+                low_cpu_mem_usage=True,  # on the meta device until they are read: no random numbers are drawn
+                torch_device=str(network.device),
+                use_safetensors=True,
+            )
+        made = wrapped.get_base_model().eval().requires_grad_(False)
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
         found = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(
             found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
         ) from None
+    _check_attached(made, adapter)
+    return made
+
+
+def _sharing(network: Any) -> Any:
+    """A copy of the modules around the same parameters and buffers, without hooks that someone set for a while."""
+    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    unhooked = {id(module._forward_pre_hooks): OrderedDict() for module in network.modules()}
+    return copy.deepcopy(network, {**shared, **unhooked})
 
 
 def _check_options(config: Mapping[str, Any], where: str) -> None:
@@ -125,3 +187,19 @@ def _check_fits(network: Any, adapter: AdapterFiles) -> None:
                     expected="an adapter trained on this model",
                     where=adapter.where,
                 )
+
+
+def _check_attached(network: Any, adapter: AdapterFiles) -> None:
+    """Refuse an adapter whose files disagree about its layers, or with numbers that are not finite."""
+    expected = f"one and the same in {CONFIG} and {WEIGHTS}"
+    layers = dict(network.named_modules())
+    idle = next((name for name in adapter.inputs if not hasattr(layers[name], "base_layer")), None)
+    if idle is not None:
+        raise ModelError(f"{WEIGHTS} has {idle}, {CONFIG} does not", expected=expected, where=adapter.where)
+    beside = {name: weight for name, weight in network.named_parameters() if ".lora_" in name}
+    empty = next((name for name, weight in beside.items() if weight.is_meta), None)
+    if empty is not None:
+        raise ModelError(f"{CONFIG} asks for {empty}, {WEIGHTS} lacks it", expected=expected, where=adapter.where)
+    broken = next((name for name, weight in beside.items() if not weight.isfinite().all()), None)
+    if broken is not None:
+        raise ModelError(f"{broken} holds a number that is not finite", expected="finite ones", where=adapter.where)

@@ -1,4 +1,4 @@
-"""Which model is this? Content hashes of large files, remembered so that they are read only once."""
+"""Which model is this? Content hashes of large files, remembered so that they are read only once, and of weights."""
 
 from __future__ import annotations
 
@@ -6,17 +6,43 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from core.errors import ModelError
 from core.store.home import home, stored, write_atomically
 
+PIECE = 1 << 24
+"""Numbers of a tensor that are copied from a device at a time."""
 
-def model_id_of(files: Sequence[Path], *, where: str) -> str:
-    """First 16 hex digits of a SHA-256 over the files' contents, in the order given; names do not count."""
-    whole = hashlib.sha256()
+
+def model_id_of(files: Sequence[Path], *, where: str, base: str = "") -> str:
+    """First 16 hex digits of a SHA-256 over the files' contents, in the order given; names do not count.
+
+    `base` is the id of the model that the files are added to, such as an adapter's.
+    """
+    whole = hashlib.sha256(base.encode())
     for file in files:
         whole.update(bytes.fromhex(file_hash(file, where=where)))
     return whole.hexdigest()[:16]
+
+
+def weights_sha256(network: Any) -> str:
+    """SHA-256 in hex of a network's weights as they lie in memory, an attached adapter's included.
+
+    Over name, number type, shape and bytes of every parameter and buffer, sorted by name, each tensor once: a weight
+    that two layers share counts under its first name. About a second for 135M weights in single precision; a tensor on
+    a device is copied in pieces of `PIECE` numbers.
+    """
+    import torch
+
+    whole = hashlib.sha256()
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        for piece in tensor.reshape(-1).split(PIECE):
+            whole.update(piece.cpu().contiguous().view(torch.uint8).numpy())
+    return whole.hexdigest()
 
 
 def file_hash(file: Path, *, where: str) -> str:

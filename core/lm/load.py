@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from core.errors import ModelError
-from core.lm.adapter import AdapterFiles, checked_adapter, merged
+from core.lm.adapter import attached, checked_adapter
 from core.lm.device import BYTES, device_for, dtype_for, free_bytes
 from core.lm.folder import ModelFolder, checked_folder
 from core.lm.gguf_convert import converted
@@ -49,28 +49,49 @@ class LanguageModel:
     adapter: str | None
     notices: tuple[str, ...]
     """What a reader should know, one sentence each: a number format replaced, layers that see only part."""
+    base: LanguageModel | None = field(default=None, repr=False)
+    """The same model without its adapter, from the same weights in memory; None where there is no adapter."""
+
+    def with_adapter(self, adapter: str | None) -> LanguageModel:
+        """This model with that adapter instead of the one it may have, or without any; the weights are shared.
+
+        `adapter` is `recicl` or `tallrec`, which come with DemoLens for the sample model, or the folder of a LoRA
+        adapter. Both records can be used in any order, neither changes the other; this very record comes back where it
+        has that adapter already, as its files are now. Raises `ModelError` with one sentence.
+        """
+        plain = self.base or self
+        if adapter is None:
+            return plain
+        lora = checked_adapter(adapter)
+        model_id = model_id_of(lora.files, where=adapter, base=plain.model_id)
+        if (adapter, model_id) == (self.adapter, self.model_id):
+            return self
+        network = attached(plain.network, lora)
+        _check_unchanged(model_id_of(lora.files, where=adapter, base=plain.model_id), model_id, adapter)
+        return replace(plain, network=network, model_id=model_id, adapter=adapter, base=plain)
 
 
 def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> LanguageModel:
     """The model of that name: `sample`, a folder, a `.gguf` file, or a hub name `org/model[@revision]`.
 
-    `adapter` is the folder of a LoRA adapter; it is merged into the weights. Everything is checked before a library
-    opens it; no pickle file and no foreign code is ever used. Raises `ModelError` with one sentence.
+    `adapter` is a shipped one, `recicl` or `tallrec`, or the folder of a LoRA adapter; see `with_adapter`. Everything
+    is checked before a library opens it; no pickle file and no foreign code is ever used. Raises `ModelError` with one
+    sentence.
     """
     source, where = _source(name)
     folder = checked_folder(source, where=where)
-    lora = None if adapter is None else checked_adapter(adapter)
+    if adapter is not None:
+        checked_adapter(adapter)  # A wrong one is told before the weights are read.
     device = device_for(device)
     dtype, notices = dtype_for(device, dtype)
     _check_room(folder, device, dtype, where)
-    files = folder.files if lora is None else (*folder.files, *lora.files)
-    model_id = model_id_of(files, where=where)
+    model_id = model_id_of(folder.files, where=where)
     tokenizer = _tokenizer(folder, where)
-    network = _network(folder, lora, device, dtype, where)
+    network = _network(folder, device, dtype, where)
     notices += _check_vocabulary(network, tokenizer, where)
-    if model_id_of(files, where=where) != model_id:
-        raise ModelError("the files changed while they were read", expected="a model that stays as it is", where=where)
-    return _record(network, tokenizer, model_id, where, folder.path, device, dtype, adapter, notices)
+    _check_unchanged(model_id_of(folder.files, where=where), model_id, where)
+    plain = _record(network, tokenizer, model_id, where, folder.path, device, dtype, notices)
+    return plain.with_adapter(adapter)
 
 
 def _source(name: str) -> tuple[Path, str]:
@@ -94,7 +115,6 @@ def _record(
     folder: Path,
     device: str,
     dtype: str,
-    adapter: str | None,
     notices: tuple[str, ...],
 ) -> LanguageModel:
     from core.lm.attention import prepare
@@ -112,9 +132,14 @@ def _record(
         layers=config.num_hidden_layers,
         heads=config.num_attention_heads,
         context=_context(config, name),
-        adapter=adapter,
+        adapter=None,
         notices=(*notices, *_windows(config)),
     )
+
+
+def _check_unchanged(now: str, then: str, where: str) -> None:
+    if now != then:
+        raise ModelError("the files changed while they were read", expected="a model that stays as it is", where=where)
 
 
 def _check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> None:
@@ -140,7 +165,7 @@ def _numbers_asked(folder: ModelFolder, where: str) -> int:
     return sum(parameter.numel() for parameter in empty.parameters())
 
 
-def _network(folder: ModelFolder, lora: AdapterFiles | None, device: str, dtype: str, where: str) -> Any:
+def _network(folder: ModelFolder, device: str, dtype: str, where: str) -> Any:
     try:
         with _quiet():
             network, report = AutoModelForCausalLM.from_pretrained(
@@ -155,8 +180,6 @@ def _network(folder: ModelFolder, lora: AdapterFiles | None, device: str, dtype:
     except Exception as error:  # damaged weights can fail in any of the library's classes
         raise _failed("the weights cannot be loaded", error, where) from None
     _check_complete(report, where)
-    if lora is not None:
-        network = merged(network, lora)
     return network.to(device).eval().requires_grad_(False)
 
 

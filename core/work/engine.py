@@ -6,7 +6,7 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.analysis.request import Request
@@ -35,7 +35,10 @@ class Engine(Protocol):
 
 
 class ModelEngine:
-    """Keeps the model and the data set of the last request; another request's are loaded in their place."""
+    """Keeps the model and the data set of the last request; another request's are loaded in their place.
+
+    Another adapter, or none, is no other model: the weights stay in memory.
+    """
 
     def __init__(self) -> None:
         self._model: LanguageModel | None = None
@@ -65,7 +68,7 @@ class ModelEngine:
         use_all_cores()
         report("loading the model", 0.01)
         model, pulse = self._model_for(request), _Pulse(report)
-        with _before_every_layer(model.network, pulse.again):
+        with _before_every_layer(_networks(model), pulse.again):
             yield from kind.work(asked, dataset=dataset, model=model, progress=pulse)
 
     def _dataset_for(self, request: Request) -> Dataset:
@@ -79,12 +82,13 @@ class ModelEngine:
     def _model_for(self, request: Request) -> LanguageModel:
         from core.lm.load import load
 
-        choice = (request.model, request.adapter, request.device, request.dtype)
+        choice = (request.model, request.device, request.dtype)
         if self._model is None or self._model_choice != choice:
             self._model = None  # Freed before the next one is loaded: two models may not fit.
             _release()
             self._model = load(request.model, adapter=request.adapter, device=request.device, dtype=request.dtype)
             self._model_choice = choice
+        self._model = self._model.with_adapter(request.adapter)
         return self._model
 
 
@@ -103,12 +107,18 @@ class _Pulse:
         self._report(*self._last)
 
 
+def _networks(model: LanguageModel) -> tuple[Any, ...]:
+    """The networks that work with this model may run: its own, and the one without its adapter."""
+    return (model.network,) if model.base is None else (model.network, model.base.network)
+
+
 @contextlib.contextmanager
-def _before_every_layer(network: Any, act: Callable[[], None]) -> Iterator[None]:
+def _before_every_layer(networks: Sequence[Any], act: Callable[[], None]) -> Iterator[None]:
     """Call `act` before each layer of each pass: one pass over a long prompt may take seconds."""
     from torch.nn import ModuleList
 
-    layers = [layer for module in network.modules() if isinstance(module, ModuleList) for layer in module]
+    modules = [module for network in networks for module in network.modules()]
+    layers = [layer for module in modules if isinstance(module, ModuleList) for layer in module]
     handles = [layer.register_forward_pre_hook(lambda *_: act()) for layer in layers]
     try:
         yield

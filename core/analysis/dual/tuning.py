@@ -167,16 +167,25 @@ def layers_of(network: Any) -> tuple[Layer, ...]:
 def _layer(name: str, module: Any, config: Any) -> Layer | None:
     if getattr(module, "layer_idx", None) is None:
         return None
-    parts = {key: part for key, part in module.named_children() if _is_linear(part)}
+    parts = {key: part for key, part in module.named_children() if _is_linear(_plain(part))}
+    names = {key: f"{name}.{key}{'' if _plain(part) is part else '.base_layer'}.weight" for key, part in parts.items()}
     if {"q_proj", "k_proj", "v_proj"} <= parts.keys():
         query = parts["q_proj"]
-        return Layer(query, query.weight.shape[0], ((f"{name}.k_proj.weight", 0), (f"{name}.v_proj.weight", 0)))
+        return Layer(query, _plain(query).weight.shape[0], ((names["k_proj"], 0), (names["v_proj"], 0)))
     if "qkv_proj" not in parts:
         return None
-    rows = parts["qkv_proj"].weight.shape[0]
+    rows = _plain(parts["qkv_proj"]).weight.shape[0]
     share = config.num_attention_heads + 2 * config.num_key_value_heads
     width = rows // share * config.num_attention_heads
-    return Layer(parts["qkv_proj"], width, ((f"{name}.qkv_proj.weight", width),)) if rows % share == 0 else None
+    return Layer(parts["qkv_proj"], width, ((names["qkv_proj"], width),)) if rows % share == 0 else None
+
+
+def _plain(module: Any) -> Any:
+    """The layer itself where an adapter stands beside it.
+
+    A step on W in W + BA is a step on their sum, so an adapted model is fine-tuned as one with the adapter merged.
+    """
+    return getattr(module, "base_layer", module)
 
 
 def _is_linear(module: Any) -> bool:

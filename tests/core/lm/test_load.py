@@ -7,7 +7,6 @@ import math
 import shutil
 import struct
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from core.errors import ModelError
 from core.lm import device as devices
 from core.lm import load as loading
 from core.lm.device import device_for, dtype_for
-from core.lm.load import LanguageModel, load
+from core.lm.load import load
 from core.lm.places import place_of
 
 Change = Callable[[dict[str, Any]], None]
@@ -517,89 +516,6 @@ def test_devices_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
         device_for("tpu")
     with pytest.raises(ModelError, match="dtype 'int4'"):
         dtype_for("cpu", "int4")
-
-
-# Adapters
-
-
-@pytest.fixture
-def adapter(folder: Path, tmp_path: Path) -> Path:
-    return lora(load(str(folder), device="cpu"), tmp_path / "adapter")
-
-
-def lora(model: LanguageModel, folder: Path) -> Path:
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for an attribute by its old name
-        torch.manual_seed(0)
-        get_peft_model(model.network, config).save_pretrained(str(folder))
-    return folder
-
-
-def test_an_adapter_is_merged(folder: Path, adapter: Path) -> None:
-    plain, model = load(str(folder), device="cpu"), load(str(folder), adapter=str(adapter), device="cpu")
-    assert type(model.network) is type(plain.network)
-    assert model.adapter == str(adapter)
-    assert model.model_id != plain.model_id
-    name = "model.layers.0.self_attn.q_proj"
-    weights = load_file(adapter / "adapter_model.safetensors")
-    scale = 8 / 2
-    delta = (
-        scale * weights[f"base_model.model.{name}.lora_B.weight"] @ weights[f"base_model.model.{name}.lora_A.weight"]
-    )
-    before, after = plain.network.state_dict(), model.network.state_dict()
-    torch.testing.assert_close(after[f"{name}.weight"], before[f"{name}.weight"] + delta)
-    assert torch.equal(after["lm_head.weight"], before["lm_head.weight"])
-    assert not any(parameter.requires_grad for parameter in model.network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"peft_type": "PROMPT_TUNING"}, "an adapter of type PROMPT_TUNING; expected LORA"),
-        ({"megatron_config": {"x": 1}}, "the option megatron_config is in use"),
-        ({"auto_mapping": {"parent_library": "os"}}, "the option auto_mapping is in use"),
-        ({"target_modules": "(a+)+$"}, "target_modules is not a list"),
-        ({"init_lora_weights": "pissa"}, "init_lora_weights is pissa"),
-        ({"x": {"trust_remote_code": True}}, "asks to run code"),
-    ],
-)
-def test_adapters_with_more_than_weights_are_refused(
-    folder: Path, adapter: Path, values: dict[str, Any], said: str
-) -> None:
-    put(adapter / "adapter_config.json", **values)
-    with pytest.raises(ModelError, match=said):
-        load(str(folder), adapter=str(adapter), device="cpu")
-
-
-def test_adapter_files_are_checked(folder: Path, adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such adapter folder"):
-        load(str(folder), adapter=str(tmp_path / "none"))
-    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
-    with pytest.raises(ModelError, match=r"only there as adapter_model\.bin, which can run code"):
-        load(str(folder), adapter=str(adapter))
-    (adapter / "adapter_config.json").unlink()
-    with pytest.raises(ModelError, match=r"adapter_config\.json: cannot be read"):
-        load(str(folder), adapter=str(adapter))
-
-
-def test_an_adapter_of_another_model_is_refused(
-    adapter: Path, tmp_path: Path, tiny_qwen3: Any, tiny_transformers_tokenizer: Any, folder: Path
-) -> None:
-    tiny_qwen3.save_pretrained(tmp_path / "qwen")
-    tiny_transformers_tokenizer.save_pretrained(tmp_path / "qwen")
-    with pytest.raises(
-        ModelError, match=r"changes model\.layers\.2\.self_attn\.\w+ with an input of 32; this model has no such"
-    ):
-        load(str(tmp_path / "qwen"), adapter=str(adapter), device="cpu")
-    weights = load_file(adapter / "adapter_model.safetensors")
-    key = next(name for name in weights if name.endswith("lora_B.weight"))
-    weights[key] = torch.zeros(99, 2)
-    save_file(weights, adapter / "adapter_model.safetensors")
-    with pytest.raises(ModelError, match="with an output of 99; this model has an output of"):
-        load(str(folder), adapter=str(adapter), device="cpu")
 
 
 def test_messages_are_one_sentence_without_our_paths(folder: Path) -> None:

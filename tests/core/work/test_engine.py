@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from adapters import saved_adapter, saved_model
 from fake_work_engine import explanation
 from transformers import PreTrainedModel
 
 from core.analysis.request import Request
-from core.errors import Cancelled, RequestError
+from core.errors import Cancelled, ModelError, RequestError
+from core.lm import load as loading
 from core.lm.attention import prepare
 from core.work import engine as module
-from core.work.engine import ModelEngine, _before_every_layer, seconds_per_token
+from core.work.engine import ModelEngine, _before_every_layer, _networks, seconds_per_token
 
 IDS = torch.ones(1, 5)
 
@@ -46,7 +49,7 @@ def test_a_cancelled_pass_ends_before_the_next_layer_and_leaves_no_hook() -> Non
         if len(layers) == 2:
             raise Cancelled("the job was cancelled")
 
-    with pytest.raises(Cancelled), _before_every_layer(network, stop):
+    with pytest.raises(Cancelled), _before_every_layer((network,), stop):
         network(IDS)
     assert len(layers) == 2
     assert hooks(network) == 0
@@ -72,7 +75,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(f"model {name} {adapter} {device} {dtype}")
         if name == "broken":
             raise ValueError("broken")
-        return SimpleNamespace(network=torch.nn.ModuleList())
+        model = SimpleNamespace(network=torch.nn.ModuleList(), base=None)
+        model.with_adapter = lambda wanted: model
+        return model
 
     def explain(request: Request, *, dataset: Any, model: Any, progress: Any) -> Any:
         progress("explaining", 0.5)
@@ -92,6 +97,64 @@ def test_only_what_changed_is_loaded_again(loads: list[str]) -> None:
         assert [*engine.run(request, lambda *_: None)] == [explanation(request)]
     one = "model sample None auto auto"
     assert loads == ["data sample", one, "model b None auto auto", "data d", "data sample", one]
+
+
+# One model on disk, several adapters
+
+
+@pytest.fixture
+def material(
+    tiny_llama: PreTrainedModel, tiny_transformers_tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str, str]:
+    """A model folder and two adapters for it."""
+    monkeypatch.setattr(module, "use_all_cores", lambda: None)
+    folder = saved_model(tiny_llama, tiny_transformers_tokenizer, tmp_path / "model")
+    return str(folder), *(str(saved_adapter(tiny_llama, tmp_path / str(n), seed=n)) for n in (1, 2))
+
+
+def test_another_adapter_loads_no_weights(material: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def counted(name: str, **choices: Any) -> Any:
+        seen.append(name)
+        return original(name, **choices)
+
+    original = loading.load
+    monkeypatch.setattr(loading, "load", counted)
+    engine, (folder, one, other) = ModelEngine(), material
+    wanted = [None, one, other, None, one]
+    models = [engine._model_for(Request(model=folder, adapter=adapter, device="cpu")) for adapter in wanted]
+    assert seen == [folder]
+    assert [model.adapter for model in models] == wanted
+    assert {id(model.network.get_input_embeddings().weight) for model in models} == {
+        id(models[0].network.get_input_embeddings().weight)
+    }
+    assert models[0] is models[3]
+    assert models[1].model_id == models[4].model_id != models[2].model_id
+    engine._model_for(Request(model=folder, adapter=one, device="cpu", dtype="bfloat16"))
+    assert seen == [folder, folder]
+
+
+def test_an_adapter_that_cannot_be_used_leaves_the_model_loaded(material: tuple[str, str, str]) -> None:
+    engine, (folder, one, other) = ModelEngine(), material
+    first = engine._model_for(Request(model=folder, adapter=one, device="cpu"))
+    (Path(other) / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="expected a safetensors file"):
+        engine._model_for(Request(model=folder, adapter=other, device="cpu"))
+    assert engine._model_for(Request(model=folder, adapter=one, device="cpu")) is first
+
+
+def test_both_networks_of_an_adapted_model_can_be_stopped(material: tuple[str, str, str]) -> None:
+    model = ModelEngine()._model_for(Request(model=material[0], adapter=material[1], device="cpu"))
+    assert model.base is not None
+
+    def stop() -> None:
+        raise Cancelled("the job was cancelled")
+
+    for network in (model.network, model.base.network):
+        with pytest.raises(Cancelled), _before_every_layer(_networks(model), stop):
+            network(torch.tensor([[1, 2]]))
+        assert hooks(network) == 0
 
 
 def test_after_a_model_that_cannot_be_loaded_the_next_request_is_served(loads: list[str]) -> None:
