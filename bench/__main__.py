@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 from bench.table import BUILD, PARTS, Row, Run, commit, text_of
+from core.errors import DemoLensError
+
+DATA = "a folder with the data to measure on instead of the sample; repeat the option for several"
 
 
 def main() -> None:
@@ -16,14 +19,16 @@ def main() -> None:
     missed = 0
     for part in (name for name in PARTS if name in wanted.part):
         rows: list[Row] = []
-        for rows in _part(part, wanted.cases, wanted.seed):
-            run.record(part, rows)
-        print(f"{part}\n\n{text_of(rows)}\n", flush=True)
+        name = f"{part} on other data" if wanted.data else part
+        for rows in _part(part, wanted.cases, wanted.seed, wanted.data):
+            run.record(name, rows)
+        if not wanted.data:
+            print(f"{part}\n\n{text_of(rows)}\n", flush=True)
         missed += sum(one.met is False for one in rows)
     print(f"{missed} targets were missed; all figures are in {BUILD / 'bench.json'}")
 
 
-def _part(name: str, cases: int, seed: int) -> Iterator[list[Row]]:
+def _part(name: str, cases: int, seed: int, folders: list[str]) -> Iterator[list[Row]]:
     if name == "app":
         from bench.app import app
 
@@ -33,16 +38,23 @@ def _part(name: str, cases: int, seed: int) -> Iterator[list[Row]]:
 
         return memory()
     from bench.cases import Bench, opened
+    from bench.elsewhere import elsewhere
     from bench.faithfulness import faithfulness
     from bench.lrgd import lrgd
+    from bench.lrgd_data import lrgd_data
+    from bench.recicl import recicl
     from bench.speed import speed
 
     parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {
         "speed": speed,
         "faithfulness": faithfulness,
         "lrgd": lrgd,
+        "recicl": recicl,
     }
-    return parts[name](opened(seed), cases)
+    bench = opened(seed)
+    if folders:
+        return lrgd_data([elsewhere(bench, folder) for folder in folders], cases)
+    return parts[name](bench, cases)
 
 
 def _options() -> argparse.Namespace:
@@ -50,7 +62,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--part", type=_parts, default=PARTS, help=f"of {', '.join(PARTS)}; several with commas")
     parser.add_argument("--cases", type=_positive, default=30, help="prompts to measure on (default 30)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of users (default 0)")
-    return parser.parse_args()
+    parser.add_argument("--data", action="append", default=[], metavar="FOLDER", help=DATA)
+    wanted = parser.parse_args()
+    if wanted.data and wanted.part != ("lrgd",):
+        parser.error("argument --data: expected with --part lrgd alone")
+    return wanted
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -73,3 +89,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("bench: stopped; what was measured is kept")
+    except DemoLensError as error:
+        sys.exit(f"bench: {error}")

@@ -14,7 +14,7 @@ from typing import Any
 from core.store.home import write_atomically
 
 BUILD = Path("build")
-PARTS = ("memory", "speed", "app", "faithfulness", "lrgd")
+PARTS = ("memory", "speed", "app", "faithfulness", "lrgd", "recicl")
 """In the order of running: the short ones first."""
 
 
@@ -66,7 +66,8 @@ class Run:
     def record(self, part: str, rows: Sequence[Row]) -> None:
         """Put a part's rows in place of its earlier ones; those of another commit or seed are dropped."""
         parts = {**self._parts(), part: [asdict(one) for one in rows]}
-        ordered = [one for name in PARTS for one in parts.get(name, [])]
+        names = (*PARTS, *(name for name in parts if name not in PARTS))
+        ordered = [one for name in names for one in parts.get(name, [])]
         self._write("bench-run.json", {"commit": self.commit, "seed": self.seed, "parts": parts})
         self._write("bench.json", ordered)
 

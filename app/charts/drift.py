@@ -1,0 +1,106 @@
+"""Do fresh demonstrations keep a model's answers good in later periods, with its weights left as they are?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
+from app.theme import Palette, interval, signed
+from core import columns
+from core.tuning.evaluation import DifferenceRow, Evaluation, PeriodRow
+from core.tuning.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, Way, minus
+
+SHOWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
+"""Ways that are drawn; the table holds all of them."""
+APART = 0.07
+"""Shift of one way's marks against the next one's, in periods."""
+PERIOD = "period"
+
+
+def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
+    """AUC with its interval in each later period: filled marks with demonstrations, open ones without."""
+    figure = framed(colours)
+    best = best_reference(evaluation)
+    names = [*(way.name for way in SHOWN), *([] if best is None else [best.way])]
+    shown = [rows for name in names if (rows := _rows(evaluation, name))]
+    for place, rows in enumerate(shown):
+        shift = APART * (place - (len(shown) - 1) / 2)
+        figure.add_trace(
+            line(
+                rows[0].way,
+                [row.period + shift for row in rows],
+                [row.auc for row in rows],
+                stroke(rows[0].tuned, colours),
+                open_marks=rows[0].demos == 0,
+                customdata=[row.period for row in rows],
+                hovertext=[_hover(row) for row in rows],
+            )
+        )
+    periods = sorted({row.period for row in evaluation.periods})
+    figure.update_xaxes(
+        title_text="later period, in order of time, equal numbers of interactions",
+        tickvals=periods,
+        ticktext=[str(period) for period in periods],
+        range=[min(periods, default=1) - 0.5, max(periods, default=1) + 0.5],
+        zeroline=False,
+    )
+    return figure
+
+
+def _hover(row: PeriodRow) -> str:
+    where = f"period {row.period}: {row.interactions} interactions of {row.users} users"
+    return f"{row.way}<br>AUC {said(row.auc)}<br>{where}"
+
+
+def alt(evaluation: Evaluation) -> str:
+    """In how many later periods the in-context tuned model is above the plainly tuned one, and by how much."""
+    if not evaluation.periods:
+        return "No later period is measured yet."
+    parts = [told for other in (TALLREC_BARE, TALLREC) if (told := _told(evaluation, other))]
+    if not parts:
+        count = len({row.period for row in evaluation.periods})
+        return f"AUC in {count} later periods; RecICL and the TALLRec-style model were not both measured."
+    return f"{RECICL.name}: {'; '.join(parts)}."
+
+
+def _told(evaluation: Evaluation, other: Way) -> str:
+    name = minus(RECICL, other)
+    found = [row for row in evaluation.differences if (row.name, row.measure) == (name, "auc")]
+    rows = sorted((row for row in found if row.period is not None), key=lambda row: row.period or 0)
+    values = [row.apart.value for row in rows if row.apart.value is not None]
+    if not values:
+        return ""
+    above = sum(value > 0 for value in values)
+    each = ", ".join(_difference(row) for row in rows if row.apart.value is not None)
+    return f"above {other.name} in {above} of {len(values)} later periods, AUC difference {each}"
+
+
+def _difference(row: DifferenceRow) -> str:
+    between = interval(row.apart.low, row.apart.high)
+    return f"{signed(row.apart.value)}{f' ({between})' if between else ''}"
+
+
+def table(evaluation: Evaluation) -> pd.DataFrame:
+    """One row a way and period: AUC with the ends of its interval, and on how many interactions and users."""
+    rows = evaluation.periods
+    return pd.DataFrame(
+        {
+            WAY: [row.way for row in rows],
+            DEMOS: pd.array([row.demos for row in rows], dtype="Int64"),
+            PERIOD: [row.period for row in rows],
+            "since": [row.since for row in rows],
+            "until": [row.until for row in rows],
+            "interactions": [row.interactions for row in rows],
+            "users": [row.users for row in rows],
+            AUC: [row.auc.value for row in rows],
+            f"{AUC}_{columns.LOW}": [row.auc.low for row in rows],
+            f"{AUC}_{columns.HIGH}": [row.auc.high for row in rows],
+        }
+    )
+
+
+def _rows(evaluation: Evaluation, way: str) -> Sequence[PeriodRow]:
+    return sorted((row for row in evaluation.periods if row.way == way), key=lambda row: row.period)

@@ -1,0 +1,59 @@
+"""What part `recicl` measured, kept on disk so that a cut-short run goes on where it stopped.
+
+Each file under `build/bench-cases-recicl` belongs to one measurement: the scores of one model on one round of prompts,
+token for token, or the scores of the references. It is measured anew once the code that it goes through has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from bench.records import Record, code_of
+from bench.table import BUILD, write_json
+from core.prompt.spans import Prompt
+
+FOLDER = BUILD / "bench-cases-recicl"
+Part = Literal["scores", "references", "steps"]
+_LM = ("lm/attention.py", "lm/adapter.py", "lm/forest.py", "lm/run.py", "lm/score.py", "lm/many.py")
+CODE: dict[Part, tuple[str, ...]] = {
+    "scores": _LM,
+    "references": ("tuning/examples.py", "tuning/references.py", "tuning/factorisation.py", "tuning/sasrec.py"),
+    "steps": (*_LM, "tuning/stream.py"),
+}
+"""Files under `core` that a measurement goes through, beside those that its key already tells the work of."""
+
+
+def kept(part: Part, asked: object, measure: Callable[[], Record], folder: Path = FOLDER) -> Record:
+    """The record of what was `asked` (anything JSON can hold); measured and written now where there is none."""
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    path, code = folder / f"{part}-{key}.json", code_of(CODE[part])
+    found = _stored(path)
+    if found.get("code") == code:
+        return dict(found["found"])
+    measured = measure()
+    write_json(path, {"code": code, "found": measured})
+    return measured
+
+
+def ids_of(prompts: Sequence[Prompt]) -> list[object]:
+    """What a model is shown of each prompt: the tokens of the prefix and of every candidate, and what is read."""
+    return [
+        [
+            [token for span in prompt.prefix for token in span.token_ids],
+            [list(span.token_ids) for span in prompt.candidates],
+            prompt.answer_ids,
+        ]
+        for prompt in prompts
+    ]
+
+
+def _stored(path: Path) -> Record:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("found"), dict) else {}

@@ -1,0 +1,120 @@
+"""Which figures of an evaluation were promised, and are they reached?"""
+
+from __future__ import annotations
+
+import math
+
+from bench.recicl_references import FRESH_HISTORY
+from bench.table import Row, aligned, row
+from core.tuning.evaluation import DifferenceRow, Evaluation, Measured, RankingRow
+from core.tuning.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
+
+LEAST_AUC = ">= 0.7"
+LEAST_NDCG = ">= 0.45"
+BETTER = ">= 0"
+MOST_STEP = "<= 0.6"
+SURE = ">= 0 with an interval above zero"
+_OWN_BARE = minus(RECICL, RECICL_BARE)
+
+
+def rows_of(evaluation: Evaluation) -> list[Row]:
+    """All figures as rows; what was promised is held against its target."""
+    return [
+        *_way_rows(evaluation),
+        *(_difference(one, evaluation) for one in evaluation.differences if one.measure != "ndcg"),
+        *_period_rows(evaluation),
+        *_ranking_rows(evaluation),
+        *_step_rows(evaluation),
+    ]
+
+
+def _way_rows(evaluation: Evaluation) -> list[Row]:
+    where = f"{evaluation.interactions} test interactions"
+    rows = []
+    for one in evaluation.ways:
+        target = LEAST_AUC if one.way == RECICL.name else None
+        rows.append(row(f"AUC, {one.way} ({where})", _figures(one.auc), target))
+    return rows + [row(f"UAUC, {one.way} ({where})", _figures(one.uauc)) for one in evaluation.ways]
+
+
+def _difference(one: DifferenceRow, evaluation: Evaluation) -> Row:
+    """A paired difference; some of those in AUC were promised."""
+    where = "" if one.period is None else f", later period {one.period}"
+    label, figures = f"{one.measure.upper()}, {one.name}{where}", _figures(one.apart)
+    if one.measure == "auc" and one.name == GAINS:
+        return row(label, figures, SURE, met=figures[1] > 0)
+    if one.measure == "auc" and one.name in _promised(evaluation):
+        return row(label, figures, BETTER, met=figures[0] > 0)
+    return row(label, figures)
+
+
+def _promised(evaluation: Evaluation) -> set[str]:
+    """Differences promised to be above zero: from references that saw nothing of the test, and from plain tuning."""
+    blind = [one.way for one in evaluation.ways if one.tuned is None and not one.way.endswith(FRESH_HISTORY)]
+    return {minus(RECICL, TALLREC_BARE), *(f"{RECICL.name} minus {name}" for name in blind)}
+
+
+def _period_rows(evaluation: Evaluation) -> list[Row]:
+    return [
+        row(f"AUC in later period {one.period}, {one.way} ({one.interactions} interactions)", _figures(one.auc))
+        for one in evaluation.periods
+    ]
+
+
+def _ranking_rows(evaluation: Evaluation) -> list[Row]:
+    """The table of lists; the best family with demonstrations was promised a mean, and more than without them."""
+    lists = f"({evaluation.ranked} lists of {evaluation.candidates})"
+    apart = {one.name: _figures(one.apart) for one in evaluation.differences if one.measure == "ndcg"}
+    shown = [one for one in evaluation.ranking if one.way == RECICL.name]
+    best = max(shown, key=lambda one: one.ndcg.value or 0.0, default=None)
+    rows = [row(f"NDCG@10, {_family(one)}{one.way} {lists}", _figures(one.ndcg)) for one in evaluation.ranking]
+    rows += [row(f"NDCG@10, {name}", figures) for name, figures in apart.items()]
+    if best is not None:
+        label = f"NDCG@10, the better family with demonstrations: {_family(best)}{best.way}"
+        rows.append(row(label, _figures(best.ndcg), LEAST_NDCG))
+        bare = apart.get(f"{best.family}, {_OWN_BARE}")
+        if bare is not None:
+            rows.append(row(f"{label}, minus its own zero-shot", bare, BETTER, met=bare[0] > 0))
+    return rows
+
+
+def _family(one: RankingRow) -> str:
+    return "" if one.family is None else f"{one.family}, "
+
+
+def _step_rows(evaluation: Evaluation) -> list[Row]:
+    rows = []
+    for one in evaluation.steps:
+        label = f"one personalisation step, {one.family} ({one.steps} steps)"
+        rows += [
+            row(f"{label}, time / one full-prompt forward", _figures(one.time_ratio), MOST_STEP),
+            row(f"{label}, tokens / one full-prompt forward", _figures(one.token_ratio)),
+            row(f"{label}, seconds", _figures(one.seconds)),
+        ]
+    return rows
+
+
+def _figures(one: Measured) -> tuple[float, float, float]:
+    value, low, high = (math.nan if end is None else end for end in (one.value, one.low, one.high))
+    return value, low, high
+
+
+def text_of(evaluation: Evaluation) -> str:
+    """One line a way: AUC and UAUC with their intervals, and AUC in each later period."""
+    numbers = sorted({one.period for one in evaluation.periods})
+    at = {(one.way, one.period): one.auc for one in evaluation.periods}
+    lines = [("way", "AUC", "95 % interval", "UAUC", "95 % interval", *(f"period {number}" for number in numbers))]
+    for one in evaluation.ways:
+        later = (_number((at.get((one.way, number)) or Measured(value=None)).value) for number in numbers)
+        lines.append(
+            (one.way, _number(one.auc.value), _between(one.auc), _number(one.uauc.value), _between(one.uauc), *later)
+        )
+    return "\n".join([aligned(lines), *evaluation.notices])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _between(one: Measured) -> str:
+    return "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"

@@ -1,0 +1,117 @@
+"""What does one personalisation step cost, held against one forward pass over its whole prompt?
+
+A step is one new interaction of the user: its prompt is written, and all candidates are ranked again with what was
+remembered from the step before. The pass held against it runs the same prompt with all candidates, and remembers
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bench.cases import CANDIDATES
+from bench.clock import timed
+from bench.recicl_records import ids_of, kept
+from bench.recicl_work import Work
+from bench.records import Record
+from bench.spread import Array, quartiles
+from core.analysis.request import Request
+from core.analysis.subject import item_ids
+from core.errors import DemoLensError
+from core.lm.score import Scorer
+from core.prompt.build import build
+from core.prompt.spans import Family, Prompt
+from core.tuning.evaluation import StepRow, measured
+from core.tuning.personalise_task import PersonaliseTask
+from core.tuning.play import Play, play_of
+from core.tuning.stream import StreamScorer
+from core.tuning.ways import FRESH, Tuned
+
+PLAYS = 5
+"""Users whose streams are played."""
+STEPS = FRESH
+"""Steps of each play: one whole turn of the window, the step in which its oldest leave among them."""
+
+
+def step_row(work: Work, family: Family) -> StepRow | None:
+    """Time and tokens of a step over those of a full pass, by the in-context tuned model or else the base model.
+
+    None where no user has enough interactions.
+    """
+    tuned = _player(work)
+    plays = list(_plays(work, family))
+    if not plays:
+        return None
+    model = work.models[tuned]
+    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
+    record = kept("steps", content, lambda: played(work, plays))
+    return StepRow(
+        family=family,
+        tuned=tuned,
+        steps=len(record["seconds"]),
+        time_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
+        token_ratio=measured(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
+        seconds=measured(quartiles(_column(record, "seconds"))),
+    )
+
+
+def _player(work: Work) -> Tuned:
+    return "recicl" if "recicl" in work.models else "base"
+
+
+def _column(record: Record, name: str) -> Array:
+    return np.array(record[name], dtype=np.float64)
+
+
+def _plays(work: Work, family: Family) -> Iterator[Play]:
+    """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
+    found = 0
+    for user in dict.fromkeys(one.user_id for one in work.lists):
+        case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=CANDIDATES)
+        try:
+            play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
+        except DemoLensError:
+            continue
+        if play.start >= FRESH and len(play.demonstrations(play.start)) >= FRESH:
+            yield play
+            found += 1
+        if found == PLAYS:
+            return
+
+
+def _prompt(work: Work, play: Play, known: int) -> Prompt:
+    case, demos = play.case_at(known), play.demonstrations(known)
+    return build(
+        case,
+        demos,
+        work.dataset.items(item_ids(case, demos)),
+        work.models["base"].tokenizer,
+        family=play.request.family,
+        noun=work.dataset.noun,
+        history=play.request.history,
+        context=work.models["base"].context,
+        liked=play.liked,
+    )
+
+
+def played(work: Work, plays: Sequence[Play]) -> Record:
+    """Seconds and tokens of every step, and of a full pass over the same prompt right before it."""
+    record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens")}
+    for play in plays:
+        stream = StreamScorer(work.models[_player(work)])
+        stream.score(_prompt(work, play, play.start))
+        for known in range(play.start + 1, len(play.met) + 1):
+            _take(work, play, known, stream, record)
+    return record
+
+
+def _take(work: Work, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
+    whole, before = Scorer(stream.model, _prompt(work, play, known)), stream.cost.tokens
+    full_seconds, _ = timed(whole.full)
+    seconds, _ = timed(lambda: stream.score(_prompt(work, play, known)))
+    record["full_seconds"].append(full_seconds)
+    record["full_tokens"].append(whole.cost.tokens)
+    record["seconds"].append(seconds)
+    record["tokens"].append(stream.cost.tokens - before)
