@@ -14,6 +14,7 @@ PAGES = [
     st.Page("app/pages/theory.py", title="Theory", url_path="theory"),
     st.Page("app/pages/robustness.py", title="Robustness", url_path="robustness"),
     st.Page("app/pages/improve.py", title="Improve", url_path="improve"),
+    st.Page("app/pages/personalise.py", title="Personalise", url_path="personalise"),
 ]
 
 st.navigation(PAGES, position="top").run()

@@ -36,6 +36,20 @@ def users(name: str, search: str, limit: int) -> list[tuple[str, int]]:
     return dataset(name).users(search, limit)
 
 
+@st.cache_data(show_spinner=False, max_entries=256)
+def titles(name: str, search: str, limit: int) -> list[tuple[str, str]]:
+    """Ids and titles of the items whose title contains `search`, the most popular first; raises `DataError`."""
+    return [(item.item_id, item.title) for item in dataset(name).find_items(search, limit)]
+
+
+def title_of(name: str, item_id: str) -> str:
+    """The title of an item; its id where the data set has no such item or cannot be opened."""
+    try:
+        return dataset(name).item(item_id).title
+    except DemoLensError:
+        return item_id
+
+
 @dataclass(frozen=True)
 class Preview:
     """A case and its demonstrations as they would enter the prompt, found without any model."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from app import state
+from app.state import View
 from core.analysis.request import Request
 from core.analysis.task import Task
+from core.lm.adapter import SHIPPED, is_there
 
 MOST_VALUES = 32
 """Values of one option in a link."""
@@ -29,6 +31,8 @@ class TaskView:
     """The job of `shown`."""
     written: dict[str, list[str]] | None = None
     """The link as the page last wrote it."""
+    aside: dict[str, Any] = field(default_factory=dict)
+    """Choices that this page makes for itself, as the other pages of the tab have them."""
 
 
 def options_of(kind: type[Task]) -> list[str]:
@@ -66,6 +70,35 @@ def written(task: Task) -> dict[str, list[str]]:
 def with_case(task: T, case: Request) -> T:
     """The same question about another case."""
     return task.model_copy(update={"case": case})
+
+
+def own_choices(kind: type[Task], draft: Request) -> dict[str, Any]:
+    """What the page chooses for itself: its default where it differs from the other pages', unless `draft` chose.
+
+    A shipped adapter is chosen only where it is there, and only for the sample model, which it was tuned on.
+    """
+    usual, own = Request(), kind.model_fields["case"].default
+    found = {name: getattr(own, name) for name in Request.model_fields if getattr(own, name) != getattr(usual, name)}
+    adapter = found.get("adapter")
+    if adapter in SHIPPED and (draft.model != usual.model or not is_there(adapter)):
+        del found["adapter"]
+    kept = {name: getattr(draft, name) for name in found if getattr(draft, name) != getattr(usual, name)}
+    return found | kept
+
+
+def enter(view: View, kind: type[Task], left: Request | None) -> dict[str, Any]:
+    """Put the page's own choices into the draft, as it was `left` or else its defaults; returns what they hide."""
+    own = own_choices(kind, view.draft)
+    hidden = {name: getattr(view.draft, name) for name in own}
+    view.draft = view.draft.model_copy(update=own if left is None else {name: getattr(left, name) for name in own})
+    return hidden
+
+
+def leave(view: View) -> None:
+    """Give the draft back what the page just left had hidden; every other choice is shared by all pages."""
+    mine = view.tasks.get(view.page)
+    if mine is not None:
+        view.draft, mine.aside = view.draft.model_copy(update=mine.aside), {}
 
 
 def _value(kind: type[Task], name: str, values: Sequence[str]) -> object:

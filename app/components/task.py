@@ -64,13 +64,17 @@ def opened(kind: str) -> View:
     view: View | None = st.session_state.get(tab.VIEW)
     if view is None:
         view = st.session_state[tab.VIEW] = View(page="")
-    known = view.tasks.get(kind)
-    moved, view.page = view.page != kind, kind
+    known, moved = view.tasks.get(kind), view.page != kind
+    hidden = {} if known is None else known.aside
+    if moved:
+        tasks.leave(view)
+        hidden = tasks.enter(view, task_named(kind), None if known is None else known.draft.case)
+    view.page = kind
     view.notice = "" if moved else view.notice
     if known is None or (link and moved) or (not moved and known.written is not None and link != known.written):
         view.tasks[kind] = _arrived(view, kind, link)
     mine = view.tasks[kind]
-    mine.draft = tasks.with_case(mine.draft, view.draft)
+    mine.draft, mine.aside = tasks.with_case(mine.draft, view.draft), hidden
     return view
 
 

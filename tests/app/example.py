@@ -280,6 +280,7 @@ def reports() -> dict[str, Any]:
         "utility": _tests_of("utility").made(),
         "quality": _tests_of("quality").report(this),
         "robustness": _tests_of("robustness").report(demos=explanation().demos),
+        "personalise": _tests_of("personalise").made(this),
     }
 
 

@@ -205,7 +205,7 @@ def test_first_visit_shows_the_finished_example(server, visit, width, dark):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("name", ["theory", "robustness", "improve"])
+@pytest.mark.parametrize("name", ["theory", "robustness", "improve", "personalise"])
 def test_a_further_page_by_its_link(server, visit, name, width, dark):
     page = visit(f"{server}/{name}?user=12&demos=4", width=width, dark=dark)
     page.locator("h2.dl-section", has_text="Where this comes from").wait_for()

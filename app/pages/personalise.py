@@ -1,0 +1,42 @@
+"""Personalise (RecICL): a user's newest interactions enter as demonstrations, and the list changes; no weight does."""
+
+from __future__ import annotations
+
+from app.components import personalise as words
+from app.components import play, played, task
+from app.components.evaluation import evaluation
+from app.components.head import head
+from app.state import View
+from core.analysis.task import Report
+from core.tuning.personalise_task import PersonaliseReport, PersonaliseTask
+
+
+def result(view: View, report: Report) -> None:
+    """Words, the stream, the list before and after, its flow, what moved it, what a step costs."""
+    assert isinstance(report, PersonaliseReport)
+    mine = view.tasks[play.KIND]
+    asked = mine.draft if mine.shown is None else mine.shown
+    assert isinstance(asked, PersonaliseTask)
+    head(report, asked.case.user, words.sentence(report), words.leads(report, asked), words.readouts(report))
+    words.weights(report)
+    if not report.stream:
+        return
+    step, item = played.bar(view, report)
+    played.stream(report, asked, step)
+    played.before_and_after(view, report, step)
+    played.flow(report, step, item)
+    played.cause(report, item)
+    played.times(report)
+    evaluation()
+
+
+task.show(
+    task.Page(
+        play.KIND,
+        "What do a user's newest interactions do to the list?",
+        "The latest interactions of the user are played one by one: each enters the prompt as a demonstration and the "
+        "list changes, while the weights, whose hash is shown, do not. Add an interaction by hand to see what it does.",
+        play.controls,
+        result,
+    )
+)

@@ -1,0 +1,277 @@
+"""Every state of the Personalise page, with a desk that only pretends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import evaluations
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached
+from core.analysis.request import Request
+from core.data.records import Case, Interaction, Item
+from core.tuning.personalise_task import PersonaliseTask
+
+SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
+PAGE = "app/pages/personalise.py"
+OWN = {"demos": 4, "history": 3, "adapter": "recicl"}
+CATALOGUE = [("50", "Star Wars (1977)"), ("56", "$x$ **Pulp** (1994)")]
+
+
+def _preview(request: Request) -> cached.Preview | str:
+    if request.user == "none":
+        return "user none has no interaction; expected a user with two"
+    count = {"one": 0}.get(request.user, 8)
+    met = tuple(Interaction(str(at), at, 4.0 - at % 2, 891_000_000.0 + 60 * at) for at in range(count))
+    case = Case("d", request.user, "last", met, ("90", "91"), "90", None, 1)
+    return cached.Preview(case, (), {one.item_id: Item(one.item_id, f"Film {one.item_id}") for one in met})
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch):
+    """Say whether the shipped adapter is there; it is, unless told otherwise."""
+
+    def say(there: bool) -> None:
+        for place in ("app.tasks", "app.components.play", "app.components.personalise"):
+            monkeypatch.setattr(f"{place}.is_there", lambda name: there)
+
+    say(True)
+    return say
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
+    """Open the page after Explore: `open_page("done", user="7")`; the desk remembers what was submitted."""
+
+    def start(state: str = "done", **query: Any) -> tuple[AppTest, Any]:
+        desk = example.FakeDesk()
+        desk.of_tasks = state
+        monkeypatch.setattr(cached, "desk", lambda: desk)
+        monkeypatch.setattr(cached, "job_key", desk.key)
+        monkeypatch.setattr(
+            cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("one", 1), ("none", 0)]
+        )
+        monkeypatch.setattr(cached, "preview", _preview)
+        monkeypatch.setattr(cached, "licence", lambda name: "research only")
+        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        monkeypatch.setattr(
+            cached, "titles", lambda name, search, limit: [pair for pair in CATALOGUE if search in pair[1]]
+        )
+        monkeypatch.setattr(cached, "title_of", lambda name, item: dict(CATALOGUE).get(item, item))
+        page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        for parameter, value in query.items():
+            page.query_params[parameter] = value
+        return page.switch_page(PAGE).run(), desk
+
+    return start
+
+
+def words(page: AppTest) -> str:
+    """All HTML text of the page, tags taken out."""
+    assert not page.exception, page.exception
+    text = re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
+    return re.sub(r"\s+", " ", text)
+
+
+def button(page: AppTest, key: str) -> Any:
+    return next(one for one in page.button if one.key == key)
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return button(page, key).click().run()
+
+
+def link(page: AppTest) -> dict[str, list[str]]:
+    return {name: value if isinstance(value, list) else [value] for name, value in page.query_params.items()}
+
+
+def charts(page: AppTest) -> int:
+    return len(page.get("plotly_chart"))
+
+
+def test_a_first_visit_has_the_page_s_own_case_and_runs_nothing(open_page) -> None:
+    page, desk = open_page()
+    assert desk.asked == [Request()]  # Explore's own example, which was opened first.
+    assert "Not run yet" in words(page)
+    assert "8 of 8 interactions before this moment are known" in words(page)
+    press(page, "run")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(**OWN))
+
+
+def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page, shipped) -> None:
+    shipped(False)
+    page, desk = open_page()
+    assert "demolens tune" in words(page)
+    press(page, "run")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(demos=4, history=3))
+
+
+def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
+    page, desk = open_page()
+    page = page.switch_page("app/pages/explore.py").run()
+    assert "Next run" not in words(page)
+    assert page.number_input(key="in-demos").value == 8
+    page = page.switch_page(PAGE).run()
+    assert page.number_input(key="in-demos").value == 4
+    page = page.number_input(key="in-demos").set_value(3).run()
+    page = page.switch_page("app/pages/theory.py").run()
+    assert page.number_input(key="in-demos").value == 8
+    page = page.switch_page(PAGE).run()
+    press(page, "run")
+    assert desk.asked[-1].case == Request(**(OWN | {"demos": 3}))
+
+
+def test_the_report_is_told_in_words_and_shown(open_page) -> None:
+    page, _ = open_page()
+    page = press(page, "run")
+    said = words(page)
+    assert "After 4 new interactions Diva (1981) rises from 4th to 1st." in said
+    assert "Brazil (1985) , really chosen next, stays 2nd." in said
+    assert "The base model leaves it at 4th." in said
+    assert "D3 ( Heat (1995) , answered No) raises Diva (1981) most: +0.90 nats" in said
+    assert "3 of the stream, 1 by hand" in said
+    assert "275 ms one whole pass 500 ms: 0.55 of it" in said
+    assert "3f9a2b7c01de unchanged by the play" in said
+    assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
+    assert "Where this comes from" in said
+    assert charts(page) == 4  # The stream, the flow, what moved it, what it costs.
+    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
+    assert len(page.dataframe) == 1
+
+
+def test_titles_reach_the_page_as_text(open_page) -> None:
+    page, _ = open_page()
+    page = press(page, "run")
+    bodies = " ".join(element.proto.body for element in page.get("html"))
+    assert "&lt;b&gt;Alien&lt;/b&gt;" in bodies
+    assert "<b>Alien" not in bodies
+
+
+def test_a_link_rebuilds_the_play(open_page) -> None:
+    page, desk = open_page(user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6")
+    asked = PersonaliseTask(case=Request(user="7", demos=6), known=5, steps=2, added=("50:yes", "56:no"), compare=False)
+    assert desk.asked[-1] == asked
+    assert "Star Wars (1977) , liked" in words(page)
+    assert "5 of 8" in words(page)
+
+
+def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
+    page, _ = open_page()
+    page = press(press(page, "step-back"), "run")
+    assert link(page) == {"demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
+
+
+def test_wrong_parts_of_a_link_are_named(open_page) -> None:
+    page, desk = open_page(known="0", added="50:maybe", user="7")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7"))
+    assert "known" in words(page)
+    assert "added" in words(page)
+
+
+def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
+    page, desk = open_page()
+    assert button(page, "step-forward").disabled
+    page = press(press(page, "step-back"), "step-back")
+    assert "6 of 8" in words(page)
+    press(page, "run")
+    assert desk.asked[-1].known == 6
+    page = press(press(page, "step-forward"), "step-forward")
+    press(page, "run")
+    assert desk.asked[-1].known is None
+    page, _ = open_page(known="1", user="7")
+    assert button(page, "step-back").disabled
+
+
+def test_another_user_has_another_stream(open_page) -> None:
+    page, desk = open_page()
+    page = press(page, "step-back")
+    page = page.selectbox(key="in-user").set_value("7").run()
+    assert "8 of 8" in words(page)
+    press(page, "run")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
+
+
+def test_an_interaction_is_added_by_hand_and_removed(open_page) -> None:
+    page, desk = open_page()
+    assert button(page, "add-title").disabled
+    page = page.text_input(key="find-title").set_value("Pulp").run()
+    page = page.segmented_control(key="pick-answer").set_value("no").run()
+    page = press(page, "add-title")
+    assert "$x$ **Pulp** (1994) , not liked" in words(page)
+    page = page.text_input(key="find-title").set_value("Star").run()
+    page = page.segmented_control(key="pick-answer").set_value("yes").run()
+    page = press(press(page, "add-title"), "run")
+    assert desk.asked[-1].added == ("56:no", "50:yes")
+    page = press(press(page, "remove-added-0"), "run")
+    assert desk.asked[-1].added == ("50:yes",)
+
+
+def test_a_search_that_finds_nothing_says_so(open_page) -> None:
+    page, _ = open_page()
+    page = page.text_input(key="find-title").set_value("nowhere").run()
+    assert "No title holds these words" in words(page)
+    assert button(page, "add-title").disabled
+
+
+def test_the_base_model_is_left_out_when_asked(open_page) -> None:
+    page, desk = open_page()
+    page = page.toggle(key="in-personalise-compare").set_value(False).run()
+    press(page, "run")
+    assert desk.asked[-1].compare is False
+
+
+def test_a_step_and_a_candidate_are_chosen_by_keyboard(open_page) -> None:
+    page, _ = open_page()
+    page = press(page, "run")
+    page = page.selectbox(key="pick-step").set_value(2).run()
+    assert "After step 2" in words(page)
+    page = page.selectbox(key="pick-listed").set_value("d").run()
+    assert page.selectbox(key="pick-listed").value == "d"
+    assert "After step 2" in words(page)
+    page = press(page, "clear-selection")
+    assert "After step 4" in words(page)
+    assert page.selectbox(key="pick-listed").value is None
+
+
+def test_failed_cancelled_and_running_are_said_calmly(open_page, example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, _ = open_page("failed", user="7")
+    assert "layer 99 does not exist" in words(page)
+    page, _ = open_page("running", user="7")
+    assert button(page, "cancel")
+    makers = example._tests_of("personalise")
+    for steps, said in ((0, "The first list is being made"), (1, "none has been played"), (3, "After 2 new")):
+        part = makers.made(example, steps=steps)
+        monkeypatch.setattr(example, "reports", lambda part=part: {"personalise": part})
+        page, _ = open_page("cancelled", user="7")
+        assert "What was found until then stands below" in words(page)
+        assert said in words(page)
+
+
+def test_a_user_with_nothing_to_play(open_page) -> None:
+    page, _ = open_page()
+    page = page.selectbox(key="in-user").set_value("one").run()
+    assert "there is nothing to play" in words(page)
+    assert button(page, "step-back").disabled
+    page = page.selectbox(key="in-user").set_value("none").run()
+    assert "has no interaction" in words(page)
+
+
+def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    record = tmp_path / "evaluation.json"
+    monkeypatch.setattr("app.components.evaluation.RECORD", record)
+    page, _ = open_page()
+    page = press(page, "run")
+    assert "Evaluation of the shipped adapter" not in words(page)
+    told = evaluations.made()
+    record.write_text(told.model_dump_json(), encoding="utf-8")
+    page, _ = open_page()
+    page = press(page, "run")
+    assert f"{told.interactions} test interactions of {told.users} users" in words(page)
+    assert charts(page) == 6
+    record.write_text("{", encoding="utf-8")
+    page, _ = open_page()
+    page = press(page, "run")
+    assert "cannot be shown" in words(page)
