@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from core.analysis.request import Request
+from core.analysis.robustness.settings import PLAIN, InferenceSettings
+from core.analysis.robustness.task import RobustnessTask
 from core.lm.adapter import SHIPPED
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ NAMES = {"demo_ids": "with", "candidate_ids": "among"}
 """Parameters whose name in a link differs from the field."""
 ORDER = ("demo_ids", *(name for name in Request.model_fields if name != "demo_ids"))
 """Demonstrations first: `strategy=manual` is refused without them."""
-RESERVED = ("demo", "item")
+RESERVED = ("demo", "item", *InferenceSettings.model_fields)
+EXPLAINING = ("method", "budget", "precision", "matrix", "faithfulness")
+"""Choices of an explanation on which no score depends."""
 DEFAULTS = Request()
 
 
@@ -36,6 +40,8 @@ class Choices:
     """Selected demonstration, counted from 1 as in its label."""
     item: str | None = None
     """Id of the selected candidate."""
+    inference: InferenceSettings | None = None
+    """The changed dual models whose list stands beside the plain one, once a person asks for them."""
 
 
 @dataclass
@@ -50,6 +56,8 @@ class View:
     """The kind of work whose page the tab is on."""
     tasks: dict[str, TaskView] = field(default_factory=dict)
     """Kind of work -> what its page looks at."""
+    inference: InferenceSettings = PLAIN
+    """What the controls of the changed dual models say."""
     key: str | None = None
     """The job of `shown`, once submitted."""
     written: dict[str, list[str]] | None = None
@@ -82,8 +90,10 @@ def read(query: Mapping[str, Sequence[str]]) -> tuple[Choices, str]:
             refused.append(parameter(name))
     demo, item = _demo(query.get("demo")), _single(query.get("item"))
     refused += [name for name, value in (("demo", demo), ("item", item)) if name in query and value is None]
+    inference, wrong = _inference(query)
+    refused += wrong
     refused += [name for name in query if name not in known and name not in RESERVED]
-    return Choices(Request.model_validate(accepted), demo, item), notice(refused)
+    return Choices(Request.model_validate(accepted), demo, item, inference), notice(refused)
 
 
 def written(choices: Choices) -> dict[str, list[str]]:
@@ -98,7 +108,19 @@ def written(choices: Choices) -> dict[str, list[str]]:
         link["demo"] = [str(choices.demo)]
     if choices.item is not None:
         link["item"] = [choices.item]
+    if choices.inference is not None:
+        asked = choices.inference.model_dump(exclude_defaults=True)
+        link |= {name: texts(value) for name, value in asked.items()}
     return link
+
+
+def beside(choices: Choices) -> RobustnessTask | None:
+    """The comparison with changed dual models that stands beside an explanation; None where none is asked for."""
+    if choices.inference is None:
+        return None
+    plain = {name: getattr(DEFAULTS, name) for name in EXPLAINING}
+    case = choices.request.model_copy(update=plain)
+    return RobustnessTask(case=case, quick=True, **choices.inference.model_dump())
 
 
 def needs_consent(request: Request) -> bool:
@@ -134,6 +156,23 @@ def _value(name: str, values: Sequence[str]) -> object:
     if annotation is float:
         return _finite(text)
     return text
+
+
+def _inference(query: Mapping[str, Sequence[str]]) -> tuple[InferenceSettings | None, list[str]]:
+    """The changed dual models of a link, None where they are the plain one, and the parts that could not be used."""
+    accepted: dict[str, object] = {}
+    refused = []
+    for name in InferenceSettings.model_fields:
+        if name not in query:
+            continue
+        candidate = accepted | {name: _single(query[name])}
+        try:
+            InferenceSettings.model_validate(candidate)
+            accepted = candidate
+        except ValidationError:
+            refused.append(name)
+    settings = InferenceSettings.model_validate(accepted)
+    return None if settings.plain else settings, refused
 
 
 def _single(values: Sequence[str] | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Is there a way of recommending that is more stable than the plain model and no worse?"""
+"""Is there a way of recommending that is more stable than the plain model and no worse, and what does it move?"""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.text import plain, safe_mark
-from app.theme import Palette, number, template, value_missing
+from app.theme import Palette, colour, number, ordinal, template, value_missing
+from core import columns
+from core.analysis.robustness.task import RankLine, RobustnessReport
 
 LABEL = 40
 """Characters of a setting's name beside its mark."""
 HEIGHT = 420
+ROW = 22
+TITLE = 24
+"""Characters of a title beside its line: with its rank and step, what fits on a narrow screen."""
 
 
 @dataclass(frozen=True)
@@ -148,5 +153,120 @@ def table(standings: Sequence[Standing]) -> pd.DataFrame:
             "flip_rate": [row.flips for row in standings],
             "flip_low": [row.flips_low for row in standings],
             "flip_high": [row.flips_high for row in standings],
+        }
+    )
+
+
+def moved(report: RobustnessReport) -> list[RankLine]:
+    """The candidates that have a rank under the changed dual models too; best first under the plain model."""
+    return [line for line in report.lines if line.changed_rank is not None]
+
+
+def changed_name(report: RobustnessReport) -> str:
+    """What the changed dual models are called: `decay 0.1 · noise 0.2 (8 samples)`."""
+    return next((mode.name for mode in report.modes if mode.mode == "changed"), "the changed dual model")
+
+
+def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
+    """A line per candidate from its place in the plain list to its place in the changed one; rank 1 on top.
+
+    Places are those among the candidates shown, the ranks beside them those among all. Raises `ValueError` for a
+    report without changed dual models.
+    """
+    lines = moved(report)
+    if not lines:
+        raise ValueError("a chart of two lists needs changed dual models")
+    after = {line.item_id: place for place, line in enumerate(sorted(lines, key=_changed_rank), start=1)}
+    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(lines), 4) + 56})
+    for before, line in enumerate(lines, start=1):
+        end, ink = after[line.item_id], _ink(line, colours)
+        figure.add_trace(
+            go.Scatter(
+                name=line.item_id,
+                x=[0, 1],
+                y=[before, end],
+                mode="lines+markers",
+                line={"width": 2.6 if line.is_target else 1.4, "color": ink},
+                marker={"size": 10 if line.is_target else 6, "symbol": "diamond" if line.is_target else "circle"},
+                hovertext=[_moved_hover(line)] * 2,
+                hovertemplate="%{hovertext}<extra></extra>",
+            )
+        )
+        title = safe_mark(line.title, TITLE)
+        figure.add_annotation(
+            x=1.04,
+            xanchor="left",
+            y=end,
+            text=f"{_changed_rank(line)} {step(line)} {f'<b>{title}</b>' if line.is_target else title}",
+            showarrow=False,
+            font={"size": 12, "color": colours.ink if line.is_target else colours.muted},
+        )
+    figure.update_xaxes(
+        range=[-0.06, 2.3], tickvals=[0, 1], ticktext=["plain", "changed"], side="top", showgrid=False, zeroline=False
+    )
+    figure.update_yaxes(
+        range=[len(lines) + 0.7, 0.3],
+        tickvals=list(range(1, len(lines) + 1)),
+        ticktext=[str(line.rank) for line in lines],
+        showgrid=False,
+        zeroline=False,
+        title_text="rank",
+    )
+    figure.update_layout(margin={"t": 30, "b": 8})
+    return figure
+
+
+def _changed_rank(line: RankLine) -> int:
+    assert line.changed_rank is not None
+    return line.changed_rank
+
+
+def _ink(line: RankLine, colours: Palette) -> str:
+    return colour(line.rank - _changed_rank(line), colours)
+
+
+def step(line: RankLine) -> str:
+    """`▲4`, `▼2`, `=`: places climbed or dropped under the changed dual models."""
+    climbed = line.rank - _changed_rank(line)
+    return "=" if climbed == 0 else f"{'▲' if climbed > 0 else '▼'}{abs(climbed)}"
+
+
+def _moved_hover(line: RankLine) -> str:
+    spread = "" if value_missing(line.changed_spread) else f" ± {number(line.changed_spread)}"
+    return (
+        f"{safe_mark(line.title, 60)}<br>{ordinal(line.rank)} plain, {ordinal(line.changed_rank)} changed"
+        f"<br>{number(line.score)} nats plain, {number(line.changed_score)}{spread} nats changed"
+    )
+
+
+def moves_alt(report: RobustnessReport) -> str:
+    """How many candidates change their rank, the largest climb and the largest drop."""
+    lines = moved(report)
+    others = [line for line in lines if line.rank != line.changed_rank]
+    if not others:
+        return f"No candidate changes its rank under {plain(changed_name(report), 80)}."
+    best = max(others, key=lambda line: line.rank - _changed_rank(line))
+    worst = min(others, key=lambda line: line.rank - _changed_rank(line))
+    text = f"{len(others)} of {len(lines)} candidates change their rank under {plain(changed_name(report), 80)}. "
+    return text + " ".join(
+        f"Largest {word}: {plain(line.title)}, from {ordinal(line.rank)} to {ordinal(line.changed_rank)}."
+        for word, line, way in (("climb", best, 1), ("drop", worst, -1))
+        if way * (line.rank - _changed_rank(line)) > 0
+    )
+
+
+def moves_table(report: RobustnessReport) -> pd.DataFrame:
+    """One row per candidate shown, best first under the plain model; scores in nats."""
+    lines = moved(report)
+    return pd.DataFrame(
+        {
+            columns.RANK: [line.rank for line in lines],
+            "rank_changed": [line.changed_rank for line in lines],
+            columns.ITEM: [line.item_id for line in lines],
+            columns.TITLE: [line.title for line in lines],
+            columns.SCORE: [line.score for line in lines],
+            "score_changed": [line.changed_score for line in lines],
+            "spread_changed": [line.changed_spread for line in lines],
+            "chosen_next": [line.is_target for line in lines],
         }
     )

@@ -83,7 +83,8 @@ def readouts(report: RobustnessReport) -> list[Readout]:
             cells.append(Readout(f"NDCG@10, {mode.mode}", number(mode.ndcg_before), small))
     target = next((line for line in report.lines if line.is_target), None)
     if target is not None:
-        cells.append(Readout("Rank of the target", ordinal(target.rank), "without any perturbation"))
+        changed = f", {ordinal(target.changed_rank)} changed" if target.changed_rank is not None else ""
+        cells.append(Readout("Rank of the target", ordinal(target.rank) + changed, "without any perturbation"))
     return cells
 
 

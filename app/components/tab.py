@@ -9,9 +9,11 @@ import streamlit as st
 
 from app import cached, state
 from app.state import Choices, View
+from app.tasks import leave
 from app.theme import Palette, palette
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request, checked_request
+from core.analysis.robustness.settings import PLAIN
 from core.errors import DemoLensError
 from core.work.kinds import Asked, case_of
 
@@ -32,7 +34,8 @@ def opened() -> View:
     if view is None or (view.written is not None and link != view.written):
         choices, notice = state.read(link)
         tasks = view.tasks if view is not None else {}
-        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks)
+        inference = choices.inference or PLAIN
+        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference)
         st.session_state[VIEW] = view
         arrive(view)
     return view
@@ -40,6 +43,7 @@ def opened() -> View:
 
 def _come_back(view: View, link: dict[str, list[str]]) -> None:
     """From another page: an empty link says nothing, what was shown is shown again, or the case just looked at."""
+    leave(view)
     view.page, view.notice, view.written = "explain", "", {} if link else None
     if not link and view.key is None:
         view.shown = Choices(view.draft)
@@ -47,11 +51,14 @@ def _come_back(view: View, link: dict[str, list[str]]) -> None:
 
 
 def arrive(view: View) -> None:
-    """Find the job of a link; start it, unless it asks for material that a person must agree to load."""
+    """Find the jobs of a link; start them, unless they ask for material that a person must agree to load."""
+    view.key, beside = None, state.beside(view.shown)
     try:
         view.key = key_on_arrival(view.shown.request)
+        if beside is not None:
+            key_on_arrival(beside)
     except DemoLensError as fault:
-        view.key, view.notice = None, str(fault)
+        view.notice = str(fault)
 
 
 def key_on_arrival(asked: Asked) -> str | None:
@@ -84,7 +91,9 @@ def run(request: Request) -> None:
         view.notice = str(fault)
         return
     keep = request.demo_ids == view.shown.request.demo_ids and request.user == view.shown.request.user
-    view.shown = Choices(request, view.shown.demo if keep else None, view.shown.item if keep else None)
+    shown = replace(view.shown, request=request) if keep else Choices(request)
+    same = state.beside(shown) == state.beside(view.shown)
+    view.shown = shown if same else replace(shown, inference=None)
     view.draft = request
     view.demo_revision += 1
     view.item_revision += 1

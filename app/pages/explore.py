@@ -15,6 +15,7 @@ from app.components import (
     prompt,
     provenance,
     quality,
+    regularised,
     robustness,
     selection,
     summary,
@@ -74,6 +75,7 @@ def result(view: View, explanation: Explanation) -> None:
     if explanation.demos:
         quality.quality(view, explanation)
         robustness.quick(explanation)
+        regularised.regularised(view)
     provenance.known(explanation)
     provenance.provenance(explanation, cached.licence(explanation.request.dataset))
     tab.write_link()

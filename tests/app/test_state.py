@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from app import state
 from app.state import Choices
 from core.analysis.request import Request
+from core.analysis.robustness.settings import InferenceSettings
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 IDS = st.lists(NAMES, max_size=5).map(tuple)
@@ -101,7 +102,7 @@ def test_the_rest_of_a_wrong_link_still_counts():
 
 @given(
     st.dictionaries(
-        st.sampled_from([state.parameter(n) for n in state.ORDER] + ["demo", "item", "x"]),
+        st.sampled_from([state.parameter(n) for n in state.ORDER] + [*state.RESERVED, "x"]),
         st.lists(st.text(max_size=30), max_size=3),
     )
 )
@@ -115,3 +116,49 @@ def test_only_the_sample_starts_by_itself():
     assert state.needs_consent(Request(model="some/hub-name"))
     assert state.needs_consent(Request(dataset="/tmp/mine"))
     assert state.needs_consent(Request(adapter="/tmp/adapter"))
+
+
+SETTINGS = st.builds(
+    InferenceSettings,
+    alpha=st.floats(0, 0.99),
+    beta=st.floats(0, 1),
+    sigma=st.floats(0, 1),
+    dropout=st.floats(0, 0.99),
+    samples=st.integers(1, 64),
+)
+
+
+@given(SETTINGS)
+def test_a_link_gives_the_same_changed_models_again(settings):
+    choices = Choices(Request(user="7"), inference=None if settings.plain else settings)
+    assert state.read(state.written(choices)) == (choices, "")
+
+
+def test_a_link_without_any_change_is_the_plain_model():
+    assert state.read({"samples": ["4"], "alpha": ["0"]}) == (Choices(), "")
+    assert state.written(Choices(inference=InferenceSettings(alpha=0.25, samples=4))) == {
+        "alpha": ["0.25"],
+        "samples": ["4"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alpha", "1"), ("alpha", "nan"), ("beta", "1.5"), ("sigma", "-1"), ("dropout", "1"), ("samples", "65")],
+)
+def test_a_change_that_cannot_be_is_named_and_the_rest_is_kept(name, value):
+    choices, notice = state.read({name: [value], "user": ["7"]} | ({} if name == "beta" else {"beta": ["0.5"]}))
+    assert f"({name})" in notice
+    assert choices.request.user == "7"
+    assert choices.inference == (None if name == "beta" else InferenceSettings(beta=0.5))
+
+
+def test_the_comparison_beside_an_explanation_is_of_its_case_alone():
+    assert state.beside(Choices(Request(user="7"))) is None
+    settings = InferenceSettings(sigma=0.1, samples=3)
+    request = Request(user="7", demos=4, method="gradient", budget=3, faithfulness=32, matrix=False, target="5")
+    task = state.beside(Choices(request, inference=settings))
+    assert task is not None
+    assert task.inference == settings
+    assert task.quick
+    assert task.case == Request(user="7", demos=4, target="5")

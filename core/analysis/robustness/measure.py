@@ -75,6 +75,8 @@ class _Scored:
     variants: tuple[Variant, ...]
     base: dict[Mode, Array]
     scores: dict[Mode, Array]
+    spread: Array | None = None
+    """Standard deviation of the changed models' scores before, [candidate]."""
 
 
 @dataclass
@@ -108,9 +110,10 @@ class _Work:
         self._count([prompt])
         self.free = self._content_free()
         base: dict[Mode, Array] = {"plain": scores - self.free}
+        spread = None
         if self.inference is not None:
-            base["changed"] = self._under([prompt], self.inference)[0]
-        return _Scored((), base, {mode: np.empty((0, len(scores))) for mode in base})
+            base["changed"], spread = self._under(prompt, self.inference)
+        return _Scored((), base, {mode: np.empty((0, len(scores))) for mode in base}, spread)
 
     def joined(self, found: _Scored, part: Part) -> _Scored:
         """The scores with those of one more kind."""
@@ -120,19 +123,17 @@ class _Work:
         more: dict[Mode, Array] = {"plain": self.scorer.scores(prompts) - self.free}
         self._count(prompts)
         if self.inference is not None:
-            more["changed"] = self._under(prompts, self.inference)
+            more["changed"] = np.array([self._under(prompt, self.inference)[0] for prompt in prompts])
         scores = {mode: np.concatenate([found.scores[mode], rows]) for mode, rows in more.items()}
         return replace(found, variants=(*found.variants, *made), scores=scores)
 
-    def _under(self, prompts: Sequence[Prompt], settings: InferenceSettings) -> Array:
-        """Scores [prompt, candidate] under changed dual models, the same ones for every prompt."""
-        rows = []
-        for prompt in prompts:
-            scorer = Scorer(self.setting.model, prompt, aggregate=self.aggregate, between=self._tell)
-            rows.append(recommend(scorer, settings, self.setting.case.seed).scores - self.free)
-            self.changed.tokens += scorer.cost.tokens
-            self.changed.forwards += scorer.cost.forwards
-        return np.array(rows)
+    def _under(self, prompt: Prompt, settings: InferenceSettings) -> tuple[Array, Array]:
+        """Scores under changed dual models, the same ones for every prompt, and their spread; both [candidate]."""
+        scorer = Scorer(self.setting.model, prompt, aggregate=self.aggregate, between=self._tell)
+        found = recommend(scorer, settings, self.setting.case.seed)
+        self.changed.tokens += scorer.cost.tokens
+        self.changed.forwards += scorer.cost.forwards
+        return found.scores - self.free, found.spread
 
     def _content_free(self) -> Array | float:
         """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
@@ -182,7 +183,7 @@ def _report(
         for mode, rows in found.scores.items()
     }
     cells = [(one.kind, one.strength) for one in found.variants]
-    lines = _lines(setting, found.base["plain"])
+    lines = _lines(setting, found)
     head = setting.head(command_line(task, "robustness"))
     report = RobustnessReport.model_validate(head | {"tokens": work.longest})
     return report.model_copy(
@@ -217,13 +218,13 @@ def _notices(setting: Setting, places: _Places, work: _Work) -> list[str]:
     return said
 
 
-def _lines(setting: Setting, base: Array) -> tuple[RankLine, ...]:
-    """The best candidates, the target in place of the last one where it is not among them."""
-    case, before = setting.case, ranks(base)
-    best = [int(index) for index in np.argsort(before)]
-    shown = best[:FLOW]
-    if case.target in case.candidates and (target := case.candidates.index(str(case.target))) not in shown:
-        shown[-1] = target
+def _lines(setting: Setting, found: _Scored) -> tuple[RankLine, ...]:
+    """The best candidates; what must be among them stands in place of the last ones where it is not."""
+    case, base, changed = setting.case, found.base["plain"], found.base.get("changed")
+    before, after = ranks(base), None if changed is None else ranks(changed)
+    must = [case.candidates.index(str(case.target))] if case.target in case.candidates else []
+    must += [] if after is None else [int(np.argmin(after))]
+    shown = list(dict.fromkeys([*must, *np.argsort(before).tolist()]))[:FLOW]
     return tuple(
         RankLine(
             item_id=case.candidates[index],
@@ -231,8 +232,11 @@ def _lines(setting: Setting, base: Array) -> tuple[RankLine, ...]:
             is_target=case.candidates[index] == case.target,
             score=float(base[index]),
             rank=int(before[index]),
+            changed_score=None if changed is None else float(changed[index]),
+            changed_spread=None if found.spread is None else _known(found.spread[index]),
+            changed_rank=None if after is None else int(after[index]),
         )
-        for index in shown
+        for index in sorted(shown, key=lambda index: before[index])
     )
 
 

@@ -185,6 +185,11 @@ class RankLine(Record):
     is_target: bool
     score: float
     rank: int
+    changed_score: float | None = None
+    """The same under the changed dual models: mean over them, in nats; None when none is asked for."""
+    changed_spread: float | None = None
+    """Standard deviation over them; 0 where nothing is random, None for a single random one."""
+    changed_rank: int | None = None
 
 
 class SmallestFlip(Record):
@@ -227,7 +232,7 @@ class RobustnessReport(Report):
     """How far the recommendation stands; kinds join as they get done."""
 
     lines: tuple[RankLine, ...] = ()
-    """At most 20 candidates, best first, the target among them."""
+    """At most 20 candidates, best first; the target and the first place under changed dual models are among them."""
     rows: tuple[KindRow, ...] = ()
     modes: tuple[ModeRow, ...] = ()
     variants: tuple[VariantRow, ...] = ()

@@ -13,7 +13,7 @@ import pytest
 
 from core.analysis.checked import checked
 from core.analysis.request import Request
-from core.analysis.robustness.inference import scores_under
+from core.analysis.robustness.inference import recommend, scores_under
 from core.analysis.robustness.kinds import KINDS, OF_DEMOS
 from core.analysis.robustness.measure import robustness
 from core.analysis.robustness.perturb import prompt_of_variant, variants
@@ -291,3 +291,42 @@ def test_the_forecast_grows_with_what_is_asked_for() -> None:
 def test_a_task_needs_no_torch() -> None:
     code = "import sys, core.analysis.robustness.task; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_changed_list_stands_beside_the_plain_one(done: Done, planets: Dataset, model: LanguageModel) -> None:
+    task = asked(kinds=("inject",), strengths=(0.5,), alpha=0.2, sigma=0.2, samples=3)
+    report = done(task)[-1]
+    setting = set_up(task.case, planets, model)
+    settings = task.inference
+    assert settings is not None
+    slow = recommend(Scorer(model, setting.prompt), settings, setting.case.seed)
+    for line in report.lines:
+        index = setting.case.candidates.index(line.item_id)
+        assert line.changed_score == pytest.approx(slow.sampled[:, index].mean(), abs=1e-5)
+        assert line.changed_spread == pytest.approx(slow.sampled[:, index].std(ddof=1), abs=1e-5)
+        assert line.changed_rank == 1 + int((slow.scores > slow.scores[index]).sum())
+    plain = done(asked(kinds=("inject",), strengths=(0.5,)))[-1]
+    assert [(one.item_id, one.score, one.rank) for one in plain.lines] == [
+        (one.item_id, one.score, one.rank) for one in report.lines
+    ]
+    assert all(one.changed_score is one.changed_rank is one.changed_spread is None for one in plain.lines)
+
+
+def test_one_random_sample_has_no_spread(done: Done) -> None:
+    report = done(asked(kinds=("inject",), strengths=(0.5,), sigma=0.2, samples=1))[-1]
+    assert all(one.changed_spread is None and one.changed_rank is not None for one in report.lines)
+    still = done(asked(kinds=("inject",), strengths=(0.5,), beta=0.5))[-1]
+    assert all(one.changed_spread == 0 for one in still.lines)
+
+
+def test_the_first_place_of_the_changed_list_is_always_shown(
+    done: Done, monkeypatch: pytest.MonkeyPatch, planets: Dataset, model: LanguageModel
+) -> None:
+    monkeypatch.setattr("core.analysis.robustness.measure.FLOW", 2)
+    for alpha in (0.1, 0.5, 0.9):
+        task = asked(kinds=("inject",), strengths=(0.5,), repeats=1, alpha=alpha)
+        report = list(robustness(task, dataset=planets, model=model))[-1]
+        assert len(report.lines) == 2
+        assert [line.rank for line in report.lines] == sorted(line.rank for line in report.lines)
+        assert sum(line.is_target for line in report.lines) == 1
+        assert 1 in [line.changed_rank for line in report.lines]
