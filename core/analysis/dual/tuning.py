@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,8 @@ def answer_tokens(span: Span, answer: str) -> range:
 class Layer:
     """Where one attention layer keeps its projections."""
 
+    attention: Any
+    """The attention module; its output has gone through the output projection."""
     query: Any
     """Module whose output begins with the query vector."""
     width: int
@@ -171,13 +173,13 @@ def _layer(name: str, module: Any, config: Any) -> Layer | None:
     names = {key: f"{name}.{key}{'' if _plain(part) is part else '.base_layer'}.weight" for key, part in parts.items()}
     if {"q_proj", "k_proj", "v_proj"} <= parts.keys():
         query = parts["q_proj"]
-        return Layer(query, _plain(query).weight.shape[0], ((names["k_proj"], 0), (names["v_proj"], 0)))
+        return Layer(module, query, _plain(query).weight.shape[0], ((names["k_proj"], 0), (names["v_proj"], 0)))
     if "qkv_proj" not in parts:
         return None
     rows = _plain(parts["qkv_proj"]).weight.shape[0]
     share = config.num_attention_heads + 2 * config.num_key_value_heads
     width = rows // share * config.num_attention_heads
-    return Layer(parts["qkv_proj"], width, ((names["qkv_proj"], width),)) if rows % share == 0 else None
+    return Layer(module, parts["qkv_proj"], width, ((names["qkv_proj"], width),)) if rows % share == 0 else None
 
 
 def _plain(module: Any) -> Any:
@@ -197,7 +199,7 @@ class Reading:
     """What one prompt shows at the last token of the query; arrays by layer."""
 
     outputs: tuple[Array, ...]
-    """[head x width]: attention output before the output projection."""
+    """[hidden width]: output of the attention module, behind its output projection and before the residual sum."""
     scores: tuple[Array, ...]
     """[head, own token]: scores before softmax over the query's own tokens; nan beyond the layer's window."""
     context: tuple[Array, ...]
@@ -233,7 +235,6 @@ class _Watch:
 
     own: int
     context: slice
-    outputs: dict[int, Tensor] = field(default_factory=dict)
     scores: dict[int, Tensor] = field(default_factory=dict)
     summed: dict[int, Tensor] = field(default_factory=dict)
 
@@ -261,11 +262,11 @@ class Trainee:
     ) -> Reading:
         """What `token_ids` show at their last token; `own` last tokens are the query, `context` the demonstrations."""
         watch = _Watch(own, context)
-        with torch.no_grad(), _witnessed(self.network), self._queries() as queries:
+        with torch.no_grad(), _witnessed(self.network), self._queries() as queries, self._outputs() as outputs:
             self._logits(token_ids, [len(token_ids) - 1], weights, watch=watch)
-        numbers = sorted(watch.outputs)
+        numbers = range(len(self.layers))
         return Reading(
-            tuple(_array(watch.outputs[number]) for number in numbers),
+            tuple(_array(outputs[number]) for number in numbers),
             tuple(_array(watch.scores[number]) for number in numbers),
             tuple(_array(watch.summed[number]) for number in numbers),
             tuple(_array(queries[number][-1]) for number in numbers),
@@ -345,25 +346,41 @@ class Trainee:
                 made[name] = torch.cat([own[:first], rows]) if first else rows
         return made
 
-    @contextmanager
-    def _queries(self) -> Iterator[dict[int, Tensor]]:
+    def _queries(self) -> AbstractContextManager[dict[int, Tensor]]:
         """Query vectors [token, head x width] of each layer during one pass."""
-        seen: dict[int, Tensor] = {}
+        return _noted([(layer.query, _columns(layer.width)) for layer in self.layers])
 
-        def note(number: int, width: int) -> Callable[..., None]:
-            def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
-                seen[number] = output[0, :, :width].detach()
+    def _outputs(self) -> AbstractContextManager[dict[int, Tensor]]:
+        """Output [hidden width] of each attention module at the last token during one pass."""
+        return _noted([(layer.attention, _last_row) for layer in self.layers])
 
-            return hook
 
-        hooks = [
-            layer.query.register_forward_hook(note(number, layer.width)) for number, layer in enumerate(self.layers)
-        ]
-        try:
-            yield seen
-        finally:
-            for hook in hooks:
-                hook.remove()
+def _columns(width: int) -> Callable[[Any], Tensor]:
+    return lambda output: output[0, :, :width]
+
+
+def _last_row(output: Any) -> Tensor:
+    row: Tensor = (output[0] if isinstance(output, tuple) else output)[0, -1]
+    return row
+
+
+@contextmanager
+def _noted(parts: Sequence[tuple[Any, Callable[[Any], Tensor]]]) -> Iterator[dict[int, Tensor]]:
+    """For each (module, what to take of its output), by number, what was taken during one pass."""
+    seen: dict[int, Tensor] = {}
+
+    def note(number: int, take: Callable[[Any], Tensor]) -> Callable[..., None]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            seen[number] = take(output).detach()
+
+        return hook
+
+    hooks = [module.register_forward_hook(note(number, take)) for number, (module, take) in enumerate(parts)]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager
@@ -398,7 +415,6 @@ def _witness(
             scores = torch.tanh(scores / softcap) * softcap
         if attention_mask is not None:
             scores = scores.masked_fill(~attention_mask[0, :, -1], math.nan)
-        watch.outputs[number] = output[0, -1].flatten()
         watch.scores[number] = scores[:, scores.shape[1] - watch.own :]
         watch.summed[number] = scores[:, watch.context].sum(0)
     return output, None

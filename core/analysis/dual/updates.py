@@ -54,6 +54,8 @@ def measures(
 ) -> dict[Measure, tuple[Array, Array]]:
     """Each measure and its baseline, both [layer], as `DEFINITIONS` says; nan where a vector does not change or vary.
 
+    SimAOU compares what the attention module adds to the residual stream, behind its output projection, as the
+    released code of arXiv 2212.10559 does. (The dual model's W phi(q) is what stands before that projection.)
     `rng` draws the random changes; `precision` is the relative rounding of the network's number format.
     """
     of_layers = [

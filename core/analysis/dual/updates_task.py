@@ -21,9 +21,9 @@ LABELS: dict[Measure, str] = {
     "attention_rank": "attention rank correlation",
 }
 DEFINITIONS: dict[Measure, str] = {
-    "sim_aou": "Cosine between the change of the attention output in context and by fine-tuning, both from zero-shot, "
-    "at the last token of the query; outputs have unit length before the difference. "
-    "Baseline: a random change (arXiv 2212.10559).",
+    "sim_aou": "Cosine between the change of the attention layer's output in context and by fine-tuning, both from "
+    "zero-shot, at the last token of the query; the output is taken behind the output projection and before the "
+    "residual sum, with unit length before the difference. Baseline: a random change (arXiv 2212.10559).",
     "sim_am": "Cosine between the last query token's scores before softmax over the query's own tokens, in context and "
     "fine-tuned, mean over heads. Baseline: in context against zero-shot (arXiv 2212.10559).",
     "sim_am_change": "The same cosine between the changes of these scores from zero-shot (arXiv 2311.07772). "

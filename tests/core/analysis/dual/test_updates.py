@@ -239,14 +239,12 @@ def test_a_model_without_such_projections_is_one_sentence() -> None:
 
 
 def test_a_reading_is_the_untouched_network_s_own(pair: Pair) -> None:
-    """Outputs from the input of o_proj; scores up to a constant from the log of eager's attention weights."""
+    """Outputs are those of o_proj; scores up to a constant from the log of eager's attention weights."""
     made = material()
     read = Trainee(pair.model.network).read(made.few_shot, own=len(made.query), context=made.context)
     taken: list[torch.Tensor] = []
     attentions = [layer.self_attn for layer in pair.reference.model.layers]
-    hooks = [
-        one.o_proj.register_forward_hook(lambda _m, given, _o: taken.append(given[0][0, -1])) for one in attentions
-    ]
+    hooks = [one.o_proj.register_forward_hook(lambda _m, _g, out: taken.append(out[0, -1])) for one in attentions]
     queries: list[torch.Tensor] = []
     hooks += [one.q_proj.register_forward_hook(lambda _m, _g, out: queries.append(out[0, -1])) for one in attentions]
     with torch.no_grad():
@@ -311,6 +309,43 @@ def test_the_measures_are_their_formulas() -> None:
     tau = stats.kendalltau(few.context[0], (table + 0.1) @ tuned.queries[0]).statistic
     before = stats.kendalltau(few.context[0], table @ zero.queries[0]).statistic
     assert made["attention_rank"] == pytest.approx((tau, before))
+
+
+def slow_outputs(network: Any, token_ids: tuple[int, ...]) -> list[np.ndarray]:
+    """Each layer's attention output at the last token, of unit length, by plain hooks on an untouched network."""
+    taken: list[np.ndarray] = []
+    hooks = [
+        layer.self_attn.o_proj.register_forward_hook(lambda _m, _g, out: taken.append(out[0, -1].numpy()))
+        for layer in network.model.layers
+    ]
+    with torch.no_grad():
+        network(torch.tensor([token_ids]), use_cache=False)
+    for hook in hooks:
+        hook.remove()
+    return [one / np.sqrt(one @ one) for one in taken]
+
+
+def test_sim_aou_is_that_of_slow_fine_tuning(tiny_llama: Any) -> None:
+    """Cosine of h_ICL - h_ZSL and h_FT - h_ZSL, h the unit output of the attention layer (arXiv 2212.10559)."""
+    made, reference = material(), copy.deepcopy(tiny_llama).double()
+    reference.set_attn_implementation("eager")
+    trainee = Trainee(language_model(copy.deepcopy(tiny_llama).double()).network)
+    own = len(made.query)
+    few = trainee.read(made.few_shot, own=own, context=made.context)
+    trained = trainee.tune(made.samples, rate=RATE, order=range(4))
+    zero = trainee.read(made.zero_shot, own=own)
+    tuned = trainee.read(made.zero_shot, own=own, weights=trained.weights)
+    start, rng = trainee.see(made.samples), np.random.default_rng(0)
+    found = measures(few, zero, tuned, start, trained, rng=rng, precision=1e-15)["sim_aou"][0]
+
+    fine_tuned = copy.deepcopy(reference)
+    fine_tuned.load_state_dict(slow_epoch(reference, made.samples, RATE)[0], strict=False)
+    icl, zsl = (slow_outputs(reference, ids) for ids in (made.few_shot, made.zero_shot))
+    ft = slow_outputs(fine_tuned, made.zero_shot)
+    wanted = [cosine(a - b, c - b) for a, b, c in zip(icl, zsl, ft, strict=True)]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    before = [trainee.network.model.layers[n].self_attn.o_proj.weight.numpy() for n in range(len(wanted))]
+    assert all(np.abs(weight @ weight.T - np.eye(len(weight))).max() > 0.1 for weight in before), "not a rotation"
 
 
 def test_equal_updates_are_wholly_alike_and_opposite_ones_wholly_unlike() -> None:
