@@ -1,0 +1,89 @@
+"""The command that tunes a model: every choice of a run as an option, and the progress of hours on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.analysis.checked import checked
+from core.errors import RequestError
+from core.tuning.settings import Tuning
+from core.work.log import escaped, log_to_file
+
+if TYPE_CHECKING:
+    from core.tuning.card import Card
+
+SECONDS = 30.0
+"""Between two lines of progress where stderr is not a terminal."""
+BAR = 24
+"""Characters of the progress bar."""
+
+
+def tune(
+    choices: dict[str, object],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FOLDER", help="Where the result goes; a run broken off there goes on.")
+    ] = "",
+) -> None:
+    """Tune a model to read demonstrations (RecICL), or without any; Ctrl-C stops it, the same command goes on."""
+    settings = checked(Tuning, "tune", choices)
+    if not out.strip() or "\0" in out:
+        raise RequestError("no folder for the result", expected="--out FOLDER", where="tune")
+    log_to_file("command")
+    from core.tuning.train import tune as tuned
+    from core.work.engine import use_all_cores
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        use_all_cores()
+    with _progress() as report:
+        card = tuned(settings, out, progress=report)
+    if _is_first():
+        typer.echo("\n".join(_lines(card, out)))
+
+
+def _lines(card: Card, out: str) -> Iterator[str]:
+    """What came of it, in a few lines."""
+    yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {card.seconds / 60:.1f} minutes"
+    measured = [point for point in card.curve if point.validation_loss is not None]
+    for point in measured:
+        auc = "" if point.validation_auc is None else f", AUC {point.validation_auc:.3f}"
+        kept = "  <- kept" if point.step == card.best_step and card.best != "last" else ""
+        yield f"  step {point.step:>5}: validation loss {point.validation_loss:.3f}{auc}{kept}"
+    for notice in card.notices:
+        yield f"Note: {escaped(notice)}"
+
+
+def _is_first() -> bool:
+    """Whether this process speaks for all of a parallel run."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A reporter: a bar while stderr is a terminal, else a line now and then, for a log; one process speaks."""
+    terminal, last = sys.stderr.isatty(), -SECONDS
+
+    def report(label: str, fraction: float) -> None:
+        nonlocal last
+        if not _is_first():
+            return
+        if terminal:
+            done = round(BAR * min(max(fraction, 0.0), 1.0))
+            sys.stderr.write(f"\r\x1b[K[{'#' * done}{' ' * (BAR - done)}] {escaped(label)[:90]}")
+        elif time.monotonic() - last >= SECONDS:
+            last = time.monotonic()
+            sys.stderr.write(f"{fraction:4.0%} {escaped(label)}\n")
+        sys.stderr.flush()
+
+    try:
+        yield report
+    finally:
+        if terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

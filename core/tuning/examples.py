@@ -1,0 +1,280 @@
+"""Which prompts is a model tuned and judged on: every interaction with what its user was known to like before it?
+
+Nothing at or after an interaction's own moment enters its example: neither its demonstrations nor any history, those
+of the demonstrations included (which end before the demonstration's own moment). Ties are out.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from core.data.dataset import Dataset
+from core.data.duck import one
+from core.data.records import Case, Demonstration, Interaction
+from core.errors import DataError, RequestError
+from core.prompt.build import build
+from core.prompt.codes import Codes
+from core.prompt.spans import Family, Prompt, Tokenizer
+from core.seeds import generator
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open stretch of time: since <= timestamp < until, in the data's own seconds; None means without end."""
+
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """One interaction to foretell, with what was known strictly before it."""
+
+    user_id: str
+    position: int
+    """Of the query interaction in the user's stream, from 0."""
+    timestamp: float | None
+    item_id: str
+    liked: bool
+    """The query's true answer."""
+    history: tuple[str, ...]
+    """Item ids liked before the query, oldest first."""
+    demos: tuple[Demonstration, ...]
+    """The most recent interactions before the query, both answers (`next_item`: liked ones only), oldest first."""
+
+
+def split_times(dataset: Dataset, *, share: float = 0.8, validation: float = 0.1) -> tuple[Window, Window, Window]:
+    """Windows of training, validation and test, in this order of time.
+
+    The test begins at the moment below which `share` of all interactions lie; validation is the latest `validation`
+    share of what lies before it. Raises `DataError` for data without timestamps, `RequestError` for shares outside
+    0 < share < 1 and 0 <= validation < 1.
+    """
+    if not 0 < share < 1 or not 0 <= validation < 1:
+        raise RequestError(
+            f"shares {share} and {validation}", expected="one between 0 and 1, and one from 0 to below 1"
+        )
+    _check_time(dataset)
+    cut = dataset.time_cut(share)
+    early = _quantile(dataset, Window(until=cut), 1 - validation) if validation else cut
+    return Window(until=early), Window(early, cut), Window(since=cut)
+
+
+def periods(dataset: Dataset, window: Window, count: int) -> tuple[Window, ...]:
+    """At most `count` windows of about equal numbers of interactions, in order of time; equal timestamps stay together.
+
+    Fewer come back where many interactions share a timestamp. Raises `DataError` for data without timestamps,
+    `RequestError` for less than one period.
+    """
+    if count < 1:
+        raise RequestError(f"{count} periods", expected="at least 1")
+    _check_time(dataset)
+    cuts = sorted({_quantile(dataset, window, place / count) for place in range(1, count)})
+    inner = [cut for cut in cuts if window.since is None or cut > window.since]
+    edges = [window.since, *inner, window.until]
+    return tuple(Window(since, until) for since, until in pairwise(edges))
+
+
+def examples(
+    dataset: Dataset,
+    window: Window,
+    *,
+    demos: int,
+    history: int,
+    limit: int | None = None,
+    seed: int = 0,
+    family: Family = "yes_no",
+) -> tuple[Example, ...]:
+    """An example for each interaction inside the window, by user and position; `limit` of them drawn by the seed.
+
+    `demos` is the most demonstrations, `history` the most titles in each history. `next_item` asks for and shows
+    liked interactions only; `yes_no` leaves out interactions without a rating, whose answer nobody knows.
+    Raises `DataError` when no interaction can be asked for, `RequestError` for negative numbers, for a window with
+    ends over data without timestamps, and for `yes_no` over data without ratings.
+    """
+    if min(demos, history) < 0 or (limit is not None and limit < 1):
+        raise RequestError(
+            f"{demos} demonstrations, {history} titles, {limit} examples", expected="0 or more, and at least 1 example"
+        )
+    if window != Window():
+        _check_time(dataset)
+    if family == "yes_no" and not dataset.has_ratings:
+        raise RequestError(
+            f"the data set {dataset.name} has no ratings, so nobody is known to have said No",
+            expected="family next_item, which needs none",
+        )
+    places = _queries(dataset, window, family)
+    if limit is not None and limit < len(places):
+        random = generator(dataset.dataset_id, "examples", window.since, window.until, family, seed)
+        places = [places[chosen] for chosen in sorted(random.permutation(len(places))[:limit].tolist())]
+    streams = _streams(dataset, dict.fromkeys(user for user, _ in places), family)
+    return tuple(streams[user].example(position, demos, history) for user, position in places)
+
+
+def prompt_of(
+    example: Example,
+    dataset: Dataset,
+    tokenizer: Tokenizer,
+    *,
+    family: Family,
+    context: int | None = None,
+    codes: Codes | None = None,
+    candidates: tuple[str, ...] | None = None,
+) -> Prompt:
+    """The example's prompt without a chat template; its only candidate is the query's item unless others are given.
+
+    Raises `PromptError` as `core.prompt.build.build` does.
+    """
+    wanted = (example.item_id,) if candidates is None else candidates
+    case = Case(
+        dataset_id=dataset.dataset_id,
+        user_id=example.user_id,
+        split="time",
+        history=tuple(Interaction(item, place) for place, item in enumerate(example.history)),
+        candidates=wanted,
+        target=example.item_id,
+        moment=example.timestamp,
+        seed=0,
+    )
+    shown = [*wanted, *example.history]
+    shown += [item for demo in example.demos for item in (*demo.history, demo.item_id)]
+    return build(
+        case,
+        example.demos,
+        dataset.items(dict.fromkeys(shown)),
+        tokenizer,
+        family=family,
+        noun=dataset.noun,
+        history=max(map(len, (example.history, *(demo.history for demo in example.demos)))),
+        context=context,
+        codes=codes,
+    )
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """One user's interactions whose answer is known, in order of time."""
+
+    user_id: str
+    met: tuple[Interaction, ...]
+    liked: tuple[bool, ...]
+    shown: tuple[int, ...]
+    """Places in `met` that may be demonstrations."""
+
+    def example(self, position: int, demos: int, history: int) -> Example:
+        place = bisect_left(self.met, position, key=lambda met: met.position)
+        query, moment = self.met[place], _clock(self.met[place])
+        before = self._before(self.shown, moment)
+        return Example(
+            user_id=self.user_id,
+            position=position,
+            timestamp=query.timestamp,
+            item_id=query.item_id,
+            liked=self.liked[place],
+            history=self._titles(moment, history),
+            demos=tuple(self._demo(shown, history) for shown in self.shown[max(0, before - demos) : before]),
+        )
+
+    def _demo(self, place: int, history: int) -> Demonstration:
+        shown = self.met[place]
+        return Demonstration(
+            demo_id=f"{self.user_id}:{shown.position}",
+            user_id=self.user_id,
+            position=shown.position,
+            history=self._titles(_clock(shown), history),
+            item_id=shown.item_id,
+            liked=self.liked[place],
+            source="recent",
+        )
+
+    def _titles(self, moment: float, count: int) -> tuple[str, ...]:
+        """The latest `count` item ids liked strictly before `moment`, oldest first."""
+        found: list[str] = []
+        for place in range(self._before(range(len(self.met)), moment) - 1, -1, -1):
+            if len(found) == count:
+                break
+            if self.liked[place]:
+                found.append(self.met[place].item_id)
+        return tuple(reversed(found))
+
+    def _before(self, places: Sequence[int], moment: float) -> int:
+        """How many of `places` lie strictly before `moment`."""
+        return bisect_left(places, moment, key=lambda place: _clock(self.met[place]))
+
+
+def _clock(interaction: Interaction) -> float:
+    """What orders interactions: the timestamp, or the position where the data have none."""
+    return interaction.position if interaction.timestamp is None else interaction.timestamp
+
+
+def _check_time(dataset: Dataset) -> None:
+    if not dataset.has_time:
+        raise DataError(
+            f"the data set {dataset.name} has no timestamps, so nothing tells what was known before the test",
+            expected="a timestamp column; cases and demonstrations can be looked at without one",
+        )
+
+
+def _bounds(window: Window) -> dict[str, object]:
+    since = -math.inf if window.since is None else window.since
+    return {"since": since, "until": math.inf if window.until is None else window.until}
+
+
+def _quantile(dataset: Dataset, window: Window, share: float) -> float:
+    """The discrete quantile of the window's timestamps. Raises `DataError` for an empty window."""
+    query = "SELECT quantile_disc(timestamp, $share) FROM interactions WHERE timestamp >= $since AND timestamp < $until"
+    (found,) = one(dataset.cursor(), query, {"share": share, **_bounds(window)})
+    if found is None:
+        raise DataError("no interaction lies in the stretch of time that is to be divided", expected="more data")
+    return float(str(found))
+
+
+def _usable(dataset: Dataset, family: Family) -> str:
+    """SQL: interactions that can be asked for or shown."""
+    if not dataset.has_ratings:
+        return "true"
+    return f"rating >= {dataset.like_threshold!r}" if family == "next_item" else "rating IS NOT NULL"
+
+
+def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str, int]]:
+    """(user id, position) of the interactions to ask for, by user and position."""
+    inside = "true" if window == Window() else "timestamp >= $since AND timestamp < $until"
+    query = (
+        "SELECT user_id, position FROM interactions JOIN users USING (user_id)"
+        f" WHERE {inside} AND {_usable(dataset, family)} ORDER BY place, position"
+    )
+    rows = dataset.cursor().execute(query, {} if window == Window() else _bounds(window)).fetchall()
+    if not rows:
+        what = "liked interaction" if family == "next_item" else "interaction with a rating"
+        raise DataError(
+            f"no {what} of the data set {dataset.name} lies {_said(window)}",
+            expected="a stretch of time with interactions",
+        )
+    return rows
+
+
+def _said(window: Window) -> str:
+    since = "" if window.since is None else f" from {window.since:.0f}"
+    until = "" if window.until is None else f" before {window.until:.0f}"
+    return f"in time{since}{until}" if since or until else "anywhere"
+
+
+def _streams(dataset: Dataset, users: Iterable[str], family: Family) -> dict[str, _Stream]:
+    query = (
+        "SELECT user_id, item_id, position, rating, timestamp FROM interactions"
+        f" WHERE user_id IN (SELECT unnest($users)) AND {_usable(dataset, 'yes_no')} ORDER BY user_id, position"
+    )
+    met: dict[str, list[Interaction]] = {user: [] for user in users}
+    for user, *rest in dataset.cursor().execute(query, {"users": list(met)}).fetchall():
+        met[user].append(Interaction(*rest))
+    return {user: _stream(dataset, user, rows, family) for user, rows in met.items()}
+
+
+def _stream(dataset: Dataset, user: str, rows: Sequence[Interaction], family: Family) -> _Stream:
+    liked = tuple(map(dataset.liked, rows))
+    shown = tuple(place for place, answer in enumerate(liked) if answer or family == "yes_no")
+    return _Stream(user, tuple(rows), liked, shown)

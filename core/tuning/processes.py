@@ -1,0 +1,66 @@
+"""Which process of a parallel run is this, and how do all of them add up what each has found?
+
+`accelerate launch` starts several processes that each hold the whole model and take their share of every batch.
+A single process needs neither it nor this: it adds nothing and waits for no one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+class Processes:
+    """This process among all; the first one writes the files."""
+
+    def __init__(self, device: str = "auto") -> None:
+        """`device` is where the model will run; more than one process is only there under `accelerate launch`."""
+        self.count, self.rank = 1, 0
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from accelerate import PartialState
+
+            state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
+            self.count, self.rank = state.num_processes, state.process_index
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def share(self, work: Sequence[T]) -> list[T]:
+        """Every `count`-th piece of the work, from `rank` on."""
+        return list(work[self.rank :: self.count])
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes; the tensor itself where there is one."""
+        if self.count == 1:
+            return tensor
+        from accelerate import PartialState
+        from accelerate.utils import reduce
+
+        found: Tensor = reduce(tensor.to(PartialState().device), reduction="sum")
+        return found.to(tensor.device)
+
+    def add_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Give every process the sum of all gradients; a parameter without one counts as zero."""
+        if self.count == 1:
+            return
+        chosen = list(parameters)
+        parts = [torch.zeros_like(one) if one.grad is None else one.grad for one in chosen]
+        whole = self.total(torch.cat([part.reshape(-1) for part in parts]))
+        for one, part in zip(chosen, whole.split([part.numel() for part in parts]), strict=True):
+            one.grad = part.view_as(one).clone()
+
+    def wait(self) -> None:
+        """Return when every process is here; there is nothing to add up after that."""
+        if self.count > 1:
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+            PartialState().destroy_process_group()

@@ -1,0 +1,118 @@
+"""Which choices does a tuning run have?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from core.analysis.request import Text
+from core.prompt.spans import Family
+
+Method = Literal["lora", "full"]
+Loss = Literal["all", "query"]
+
+FORMAT = 1
+"""Changes whenever equal settings would be tuned differently."""
+FREE = frozenset({"minutes", "checkpoint_every"})
+"""Choices that may change between the sessions of one run: they say when it pauses, not what it learns."""
+
+
+class Tuning(BaseModel):
+    """Every choice of a tuning run; equal settings, data and model on one machine give equal weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    dataset: Text = "sample"
+    """`sample`, or the folder of a data set in RecBole's atomic format."""
+    model: Text = "sample"
+    """`sample`, a model folder, a `.gguf` file, or a hub name."""
+    families: Annotated[tuple[Family, ...], Field(min_length=1, max_length=2)] = ("yes_no",)
+    """Prompt families to tune on. Two of them share every batch half and half."""
+    demos: Annotated[int, Field(ge=0, le=32)] = 4
+    """Most demonstrations in a prompt. 0 is tuning without demonstrations, as in TALLRec (arXiv 2305.00447)."""
+    history: Annotated[int, Field(ge=0, le=50)] = 3
+    """Most titles in each history."""
+    dropped: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of prompts that show a random number of demonstrations, 0 to all, so that every number works afterwards.
+    Without effect where `demos` is 0."""
+    context: Annotated[int, Field(ge=64, le=131072)] | None = None
+    """Most tokens of a prompt. None means what the model takes."""
+    method: Method = "lora"
+    """`lora` learns small matrices beside every linear layer of the blocks. `full` changes every weight but the
+    embeddings, and with them an output layer that shares their weights."""
+    rank: Annotated[int, Field(ge=1, le=256)] = 8
+    """Rank of the LoRA matrices."""
+    alpha: Annotated[int, Field(ge=1, le=1024)] = 16
+    """LoRA's product is multiplied by alpha / rank."""
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout before the LoRA matrices."""
+    loss: Loss = "all"
+    """Which answers of a prompt are learned from. `all` takes those of the demonstrations and of the query."""
+    class_balance: bool = False
+    """Give Yes and No the same total weight over the training set."""
+    batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    """Prompts per step."""
+    micro_tokens: Annotated[int, Field(ge=64, le=1_000_000)] = 1024
+    """Most tokens run at once, padding included. A batch is cut to this size and its gradients are added up."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
+    """Highest learning rate of AdamW. It rises in a line, then falls as a cosine to 0."""
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Weight decay of matrices."""
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Longest gradient. A longer one is scaled down."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often the training set is gone through."""
+    most_steps: Annotated[int, Field(ge=1)] | None = None
+    """Most steps, if that is less."""
+    most_examples: Annotated[int, Field(ge=1)] | None = None
+    """Most training examples. They are drawn at random by the seed, half of them for each of two families."""
+    minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Longest time of training, over all sessions. The schedule stays that of all steps."""
+    evaluate_every: Annotated[int, Field(ge=1)] = 50
+    """Steps between validations."""
+    validation_examples: Annotated[int, Field(ge=0)] = 200
+    """Validation examples, drawn by the seed. 0 means no validation: then the last weights are kept."""
+    patience: Annotated[int, Field(ge=1)] = 5
+    """Validations without a better result after which training stops."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """Share of all interactions, in order of time, that lie before the test."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of those, the latest, that is kept for validation."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 25
+    """Steps between checkpoints."""
+    half: bool = True
+    """Store the adapter in 16 bits."""
+    autocast: bool = True
+    """Compute in bfloat16 on CUDA. The learned weights stay in 32 bits."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass, to need less memory."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Tuning:
+        if len(set(self.families)) < len(self.families):
+            raise ValueError(f"families names {self.families[0]} twice")
+        if len(self.families) > self.batch:
+            raise ValueError("a batch of one prompt cannot be shared by two families")
+        return self
+
+    def key(self, *, dataset_id: str, model_id: str) -> str:
+        """32 hex digits of what a run learns from: settings but for `FREE`, data and model."""
+        parts = [FORMAT, self.model_dump(mode="json", exclude=set(FREE)), dataset_id, model_id]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def apart_from(self, other: Tuning) -> str | None:
+        """The first choice in which a run of `other` is another run, in words; None if there is none."""
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if name not in FREE and mine != theirs:
+                return f"{name} {theirs!r:.60}, not {mine!r:.60}"
+        return None
