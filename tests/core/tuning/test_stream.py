@@ -126,7 +126,7 @@ def _prompts(draw: some.DrawFn) -> Prompt:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(prompts=some.lists(_prompts(), min_size=2, max_size=4))
 def test_any_prompt_may_follow_any_other(model: Any, prompts: list[Prompt]) -> None:
     scorer = StreamScorer(model)
