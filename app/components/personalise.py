@@ -33,9 +33,9 @@ def sentence(report: PersonaliseReport) -> str:
 
 
 def leads(report: PersonaliseReport, task: PersonaliseTask) -> list[str]:
-    """The item really chosen next, the base model's list, which demonstration did it, what is missing; HTML."""
+    """The base model's move, which demonstration did it, the item really chosen next, what is missing; HTML."""
     which = lists.leading(report)
-    found = [_target(report, which), _base(report), _cause(report, which)]
+    found = [_base(report), _cause(report, which), _target(report, which)]
     if task.case.adapter is None:
         way = "choose the adapter under Advanced to see a tuned one." if is_there("recicl") else play.TUNE
         found.append(f"Only the base model plays: {way}")
@@ -59,9 +59,10 @@ def _base(report: PersonaliseReport) -> str:
     if best is None or "base" not in lists.models(report):
         return ""
     move = lists.moves(report, "base")[best.index]
+    title = _title(report, best.index)
     if move.climb == 0:
-        return f"The base model leaves it at {ordinal(move.after)}."
-    return f"The base model moves it from {ordinal(move.before)} to {ordinal(move.after)}."
+        return f"The base model leaves {title} at {ordinal(move.after)}."
+    return f"The base model moves {title} from {ordinal(move.before)} to {ordinal(move.after)}."
 
 
 def _cause(report: PersonaliseReport, which: Which) -> str:

@@ -158,24 +158,25 @@ def before_and_after(view: View, report: PersonaliseReport, step: int | None) ->
         shown,
         hide_index=True,
         key=key,
-        height=min(38 + 35 * len(shown), 738),
+        height="content" if len(shown) < 26 else 738,
         on_select=lambda: _row(key, ids),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
         alt=lists.flow_alt(report),
-        column_order=[columns.TITLE, *(f"{prefix}{name}" for prefix in prefixes for name in _SHOWN), columns.ITEM],
+        column_order=[*_FIRST, *_THEN, *(f"base_{name}" for name in (*_FIRST[:2], *_THEN)), columns.ITEM],
         column_config=_config(both=len(prefixes) > 1),
     )
     downloads.buttons("list", full)
 
 
-_SHOWN = (columns.RANK, "climb", "rank_before", columns.SCORE)
+_FIRST = (columns.RANK, "climb", columns.TITLE)
+_THEN = ("rank_before", columns.SCORE)
 
 
 def _config(*, both: bool) -> dict[str, Any]:
     config = st.column_config
     made: dict[str, Any] = {
-        columns.TITLE: config.TextColumn("title", width=260, pinned=True),
+        columns.TITLE: config.TextColumn("title", width=230),
         columns.ITEM: config.TextColumn("id", width=60),
     }
     for prefix, name in (("", "adapter " if both else ""), ("base_", "base ")):
@@ -195,11 +196,15 @@ def _row(key: str, ids: list[str]) -> None:
 
 
 def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
-    """Ranks over the steps, one panel per model."""
+    """Ranks over the steps, one panel per model; where nothing is selected, the candidate that rises most is strong."""
+    best = lists.climber(report, lists.leading(report))
+    if item is None and best is not None:
+        item = report.candidates[best.index].item_id
     panel(
         "flow",
         "Where each candidate goes",
-        "Rank after every step; the diamond was really chosen next, the selected candidate is drawn strong.",
+        "Rank after every step. Strong: the diamond, really chosen next, and the selected candidate, else the one that "
+        "rises most.",
         figure=lambda: lists.flow(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item, step=step),
         table=lambda: lists.flow_table(report),
         alt=lists.flow_alt(report),
