@@ -123,7 +123,7 @@ def _prepared(settings: Tuning, model: LanguageModel) -> tuple[Any, dict[str, Te
         network.requires_grad_(True)
         network.get_input_embeddings().weight.requires_grad_(False)
     if settings.gradient_checkpointing:
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     return wrapped, {name: one for name, one in network.named_parameters() if one.requires_grad}
 
 
