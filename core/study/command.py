@@ -21,7 +21,9 @@ from core.analysis.checked import checked
 from core.analysis.explanation import Explanation
 from core.analysis.request import checked_request
 from core.errors import ComputeError, DemoLensError, RequestError
-from core.study.options import with_request_options, with_task_options
+from core.study.options import with_own_options, with_request_options, with_task_options
+from core.study.tune import tune
+from core.tuning.settings import Tuning
 from core.work.job import package_version
 from core.work.kinds import KINDS, Asked, Found, Kind, task_named
 from core.work.log import escaped, log_to_file, unexpected
@@ -137,6 +139,8 @@ def _add(kind: Kind, says: str) -> None:
 
 for _name, _says in TASKS.items():
     _add(KINDS[_name], _says)
+
+app.command("tune")(with_own_options(tune, Tuning))
 
 
 @app.command("app")
