@@ -134,7 +134,7 @@ def epochs(rows: Seen, used: NDArray[np.bool_], choice: Choice, seed: int) -> It
     values = _Values(len(rows.users), len(rows.items), float(liked.mean()), choice, random)
     adam = torch.optim.Adam(values.learned(), lr=choice.rate)
     for _ in range(max(1, choice.epochs)):
-        for batch in torch.randperm(len(liked), generator=random).split(choice.batch):
+        for batch in torch.split(torch.randperm(len(liked), generator=random), choice.batch):
             adam.zero_grad()
             values.loss(user[batch], item[batch], liked[batch]).backward()  # type: ignore[no-untyped-call]
             adam.step()
