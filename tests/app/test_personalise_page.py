@@ -44,7 +44,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
-    """Open the page after Explore: `open_page("done", user="7")`; the desk remembers what was submitted."""
+    """Open the page: `open_page("done", user="7")`; the desk remembers what was submitted."""
 
     def start(state: str = "done", **query: Any) -> tuple[AppTest, Any]:
         desk = example.FakeDesk()
@@ -61,7 +61,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
             cached, "titles", lambda name, search, limit: [pair for pair in CATALOGUE if search in pair[1]]
         )
         monkeypatch.setattr(cached, "title_of", lambda name, item: dict(CATALOGUE).get(item, item))
-        page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        page = AppTest.from_file(SCRIPT, default_timeout=60)
         for parameter, value in query.items():
             page.query_params[parameter] = value
         return page.switch_page(PAGE).run(), desk
@@ -93,8 +93,8 @@ def charts(page: AppTest) -> int:
 
 
 def test_a_first_visit_has_the_page_s_own_case_and_runs_nothing(open_page) -> None:
-    page, desk = open_page()
-    assert desk.asked == [Request()]  # Explore's own example, which was opened first.
+    page, desk = open_page("running")
+    assert desk.asked == []
     assert "Not run yet" in words(page)
     assert "8 of 8 interactions before this moment are known" in words(page)
     press(page, "run")
@@ -103,14 +103,14 @@ def test_a_first_visit_has_the_page_s_own_case_and_runs_nothing(open_page) -> No
 
 def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page, shipped) -> None:
     shipped(False)
-    page, desk = open_page()
+    page, desk = open_page("running")
     assert "demolens tune" in words(page)
     press(page, "run")
     assert desk.asked[-1] == PersonaliseTask(case=Request(demos=4, history=3))
 
 
 def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
-    page, desk = open_page()
+    page, desk = open_page("running")
     page = page.switch_page("app/pages/explore.py").run()
     assert "Next run" not in words(page)
     assert page.number_input(key="in-demos").value == 8
@@ -151,7 +151,9 @@ def test_titles_reach_the_page_as_text(open_page) -> None:
 
 
 def test_a_link_rebuilds_the_play(open_page) -> None:
-    page, desk = open_page(user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6")
+    page, desk = open_page(
+        "running", user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6"
+    )
     asked = PersonaliseTask(case=Request(user="7", demos=6), known=5, steps=2, added=("50:yes", "56:no"), compare=False)
     assert desk.asked[-1] == asked
     assert "Star Wars (1977) , liked" in words(page)
@@ -159,20 +161,20 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
 
 
 def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
-    page, _ = open_page()
+    page, _ = open_page("running")
     page = press(press(page, "step-back"), "run")
     assert link(page) == {"demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
 
 
 def test_wrong_parts_of_a_link_are_named(open_page) -> None:
-    page, desk = open_page(known="0", added="50:maybe", user="7")
+    page, desk = open_page("running", known="0", added="50:maybe", user="7")
     assert desk.asked[-1] == PersonaliseTask(case=Request(user="7"))
     assert "known" in words(page)
     assert "added" in words(page)
 
 
 def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
-    page, desk = open_page()
+    page, desk = open_page("running")
     assert button(page, "step-forward").disabled
     page = press(press(page, "step-back"), "step-back")
     assert "6 of 8" in words(page)
@@ -181,12 +183,12 @@ def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
     page = press(press(page, "step-forward"), "step-forward")
     press(page, "run")
     assert desk.asked[-1].known is None
-    page, _ = open_page(known="1", user="7")
+    page, _ = open_page("running", known="1", user="7")
     assert button(page, "step-back").disabled
 
 
 def test_another_user_has_another_stream(open_page) -> None:
-    page, desk = open_page()
+    page, desk = open_page("running")
     page = press(page, "step-back")
     page = page.selectbox(key="in-user").set_value("7").run()
     assert "8 of 8" in words(page)
@@ -195,7 +197,7 @@ def test_another_user_has_another_stream(open_page) -> None:
 
 
 def test_an_interaction_is_added_by_hand_and_removed(open_page) -> None:
-    page, desk = open_page()
+    page, desk = open_page("running")
     assert button(page, "add-title").disabled
     page = page.text_input(key="find-title").set_value("Pulp").run()
     page = page.segmented_control(key="pick-answer").set_value("no").run()
@@ -217,7 +219,7 @@ def test_a_search_that_finds_nothing_says_so(open_page) -> None:
 
 
 def test_the_base_model_is_left_out_when_asked(open_page) -> None:
-    page, desk = open_page()
+    page, desk = open_page("running")
     page = page.toggle(key="in-personalise-compare").set_value(False).run()
     press(page, "run")
     assert desk.asked[-1].compare is False
