@@ -1,11 +1,8 @@
-"""A LoRA adapter beside the weights of a loaded model: checked first, then attached without changing a weight."""
+"""What a LoRA adapter's name means, and the checks of its files before a library opens them."""
 
 from __future__ import annotations
 
-import copy
 import re
-import warnings
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,48 +98,6 @@ def checked_adapter(name: str) -> AdapterFiles:
     return AdapterFiles(path, name, base, inputs, outputs)
 
 
-def attached(network: Any, adapter: AdapterFiles) -> Any:
-    """A second network with the adapter's layers beside the very weights of `network`, which stays as it is.
-
-    Modules are copied, weights and buffers are shared: a copy costs kilobytes, and both networks stay plain modules
-    whose output depends on nothing but their input. One network with its adapter switched on and off would have a
-    state that another caller may have left behind; here there is nothing to switch, the base network never passes
-    through a library's layer, and any number of adapters can be attached at once. Layers are computed as
-    W x + s B (A x), with A and B in the number type of W. Raises `ModelError` if the adapter was made for another model
-    or its numbers are not finite.
-    """
-    _check_fits(network, adapter)
-    from peft import PeftModel
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft uses old names of transformers; what is missing is checked below
-            wrapped = PeftModel.from_pretrained(
-                _sharing(network),
-                str(adapter.path),
-                is_trainable=False,
-                autocast_adapter_dtype=False,
-                low_cpu_mem_usage=True,  # on the meta device until they are read: no random numbers are drawn
-                torch_device=str(network.device),
-                use_safetensors=True,
-            )
-        made = wrapped.get_base_model().eval().requires_grad_(False)
-    except Exception as error:  # a damaged adapter can fail in any of the library's classes
-        found = f"the adapter cannot be added ({type(error).__name__})"
-        raise ModelError(
-            found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
-        ) from None
-    _check_attached(made, adapter)
-    return made
-
-
-def _sharing(network: Any) -> Any:
-    """A copy of the modules around the same parameters and buffers, without hooks that someone set for a while."""
-    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    unhooked = {id(module._forward_pre_hooks): OrderedDict() for module in network.modules()}
-    return copy.deepcopy(network, {**shared, **unhooked})
-
-
 def _check_options(config: Mapping[str, Any], where: str) -> None:
     refuse_code(dict(config), where=where)
     if config.get("peft_type") != "LORA":
@@ -172,34 +127,3 @@ def _widths(shapes: Mapping[str, tuple[int, ...]], side: str, where: str) -> dic
             f"no lora_{side} weights", expected="the weights of a LoRA adapter", where=f"{where}, {WEIGHTS}"
         )
     return widths
-
-
-def _check_fits(network: Any, adapter: AdapterFiles) -> None:
-    layers = dict(network.named_modules())
-    sides = ((adapter.inputs, "in_features", "input"), (adapter.outputs, "out_features", "output"))
-    for widths, attribute, word in sides:
-        for name, width in widths.items():
-            found = getattr(layers.get(name), attribute, None)
-            if found != width:
-                has = "has no such layer" if found is None else f"has an {word} of {found} there"
-                raise ModelError(
-                    f"the adapter for {adapter.base} changes {name} with an {word} of {width}; this model {has}",
-                    expected="an adapter trained on this model",
-                    where=adapter.where,
-                )
-
-
-def _check_attached(network: Any, adapter: AdapterFiles) -> None:
-    """Refuse an adapter whose files disagree about its layers, or with numbers that are not finite."""
-    expected = f"one and the same in {CONFIG} and {WEIGHTS}"
-    layers = dict(network.named_modules())
-    idle = next((name for name in adapter.inputs if not hasattr(layers[name], "base_layer")), None)
-    if idle is not None:
-        raise ModelError(f"{WEIGHTS} has {idle}, {CONFIG} does not", expected=expected, where=adapter.where)
-    beside = {name: weight for name, weight in network.named_parameters() if ".lora_" in name}
-    empty = next((name for name, weight in beside.items() if weight.is_meta), None)
-    if empty is not None:
-        raise ModelError(f"{CONFIG} asks for {empty}, {WEIGHTS} lacks it", expected=expected, where=adapter.where)
-    broken = next((name for name, weight in beside.items() if not weight.isfinite().all()), None)
-    if broken is not None:
-        raise ModelError(f"{broken} holds a number that is not finite", expected="finite ones", where=adapter.where)

@@ -13,7 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from core.errors import ModelError
-from core.lm.adapter import attached, checked_adapter
+from core.lm.adapter import checked_adapter
+from core.lm.beside import attached
 from core.lm.device import BYTES, device_for, dtype_for, free_bytes
 from core.lm.folder import ModelFolder, checked_folder
 from core.lm.gguf_convert import converted

@@ -88,8 +88,10 @@ class ModelEngine:
             _release()
             self._model = load(request.model, adapter=request.adapter, device=request.device, dtype=request.dtype)
             self._model_choice = choice
-        self._model = self._model.with_adapter(request.adapter)
-        return self._model
+        adapted = self._model.with_adapter(request.adapter)
+        if request.adapter is not None:
+            self._model = adapted  # Kept while the plain model runs, too: a small thing, and asked for again.
+        return adapted
 
 
 class _Pulse:

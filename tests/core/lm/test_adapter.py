@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from core.errors import ModelError
 from core.lm import adapter as module
 from core.lm.adapter import adapter_folder, checked_adapter, is_there
+from core.lm.beside import BesideLinear, attached
 from core.lm.encoded import attention_scales
 from core.lm.forest import Forest, Segment
 from core.lm.hashes import weights_sha256
@@ -94,6 +95,38 @@ def test_the_delta_is_the_scaled_product_of_its_matrices(base: LanguageModel, ad
     alpha, rank = 8, 2
     expected = base.network.get_submodule(name)(given) + alpha / rank * given @ down.T @ up.T
     torch.testing.assert_close(adapted.get_submodule(name)(given), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_gradient_is_that_of_a_merged_copy(tiny_llama: Any, adapter: Path) -> None:
+    plain = copy.deepcopy(tiny_llama).double()
+    networks = (
+        language_model(plain).with_adapter(str(adapter)).network,
+        language_model(merged_copy(plain, adapter)).network,
+    )
+    forest = Forest((Segment(tuple(IDS[0].tolist()), None, 0),))
+    grads = []
+    for network in networks:
+        gates = torch.ones(3, 4, IDS.shape[1], dtype=torch.float64, requires_grad=True)
+        logits, _ = run(network, forest, [IDS.shape[1] - 1], gates=gates)
+        grads.append(torch.autograd.grad(logits[0, 7], gates)[0])
+    torch.testing.assert_close(*grads, atol=1e-9, rtol=1e-6)
+
+
+def test_plain_lora_takes_our_layer_and_dora_the_library_s(base: LanguageModel, adapter: Path, tmp_path: Path) -> None:
+    dora = saved_adapter(base.network, tmp_path / "dora", use_dora=True, targets=("q_proj",))
+    for folder, count in ((adapter, 21), (dora, 0)):
+        modules = [*base.with_adapter(str(folder)).network.modules()]
+        assert sum(isinstance(one, BesideLinear) for one in modules) == count
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (1, 2, 3)])
+def test_any_number_of_rows_is_transformed(shape: tuple[int, ...]) -> None:
+    rng = torch.Generator().manual_seed(0)
+    weight, down, up, x = (torch.randn(*size, generator=rng) for size in ((4, 6), (2, 6), (4, 2), (*shape, 6)))
+    plain = torch.nn.Linear(6, 4)
+    plain.weight.data = weight
+    made = BesideLinear(plain, down, up)(x)
+    torch.testing.assert_close(made, x @ (weight + up @ down).T + plain.bias)
 
 
 def test_off_is_the_untouched_model_bit_for_bit(base: LanguageModel, adapter: Path, tiny_llama: Any) -> None:
@@ -207,7 +240,7 @@ def test_files_that_change_during_loading_are_noticed(
     base: LanguageModel, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change(network: Any, files: Any) -> Any:
-        made = module.attached(network, files)
+        made = attached(network, files)
         rewrite(adapter, lambda weights: [one.mul_(2) for one in weights.values()])
         return made
 
