@@ -17,7 +17,7 @@ LABEL = 40
 """Characters of a setting's name beside its mark."""
 HEIGHT = 420
 ROW = 22
-TITLE = 24
+TITLE = 20
 """Characters of a title beside its line: with its rank and step, what fits on a narrow screen."""
 
 

@@ -7,7 +7,6 @@ Errors are one sentence on stderr: status 2 for what a person can correct, 1 for
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections import deque
@@ -18,10 +17,10 @@ from typing import Annotated, Any
 import typer
 
 from core.analysis.checked import checked
-from core.analysis.explanation import Explanation
 from core.analysis.request import checked_request
 from core.errors import ComputeError, DemoLensError, RequestError
 from core.study.options import with_own_options, with_request_options, with_task_options
+from core.study.schemas import schema_text, write_schemas
 from core.study.tune import tune
 from core.tuning.settings import Tuning
 from core.work.job import package_version
@@ -169,14 +168,19 @@ def prepare() -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of an explanation."""
-    typer.echo(schema_text(), nl=False)
-
-
-def schema_text() -> str:
-    """The JSON schema of what `explain --json` writes."""
-    return json.dumps(Explanation.model_json_schema(mode="serialization"), indent=2, sort_keys=True) + "\n"
+def schema(
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(KINDS)}.", show_default=False)
+    ] = "explain",
+    into: Annotated[
+        str, typer.Option("--into", metavar="FOLDER", help="Write every kind's schema there.", show_default=False)
+    ] = "",
+) -> None:
+    """Print the JSON schema of what a command writes with --json; without KIND, of an explanation."""
+    if into:
+        typer.echo("\n".join(str(path) for path in write_schemas(Path(into))))
+    else:
+        typer.echo(schema_text(kind), nl=False)
 
 
 def _prepared() -> str:
