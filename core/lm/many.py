@@ -19,15 +19,11 @@ from torch import Tensor
 from core.errors import ComputeError, RequestError
 from core.lm.forest import Forest, Memory, Segment, chain
 from core.lm.run import run
-from core.lm.score import PACK_TOKENS, Aggregate, Cost
+from core.lm.score import PACK_TOKENS, SHORTEST_SHARED, Aggregate, Cost
 from core.prompt.spans import Prompt
 
 if TYPE_CHECKING:
     from core.lm.load import LanguageModel
-
-SHORTEST_SHARED = 4
-"""Two sequences part inside a node only where they share at least this many of its tokens: a shorter node would
-cost more in attention calls than it saves."""
 
 
 class ManyScorer:

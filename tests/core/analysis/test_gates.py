@@ -38,6 +38,21 @@ def test_left_out_demonstrations_equal_hand_written_prompts(pair: Pair, family: 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_words_that_all_candidates_begin_with_are_run_once(pair: Pair, family: Any) -> None:
+    plain, lead = random_prompt(family), (7, 8, 9, 10, 11)
+    spans = [score_module.replace(span, token_ids=lead + span.token_ids) for span in plain.candidates]
+    prompt = score_module.replace(plain, candidates=tuple(spans))
+    scorer = Scorer(pair.model, prompt)
+    alone = [hand_written(pair.reference, prompt, [1] * 4, candidate) for candidate in range(5)]
+    np.testing.assert_allclose(scorer.full(), alone, **CLOSE)
+    tokens = [len(span.token_ids) for span in (*prompt.prefix, *prompt.candidates)]
+    assert scorer.cost.tokens == sum(tokens) - 4 * len(lead)
+    without = hand_written(pair.reference, prompt, [1, 0, 1, 1], 3)
+    np.testing.assert_allclose(scorer.subsets(np.array([[1, 0, 1, 1]], dtype=bool))[0, 3], without, **CLOSE)
+    np.testing.assert_allclose(scorer.gated(torch.ones(4)).detach(), alone, **CLOSE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gate_zero_equals_masking_the_demonstration(pair: Pair, family: Any) -> None:
     prompt = random_prompt(family)
     scorer = Scorer(pair.model, prompt)
