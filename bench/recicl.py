@@ -65,6 +65,7 @@ def evaluated(work: Work, found: Found, steps: tuple[StepRow, ...]) -> Evaluatio
         history=work.history,
         interactions=len(answers.asked),
         users=len(set(answers.users)),
+        both_answers=answers.both_answers,
         liked_share=float(np.mean(answers.liked)),
         ranked=len(lists),
         candidates=CANDIDATES,

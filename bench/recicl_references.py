@@ -22,6 +22,11 @@ FITS: tuple[Callable[[Dataset, Window, int], Reference], ...] = (
 )
 FRESH_HISTORY = "fresh history"
 """Ends the name of a reference that reads what its user liked within the test."""
+READS = {
+    True: "; and what its user liked before the interaction asked about, in the test too",
+    False: "; and what its user liked before the split",
+}
+"""By whether the history is fresh: what a reference that reads one sees beside its training."""
 
 
 def asked_of(asked: Sequence[Example], lists: Sequence[Listed]) -> list[object]:
@@ -38,7 +43,7 @@ def referred(dataset: Dataset, test: Window, asked: Sequence[Example], lists: Se
         for name, until in _named(found, test.since):
             answers[name] = answers_of(found, dataset, asked, until=until).tolist()
             ranked[name] = list_scores_of(found, dataset, lists, until=until).tolist()
-            needs[name] = found.needs
+            needs[name] = f"{found.needs}{'' if name == found.name else READS[until is None]}"
     return {"answers": answers, "lists": ranked, "needs": needs}
 
 

@@ -30,11 +30,12 @@ def rows_of(evaluation: Evaluation) -> list[Row]:
 
 def _way_rows(evaluation: Evaluation) -> list[Row]:
     where = f"{evaluation.interactions} test interactions"
+    users = f"{evaluation.both_answers} users with both answers"
     rows = []
     for one in evaluation.ways:
         target = LEAST_AUC if one.way == RECICL.name else None
         rows.append(row(f"AUC, {one.way} ({where})", _figures(one.auc), target))
-    return rows + [row(f"UAUC, {one.way} ({where})", _figures(one.uauc)) for one in evaluation.ways]
+    return rows + [row(f"UAUC, {one.way} ({users})", _figures(one.uauc)) for one in evaluation.ways]
 
 
 def _difference(one: DifferenceRow, evaluation: Evaluation) -> Row:
@@ -86,9 +87,14 @@ def _step_rows(evaluation: Evaluation) -> list[Row]:
     rows = []
     for one in evaluation.steps:
         label = f"one personalisation step, {one.family} ({one.steps} steps)"
+        whole = "one pass over its whole prompt with all candidates"
         rows += [
-            row(f"{label}, time / one full-prompt forward", _figures(one.time_ratio), MOST_STEP),
-            row(f"{label}, tokens / one full-prompt forward", _figures(one.token_ratio)),
+            row(
+                f"{label}, time / {whole}",
+                _figures(one.time_ratio),
+                MOST_STEP,
+            ),
+            row(f"{label}, tokens / those of that pass", _figures(one.token_ratio)),
             row(f"{label}, seconds", _figures(one.seconds)),
         ]
     return rows

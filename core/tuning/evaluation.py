@@ -47,7 +47,7 @@ class WayRow(Record):
     """Demonstrations in the prompt; none for a reference."""
     auc: Measured
     uauc: Measured
-    """Mean of per-user AUC over the users with both answers."""
+    """Mean of per-user AUC over the users with both answers (`Evaluation.both_answers`)."""
 
 
 class DifferenceRow(Record):
@@ -86,7 +86,10 @@ class RankingRow(Record):
 
 
 class StepRow(Record):
-    """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles."""
+    """A personalisation step held against one pass over its whole prompt: medians over the steps, with quartiles.
+
+    The pass runs the same prompt with all candidates, remembers nothing, and is the same model's.
+    """
 
     family: Family
     tuned: Tuned
@@ -116,6 +119,8 @@ class Evaluation(Record):
     """Most titles in each history."""
     interactions: int
     users: int
+    both_answers: int
+    """Users with liked and disliked interactions among them."""
     liked_share: float
     ranked: int
     """Cases that were ranked."""

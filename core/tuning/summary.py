@@ -42,6 +42,12 @@ class Answers:
         """The true answers."""
         return np.array([one.liked for one in self.asked], dtype=bool)
 
+    @property
+    def both_answers(self) -> int:
+        """How many users have a liked and a disliked interaction among them."""
+        kinds = {(one.user_id, one.liked) for one in self.asked}
+        return len(kinds) - len(set(self.users))
+
     def within(self, window: Window) -> Answers:
         """Those whose interaction lies in the window."""
         inside = np.array([_inside(one.timestamp, window) for one in self.asked], dtype=bool)

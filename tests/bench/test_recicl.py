@@ -84,7 +84,7 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
     assert (own.value, own.met) == (-0.1, False)
     assert found[f"NDCG@10, yes_no, {RECICL.name} (200 lists of 20)"].met is None
     taken = "one personalisation step, yes_no (20 steps)"
-    assert found[f"{taken}, time / one full-prompt forward"].met is True
+    assert found[f"{taken}, time / one pass over its whole prompt with all candidates"].met is True
     assert found[f"{taken}, seconds"].met is None
 
 
@@ -216,8 +216,6 @@ def test_a_run_that_is_cut_short_is_taken_up_again(bench, tuned, capsys):
     assert [row.steps for row in evaluation.steps] == [4, 4]
     assert all(row.token_ratio.value < 1 for row in evaluation.steps)
     assert "RecICL, 8 demonstrations" in capsys.readouterr().out
-    list(recicl.recicl(bench, 12))
-    assert times(tuned) == after
 
 
 def test_a_missing_adapter_leaves_its_rows_out_and_is_told(bench, small):

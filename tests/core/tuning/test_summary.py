@@ -68,6 +68,11 @@ def test_every_way_has_its_auc_and_the_mean_of_the_users_own():
     assert rows["item mean"].auc.value == 0.0
 
 
+def test_users_with_both_answers_are_counted():
+    assert Answers(ASKED, {}).both_answers == 3
+    assert Answers((example(0, True, "u"), example(1, True, "u"), example(2, False, "v")), {}).both_answers == 0
+
+
 def test_the_gain_is_a_difference_of_differences():
     scores = {RECICL.name: RIGHT, RECICL_BARE.name: FLAT, TALLREC.name: WRONG, TALLREC_BARE.name: FLAT, "MF": FLAT}
     rows = {(row.name, row.measure): row.apart for row in difference_rows(judged(scores))}
