@@ -18,119 +18,19 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
-from core.analysis.setting import Setting
-from core.analysis.subject import targets_for
+from core.analysis.dual.material import Sample
 from core.analysis.values import Array
-from core.errors import ComputeError, ModelError, PromptError
+from core.errors import ComputeError, ModelError
 from core.lm.attention import NAME, attend, prepare
 from core.lm.device import free_bytes
+from core.lm.forest import Forest, Segment
+from core.lm.run import run
 from core.lm.score import Cost
-from core.prompt.build import ANSWERS
-from core.prompt.spans import Span
-from core.prompt.titles import shown_title
 
 _WITNESS = "demolens_updates"
 
 Weights = dict[str, Tensor]
 """Parameter name -> its trained rows, in single precision or wider."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One demonstration as one training sample: the instruction, then the demonstration."""
-
-    token_ids: tuple[int, ...]
-    answer: range
-    """Places in `token_ids` of the answer's tokens (a title's, for `next_item`), whose loss is trained."""
-    origin: tuple[int, ...]
-    """For each token after the instruction, its number among all demonstration tokens of the prompt."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """Token ids of a prompt, cut as the comparison needs them."""
-
-    instruction: tuple[int, ...]
-    demos: tuple[tuple[int, ...], ...]
-    answers: tuple[range, ...]
-    """Places of the answer's tokens inside each demonstration."""
-    query: tuple[int, ...]
-    """All tokens after the demonstrations, up to the one whose successor is scored."""
-
-    @property
-    def few_shot(self) -> tuple[int, ...]:
-        """The prompt with its demonstrations."""
-        return (*self.instruction, *(token for demo in self.demos for token in demo), *self.query)
-
-    @property
-    def zero_shot(self) -> tuple[int, ...]:
-        """The prompt without them."""
-        return (*self.instruction, *self.query)
-
-    @property
-    def context(self) -> slice:
-        """Where the demonstrations stand in `few_shot`."""
-        return slice(len(self.instruction), len(self.few_shot) - len(self.query))
-
-    @property
-    def samples(self) -> tuple[Sample, ...]:
-        """The demonstrations as training samples, in prompt order."""
-        return tuple(self._sample(self._numbers(k), answer) for k, answer in enumerate(self.answers))
-
-    def shuffled(self, rng: np.random.Generator) -> tuple[Sample, ...]:
-        """The control: answers change places among the demonstrations, tokens before them stand in random order."""
-        places = rng.permutation(len(self.demos))
-        if np.array_equal(places, np.arange(len(places))):
-            places = np.roll(places, 1)
-        samples = []
-        for k, source in enumerate(places.tolist()):
-            own, other = self._numbers(k), self._numbers(source)
-            before = rng.permutation(own[: self.answers[k].start]).tolist()
-            answer = other[self.answers[source].start : self.answers[source].stop]
-            origin = [*before, *answer, *own[self.answers[k].stop :]]
-            samples.append(self._sample(origin, range(len(before), len(before) + len(answer))))
-        return tuple(samples)
-
-    def _numbers(self, demo: int) -> list[int]:
-        """Numbers of a demonstration's tokens among those of all demonstrations."""
-        first = sum(len(one) for one in self.demos[:demo])
-        return list(range(first, first + len(self.demos[demo])))
-
-    def _sample(self, origin: Sequence[int], answer: range) -> Sample:
-        every = [token for one in self.demos for token in one]
-        start = len(self.instruction)
-        return Sample(
-            token_ids=(*self.instruction, *(every[number] for number in origin)),
-            answer=range(start + answer.start, start + answer.stop),
-            origin=tuple(origin),
-        )
-
-
-def material_of(setting: Setting) -> Material:
-    """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
-    prompt, request = setting.prompt, setting.request
-    shown = [setting.demos[index] for index in prompt.kept_demos]
-    texts = [shown_title(setting.items[demo.item_id].title) for demo in shown]
-    if request.family == "yes_no":
-        texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
-    target, _ = targets_for(request, setting.case)
-    tail = prompt.candidates[target].token_ids if request.family == "yes_no" else ()
-    return Material(
-        instruction=prompt.instruction.token_ids,
-        demos=tuple(span.token_ids for span in prompt.demos),
-        answers=tuple(answer_tokens(span, text) for span, text in zip(prompt.demos, texts, strict=True)),
-        query=(*prompt.query.token_ids, *tail),
-    )
-
-
-def answer_tokens(span: Span, answer: str) -> range:
-    """Places in the span of the tokens that write the last occurrence of `answer`."""
-    start = span.text.rfind(answer)
-    stop = start + len(answer)
-    places = [place for place, (low, high) in enumerate(span.offsets) if low < stop and high > start >= 0]
-    if not places:
-        raise PromptError(f"a demonstration without a token for {answer[:60]!r}", expected="an answer to train on")
-    return range(places[0], places[-1] + 1)
 
 
 @dataclass(frozen=True)
@@ -273,12 +173,24 @@ class Trainee:
         )
 
     def see(self, samples: Sequence[Sample], weights: Weights | None = None) -> Seen:
-        """Loss and query vectors of the samples, without training."""
+        """Loss and query vectors of the samples, without training: one pass that runs their instruction once."""
+        start = samples[0].start
+        forest = Forest(
+            (
+                Segment(samples[0].token_ids[:start], None, 0),
+                *(Segment(sample.token_ids[start:], 0, start) for sample in samples),
+            )
+        )
+        rows = [_row_before(forest, number, place) for number, sample in enumerate(samples) for place in sample.answer]
+        network = _Reweighted(self.network, self._parameters(weights))
+        with torch.no_grad(), self._queries() as queries:
+            logits = self._passed(len(forest.token_ids), lambda: run(network, forest, rows)[0])
         table = self._table(samples)
-        losses = []
-        for sample in samples:
-            with torch.no_grad():
-                losses.append(float(self._loss(sample, weights, table)))
+        for number, sample in enumerate(samples, start=1):
+            self._write(table, queries, forest.rows_of(number), sample)
+        wanted = [sample.token_ids[place] for sample in samples for place in sample.answer]
+        each = torch.nn.functional.cross_entropy(logits, torch.tensor(wanted, device=logits.device), reduction="none")
+        losses = [float(part.mean()) for part in each.split([len(sample.answer) for sample in samples])]
         return Seen(_finite(float(np.mean(losses))), table)
 
     def tune(self, samples: Sequence[Sample], *, rate: float, order: Sequence[int]) -> Tuned:
@@ -301,11 +213,15 @@ class Trainee:
         """Mean -log p of the answer's tokens; the sample's query vectors are written into `table`."""
         with self._queries() as queries:
             logits = self._logits(sample.token_ids, [place - 1 for place in sample.answer], weights)
-        start, origin = len(sample.token_ids) - len(sample.origin), list(sample.origin)
-        for number, rows in enumerate(table):
-            rows[origin] = _array(queries[number][start:])
+        self._write(table, queries, range(sample.start, len(sample.token_ids)), sample)
         wanted = torch.tensor([sample.token_ids[place] for place in sample.answer], device=logits.device)
         return torch.nn.functional.cross_entropy(logits, wanted)
+
+    @staticmethod
+    def _write(table: tuple[Array, ...], queries: dict[int, Tensor], rows: range, sample: Sample) -> None:
+        """The sample's query vectors, which stand in `rows` of the pass, into the lines of their tokens."""
+        for number, lines in enumerate(table):
+            lines[list(sample.origin)] = _array(queries[number][rows.start : rows.stop])
 
     def _table(self, samples: Sequence[Sample]) -> tuple[Array, ...]:
         tokens = sum(len(sample.origin) for sample in samples)
@@ -315,7 +231,6 @@ class Trainee:
         self, token_ids: Sequence[int], rows: Sequence[int], weights: Weights | None, *, watch: _Watch | None = None
     ) -> Tensor:
         """Logits [rows, vocab] in single precision or wider, with `weights` in place of the network's own."""
-        self.between()
         device = self.network.device
         inputs = {
             "input_ids": torch.tensor([token_ids], device=device),
@@ -323,16 +238,22 @@ class Trainee:
             "logits_to_keep": torch.tensor(rows, device=device),
             **({} if watch is None else {"watch": watch}),
         }
+        network = _Reweighted(self.network, self._parameters(weights))
+        return self._passed(len(token_ids), lambda: _wide(network(**inputs).logits[0]))
+
+    def _passed(self, tokens: int, call: Callable[[], Tensor]) -> Tensor:
+        """What `call` gives in one pass over that many tokens, counted."""
+        self.between()
         try:
-            made = torch.func.functional_call(self.network, self._parameters(weights), (), inputs)
+            made = call()
         except torch.OutOfMemoryError as error:
             raise ComputeError(
-                f"out of memory on {device} in one pass over {len(token_ids)} tokens",
+                f"out of memory on {self.network.device} in one pass over {tokens} tokens",
                 expected="a shorter prompt, a smaller model or another device",
             ) from error
         self.cost.forwards += 1
-        self.cost.tokens += len(token_ids)
-        return _wide(made.logits[0])
+        self.cost.tokens += tokens
+        return made
 
     def _parameters(self, weights: Weights | None) -> dict[str, Tensor]:
         if weights is None:
@@ -353,6 +274,26 @@ class Trainee:
     def _outputs(self) -> AbstractContextManager[dict[int, Tensor]]:
         """Output [hidden width] of each attention module at the last token during one pass."""
         return _noted([(layer.attention, _last_row) for layer in self.layers])
+
+
+@dataclass(frozen=True)
+class _Reweighted:
+    """A network with other weights in place of some of its own, for whatever calls it; its own stay untouched."""
+
+    network: Any
+    weights: dict[str, Tensor]
+
+    def __call__(self, **inputs: Any) -> Any:
+        return torch.func.functional_call(self.network, self.weights, (), inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
+def _row_before(forest: Forest, sample: int, place: int) -> int:
+    """The row of the token before `place` of a sample, all of which continue segment 0."""
+    own = place - 1 - len(forest.new[0].token_ids)
+    return forest.rows_of(sample + 1)[own] if own >= 0 else place - 1
 
 
 def _columns(width: int) -> Callable[[Any], Tensor]:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from scipy import stats
 
-from core.analysis.dual.tuning import Material, Reading, Sample, Seen, Trainee, Tuned, material_of, random_twin
+from core.analysis.dual.material import Material, Sample, material_of
+from core.analysis.dual.tuning import Reading, Seen, Trainee, Tuned, random_twin
 from core.analysis.dual.updates_task import (
     LABELS,
     SUBJECTS,

@@ -39,7 +39,9 @@ SUBJECTS: dict[Subject, str] = {
 }
 
 SAMPLE_COST = 1.2
-"""Full-prompt forwards of one pass over all training samples: each repeats the instruction."""
+"""Full-prompt forwards of one pass over each training sample: each repeats the instruction."""
+SEEN_COST = 0.8
+"""The same of one pass over all of them at once, which runs the instruction once."""
 QUERY_COST = 0.3
 """Full-prompt forwards of the prompt without its demonstrations."""
 
@@ -59,9 +61,9 @@ class UpdatesTask(Task):
         demos = len(self.case.demo_ids) if self.case.demo_ids is not None else self.case.demos
         if demos == 0:
             return 1.0
-        prompts, epoch = 1.0 + QUERY_COST, 4 * SAMPLE_COST + QUERY_COST
-        each = epoch + (prompts + SAMPLE_COST + epoch) + (SAMPLE_COST + epoch)
-        return prompts + SAMPLE_COST + self.repeats * each
+        prompts, epoch = 1.0 + QUERY_COST, 3 * SAMPLE_COST + SEEN_COST + QUERY_COST
+        each = epoch + (prompts + SEEN_COST + epoch) + (SEEN_COST + epoch)
+        return prompts + SEEN_COST + self.repeats * each
 
 
 class UpdateRow(Record):

@@ -14,7 +14,8 @@ from conftest import shape, tiny_network
 from references import language_model, random_prompt
 from transformers import Phi3Config, Phi3ForCausalLM
 
-from core.analysis.dual.tuning import Material, Trainee, random_twin
+from core.analysis.dual.material import Material
+from core.analysis.dual.tuning import Trainee, random_twin
 from core.lm.hashes import weights_sha256
 
 RATE = 0.02

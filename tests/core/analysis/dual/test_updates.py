@@ -20,7 +20,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, Phi3Config, Phi3ForCausalL
 
 from core.analysis.checked import checked
 from core.analysis.dual import tuning
-from core.analysis.dual.tuning import Material, Reading, Seen, Trainee, Tuned, layers_of, material_of, random_twin
+from core.analysis.dual.material import Material, answer_tokens, material_of
+from core.analysis.dual.tuning import Reading, Seen, Trainee, Tuned, layers_of, random_twin
 from core.analysis.dual.updates import measures, notices, rank_correlation, similarity, updates
 from core.analysis.dual.updates_task import (
     SUBJECTS,
@@ -104,9 +105,9 @@ def test_the_trained_tokens_write_the_answer(planets: Dataset, model: LanguageMo
 
 def test_an_answer_without_a_token_is_one_sentence() -> None:
     span = Span("demo", 0, "Answer: Yes", (1,), ((0, 11),))
-    assert list(tuning.answer_tokens(span, "Yes")) == [0]
+    assert list(answer_tokens(span, "Yes")) == [0]
     with pytest.raises(PromptError, match="without a token for 'No'"):
-        tuning.answer_tokens(span, "No")
+        answer_tokens(span, "No")
 
 
 # Fine-tuning
@@ -271,6 +272,30 @@ def test_the_samples_queries_stand_where_their_tokens_do_in_the_prompt(pair: Pai
     plain, mixed = (trainee.see(samples) for samples in (made.samples, made.shuffled(np.random.default_rng(3))))
     np.testing.assert_allclose(plain.queries[0], mixed.queries[0], atol=1e-6)
     assert np.abs(plain.queries[1] - mixed.queries[1]).max() > 1e-3
+
+
+def test_samples_seen_at_once_are_what_each_is_alone(pair: Pair) -> None:
+    """One pass over all of them, their instruction run once, against the untouched network sample by sample."""
+    samples = material().shuffled(np.random.default_rng(3))
+    found = Trainee(pair.model.network).see(samples)
+    losses = []
+    for sample in samples:
+        taken: list[torch.Tensor] = []
+        hooks = [
+            layer.self_attn.q_proj.register_forward_hook(lambda _m, _g, out, taken=taken: taken.append(out[0]))
+            for layer in pair.reference.model.layers
+        ]
+        labels = torch.full((1, len(sample.token_ids)), -100)
+        for place in sample.answer:
+            labels[0, place] = sample.token_ids[place]
+        with torch.no_grad():
+            losses.append(float(pair.reference(torch.tensor([sample.token_ids]), labels=labels, use_cache=False).loss))
+        for hook in hooks:
+            hook.remove()
+        for layer, rows in enumerate(taken):
+            own = found.queries[layer][list(sample.origin)]
+            np.testing.assert_allclose(own, rows[sample.start :].double().numpy(), atol=2e-5)
+    assert found.loss == pytest.approx(np.mean(losses), abs=1e-5)
 
 
 # Measures
