@@ -79,7 +79,7 @@ def attached(network: Any, adapter: AdapterFiles) -> Any:
 def _sharing(network: Any) -> Any:
     """A copy of the modules around the same parameters and buffers, without hooks that someone set for a while."""
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    unhooked = {id(module._forward_pre_hooks): OrderedDict() for module in network.modules()}
+    unhooked: dict[int, Any] = {id(module._forward_pre_hooks): OrderedDict() for module in network.modules()}
     return copy.deepcopy(network, {**shared, **unhooked})
 
 
