@@ -214,7 +214,7 @@ def alt(found: Sequence[Mark]) -> str:
     known = sum(mark.state == "known" for mark in found)
     new = [mark for mark in found if mark.step]
     liked = sum(mark.liked for mark in found if mark.state == "known")
-    text = f"{known} interactions known before the play, {liked} of them liked."
+    text = f"{known} interaction{'s' * (known != 1)} known before the play, {liked} of them liked."
     if not new:
         return f"{text} None is played."
     said = "; ".join(f"{plain(mark.title)} {'liked' if mark.liked else 'not liked'}" for mark in new[-6:])

@@ -37,8 +37,8 @@ def leads(report: PersonaliseReport, task: PersonaliseTask) -> list[str]:
     which = lists.leading(report)
     found = [_base(report), _cause(report, which), _target(report, which)]
     if task.case.adapter is None:
-        way = "choose the adapter under Advanced to see a tuned one." if is_there("recicl") else play.TUNE
-        found.append(f"Only the base model plays: {way}")
+        tuned = "the tuned one is chosen under Advanced." if is_there("recicl") else f"{play.MISSING} {play.TUNE}"
+        found.append(f"Only the base model plays: {tuned}")
     return [text for text in found if text]
 
 

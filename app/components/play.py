@@ -18,6 +18,7 @@ FOUND = 30
 MOST_ADDED = 20
 ANSWERS = {"yes": "liked", "no": "not liked"}
 FIND, PICK, ANSWER, USER = "find-title", "pick-title", "pick-answer", "personalise-user"
+MISSING = "no adapter is shipped with this copy."
 TUNE = "demolens tune makes one for your own data; name its folder under Advanced."
 
 
@@ -42,7 +43,7 @@ def controls(mine: TaskView) -> None:
     elif is_there("recicl"):
         failures.note("The base model plays alone; the shipped adapter is chosen under Advanced.")
     else:
-        failures.note(f"No adapter is shipped with this copy, so the base model plays alone. {TUNE}")
+        failures.note(f"The base model plays alone: {MISSING} {TUNE}")
 
 
 def _total(mine: TaskView) -> int | None:
