@@ -66,8 +66,8 @@ def _is_first() -> bool:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A reporter: a bar while stderr is a terminal, else a line now and then, for a log; one process speaks."""
-    terminal, last = sys.stderr.isatty(), -SECONDS
+    """A reporter: a bar while stderr is a terminal, else a line now and then, for a log. One process speaks."""
+    terminal, last = sys.stderr.isatty(), time.monotonic()
 
     def report(label: str, fraction: float) -> None:
         nonlocal last

@@ -59,7 +59,7 @@ def answer_logits(network: Any, prompts: Sequence[Encoded], *, autocast: bool = 
         keep[row, torch.from_numpy(prompt.rows)] = True
     try:
         with _precision(network.device.type, autocast):
-            found = network(
+            found: Tensor = network(
                 input_ids=ids.to(network.device), logits_to_keep=keep.to(network.device), use_cache=False
             ).logits
     except torch.OutOfMemoryError as error:

@@ -54,7 +54,7 @@ class Processes:
         chosen = list(parameters)
         parts = [torch.zeros_like(one) if one.grad is None else one.grad for one in chosen]
         whole = self.total(torch.cat([part.reshape(-1) for part in parts]))
-        for one, part in zip(chosen, whole.split([part.numel() for part in parts]), strict=True):
+        for one, part in zip(chosen, torch.split(whole, [part.numel() for part in parts]), strict=True):
             one.grad = part.view_as(one).clone()
 
     def wait(self) -> None:

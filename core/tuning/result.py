@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 from pathlib import Path
@@ -18,6 +19,8 @@ from core.tuning.encode import answer_counts
 from core.tuning.lora import adapter_config, as_stored, stored_names
 from core.tuning.run import Run
 
+CODES = "codes.json"
+"""Codes of users and items that the prompts showed, as two objects."""
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"),
@@ -33,6 +36,8 @@ def stored_result(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
     folder, card = run.checkpoints.folder, card_of(run, dataset, model)
     if run.processes.is_first:
         files = {CARD: (card.model_dump_json(indent=1) + "\n").encode(), "README.md": readme(card).encode()}
+        if run.codes is not None:
+            files[CODES] = json.dumps({"users": dict(run.codes.users), "items": dict(run.codes.items)}).encode()
         if run.wrapped is None:
             store_result(folder, files, _whole_model(folder, model))
         else:

@@ -19,6 +19,7 @@ from torch import Tensor
 from core.analysis.task import Progress
 from core.errors import ComputeError
 from core.metrics.binary import auc
+from core.prompt.codes import Codes
 from core.prompt.spans import Family
 from core.seeds import seed_of
 from core.tuning.batches import Material
@@ -51,6 +52,8 @@ class Run:
     """Parameters that are trained, by their names in the network."""
     optimiser: torch.optim.AdamW
     encode: Encode
+    codes: Codes | None
+    """What the prompts say about users and items, if anything."""
     validation: list[Encoded]
     processes: Processes
     checkpoints: Checkpoints
@@ -116,7 +119,7 @@ class Run:
         for group in micro_batches(self.processes.share(prompts), self.settings.micro_tokens):
             self.progress(self._label(), step / self.material.steps)
             part = losses(self.network, group, autocast=self.settings.autocast).sum() / total
-            part.backward()
+            torch.autograd.backward(part)
             loss += part.detach().double().cpu()
         self.network.eval()
         value = float(self.processes.total(loss))

@@ -38,6 +38,8 @@ class Tuning(BaseModel):
     dropped: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Share of prompts that show a random number of demonstrations, 0 to all, so that every number works afterwards.
     Without effect where `demos` is 0."""
+    codes: bool = False
+    """Show user and item codes of 32 bits in every prompt, learned from the training interactions (BinLLM)."""
     context: Annotated[int, Field(ge=64, le=131072)] | None = None
     """Most tokens of a prompt. None means what the model takes."""
     method: Method = "lora"

@@ -11,11 +11,13 @@ from torch import Tensor
 from core.analysis.task import Progress
 from core.data.dataset import Dataset, open_dataset
 from core.lm.load import LanguageModel, load
+from core.prompt.codes import Codes
 from core.prompt.spans import Family
 from core.seeds import seed_of
 from core.tuning.batches import Material, gathered
 from core.tuning.card import Card, plain_name, read_card
 from core.tuning.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
+from core.tuning.codes import learned
 from core.tuning.encode import Balance, Encoded, balance_of, encoded
 from core.tuning.examples import Example
 from core.tuning.forward import ready
@@ -74,18 +76,20 @@ def _started(
     progress: Progress,
 ) -> Run:
     """A run with everything in place, at its newest checkpoint."""
-    encode = _encoder(settings, material, dataset, model)
+    codes = learned(dataset, material.windows[0], settings.seed) if settings.codes else None
+    encode = _encoder(settings, material, dataset, model, codes)
     progress("writing the validation prompts", 0.0)
     validation = [encode(material.judged, example, "query") for example in material.validation]
-    wrapped, learned = _prepared(settings, model)
+    wrapped, weights = _prepared(settings, model)
     run = Run(
         settings=settings,
         material=material,
         network=model.network,
         wrapped=wrapped,
-        learned=learned,
-        optimiser=_optimiser(settings, learned),
+        learned=weights,
+        optimiser=_optimiser(settings, weights),
         encode=encode,
+        codes=codes,
         validation=validation,
         processes=processes,
         checkpoints=checkpoints,
@@ -95,13 +99,17 @@ def _started(
     return run
 
 
-def _encoder(settings: Tuning, material: Material, dataset: Dataset, model: LanguageModel) -> Encode:
+def _encoder(
+    settings: Tuning, material: Material, dataset: Dataset, model: LanguageModel, codes: Codes | None
+) -> Encode:
     context = min(settings.context or model.context, model.context)
     balanced = settings.class_balance and "yes_no" in settings.families
     balance = balance_of(material.training["yes_no"], settings.loss) if balanced else Balance()
 
     def encode(family: Family, example: Example, loss: Loss) -> Encoded:
-        return encoded(example, dataset, model.tokenizer, family=family, loss=loss, context=context, balance=balance)
+        return encoded(
+            example, dataset, model.tokenizer, family=family, loss=loss, context=context, balance=balance, codes=codes
+        )
 
     return encode
 
@@ -127,10 +135,10 @@ def _prepared(settings: Tuning, model: LanguageModel) -> tuple[Any, dict[str, Te
     return wrapped, {name: one for name, one in network.named_parameters() if one.requires_grad}
 
 
-def _optimiser(settings: Tuning, learned: dict[str, Tensor]) -> torch.optim.AdamW:
+def _optimiser(settings: Tuning, weights: dict[str, Tensor]) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only."""
-    matrices = [one for one in learned.values() if one.dim() > 1]
-    others = [one for one in learned.values() if one.dim() <= 1]
+    matrices = [one for one in weights.values() if one.dim() > 1]
+    others = [one for one in weights.values() if one.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     filled = [group for group in groups if group["params"]]
     return torch.optim.AdamW(filled, lr=settings.learning_rate, betas=BETAS, eps=EPSILON)

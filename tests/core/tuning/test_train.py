@@ -20,11 +20,13 @@ from core.lm.adapter import checked_adapter
 from core.lm.load import LanguageModel, load
 from core.lm.score import Scorer
 from core.metrics.binary import auc
+from core.prompt.codes import Codes
+from core.seeds import seed_of
 from core.tuning.batches import gathered
 from core.tuning.card import Card, read_card
 from core.tuning.checkpoint import checkpoints_in
 from core.tuning.encode import encoded
-from core.tuning.examples import prompt_of
+from core.tuning.examples import Window, examples, prompt_of
 from core.tuning.lora import attached, linear_layers
 from core.tuning.run import rate
 from core.tuning.settings import Tuning
@@ -60,7 +62,6 @@ def test_steps_are_those_of_a_plain_loop(
 
     other = load(str(llama_folder), device="cpu")
     other.network.set_attn_implementation("eager")
-    from core.seeds import seed_of
 
     attached(other.network, base="x", rank=2, alpha=16, dropout=0.0, seed=seed_of("lora", 0))
     learned = {name: one for name, one in other.network.named_parameters() if one.requires_grad}
@@ -228,3 +229,15 @@ def test_gradient_checkpointing_changes_no_result(tuned: Callable[..., Card], tm
 def test_tuning_without_demonstrations_is_the_same_code(tuned: Callable[..., Card]) -> None:
     card = tuned(demos=0, most_steps=2)
     assert card.learned[0].labels == card.learned[0].examples
+
+
+def test_codes_stand_in_the_prompts_and_beside_the_result(
+    tuned: Callable[..., Card], films: Dataset, tmp_path: Path
+) -> None:
+    card = tuned(codes=True, most_steps=2)
+    codes = Codes(**json.loads((tmp_path / "run" / "codes.json").read_text()))
+    assert set(codes.users) == {user for user, _ in films.users()}
+    assert card.settings.codes
+    first, *_ = examples(films, Window(until=card.train_until), demos=0, history=0)
+    prompt = prompt_of(first, films, load(card.settings.model, device="cpu").tokenizer, family="yes_no", codes=codes)
+    assert f"User code: {codes.user('u0')}" in prompt.query.text
