@@ -18,7 +18,7 @@ from core.prompt.spans import Prompt
 
 FOLDER = BUILD / "bench-cases-recicl"
 Part = Literal["scores", "references", "steps"]
-_LM = ("lm/attention.py", "lm/adapter.py", "lm/forest.py", "lm/run.py", "lm/score.py", "lm/many.py")
+_LM = ("lm/attention.py", "lm/beside.py", "lm/forest.py", "lm/run.py", "lm/score.py", "lm/many.py")
 CODE: dict[Part, tuple[str, ...]] = {
     "scores": _LM,
     "references": ("tuning/examples.py", "tuning/references.py", "tuning/factorisation.py", "tuning/sasrec.py"),

@@ -1,8 +1,8 @@
 """What does one personalisation step cost, held against one forward pass over its whole prompt?
 
 A step is one new interaction of the user: its prompt is written, and all candidates are ranked again with what was
-remembered from the step before. The pass held against it runs the same prompt with all candidates, and remembers
-nothing.
+remembered from the step before. Held against it are an ordinary call of the same model over the prompt and all
+candidates, one after the other, and our own pass from scratch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from bench.cases import CANDIDATES
 from bench.clock import timed
@@ -36,7 +37,7 @@ STEPS = FRESH
 
 
 def step_row(work: Work, family: Family) -> StepRow | None:
-    """Time and tokens of a step over those of a full pass, by the in-context tuned model or else the base model.
+    """Time and tokens of a step over those of a whole forward, by the in-context tuned model or else the base model.
 
     None where no user has enough interactions.
     """
@@ -53,6 +54,7 @@ def step_row(work: Work, family: Family) -> StepRow | None:
         steps=len(record["seconds"]),
         time_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
         token_ratio=measured(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
+        packed_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "packed_seconds"))),
         seconds=measured(quartiles(_column(record, "seconds"))),
     )
 
@@ -97,8 +99,8 @@ def _prompt(work: Work, play: Play, known: int) -> Prompt:
 
 
 def played(work: Work, plays: Sequence[Play]) -> Record:
-    """Seconds and tokens of every step, and of a full pass over the same prompt right before it."""
-    record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens")}
+    """Seconds and tokens of every step, and of what is held against it, over the same prompt right before it."""
+    record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
     for play in plays:
         stream = StreamScorer(work.models[_player(work)])
         stream.score(_prompt(work, play, play.start))
@@ -108,10 +110,16 @@ def played(work: Work, plays: Sequence[Play]) -> Record:
 
 
 def _take(work: Work, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
-    whole, before = Scorer(stream.model, _prompt(work, play, known)), stream.cost.tokens
-    full_seconds, _ = timed(whole.full)
-    seconds, _ = timed(lambda: stream.score(_prompt(work, play, known)))
-    record["full_seconds"].append(full_seconds)
-    record["full_tokens"].append(whole.cost.tokens)
-    record["seconds"].append(seconds)
+    prompt, before = _prompt(work, play, known), stream.cost.tokens
+    ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+    record["full_seconds"].append(timed(lambda: _forward(stream, ids))[0])
+    record["packed_seconds"].append(timed(Scorer(stream.model, prompt).full)[0])
+    record["seconds"].append(timed(lambda: stream.score(_prompt(work, play, known)))[0])
+    record["full_tokens"].append(len(ids))
     record["tokens"].append(stream.cost.tokens - before)
+
+
+def _forward(stream: StreamScorer, ids: list[int]) -> None:
+    """One ordinary call of the player's network, without any of our packing."""
+    with torch.inference_mode():
+        stream.model.network(torch.tensor([ids], device=stream.model.device), use_cache=False, logits_to_keep=1)

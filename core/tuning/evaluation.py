@@ -86,9 +86,9 @@ class RankingRow(Record):
 
 
 class StepRow(Record):
-    """A personalisation step held against one pass over its whole prompt: medians over the steps, with quartiles.
+    """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles.
 
-    The pass runs the same prompt with all candidates, remembers nothing, and is the same model's.
+    The forward is an ordinary call of the same model over the prompt and all candidates, one after the other.
     """
 
     family: Family
@@ -96,6 +96,8 @@ class StepRow(Record):
     steps: int
     time_ratio: Measured
     token_ratio: Measured
+    packed_ratio: Measured
+    """Time of a step over that of our own pass from scratch, which runs what candidates share only once."""
     seconds: Measured
     """Of one step: a new interaction, and all candidates ranked again."""
 

@@ -76,7 +76,8 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
         for family, value in (("yes_no", 0.1), ("next_item", -0.1))
     )
     ratio = Measured(value=0.55, low=0.5, high=0.6)
-    step = StepRow(family="yes_no", tuned="recicl", steps=20, time_ratio=ratio, token_ratio=ratio, seconds=ratio)
+    ratios = dict.fromkeys(("time_ratio", "token_ratio", "packed_ratio", "seconds"), ratio)
+    step = StepRow(family="yes_no", tuned="recicl", steps=20, **ratios)
     found = rows(ranking=ranking, steps=(step,), differences=apart)
     best = f"NDCG@10, the better family with demonstrations: next_item, {RECICL.name}"
     assert (found[best].value, found[best].met) == (0.5, True)
@@ -84,7 +85,7 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
     assert (own.value, own.met) == (-0.1, False)
     assert found[f"NDCG@10, yes_no, {RECICL.name} (200 lists of 20)"].met is None
     taken = "one personalisation step, yes_no (20 steps)"
-    assert found[f"{taken}, time / one pass over its whole prompt with all candidates"].met is True
+    assert found[f"{taken}, time / one forward over its whole prompt with all candidates"].met is True
     assert found[f"{taken}, seconds"].met is None
 
 
