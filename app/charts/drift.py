@@ -11,7 +11,7 @@ from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, sa
 from app.theme import Palette, interval, signed
 from core import columns
 from core.tuning.evaluation import DifferenceRow, Evaluation, PeriodRow
-from core.tuning.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, Way, minus
+from core.tuning.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, TUNED, Way, minus
 
 SHOWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
 """Ways that are drawn; the table holds all of them."""
@@ -30,7 +30,7 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
         shift = APART * (place - (len(shown) - 1) / 2)
         figure.add_trace(
             line(
-                rows[0].way,
+                _short(rows[0]),
                 [row.period + shift for row in rows],
                 [row.auc for row in rows],
                 stroke(rows[0].tuned, colours),
@@ -41,13 +41,18 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
         )
     periods = sorted({row.period for row in evaluation.periods})
     figure.update_xaxes(
-        title_text="later period, in order of time, equal numbers of interactions",
+        title_text="later period, in order of time",
         tickvals=periods,
         ticktext=[str(period) for period in periods],
         range=[min(periods, default=1) - 0.5, max(periods, default=1) + 0.5],
         zeroline=False,
     )
     return figure
+
+
+def _short(row: PeriodRow) -> str:
+    """The way's name where room is short: `RecICL, 4 demos`."""
+    return row.way if row.tuned is None else f"{TUNED[row.tuned]}, {row.demos} demos"
 
 
 def _hover(row: PeriodRow) -> str:

@@ -96,10 +96,10 @@ def test_nothing_measured_is_a_designed_state():
 @BOTH
 def test_the_compared_ways_go_over_the_periods(colours):
     figure = drift.figure(made(), colours)
-    names = [way.name for way in (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)]
+    names = [f"{TUNED[way.tuned]}, {way.demos} demos" for way in (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)]
     assert [trace.name for trace in figure.data] == [*names, "item mean"]
-    assert ends(_trace(figure, RECICL.name)) == [(0.68, 0.65, 0.71), (0.67, 0.64, 0.7)]
-    assert list(_trace(figure, RECICL.name).customdata) == [1, 2]
+    assert ends(_trace(figure, names[0])) == [(0.68, 0.65, 0.71), (0.67, 0.64, 0.7)]
+    assert list(_trace(figure, names[0]).customdata) == [1, 2]
     assert [trace.marker.symbol.endswith("-open") for trace in figure.data] == [False, False, True, False, True, True]
 
 
