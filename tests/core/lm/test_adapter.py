@@ -71,9 +71,14 @@ def rewrite(adapter: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> 
 # On and off
 
 
-@pytest.mark.parametrize("family", ["tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3"])
 @pytest.mark.parametrize(
-    "options", [{}, {"use_rslora": True, "r": 3}, {"use_dora": True}, {"rank_pattern": {"up_proj": 4}}]
+    ("family", "options"),
+    [
+        *((family, {}) for family in ("tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3")),
+        ("tiny_llama", {"use_rslora": True, "r": 3}),
+        ("tiny_qwen3", {"use_dora": True}),
+        ("tiny_gemma2", {"rank_pattern": {"up_proj": 4}, "alpha_pattern": {"q_proj": 3}}),
+    ],
 )
 def test_it_computes_what_a_merged_copy_computes(
     family: str, options: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
