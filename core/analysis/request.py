@@ -59,7 +59,7 @@ class Request(BaseModel):
     model: Text = "sample"
     """`sample`, a model folder, a `.gguf` file, or a hub name."""
     adapter: Text | None = None
-    """Folder of a PEFT adapter, if one is to be used."""
+    """`recicl` or `tallrec`, shipped for the sample model, or the folder of a LoRA adapter; None means none."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     method: Method = "default"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.analysis.explanation import SCHEMA_VERSION, Explanation
+from core.lm.adapter import ADAPTERS, SHIPPED
 from core.work.kinds import Asked, Found, case_of, kind_of
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 MOST_FILES = 2000
 """Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
-NUMBER_ROOMS = ("analysis", "selection", "lm", "prompt", "data", "metrics")
+NUMBER_ROOMS = ("analysis", "selection", "tuning", "lm", "prompt", "data", "metrics")
 """Rooms of `core` whose code makes the numbers of a finding."""
 
 
@@ -72,7 +73,7 @@ def job_key(asked: Asked) -> str:
     parts = {
         "kind": kind_of(asked).name,
         "asked": asked.model_dump(mode="json"),
-        "files": [_fingerprint(name) for name in (request.dataset, request.model, request.adapter or "")],
+        "files": [_fingerprint(name) for name in (request.dataset, request.model, _adapter(request.adapter))],
         "code": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()
@@ -101,6 +102,11 @@ def _number_files() -> Iterator[Path]:
         yield from sorted((ROOT / "core" / room).rglob("*.py"))
     yield ROOT / "core" / "store" / "material.py"
     yield from sorted((ROOT / "assets").rglob("*.txt"))
+
+
+def _adapter(name: str | None) -> str:
+    """The folder of a request's adapter, by path; empty for none."""
+    return str(ADAPTERS / name) if name in SHIPPED else name or ""
 
 
 def _fingerprint(name: str) -> str:

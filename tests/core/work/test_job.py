@@ -43,3 +43,12 @@ def test_other_code_is_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
     before = job_key(Request())
     monkeypatch.setattr(job, "code_fingerprint", lambda: "other")
     assert job_key(Request()) != before
+
+
+def test_a_replaced_shipped_adapter_is_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "ADAPTERS", tmp_path)
+    request = Request(adapter="recicl")
+    before = job.job_key(request)
+    (tmp_path / "recicl").mkdir()
+    (tmp_path / "recicl" / "adapter_model.safetensors").write_bytes(b"weights")
+    assert job.job_key(request) != before
