@@ -190,7 +190,8 @@ class Trainee:
             self._write(table, queries, forest.rows_of(number), sample)
         wanted = [sample.token_ids[place] for sample in samples for place in sample.answer]
         each = torch.nn.functional.cross_entropy(logits, torch.tensor(wanted, device=logits.device), reduction="none")
-        losses = [float(part.mean()) for part in each.split([len(sample.answer) for sample in samples])]
+        ends = np.cumsum([len(sample.answer) for sample in samples])[:-1]
+        losses = [part.mean() for part in np.split(_array(each), ends)]
         return Seen(_finite(float(np.mean(losses))), table)
 
     def tune(self, samples: Sequence[Sample], *, rate: float, order: Sequence[int]) -> Tuned:
