@@ -3,6 +3,7 @@ SHELL = /bin/sh
 PORT ?= 8501
 PART ?=
 CASES ?=
+DATA ?=
 ARGS ?=
 BIN = .venv/bin
 
@@ -13,6 +14,7 @@ help:
 	@echo "make test     run every test (one room: ARGS=tests/core/work)"
 	@echo "make check    formatting, lint, types, and the direction of imports"
 	@echo "make bench    measure speed and faithfulness (one part: PART=..., fewer cases: CASES=...)"
+	@echo "              (PART=lrgd on other data: DATA=\"FOLDER FOLDER\")"
 	@echo "make clean    remove what was built here; stored results and the sample material stay"
 
 setup:
@@ -31,7 +33,8 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python -m bench $(if $(PART),--part "$(PART)") $(if $(CASES),--cases "$(CASES)")
+	$(BIN)/python -m bench $(if $(PART),--part "$(PART)") $(if $(CASES),--cases "$(CASES)") \
+		$(foreach folder,$(DATA),--data "$(folder)")
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

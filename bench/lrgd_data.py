@@ -76,7 +76,7 @@ def lrgd_data(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
         try:
             columns[name].course.take(part, place)
         except DemoLensError as error:
-            left_out.append(f"{name}: case {place + 1} of the {TITLES[part]} is left out: {error}.")
+            left_out.append(f"{name}: case {place + 1} of part {part} is left out: {error}.")
         clock.tell(f"{name} {part} {place + 1}")
         yield [
             replace(one, measure=f"{name}: {one.measure}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cases, lrgd, lrgd_costs, lrgd_inference, lrgd_sets
+from bench import cases, elsewhere, lrgd, lrgd_costs, lrgd_inference, lrgd_sets
 from bench.elsewhere import CANDIDATE_FILE
 from bench.lrgd_inference import SETTINGS
 
@@ -22,7 +22,7 @@ def few_settings(monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch, tmp_path, few_settings):
-    """Few users apart, five candidates, a short search and a small pool; records below a folder of its own."""
+    """Few users apart, five candidates, short search and sweep, a small pool; records below a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cases, "TUNED_USERS", 2)
     monkeypatch.setattr(lrgd_sets, "CANDIDATES", 5)
@@ -30,7 +30,12 @@ def small(monkeypatch, tmp_path, few_settings):
     monkeypatch.setattr(lrgd_sets, "POOL", 12)
     monkeypatch.setattr(lrgd_costs, "POOL", 14)
     monkeypatch.setattr(lrgd_costs, "SWEEP_DEMOS", 3)
+    monkeypatch.setattr(lrgd_costs, "STRENGTHS", (0.5,))
+    for measured in (lrgd_costs, lrgd_inference):
+        monkeypatch.setattr(measured, "REPEATS", 1)
     monkeypatch.setattr(lrgd, "UTILITY_SHARE", 1.0)
+    monkeypatch.setattr(lrgd, "SWEEPS", 1)
+    monkeypatch.setattr(elsewhere, "DEMOS", 4)
     return tmp_path
 
 

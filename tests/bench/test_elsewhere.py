@@ -14,7 +14,6 @@ from core.analysis.request import Request
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.errors import DataError
-from core.selection.heldout import held_out
 
 
 @pytest.fixture
@@ -173,5 +172,4 @@ def test_shared_data_follow_their_protocol(stored, shared, model, name, size, ra
         if lists:
             assert [one.item_id for one in case.history] == [one.item_id for one in met[:-1]]
             assert set(case.candidates) - {case.target} <= set(bench.given[user][:20])
-        assert held_out(data, case, count=1, negatives=1, both_answers=False)
     data.close()

@@ -48,7 +48,9 @@ def tiny(tiny_llama, tiny_tokenizer, tmp_path_factory):
         patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
         plain = copy.deepcopy(tiny_llama)
         patch.setattr(cases, "plain_network", lambda folder: plain)
-        model = dataclasses.replace(language_model(copy.deepcopy(tiny_llama), tiny_tokenizer), context=8192)
+        network = copy.deepcopy(tiny_llama)
+        network.config.max_position_embeddings = 8192
+        model = dataclasses.replace(language_model(network, tiny_tokenizer), context=8192)
         yield cases.Bench(model, None, 0)
 
 
@@ -81,7 +83,7 @@ def test_a_whole_run_and_going_on_after_it(benches, small, capsys):
     assert "plays: " in text
     assert "20 candidates in random order have an NDCG@10 of 0.227." in text
     before = records(small)
-    assert len(before) == 2 * (2 + 2 + 2 + 2 + 1)
+    assert len(before) == 2 * (2 + 2 + 2 + 1 + 1)
     assert list(lrgd_data.lrgd_data(benches, 2))[-1] == last
     assert records(small) == before
     assert {one.measure.split(":")[0] for one in first[0]} == {"plays"}
@@ -102,10 +104,11 @@ def test_a_case_that_cannot_be_measured_is_left_out_and_told(benches, small, mon
         raise RequestError("a budget of 12 passes", expected="more")
 
     monkeypatch.setattr(lrgd_sets, "record_of", refuse)
+    monkeypatch.setattr(lrgd_data, "plan", lambda count, share: [("sets", 0), ("pool", 0)])
     last = list(lrgd_data.lrgd_data(benches[:1], 1))[-1]
     assert not any("two-stage" in one.measure for one in last)
     said = capsys.readouterr().out
-    assert "plays: case 1 of the two-stage search, and its set on the held-out target is left out: a budget of" in said
+    assert "plays: case 1 of part sets is left out: a budget of 12 passes" in said
 
 
 def test_a_data_set_with_fewer_users_says_so(benches, small, monkeypatch, capsys):

@@ -20,3 +20,11 @@ def test_wrong_options_are_one_sentence_and_status_2(words):
 
 def test_a_number_of_cases():
     assert _positive("5") == 5
+
+
+@pytest.mark.parametrize("words", [["--data", "here"], ["--part", "speed,lrgd", "--data", "here"]])
+def test_other_data_go_with_part_lrgd_alone(words):
+    found = subprocess.run([sys.executable, "-m", "bench", *words], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "--part lrgd" in found.stderr
+    assert "Traceback" not in found.stderr

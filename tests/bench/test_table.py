@@ -80,3 +80,10 @@ def test_the_text_is_aligned():
         "a          1.000             <= 0.5   NO",
         "longer   2.0e-06",
     ]
+
+
+def test_rows_on_other_data_stay_beside_those_of_their_part(tmp_path):
+    run = Run("abc", 0, tmp_path)
+    run.record("lrgd on other data", [row("lastfm: pool", [1.0])])
+    run.record("lrgd", [row("pool", [2.0])])
+    assert [one["measure"] for one in read(tmp_path)] == ["pool", "lastfm: pool"]
