@@ -1,7 +1,7 @@
 """Which process of a parallel run is this, and how do all of them add up what each has found?
 
-`accelerate launch` starts several processes that each hold the whole model and take their share of every batch.
-A single process needs neither it nor this: it adds nothing and waits for no one.
+`accelerate launch` starts one process per GPU, `torchrun` any number of them on a CPU; each holds the whole model and
+takes its share of every batch. A single process needs neither them nor this: it adds nothing and waits for no one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Processes:
     """This process among all; the first one writes the files."""
 
     def __init__(self, device: str = "auto") -> None:
-        """`device` is where the model will run; more than one process is only there under `accelerate launch`."""
+        """`device` is where the model will run; more than one process is there only when a launcher says so."""
         self.count, self.rank = 1, 0
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import safetensors.torch
+from transformers.utils import logging
 
 from core.data.dataset import Dataset
 from core.lm.adapter import CONFIG, WEIGHTS
@@ -118,7 +119,9 @@ def _whole_model(folder: Path, model: LanguageModel) -> Path:
     """The tuned model as a model folder; returns where it lies for now."""
     part = folder / f".result.{secrets.token_hex(4)}.part"
     with written("the result", folder):
+        logging.disable_progress_bar()
         model.network.save_pretrained(part)
+        logging.enable_progress_bar()
         for name in TOKENIZER:
             if (model.folder / name).is_file():
                 shutil.copyfile(model.folder / name, part / name)

@@ -158,7 +158,7 @@ def stop_at(step: int) -> Callable[[str, float], None]:
     return progress
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 6])
+@pytest.mark.parametrize("step", [2, 5])
 def test_a_run_that_went_on_ends_with_the_same_bytes(tuned: Callable[..., Card], tmp_path: Path, step: int) -> None:
     more: dict[str, Any] = {"lora_dropout": 0.3, "families": ("yes_no", "next_item")}
     whole = tuned("whole", **more)
