@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.cells import numbers, targets
+from app.charts.frame import box, framed
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, nats, shade, signed, symmetric, template
+from app.theme import Palette, diverging, nats, shade, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
 
@@ -42,47 +45,46 @@ def figure(
     z = [[matrix.values[d][c] for d in range(len(explanation.demos))] for c in rows]
     bound = symmetric(value for line in z for value in line)
     labels = [row.label for row in explanation.demos]
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(rows) + 64})
-    figure.add_trace(
-        go.Heatmap(
-            z=z,
-            x=list(range(len(labels))),
-            y=list(range(len(rows))),
-            zmin=-bound,
-            zmax=bound,
-            zmid=0,
-            colorscale=diverging(colours),
-            xgap=2,
-            ygap=2,
-            hoverinfo="skip",
-            showscale=False,
-        )
+    cells = go.Heatmap(
+        z=z,
+        x=list(range(len(labels))),
+        y=list(range(len(rows))),
+        zmin=-bound,
+        zmax=bound,
+        zmid=0,
+        colorscale=diverging(colours),
+        xgap=2,
+        ygap=2,
+        hoverinfo="skip",
+        showscale=False,
     )
-    if len(labels) <= ROOM:
-        figure.add_traces(numbers(z, signed, lambda value: shade(value, bound, colours)))
-    figure.add_trace(_targets(explanation, matrix, rows))
-    figure.update_xaxes(
-        tickmode="array",
-        tickvals=list(range(len(labels))),
-        ticktext=labels,
-        side="top",
-        showgrid=False,
-        zeroline=False,
-        range=[-0.5, len(labels) - 0.5],
+    texts = numbers(z, signed, lambda value: shade(value, bound, colours)) if len(labels) <= ROOM else []
+    return framed(
+        [cells, *texts, _targets(explanation, matrix, rows)],
+        colours,
+        height=ROW * len(rows) + 64,
+        margin={"t": 30, "b": 8},
+        xaxis={
+            "tickmode": "array",
+            "tickvals": list(range(len(labels))),
+            "ticktext": labels,
+            "side": "top",
+            "showgrid": False,
+            "zeroline": False,
+            "range": [-0.5, len(labels) - 0.5],
+        },
+        yaxis={
+            "tickmode": "array",
+            "tickvals": list(range(len(rows))),
+            "ticktext": [_tick(explanation, c, item) for c in rows],
+            "range": [len(rows) - 0.5, -0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": colours.ink, "size": 12.5},
+            "ticklabelstandoff": 4,
+        },
+        shapes=_outlines(explanation, rows, demo, item, colours),
     )
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(rows))),
-        ticktext=[_tick(explanation, c, item) for c in rows],
-        range=[len(rows) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
-        ticklabelstandoff=4,
-    )
-    figure.update_layout(margin={"t": 30, "b": 8})
-    _outline(figure, explanation, rows, demo, item, colours)
-    return figure
 
 
 def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Scatter:
@@ -110,15 +112,13 @@ def _tick(explanation: Explanation, candidate: int, item: str | None) -> str:
     return f"<b>{text}</b>" if row.item_id == item else text
 
 
-def _outline(
-    figure: go.Figure, explanation: Explanation, rows: list[int], demo: int | None, item: str | None, colours: Palette
-) -> None:
-    line = {"color": colours.ink, "width": 2}
-    if demo is not None:
-        figure.add_shape(type="rect", x0=demo - 0.5, x1=demo + 0.5, y0=-0.5, y1=len(rows) - 0.5, line=line)
+def _outlines(
+    explanation: Explanation, rows: list[int], demo: int | None, item: str | None, colours: Palette
+) -> list[dict[str, Any]]:
     at = next((place for place, c in enumerate(rows) if explanation.candidates[c].item_id == item), None)
-    if at is not None:
-        figure.add_shape(type="rect", x0=-0.5, x1=len(explanation.demos) - 0.5, y0=at - 0.5, y1=at + 0.5, line=line)
+    column = [] if demo is None else [box(demo - 0.5, demo + 0.5, -0.5, len(rows) - 0.5, colours)]
+    line = [] if at is None else [box(-0.5, len(explanation.demos) - 0.5, at - 0.5, at + 0.5, colours)]
+    return column + line
 
 
 def _matrix(explanation: Explanation) -> Matrix:

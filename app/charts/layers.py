@@ -6,8 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.cells import targets
+from app.charts.frame import box, framed
 from app.text import safe_mark
-from app.theme import Palette, diverging, nats, signed, symmetric, template
+from app.theme import Palette, diverging, nats, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation
 
@@ -29,51 +30,43 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
     layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
     cells = [(layer, demo) for demo in demos for layer in layers]
     names = [f"{row.label} {safe_mark(row.title, 40)}" for row in explanation.demos]
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(z) + 62})
-    figure.add_trace(
-        go.Heatmap(
-            z=[list(line) for line in z],
-            x=layers,
-            y=demos,
-            zmin=-bound,
-            zmax=bound,
-            zmid=0,
-            colorscale=diverging(colours),
-            xgap=1,
-            ygap=2,
-            hoverinfo="skip",
-            colorbar=_bar(bound, colours),
-        )
+    tiles = go.Heatmap(
+        z=[list(line) for line in z],
+        x=layers,
+        y=demos,
+        zmin=-bound,
+        zmax=bound,
+        zmid=0,
+        colorscale=diverging(colours),
+        xgap=1,
+        ygap=2,
+        hoverinfo="skip",
+        colorbar=_bar(bound, colours),
     )
     hover = [f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells]
-    figure.add_trace(targets(cells, [demo for _, demo in cells], hover, size=ROW - 6))
     ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
-    figure.update_xaxes(
-        title_text="layer, from the first (0) to the last",
-        showgrid=False,
-        zeroline=False,
-        dtick=5,
-        range=[-0.5, len(layers) - 0.5],
+    return framed(
+        [tiles, targets(cells, [demo for _, demo in cells], hover, size=ROW - 6)],
+        colours,
+        height=ROW * len(z) + 62,
+        xaxis={
+            "title": {"text": "layer, from the first (0) to the last"},
+            "showgrid": False,
+            "zeroline": False,
+            "dtick": 5,
+            "range": [-0.5, len(layers) - 0.5],
+        },
+        yaxis={
+            "tickmode": "array",
+            "tickvals": demos,
+            "ticktext": ticks,
+            "range": [len(z) - 0.5, -0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": colours.ink, "size": 12.5},
+        },
+        shapes=[] if selected is None else [box(-0.5, len(layers) - 0.5, selected - 0.5, selected + 0.5, colours)],
     )
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=demos,
-        ticktext=ticks,
-        range=[len(z) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
-    )
-    if selected is not None:
-        figure.add_shape(
-            type="rect",
-            x0=-0.5,
-            x1=len(layers) - 0.5,
-            y0=selected - 0.5,
-            y1=selected + 0.5,
-            line={"color": colours.ink, "width": 2},
-        )
-    return figure
 
 
 def _bar(bound: float, colours: Palette) -> dict[str, object]:

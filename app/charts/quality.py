@@ -6,8 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.cells import numbers, targets
+from app.charts.frame import box, framed
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, shade, signed, template
+from app.theme import Palette, diverging, shade, signed
 from core import columns
 from core.analysis.quality.task import QualityReport
 
@@ -26,37 +27,37 @@ def figure(report: QualityReport, colours: Palette, *, selected: int | None = No
     """
     z = _cosines(report)
     places, labels = list(range(len(z))), [row.label for row in report.rows]
-    figure = go.Figure(layout={"template": template(colours), "height": CELL * len(z) + 64})
-    figure.add_trace(
-        go.Heatmap(
-            z=z,
-            x=places,
-            y=places,
-            zmin=-1,
-            zmax=1,
-            zmid=0,
-            colorscale=diverging(colours),
-            xgap=2,
-            ygap=2,
-            hoverinfo="skip",
-            colorbar=_bar(colours),
-        )
+    cosines = go.Heatmap(
+        z=z,
+        x=places,
+        y=places,
+        zmin=-1,
+        zmax=1,
+        zmid=0,
+        colorscale=diverging(colours),
+        xgap=2,
+        ygap=2,
+        hoverinfo="skip",
+        colorbar=_bar(colours),
     )
-    if len(z) <= ROOM:
-        figure.add_traces(numbers(z, signed, lambda value: shade(value, 1, colours)))
-    figure.add_trace(_targets(report, z))
+    texts = numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []
     ticks = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
     axis = {"tickmode": "array", "tickvals": places, "ticktext": ticks, "showgrid": False, "zeroline": False}
-    figure.update_xaxes(**axis, side="top", range=[-0.5, len(z) - 0.5])
-    figure.update_yaxes(
-        **axis, range=[len(z) - 0.5, -0.5], tickfont={"color": colours.ink, "size": 12.5}, ticklabelstandoff=4
+    ends = [-0.5, len(z) - 0.5]
+    return framed(
+        [cosines, *texts, _targets(report, z)],
+        colours,
+        height=CELL * len(z) + 64,
+        margin={"t": 30, "b": 8},
+        xaxis={**axis, "side": "top", "range": ends},
+        yaxis={
+            **axis,
+            "range": ends[::-1],
+            "tickfont": {"color": colours.ink, "size": 12.5},
+            "ticklabelstandoff": 4,
+        },
+        shapes=[] if selected is None else [box(ends[0], ends[1], selected - 0.5, selected + 0.5, colours)],
     )
-    figure.update_layout(margin={"t": 30, "b": 8})
-    if selected is not None:
-        line = {"color": colours.ink, "width": 2}
-        ends = {"y0": selected - 0.5, "y1": selected + 0.5}
-        figure.add_shape(type="rect", x0=-0.5, x1=len(z) - 0.5, **ends, line=line)
-    return figure
 
 
 def _bar(colours: Palette) -> dict[str, object]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import framed
 from app.text import plain, safe_mark
-from app.theme import Palette, ordinal, template
+from app.theme import Palette, ordinal
 from core import columns
 from core.analysis.explanation import CandidateRow, Explanation
 
@@ -16,54 +19,63 @@ ROW = 22
 def figure(explanation: Explanation, colours: Palette, *, item: str | None = None) -> go.Figure:
     """A line per candidate from its rank without demonstrations to its rank with them; rank 1 on top."""
     rows = [row for row in explanation.candidates if row.rank is not None and row.zero_shot_rank is not None]
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(rows), 4) + 56})
-    for row in sorted(rows, key=lambda row: (row.is_target, row.item_id == item)):
-        strong = row.is_target or row.item_id == item
-        figure.add_trace(
-            go.Scatter(
-                x=[0, 1],
-                y=[row.zero_shot_rank, row.rank],
-                mode="lines+markers",
-                customdata=[row.item_id, row.item_id],
-                name=row.item_id,
-                line={
-                    "width": 2.6 if strong else 1.2,
-                    "color": colours.ink if strong else colours.neutral_mark,
-                },
-                marker={"size": 9 if strong else 6, "symbol": "diamond" if row.is_target else "circle"},
-                hovertext=[_hover(row)] * 2,
-                hovertemplate="%{hovertext}<extra></extra>",
-                selected={"marker": {"opacity": 1}},
-                unselected={"marker": {"opacity": 1}},
-            )
-        )
-        figure.add_annotation(
-            x=1.03,
-            xanchor="left",
-            y=row.rank,
-            text=f"<b>{safe_mark(row.title, 26)}</b>" if strong else safe_mark(row.title, 26),
-            showarrow=False,
-            font={"size": 12, "color": colours.ink if strong else colours.muted},
-        )
-    figure.update_xaxes(
-        range=[-0.06, 2.05],
-        tickmode="array",
-        tickvals=[0, 1],
-        ticktext=["without", "with"],
-        side="top",
-        showgrid=False,
-        zeroline=False,
+    ordered = sorted(rows, key=lambda row: (row.is_target, row.item_id == item))
+    return framed(
+        [_line(row, colours, strong=_strong(row, item)) for row in ordered],
+        colours,
+        height=ROW * max(len(rows), 4) + 56,
+        margin={"t": 30, "b": 8},
+        xaxis={
+            "range": [-0.06, 2.05],
+            "tickmode": "array",
+            "tickvals": [0, 1],
+            "ticktext": ["without", "with"],
+            "side": "top",
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={
+            "range": [len(explanation.candidates) + 0.7, 0.3],
+            "showgrid": False,
+            "zeroline": False,
+            "dtick": 5,
+            "tick0": 0,
+            "title": {"text": "rank"},
+        },
+        annotations=[_name(row, colours, strong=_strong(row, item)) for row in ordered],
     )
-    figure.update_yaxes(
-        range=[len(explanation.candidates) + 0.7, 0.3],
-        showgrid=False,
-        zeroline=False,
-        dtick=5,
-        tick0=0,
-        title_text="rank",
+
+
+def _strong(row: CandidateRow, item: str | None) -> bool:
+    return row.is_target or row.item_id == item
+
+
+def _line(row: CandidateRow, colours: Palette, *, strong: bool) -> go.Scatter:
+    return go.Scatter(
+        x=[0, 1],
+        y=[row.zero_shot_rank, row.rank],
+        mode="lines+markers",
+        customdata=[row.item_id, row.item_id],
+        name=row.item_id,
+        line={"width": 2.6 if strong else 1.2, "color": colours.ink if strong else colours.neutral_mark},
+        marker={"size": 9 if strong else 6, "symbol": "diamond" if row.is_target else "circle"},
+        hovertext=[_hover(row)] * 2,
+        hovertemplate="%{hovertext}<extra></extra>",
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
     )
-    figure.update_layout(margin={"t": 30, "b": 8})
-    return figure
+
+
+def _name(row: CandidateRow, colours: Palette, *, strong: bool) -> dict[str, Any]:
+    title = safe_mark(row.title, 26)
+    return {
+        "x": 1.03,
+        "xanchor": "left",
+        "y": row.rank,
+        "text": f"<b>{title}</b>" if strong else title,
+        "showarrow": False,
+        "font": {"size": 12, "color": colours.ink if strong else colours.muted},
+    }
 
 
 def change(row: CandidateRow) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import framed
 from app.text import plain, safe_mark
-from app.theme import Palette, colour, interval, nats, number, ordinal, signed, template
+from app.theme import Palette, colour, interval, nats, number, ordinal, signed
 from core import columns
 from core.analysis.explanation import Contributions, Explanation
 
@@ -39,18 +40,18 @@ def figure(
         starts.append(running)
         running += made.values[index]
     rows = len(indices) + 3
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * rows + 62})
-    _connectors(
-        figure,
-        [made.zero_shot, *[start + made.values[i] for start, i in zip(starts, indices, strict=True)]],
-        made,
+    totals = [made.zero_shot, *[start + made.values[i] for start, i in zip(starts, indices, strict=True)]]
+    return framed(
+        [
+            _connectors(totals, made, colours),
+            _ends(made, rows, colours),
+            _bars(explanation, made, indices, starts, colours, selected),
+            _residual(made, running, rows, colours),
+        ],
         colours,
+        height=ROW * rows + 62,
+        **_axes(explanation, made, indices, starts, selected, colours),
     )
-    figure.add_trace(_ends(made, rows, colours))
-    figure.add_trace(_bars(explanation, made, indices, starts, colours, selected))
-    figure.add_trace(_residual(made, running, rows, colours))
-    _axes(figure, explanation, made, indices, starts, selected, colours)
-    return figure
 
 
 def _made(explanation: Explanation) -> Contributions:
@@ -144,33 +145,31 @@ def _residual(made: Contributions, running: float, rows: int, colours: Palette) 
     )
 
 
-def _connectors(figure: go.Figure, totals: list[float], made: Contributions, colours: Palette) -> None:
+def _connectors(totals: list[float], made: Contributions, colours: Palette) -> go.Scatter:
     x: list[float | None] = []
     y: list[float | None] = []
     for row, total in enumerate([*totals, made.few_shot]):
         x += [total, total, None]
         y += [row, row + 1, None]
-    figure.add_trace(
-        go.Scatter(
-            x=x[:-3],
-            y=y[:-3],
-            mode="lines",
-            line={"width": 1, "color": colours.neutral_mark, "dash": "dot"},
-            hoverinfo="skip",
-            name="running score",
-        )
+    return go.Scatter(
+        x=x[:-3],
+        y=y[:-3],
+        mode="lines",
+        line={"width": 1, "color": colours.neutral_mark, "dash": "dot"},
+        hoverinfo="skip",
+        name="running score",
     )
 
 
 def _axes(
-    figure: go.Figure,
     explanation: Explanation,
     made: Contributions,
     indices: list[int],
     starts: list[float],
     selected: int | None,
     colours: Palette,
-) -> None:
+) -> dict[str, Any]:
+    """Both axes, and the amount of every row at its end."""
     names = [
         "Without demonstrations",
         *[_tick(explanation, index, index == selected) for index in indices],
@@ -183,25 +182,6 @@ def _axes(
         signed(made.residual),
         number(made.few_shot),
     ]
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(names))),
-        ticktext=names,
-        range=[len(names) - 0.4, -0.6],
-        showgrid=False,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
-        ticklabelstandoff=6,
-    )
-    figure.update_xaxes(
-        domain=[0, 0.87],
-        range=_reach(made, indices, starts),
-        title_text="score of the target (nats)",
-        zeroline=False,
-        showgrid=True,
-        nticks=6,
-        tickformat="~g",
-    )
     amount_of_row = {
         "x": 1,
         "xref": "paper",
@@ -209,8 +189,28 @@ def _axes(
         "showarrow": False,
         "font": {"size": 12.5, "color": colours.ink},
     }
-    # All at once: each annotation that Plotly is given checks all earlier ones again.
-    figure.update_layout(annotations=[amount_of_row | {"y": row, "text": text} for row, text in enumerate(amounts)])
+    return {
+        "yaxis": {
+            "tickmode": "array",
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "range": [len(names) - 0.4, -0.6],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": colours.ink, "size": 12.5},
+            "ticklabelstandoff": 6,
+        },
+        "xaxis": {
+            "domain": [0, 0.87],
+            "range": _reach(made, indices, starts),
+            "title": {"text": "score of the target (nats)"},
+            "zeroline": False,
+            "showgrid": True,
+            "nticks": 6,
+            "tickformat": "~g",
+        },
+        "annotations": [amount_of_row | {"y": row, "text": text} for row, text in enumerate(amounts)],
+    }
 
 
 def _reach(made: Contributions, indices: list[int], starts: list[float]) -> list[float]:
