@@ -28,6 +28,19 @@ AT_ROOT = "window.__streamlit={BACKEND_BASE_URL:window.location.origin}"
 logger = logging.getLogger("demolens.app")
 
 
+def head_script() -> str:
+    """The script in the page's head: where the server answers, and then, while it prepares the first page, the charts.
+
+    Drawing needs a script of 4.7 MB that Streamlit asks for when the first chart arrives; loaded at once, it is ready
+    by then.
+    """
+    import streamlit
+
+    scripts = Path(streamlit.__file__).parent / "static" / "static" / "js"
+    charts = "".join(f'import("/static/js/{path.name}")' for path in sorted(scripts.glob("PlotlyChart.*.js"))[:1])
+    return f'{AT_ROOT};addEventListener("load",()=>{{{charts}}})'
+
+
 def policy() -> str:
     """The Content-Security-Policy: this server only, inline styles (Streamlit's own), its script by hash."""
     return "; ".join(
@@ -51,15 +64,16 @@ def _inline_scripts() -> list[str]:
     import streamlit
 
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    bodies = [AT_ROOT, *re.findall(r"<script>(.*?)</script>", page, re.DOTALL)]
+    bodies = [head_script(), *re.findall(r"<script>(.*?)</script>", page, re.DOTALL)]
     return [f"'sha256-{base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()}'" for body in bodies]
 
 
 class AtRoot:
-    """ASGI middleware that puts `AT_ROOT` into the one HTML page."""
+    """ASGI middleware that puts `head_script` into the one HTML page."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._script = f"<head><script>{head_script()}</script>".encode()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Pass the request on; an HTML answer is held back until it is whole."""
@@ -72,7 +86,7 @@ class AtRoot:
             elif start and message["type"] == "http.response.body":
                 parts.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    page = b"".join(parts).replace(b"<head>", f"<head><script>{AT_ROOT}</script>".encode(), 1)
+                    page = b"".join(parts).replace(b"<head>", self._script, 1)
                     kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
                     await send({**start, "headers": [*kept, (b"content-length", str(len(page)).encode())]})
                     await send({**message, "body": page})

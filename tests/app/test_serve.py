@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
-from app.serve import AT_ROOT, AtRoot, policy
+import streamlit
+
+from app.serve import AT_ROOT, AtRoot, head_script, policy
 
 PAGE = b"<html><head><title>x</title></head></html>"
 
@@ -32,9 +36,15 @@ def answer(kind: bytes, accept: bytes) -> tuple[list[Any], list[Any]]:
 
 def test_the_page_is_told_where_the_server_answers() -> None:
     (start, body), seen = answer(b"text/html; charset=utf-8", b"text/html,*/*")
-    assert body["body"] == PAGE.replace(b"<head>", f"<head><script>{AT_ROOT}</script>".encode())
+    assert body["body"] == PAGE.replace(b"<head>", f"<head><script>{head_script()}</script>".encode())
     assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
     assert b"accept-encoding" not in dict(seen)
+
+
+def test_the_script_of_the_charts_is_loaded_ahead_by_its_real_name() -> None:
+    assert head_script().startswith(AT_ROOT)
+    (name,) = re.findall(r'import\("/static/js/(PlotlyChart[^"]+)"\)', head_script())
+    assert (Path(streamlit.__file__).parent / "static" / "static" / "js" / name).is_file()
 
 
 def test_anything_else_passes_untouched() -> None:
