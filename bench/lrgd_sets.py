@@ -90,14 +90,20 @@ def _next(bench: Bench, users: Iterator[str], family: Family) -> Request:
     for user in users:
         asked = bench.request(user, family, demos=DEMOS, candidates=CANDIDATES)
         try:
-            made = [_changed(bench, asked, change) for change in OTHERS.values()]
-            held_out(bench.dataset, made[0].case, count=1, negatives=1, both_answers=False)
+            if _whole(bench, asked):
+                return asked
         except DemoLensError:
             continue
-        whole = all(len(one.prompt.demos) == one.request.demos for one in made)
-        if whole and len(made[0].case.candidates) == CANDIDATES:
-            return asked
     raise SystemExit(f"bench: {bench.dataset.name} has too few users for so many cases")
+
+
+def _whole(bench: Bench, asked: Request) -> bool:
+    """Whether a case has every set and all candidates; raises a `DemoLensError` where it has no choice to hold out."""
+    for change in OTHERS.values():
+        made = _changed(bench, asked, change)
+        if len(made.prompt.demos) != made.request.demos or len(made.case.candidates) != CANDIDATES:
+            return False
+    return bool(held_out(bench.dataset, made.case, count=1, negatives=1, both_answers=False))
 
 
 def _changed(bench: Bench, asked: Request, change: dict[str, object]) -> Setting:
