@@ -54,10 +54,14 @@ def brand() -> None:
     st.html('<p class="dl-brand">DemoLens<small>What each in-context demonstration teaches a recommender</small></p>')
 
 
-def case(view: View) -> None:
-    """Which user, which demonstrations, how many of what, and how the model is asked."""
+def case(view: View, *, strategy: bool = True) -> None:
+    """Which user, which demonstrations, how many of what, and how the model is asked.
+
+    Without `strategy` nobody chooses demonstrations: the page takes them from the user's stream.
+    """
     _user(view)
-    _demonstrations(view)
+    if strategy:
+        _demonstrations(view)
     _sizes(view)
     _choice(view, "family", "Question to the model", FAMILIES)
 

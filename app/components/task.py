@@ -31,6 +31,8 @@ class Page:
     """Draws the task's own choices in the sidebar, with the widgets of `app.components.options`."""
     result: Callable[[View, Report], None]
     """Draws the report, however complete it is."""
+    strategy: bool = True
+    """Whether a person chooses how demonstrations are picked."""
 
 
 def show(page: Page) -> None:
@@ -133,7 +135,7 @@ def _write_link(mine: TaskView) -> None:
 def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
     with st.sidebar:
         pickers.brand()
-        pickers.case(view)
+        pickers.case(view, strategy=page.strategy)
         page.controls(mine)
         with st.expander("Advanced"):
             pickers.material(view)

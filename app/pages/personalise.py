@@ -38,5 +38,6 @@ task.show(
         "list changes, while the weights, whose hash is shown, do not. Add an interaction by hand to see what it does.",
         play.controls,
         result,
+        strategy=False,
     )
 )

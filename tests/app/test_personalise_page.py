@@ -277,3 +277,10 @@ def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pyte
     page, _ = open_page()
     page = press(page, "run")
     assert "cannot be shown" in words(page)
+
+
+def test_nobody_is_asked_how_demonstrations_are_picked(open_page: Any) -> None:
+    page, _ = open_page("done")
+    labels = [box.label for box in page.sidebar.selectbox]
+    assert "User" in labels
+    assert "Demonstrations" not in labels
