@@ -56,7 +56,7 @@ class Subject:
         return [token for span in spans for token in span.token_ids]
 
     def packed_ids(self) -> list[int]:
-        """Token ids of the prompt with all candidates one after the other; the packed pass runs what they share once."""
+        """Token ids of the prompt with all candidates one after the other."""
         spans = (*self.prompt.prefix, *self.prompt.candidates)
         return [token for span in spans for token in span.token_ids]
 

@@ -20,10 +20,10 @@ from bench.recicl_steps import step_row
 from bench.recicl_work import Found, Work, planned
 from bench.table import BUILD, Row, commit, write_json
 from core.metrics.binary import LEVEL
-from core.tuning.evaluate import FAMILIES
-from core.tuning.evaluation import Evaluation, StepRow
+from core.tuning.evaluation.evaluate import FAMILIES
+from core.tuning.evaluation.record import Evaluation, StepRow
+from core.tuning.evaluation.summary import MEASURES, difference_rows, period_rows, ranking_rows, way_rows
 from core.tuning.examples import periods
-from core.tuning.summary import MEASURES, difference_rows, period_rows, ranking_rows, way_rows
 
 PERIODS = 4
 """Later periods of equal numbers of interactions, into which the test is cut."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from bench.clock import timed
 from bench.records import Record
 from core.data.dataset import Dataset
-from core.tuning.evaluate import Listed, answers_of, list_scores_of
+from core.tuning.classical.factorisation import matrix_factorisation
+from core.tuning.classical.references import Reference, item_mean, popularity
+from core.tuning.classical.sasrec import SasRec, sasrec
+from core.tuning.evaluation.evaluate import Listed, answers_of, list_scores_of
 from core.tuning.examples import Example, Window
-from core.tuning.factorisation import matrix_factorisation
-from core.tuning.references import Reference, item_mean, popularity
-from core.tuning.sasrec import SasRec, sasrec
 
 FITS: tuple[Callable[[Dataset, Window, int], Reference], ...] = (
     lambda dataset, window, _: item_mean(dataset, window),

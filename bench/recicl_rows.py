@@ -6,8 +6,8 @@ import math
 
 from bench.recicl_references import FRESH_HISTORY
 from bench.table import Row, aligned, row
-from core.tuning.evaluation import DifferenceRow, Evaluation, Measured, RankingRow
-from core.tuning.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, RankingRow
+from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 
 LEAST_AUC = ">= 0.7"
 LEAST_NDCG = ">= 0.45"

@@ -24,11 +24,11 @@ from core.errors import DemoLensError
 from core.lm.score import Scorer
 from core.prompt.build import build
 from core.prompt.spans import Family, Prompt
-from core.tuning.evaluation import StepRow, measured
-from core.tuning.personalise_task import PersonaliseTask
-from core.tuning.play import Play, play_of
-from core.tuning.stream import StreamScorer
-from core.tuning.ways import FRESH, Tuned
+from core.tuning.evaluation.record import StepRow, measured
+from core.tuning.evaluation.ways import FRESH, Tuned
+from core.tuning.personal.play import Play, play_of
+from core.tuning.personal.stream import StreamScorer
+from core.tuning.personal.task import PersonaliseTask
 
 PLAYS = 5
 """Users whose streams are played."""

@@ -19,11 +19,20 @@ from core.lm.adapter import adapter_folder
 from core.lm.load import LanguageModel
 from core.lm.many import sweep_tokens
 from core.prompt.spans import Family, Prompt
-from core.tuning.card import Card, read_card
-from core.tuning.evaluate import FAMILIES, Floats, Listed, answer_prompts, drawn, list_prompts, listed, scored
+from core.tuning.evaluation.evaluate import (
+    FAMILIES,
+    Floats,
+    Listed,
+    answer_prompts,
+    drawn,
+    list_prompts,
+    listed,
+    scored,
+)
+from core.tuning.evaluation.summary import Answers
+from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
 from core.tuning.examples import Example, Window, split_times
-from core.tuning.summary import Answers
-from core.tuning.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
+from core.tuning.training.card import Card, read_card
 
 ROUND = 25
 """Test interactions between two looks at the figures."""

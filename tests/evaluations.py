@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.tuning.evaluation import DifferenceRow, Evaluation, Measured, PeriodRow, WayRow
-from core.tuning.ways import ANSWERING, RECICL, TALLREC, TALLREC_BARE, minus
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, PeriodRow, WayRow
+from core.tuning.evaluation.ways import ANSWERING, RECICL, TALLREC, TALLREC_BARE, minus
 
 AUC = {"base": 0.5, "tallrec": 0.6, "recicl": 0.61}
 

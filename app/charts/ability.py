@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from app.theme import Palette, number, template
 from core import columns
-from core.tuning.evaluation import Evaluation, Measured, WayRow
-from core.tuning.ways import TUNED, Tuned
+from core.tuning.evaluation.record import Evaluation, Measured, WayRow
+from core.tuning.evaluation.ways import TUNED, Tuned
 
 HEIGHT = 320
 APART = 0.14

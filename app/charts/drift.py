@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
 from app.theme import Palette, interval, signed
 from core import columns
-from core.tuning.evaluation import DifferenceRow, Evaluation, PeriodRow
-from core.tuning.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, TUNED, Way, minus
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow
+from core.tuning.evaluation.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, TUNED, Way, minus
 
 SHOWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
 """Ways that are drawn; the table holds all of them."""

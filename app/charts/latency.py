@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.charts import lists
 from app.theme import Palette, number, template
-from core.tuning.personalise_task import PersonaliseReport, Which
+from core.tuning.personal.task import PersonaliseReport, Which
 
 HEIGHT = 270
 GAP = 0.12

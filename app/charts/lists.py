@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal, template
 from core import columns
-from core.tuning.personalise_task import ListRow, PersonaliseReport, StepRow, Which
+from core.tuning.personal.task import ListRow, PersonaliseReport, StepRow, Which
 
 NAMES: dict[Which, str] = {"base": "base model", "adapter": "with the adapter"}
 ROW = 22

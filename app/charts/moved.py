@@ -12,7 +12,7 @@ from app.charts.cells import numbers, targets
 from app.text import plain, safe_mark
 from app.theme import Palette, diverging, nats, shade, signed, symmetric, template
 from core import columns
-from core.tuning.personalise_task import MovedRow, PersonaliseReport, Which
+from core.tuning.personal.task import MovedRow, PersonaliseReport, Which
 
 ROW = 25
 """Pixels of one candidate's row."""

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from app.text import plain, safe_mark
 from app.theme import Palette, template
 from core import columns
-from core.tuning.personalise_task import PersonaliseReport
+from core.tuning.personal.task import PersonaliseReport
 
 State = Literal["known", "played", "added", "later"]
 NAMES: dict[State, str] = {

@@ -8,7 +8,7 @@ from app.components.panel import panel, section
 from app.text import safe_html
 from core.errors import DataError
 from core.lm.adapter import ADAPTERS
-from core.tuning.evaluation import Evaluation, read_evaluation
+from core.tuning.evaluation.record import Evaluation, read_evaluation
 
 RECORD = ADAPTERS / "recicl" / "evaluation.json"
 

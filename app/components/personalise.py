@@ -12,7 +12,7 @@ from app.components.head import Readout
 from app.text import safe_html
 from app.theme import nats, number, ordinal
 from core.lm.adapter import is_there
-from core.tuning.personalise_task import PersonaliseReport, PersonaliseTask, Which
+from core.tuning.personal.task import PersonaliseReport, PersonaliseTask, Which
 
 HASH = 12
 """Digits of a hash that stand on the page; the whole is one step away."""

@@ -10,7 +10,7 @@ from app.tasks import TaskView
 from app.text import safe_html, safe_label, unique_labels
 from core.errors import DemoLensError
 from core.lm.adapter import is_there
-from core.tuning.personalise_task import PersonaliseTask
+from core.tuning.personal.task import PersonaliseTask
 
 KIND = "personalise"
 FOUND = 30

@@ -16,7 +16,7 @@ from app.state import View
 from app.text import option, safe_html, unique_labels
 from app.theme import seconds
 from core import columns
-from core.tuning.personalise_task import PersonaliseReport, PersonaliseTask
+from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
 
 STEP, AT, ITEM = "pick-step", "personalise-at", "pick-listed"
 

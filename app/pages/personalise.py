@@ -8,7 +8,7 @@ from app.components.evaluation import evaluation
 from app.components.head import head
 from app.state import View
 from core.analysis.task import Report
-from core.tuning.personalise_task import PersonaliseReport, PersonaliseTask
+from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
 
 
 def result(view: View, report: Report) -> None:

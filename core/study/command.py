@@ -22,7 +22,7 @@ from core.errors import ComputeError, DemoLensError, RequestError
 from core.study.options import with_own_options, with_request_options, with_task_options
 from core.study.schemas import schema_text, write_schemas
 from core.study.tune import tune
-from core.tuning.settings import Tuning
+from core.tuning.training.settings import Tuning
 from core.work.job import package_version
 from core.work.kinds import KINDS, Asked, Found, Kind, task_named
 from core.work.log import escaped, log_to_file, unexpected

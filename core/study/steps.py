@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 
 from core.study.reports import heading
-from core.tuning.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.tuning.personal.task import ListRow, MovedRow, PersonaliseReport, StepRow
 from core.work.log import escaped
 
 TOP = 5

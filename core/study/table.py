@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
 from core.study.reports import report_lines
 from core.study.steps import step_lines
-from core.tuning.personalise_task import PersonaliseReport
+from core.tuning.personal.task import PersonaliseReport
 from core.work.kinds import Found
 from core.work.log import escaped
 

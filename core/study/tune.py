@@ -13,11 +13,11 @@ import typer
 
 from core.analysis.checked import checked
 from core.errors import RequestError
-from core.tuning.settings import Tuning
+from core.tuning.training.settings import Tuning
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
-    from core.tuning.card import Card
+    from core.tuning.training.card import Card
 
 SECONDS = 30.0
 """Between two lines of progress where stderr is not a terminal."""
@@ -36,7 +36,7 @@ def tune(
     if not out.strip() or "\0" in out:
         raise RequestError("no folder for the result", expected="--out FOLDER", where="tune")
     log_to_file("command")
-    from core.tuning.train import tune as tuned
+    from core.tuning.training.train import tune as tuned
     from core.work.engine import use_all_cores
 
     if "OMP_NUM_THREADS" not in os.environ:

@@ -72,7 +72,7 @@ KINDS = {
         _task("dual", "core.analysis.dual.task:Dual", "core.analysis.dual.measure:dual"),
         _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates:updates"),
         _task("improve", "core.selection.task:Improve", "core.selection.improve:improve"),
-        _task("personalise", "core.tuning.personalise_task:Personalise", "core.tuning.personalise:personalise"),
+        _task("personalise", "core.tuning.personal.task:Personalise", "core.tuning.personal.personalise:personalise"),
     )
 }
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from core.analysis.request import Request
 from core.data.records import Case, Interaction, Item
-from core.tuning.personalise_task import PersonaliseTask
+from core.tuning.personal.task import PersonaliseTask
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGE = "app/pages/personalise.py"

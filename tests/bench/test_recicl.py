@@ -16,11 +16,11 @@ from bench import recicl, recicl_records, recicl_references, recicl_steps, recic
 from bench.recicl_rows import rows_of, text_of
 from core.data.dataset import open_dataset
 from core.lm import adapter
-from core.tuning.card import Card
-from core.tuning.evaluation import DifferenceRow, Measured, RankingRow, StepRow, WayRow, read_evaluation
-from core.tuning.sasrec import Shape, sasrec
-from core.tuning.settings import Tuning
-from core.tuning.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
+from core.tuning.classical.sasrec import Shape, sasrec
+from core.tuning.evaluation.record import DifferenceRow, Measured, RankingRow, StepRow, WayRow, read_evaluation
+from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
+from core.tuning.training.card import Card
+from core.tuning.training.settings import Tuning
 
 # ---- promises
 

@@ -7,7 +7,7 @@ from evaluations import auc_of, made
 
 from app.charts import ability, drift
 from app.theme import DARK, LIGHT
-from core.tuning.ways import ANSWERING, BASE, BASE_BARE, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, TUNED
+from core.tuning.evaluation.ways import ANSWERING, BASE, BASE_BARE, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, TUNED
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 

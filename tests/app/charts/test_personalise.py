@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from app.charts import latency, lists, moved, stream
 from app.theme import DARK, LIGHT
 from core.analysis.explanation import CandidateRow
-from core.tuning.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.tuning.personal.task import ListRow, MovedRow, PersonaliseReport, StepRow
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"

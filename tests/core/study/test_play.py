@@ -10,8 +10,8 @@ from core.analysis.explanation import CandidateRow, Provenance
 from core.analysis.request import Request
 from core.study import command
 from core.study.table import lines_of
-from core.tuning.personalise import _command
-from core.tuning.personalise_task import (
+from core.tuning.personal.personalise import _command
+from core.tuning.personal.task import (
     OWN_CASE,
     ListRow,
     MovedRow,

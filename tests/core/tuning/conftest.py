@@ -11,7 +11,7 @@ from adapters import saved_model
 
 from core.data.dataset import Dataset, open_dataset
 from core.lm.load import LanguageModel, load
-from core.tuning.settings import Tuning
+from core.tuning.training.settings import Tuning
 
 Rows = Sequence[tuple[object, ...]]
 Films = Callable[..., Path]

@@ -358,7 +358,7 @@ def test_no_worker_outlives_the_app(end: signal.Signals) -> None:
     assert psutil.pid_exists(pid)
     app.send_signal(end)
     app.communicate(timeout=10)
-    until(lambda: not psutil.pid_exists(pid), 5)
+    until(lambda: not psutil.pid_exists(pid))
 
 
 def test_the_local_desk_does_the_same_in_a_thread() -> None:

@@ -1,0 +1,43 @@
+"""Which 32 bits say what other users' answers tell about a user and an item?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dataset import Dataset
+from core.prompt.codes import NO_CODE, Codes
+from core.seeds import seed_of
+from core.tuning.classical.factorisation import Choice, fitted
+from core.tuning.classical.references import both_answers, seen
+from core.tuning.examples import Window
+
+__all__ = ["BITS", "CHOICE", "NO_CODE", "Codes", "learned"]
+
+BITS = 32
+CHOICE = Choice(factors=BITS, decay=0.03, epochs=15, biased=False)
+"""How the numbers behind the bits are learned. Without biases, so that what all users share about an item lies in
+its factors, and so in its code."""
+
+
+def learned(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
+    """Codes of the users and items of the window, by matrix factorisation and hashing (after BinLLM, arXiv 2406.03210).
+
+    Bit j of a user is 1 when the user's factor j is above the median user's, and the same among items: every bit
+    parts its users, and its items, in halves. Users and items meet in the same factors, so a bit that both have is a
+    factor on which they agree. The first factor is the highest bit of the first number. Users and items outside the
+    window have the code of no one, `NO_CODE`; one whose own bits are all 0 is given the last bit.
+    Raises `RequestError` for data without ratings, one answer only, or an empty window.
+    """
+    rows = seen(dataset, window, rated=True)
+    both_answers(dataset, rows, "user and item codes")
+    factors = fitted(rows, CHOICE, seed_of("codes", dataset.dataset_id, window.since, window.until, seed))
+    users, items = _dotted(factors.user_factors), _dotted(factors.item_factors)
+    return Codes(dict(zip(rows.users, users, strict=True)), dict(zip(rows.items, items, strict=True)))
+
+
+def _dotted(factors: NDArray[np.float64]) -> list[str]:
+    """The sign of (rows, BITS) factors about their medians, as text."""
+    packed = np.packbits(factors > np.median(factors, axis=0), axis=1)
+    packed[~packed.any(axis=1), -1] = 1
+    return [".".join(str(number) for number in row) for row in packed.tolist()]

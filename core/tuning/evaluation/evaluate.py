@@ -1,0 +1,171 @@
+"""Which later interactions are models and references asked about, and what does each of them answer?
+
+Everything asked lies in a window after the training cut. An answer may use what the user did strictly before the
+interaction asked about, and the weights as they were trained: nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dataset import Dataset
+from core.errors import RequestError
+from core.lm.load import LanguageModel
+from core.lm.many import scores_of_prompts
+from core.lm.score import Cost
+from core.prompt.spans import Family, Prompt
+from core.seeds import generator
+from core.tuning.classical.references import Reference
+from core.tuning.examples import Example, Window, examples, prompt_of
+
+Floats = NDArray[np.float64]
+FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One list to rank: an item really chosen and liked, among items that its user never met."""
+
+    asked: Mapping[Family, Example]
+    candidates: tuple[str, ...]
+    target: int
+    """Place of the item really chosen."""
+
+    @property
+    def user_id(self) -> str:
+        """Whose list it is."""
+        return self.asked[FAMILIES[0]].user_id
+
+
+def drawn(
+    dataset: Dataset, window: Window, *, count: int, demos: int, history: int, seed: int = 0
+) -> tuple[Example, ...]:
+    """`count` interactions of the window that have a demonstration, both answers as they come, in drawn order.
+
+    Fewer where the window has no more. A smaller `count` gives the beginning of a larger one. Raises `RequestError`
+    for a window without any.
+    """
+    pool = [one for one in examples(dataset, window, demos=demos, history=history) if one.demos]
+    if not pool:
+        raise RequestError("no interaction to ask about", expected="a later one of a user with an earlier one")
+    order = generator("evaluate", dataset.dataset_id, seed).permutation(len(pool))
+    return tuple(pool[int(place)] for place in order[:count])
+
+
+def listed(
+    dataset: Dataset, window: Window, *, count: int, candidates: int, demos: int, history: int, seed: int = 0
+) -> tuple[Listed, ...]:
+    """`count` lists of `candidates` items: the first interaction that each user liked in the window, users as drawn.
+
+    Where the users do not suffice, their second ones follow, and so on; fewer where the window has no more. The
+    other candidates are uniform among the items that the user never met. The same lists serve both families.
+    """
+    pools = {family: _pool(dataset, window, family, demos, history) for family in FAMILIES}
+    queues: dict[str, list[tuple[str, int]]] = {}
+    for key in sorted(pools["next_item"].keys() & pools["yes_no"].keys()):
+        queues.setdefault(key[0], []).append(key)
+    users = sorted(queues)
+    order = [users[int(place)] for place in generator("lists", dataset.dataset_id, seed).permutation(len(users))]
+    most = max(map(len, queues.values()), default=0)
+    keys = [queues[user][turn] for turn in range(most) for user in order if turn < len(queues[user])]
+    return tuple(
+        _listed(dataset, {family: pools[family][key] for family in FAMILIES}, candidates, seed) for key in keys[:count]
+    )
+
+
+def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history: int) -> dict[tuple[str, int], Example]:
+    """Examples with a demonstration, by user and position."""
+    made = examples(dataset, window, demos=demos, history=history, family=family)
+    return {(one.user_id, one.position): one for one in made if one.demos}
+
+
+def _listed(dataset: Dataset, asked: dict[Family, Example], count: int, seed: int) -> Listed:
+    one = asked["next_item"]
+    catalogue = dataset.catalogue
+    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(one.user_id)}
+    free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64))
+    if len(free) < count - 1:
+        raise RequestError(f"{len(free)} items that the user never met", expected=f"{count - 1} to rank against")
+    random = generator("candidates", dataset.dataset_id, one.user_id, one.position, count, seed)
+    others = [catalogue.ids[int(place)] for place in random.choice(free, count - 1, replace=False)]
+    place = int(random.integers(count))
+    return Listed(asked, (*others[:place], one.item_id, *others[place:]), place)
+
+
+def fewer(example: Example, demos: int) -> Example:
+    """The example with its `demos` most recent demonstrations only."""
+    return replace(example, demos=example.demos[max(0, len(example.demos) - demos) :])
+
+
+def answer_prompts(model: LanguageModel, dataset: Dataset, asked: Sequence[Example], *, demos: int) -> list[Prompt]:
+    """Prompts that end where the answer Yes or No stands next, with at most `demos` demonstrations each."""
+    return [
+        prompt_of(fewer(one, demos), dataset, model.tokenizer, family="yes_no", context=model.context) for one in asked
+    ]
+
+
+def list_prompts(
+    model: LanguageModel, dataset: Dataset, lists: Sequence[Listed], *, family: Family, demos: int
+) -> list[Prompt]:
+    """Prompts with all candidates of each list, and at most `demos` demonstrations."""
+    return [
+        prompt_of(
+            fewer(one.asked[family], demos),
+            dataset,
+            model.tokenizer,
+            family=family,
+            context=model.context,
+            candidates=one.candidates,
+        )
+        for one in lists
+    ]
+
+
+def scored(
+    model: LanguageModel, prompts: Sequence[Prompt], *, between: Callable[[], None] = lambda: None
+) -> tuple[Floats, Cost]:
+    """Scores [prompt, candidate] in nats, and their cost: what prompts share, such as the instruction, is run once.
+
+    A `yes_no` score is logit(Yes) - logit(No), a `next_item` score the title's log-probability.
+    """
+    return scores_of_prompts(model, prompts, between=between)
+
+
+def answers_of(
+    reference: Reference, dataset: Dataset, asked: Sequence[Example], *, until: float | None = None
+) -> Floats:
+    """A reference's score for each item asked about, (asked,); it knows the user's liked items before the interaction.
+
+    `until` hides what came at or after that timestamp, as for a model that gets nothing new after its training.
+    """
+    rows = [reference.scores(one.user_id, liked_before(dataset, one, until=until), (one.item_id,))[0] for one in asked]
+    return np.array(rows, dtype=np.float64)
+
+
+def list_scores_of(
+    reference: Reference, dataset: Dataset, lists: Sequence[Listed], *, until: float | None = None
+) -> Floats:
+    """A reference's scores of every list's candidates, [list, candidate]; `until` as in `answers_of`."""
+    rows = [
+        reference.scores(one.user_id, liked_before(dataset, one.asked["next_item"], until=until), one.candidates)
+        for one in lists
+    ]
+    return np.array(rows, dtype=np.float64)
+
+
+def liked_before(dataset: Dataset, example: Example, *, until: float | None = None) -> tuple[str, ...]:
+    """Items that the user liked strictly before the interaction asked about (and before `until`), oldest first.
+
+    Without timestamps earlier positions count as before.
+    """
+    met = dataset.history(example.user_id)[: example.position]
+    bounds = [bound for bound in (example.timestamp, until) if bound is not None]
+    return tuple(
+        one.item_id
+        for one in met
+        if dataset.liked(one) and all(one.timestamp is None or one.timestamp < bound for bound in bounds)
+    )

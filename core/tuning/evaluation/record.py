@@ -1,0 +1,159 @@
+"""What an evaluation of tuned models found: one small record, kept as JSON beside the adapter and shown on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from core.analysis.explanation import Record
+from core.errors import DataError
+from core.prompt.spans import Family
+from core.tuning.evaluation.ways import Tuned
+
+LONGEST = 1_000_000
+"""Most bytes of an evaluation's file."""
+Measure = Literal["auc", "uauc", "ndcg"]
+
+
+class Measured(Record):
+    """A figure with the ends of its interval; none where it is not defined (one answer only, too few users)."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def measured(figures: Sequence[float]) -> Measured:
+    """(value, low, high), or a value alone; what is not finite becomes none."""
+    value, low, high = figures if len(figures) == 3 else (figures[0], math.nan, math.nan)
+    return Measured(value=_finite(value), low=_finite(low), high=_finite(high))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+class WayRow(Record):
+    """How well one way tells liked from disliked interactions."""
+
+    way: str
+    tuned: Tuned | None
+    """None for a classical reference."""
+    demos: int | None
+    """Demonstrations in the prompt; none for a reference."""
+    auc: Measured
+    uauc: Measured
+    """Mean of per-user AUC over the users with both answers (`Evaluation.both_answers`)."""
+
+
+class DifferenceRow(Record):
+    """One figure minus another on the same interactions, with an interval from the same draws of users."""
+
+    name: str
+    measure: Measure
+    period: int | None = None
+    """Number of the later period, from 1; none over all of them."""
+    apart: Measured
+
+
+class PeriodRow(Record):
+    """One way within one of the later periods of equal numbers of interactions."""
+
+    way: str
+    tuned: Tuned | None
+    demos: int | None
+    period: int
+    """From 1, in order of time."""
+    since: float | None
+    until: float | None
+    """Timestamps: since <= moment < until; none where the period is open."""
+    interactions: int
+    users: int
+    auc: Measured
+
+
+class RankingRow(Record):
+    """Mean NDCG@10 of the item really chosen and liked among the candidates."""
+
+    family: Family | None
+    """None for a classical reference."""
+    way: str
+    ndcg: Measured
+
+
+class StepRow(Record):
+    """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles.
+
+    The forward is an ordinary call of the same model over the prompt and all candidates, one after the other.
+    """
+
+    family: Family
+    tuned: Tuned
+    steps: int
+    time_ratio: Measured
+    token_ratio: Measured
+    packed_ratio: Measured
+    """Time of a step over that of our own pass from scratch, which runs what candidates share only once."""
+    seconds: Measured
+    """Of one step: a new interaction, and all candidates ranked again."""
+
+
+class Evaluation(Record):
+    """All figures of one evaluation, and on what they were measured."""
+
+    format: Literal[1] = 1
+    dataset_id: str
+    dataset_name: str
+    model_id: str
+    model_name: str
+    adapters: dict[str, str]
+    """Adapter -> model id of the base model with it."""
+    cut: float
+    """Timestamp at which the test begins: the latest 20 % of all interactions."""
+    seed: int
+    commit: str
+    created: str
+    history: int
+    """Most titles in each history."""
+    interactions: int
+    users: int
+    both_answers: int
+    """Users with liked and disliked interactions among them."""
+    liked_share: float
+    ranked: int
+    """Cases that were ranked."""
+    candidates: int
+    """Items in each of them."""
+    tokens: int
+    """That went through the models, in rounds."""
+    seconds: float
+    """Of these forward passes."""
+    level: float
+    """Share of bootstrap draws of users inside an interval."""
+    ways: tuple[WayRow, ...] = ()
+    differences: tuple[DifferenceRow, ...] = ()
+    periods: tuple[PeriodRow, ...] = ()
+    ranking: tuple[RankingRow, ...] = ()
+    steps: tuple[StepRow, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What a reader should know: which adapter was missing, what each reference saw."""
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """The evaluation in a file. Raises `DataError` for a missing, overlong or damaged one."""
+    expected = "a file that the benchmark of part recicl wrote"
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LONGEST + 1)
+    except OSError:
+        raise DataError("the evaluation cannot be read", expected=expected, where=path.name) from None
+    if len(content) > LONGEST:
+        raise DataError(f"more than {LONGEST} bytes", expected=expected, where=path.name)
+    try:
+        return Evaluation.model_validate_json(content)
+    except ValidationError:
+        raise DataError("this is no evaluation", expected=expected, where=path.name) from None

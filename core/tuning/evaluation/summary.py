@@ -1,0 +1,199 @@
+"""How good are the answers of each way, how sure is that, and does it last in later periods?
+
+Intervals are percentiles over bootstrap samples that draw whole users; differences are paired on the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics.binary import DRAWS, LEVEL, Measure, Resampled, over_users
+from core.metrics.ranking import ndcg, ranks
+from core.prompt.spans import Family
+from core.tuning.evaluation.evaluate import FAMILIES, Floats, Listed
+from core.tuning.evaluation.record import DifferenceRow, Measured, PeriodRow, RankingRow, WayRow, measured
+from core.tuning.evaluation.ways import ANSWERING, GAINS, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, Way, gain, minus
+from core.tuning.examples import Example, Window
+
+MEASURES: tuple[Measure, ...] = ("auc", "uauc")
+_WAYS = {way.name: way for way in ANSWERING}
+_GAINS = {gain("recicl"): (RECICL, RECICL_BARE), gain("tallrec"): (TALLREC, TALLREC_BARE)}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores of every way on the same interactions; arrays have shape (asked,)."""
+
+    asked: tuple[Example, ...]
+    scores: Mapping[str, Floats]
+    """By the name of the way or reference."""
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whose interactions they are."""
+        return tuple(one.user_id for one in self.asked)
+
+    @property
+    def liked(self) -> NDArray[np.bool_]:
+        """The true answers."""
+        return np.array([one.liked for one in self.asked], dtype=bool)
+
+    @property
+    def both_answers(self) -> int:
+        """How many users have a liked and a disliked interaction among them."""
+        kinds = {(one.user_id, one.liked) for one in self.asked}
+        return len(kinds) - len(set(self.users))
+
+    def within(self, window: Window) -> Answers:
+        """Those whose interaction lies in the window."""
+        inside = np.array([_inside(one.timestamp, window) for one in self.asked], dtype=bool)
+        kept = tuple(one for one, keep in zip(self.asked, inside, strict=True) if keep)
+        return Answers(kept, {name: values[inside] for name, values in self.scores.items()})
+
+    def resampled(self, measure: Measure, seed: int) -> Resampled:
+        """One measure of all ways, with its bootstrap samples of the users."""
+        return over_users(self.scores, self.liked, self.users, measure=measure, seed=seed)
+
+
+def _inside(moment: float | None, window: Window) -> bool:
+    if moment is None:
+        return window.since is None and window.until is None
+    return (window.since is None or window.since <= moment) and (window.until is None or moment < window.until)
+
+
+def way_rows(judged: Mapping[Measure, Resampled]) -> tuple[WayRow, ...]:
+    """AUC and UAUC of every way, in the order of the scores."""
+    rows = []
+    for name in judged["auc"].values:
+        way = _WAYS.get(name)
+        figures = {measure: measured(judged[measure].interval(name)) for measure in MEASURES}
+        rows.append(
+            WayRow(
+                way=name,
+                tuned=None if way is None else way.tuned,
+                demos=None if way is None else way.demos,
+                auc=figures["auc"],
+                uauc=figures["uauc"],
+            )
+        )
+    return tuple(rows)
+
+
+def difference_rows(judged: Mapping[Measure, Resampled]) -> tuple[DifferenceRow, ...]:
+    """RecICL with fresh demonstrations minus every other way, what demonstrations gain, and whose gain is larger.
+
+    The gain of a model is its figure with demonstrations minus its own without; ways that are missing are left out.
+    """
+    return tuple(row for measure in MEASURES for row in _differences(measure, judged[measure]))
+
+
+def _differences(measure: Measure, found: Resampled) -> list[DifferenceRow]:
+    weights: dict[str, dict[str, float]] = {}
+    for name in found.values:
+        if name != RECICL.name:
+            weights[f"{RECICL.name} minus {name}"] = {RECICL.name: 1.0, name: -1.0}
+    for name, (shown, bare) in _GAINS.items():
+        weights[name] = {shown.name: 1.0, bare.name: -1.0}
+    weights[GAINS] = {RECICL.name: 1.0, RECICL_BARE.name: -1.0, TALLREC.name: -1.0, TALLREC_BARE.name: 1.0}
+    return [
+        DifferenceRow(name=name, measure=measure, apart=measured(found.combination(each)))
+        for name, each in weights.items()
+        if each.keys() <= found.values.keys()
+    ]
+
+
+def period_rows(
+    answers: Answers, windows: Sequence[Window], *, seed: int
+) -> tuple[tuple[PeriodRow, ...], tuple[DifferenceRow, ...]]:
+    """AUC of every way in each window, and there RecICL with fresh demonstrations minus both TALLRec-style ways.
+
+    A window in which nothing was asked gives no rows.
+    """
+    rows: list[PeriodRow] = []
+    apart: list[DifferenceRow] = []
+    for number, window in enumerate(windows, start=1):
+        part = answers.within(window)
+        if part.asked:
+            found = part.resampled("auc", seed)
+            rows += [_period(name, found, part, number, window) for name in found.values]
+            apart += _against(found, (TALLREC_BARE, TALLREC), number)
+    return tuple(rows), tuple(apart)
+
+
+def _period(name: str, found: Resampled, part: Answers, number: int, window: Window) -> PeriodRow:
+    way = _WAYS.get(name)
+    return PeriodRow(
+        way=name,
+        tuned=None if way is None else way.tuned,
+        demos=None if way is None else way.demos,
+        period=number,
+        since=window.since,
+        until=window.until,
+        interactions=len(part.asked),
+        users=len(set(part.users)),
+        auc=measured(found.interval(name)),
+    )
+
+
+def _against(found: Resampled, others: Sequence[Way], number: int) -> list[DifferenceRow]:
+    return [
+        DifferenceRow(
+            name=minus(RECICL, other),
+            measure="auc",
+            period=number,
+            apart=measured(found.difference(RECICL.name, other.name)),
+        )
+        for other in others
+        if {RECICL.name, other.name} <= found.values.keys()
+    ]
+
+
+def gains_at_10(lists: Sequence[Listed], scores: Floats) -> Floats:
+    """NDCG@10 of the item really chosen in each list, from scores [list, candidate]; shape (lists,)."""
+    return np.array([ndcg(int(ranks(row)[one.target])) for one, row in zip(lists, scores, strict=True)])
+
+
+def mean_over_users(values: Floats, users: Sequence[str], *, seed: int) -> Measured:
+    """Mean of `values` (rows,) with its percentile interval over samples of users with all their rows."""
+    if len(values) == 0:
+        return Measured(value=None)
+    _, number = np.unique(np.array(users, dtype=object), return_inverse=True)
+    people = int(number.max()) + 1
+    if people < 2:
+        return Measured(value=float(values.mean()))
+    sums, counts = np.bincount(number, weights=values), np.bincount(number)
+    times = np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), size=DRAWS)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile((times @ sums) / (times @ counts), [tail, 1 - tail])
+    return measured((float(values.mean()), float(low), float(high)))
+
+
+def ranking_rows(
+    lists: Sequence[Listed], scores: Mapping[tuple[Family | None, str], Floats], *, seed: int
+) -> tuple[tuple[RankingRow, ...], tuple[DifferenceRow, ...]]:
+    """Mean NDCG@10 of every (family, way), and in each family RecICL with demonstrations minus the others.
+
+    Scores are [list, candidate]; family None is a classical reference, which is held against both families.
+    """
+    users = [one.user_id for one in lists]
+    worth = {key: gains_at_10(lists, table) for key, table in scores.items()}
+    rows = tuple(
+        RankingRow(family=family, way=name, ndcg=mean_over_users(values, users, seed=seed))
+        for (family, name), values in worth.items()
+    )
+    apart = tuple(
+        DifferenceRow(
+            name=f"{family}, {RECICL.name} minus {name}",
+            measure="ndcg",
+            apart=mean_over_users(worth[family, RECICL.name] - values, users, seed=seed),
+        )
+        for family in FAMILIES
+        if (family, RECICL.name) in worth
+        for (other, name), values in worth.items()
+        if other in (family, None) and name != RECICL.name
+    )
+    return rows, apart

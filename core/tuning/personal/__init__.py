@@ -1,0 +1,1 @@
+"""A user's stream played step by step: new interactions become demonstrations, no weight is touched."""

@@ -1,0 +1,177 @@
+"""What was tuned, on what, how, and what came of it: the record that lies beside every tuned model."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from core.analysis.explanation import Record
+from core.errors import MaterialError
+from core.store.material import LICENCES
+from core.tuning.training.settings import Tuning
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+
+CARD = "card.json"
+LONGEST = 5_000_000
+"""Most bytes of a card."""
+LIBRARIES = ("demolens", "torch", "transformers", "peft", "accelerate", "numpy", "duckdb")
+Stop = Literal["steps", "patience", "minutes"]
+"""Why training ended: all steps were made, validation no longer got better, or the time was up."""
+
+
+class Point(Record):
+    """Where a run stood after some steps."""
+
+    step: int
+    loss: float | None
+    """Mean training loss per answer since the point before, in nats; none at step 0."""
+    learning_rate: float
+    validation_auc: float | None = None
+    """Of logit(Yes) - logit(No); none where nothing was validated, or only one answer occurs."""
+    validation_loss: float | None = None
+    """Mean cross entropy of the query's answer or title, in nats."""
+    seconds: float = 0.0
+    """Of training and validation until here, over all sessions."""
+
+
+class Learned(Record):
+    """What a family of prompts brought into the training."""
+
+    family: str
+    examples: int
+    labels: int
+    """Answers or titles learned from in one epoch, before demonstrations are dropped at random."""
+    yes: int | None = None
+    """How many of the labels are Yes (`yes_no` only); the rest is No."""
+
+
+class Card(Record):
+    """The whole account of a run."""
+
+    format: Literal[1] = 1
+    command: str
+    key: str
+    """Equal keys are equal settings, data and model."""
+    settings: Tuning
+    dataset_id: str
+    dataset_name: str
+    dataset_licence: str
+    model_id: str
+    model_name: str
+    model_licence: str
+    device: str
+    processes: int
+    versions: dict[str, str]
+    train_until: float | None
+    """Timestamp before which all training examples lie."""
+    validation_until: float | None
+    """Timestamp before which all validation examples lie, and at which the test begins."""
+    learned: tuple[Learned, ...]
+    validation_examples: int
+    weights: int
+    """Numbers that were trained."""
+    steps: int
+    """Steps made; the schedule's are `planned_steps`."""
+    planned_steps: int
+    stop: Stop
+    best_step: int
+    """Step whose weights were kept."""
+    best: Literal["validation_auc", "validation_loss", "last"]
+    """By which measure they were the best."""
+    curve: tuple[Point, ...]
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+def versions() -> dict[str, str]:
+    """Of this package, its libraries and Python."""
+    return {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+
+
+def command_of(settings: Tuning, out: Path) -> str:
+    """The command that repeats a run; of the folder only its name is told."""
+    from core.analysis.setting import command_line  # Brings torch, which nobody needs to read a card.
+
+    return f"{command_line(settings, 'tune')} --out {shlex.quote(out.name)}"
+
+
+def plain_name(name: str) -> str:
+    """A model's name without the folders of this machine."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def licences(settings: Tuning, dataset: Dataset) -> tuple[str, str]:
+    """What is known of the licences of data and model."""
+    sample = next(f"{licence}: {note}" for name, licence, note, _ in LICENCES if name.startswith("SmolLM2"))
+    return dataset.licence, sample if settings.model == "sample" else "see the model's own files"
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card in a folder, None where there is none. Raises `MaterialError` for one that cannot be read."""
+    path = folder / CARD
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size <= LONGEST:
+            return Card.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        pass
+    raise MaterialError("the card cannot be read", expected="the card.json that demolens tune wrote", where=folder.name)
+
+
+def readme(card: Card) -> str:
+    """A short page about the tuned model, in Markdown."""
+    asked = card.settings
+    shown = f"{asked.demos} demonstrations" if asked.demos else "no demonstrations"
+    first = "A LoRA adapter" if asked.method == "lora" else "A model"
+    lines = [
+        f"# {first} for recommending with {shown}",
+        "",
+        f"Tuned from `{card.model_name}` ({card.model_id}) on the data set"
+        f" `{card.dataset_name}` ({card.dataset_id}), prompt family {' and '.join(asked.families)}, on interactions"
+        f" before timestamp {_moment(card.train_until)}; the test begins at {_moment(card.validation_until)}.",
+        "",
+        *_results(card),
+        "",
+        f"Made by `{card.command}` in {card.seconds / 60:.0f} minutes on {card.device}. All choices, figures and"
+        f" versions are in `{CARD}`.",
+        "",
+        f"Licence of the model: {card.model_licence}",
+        "",
+        f"Licence of the data: {card.dataset_licence}",
+        "",
+        *(f"- {notice}" for notice in card.notices),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _results(card: Card) -> list[str]:
+    examples = ", ".join(f"{row.examples} examples ({row.labels} labels) of {row.family}" for row in card.learned)
+    told = f"Learned from {examples} in {card.steps} of {card.planned_steps} steps."
+    measured = [point for point in card.curve if point.validation_loss is not None]
+    if not measured:
+        return [f"{told} Nothing was validated: these are the last weights."]
+    kept = next((point for point in measured if point.step == card.best_step), measured[-1])
+    if kept.validation_auc is None:
+        return [f"{told} Validation loss {_number(measured[0].validation_loss)} -> {_number(kept.validation_loss)}."]
+    before = _number(measured[0].validation_auc)
+    return [
+        f"{told} Validation AUC on {card.validation_examples} examples: {before} at step {measured[0].step},"
+        f" {_number(kept.validation_auc)} at step {kept.step}, whose weights these are. The best of several, so"
+        " judge by a test."
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _moment(timestamp: float | None) -> str:
+    return "-" if timestamp is None else f"{timestamp:.0f}"

@@ -1,0 +1,128 @@
+"""From a finished run to the files that others load: an adapter in PEFT's format or a whole model, with its card."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import safetensors.torch
+from transformers.utils import logging
+
+from core.data.dataset import Dataset
+from core.lm.adapter import CONFIG, WEIGHTS
+from core.lm.load import LanguageModel
+from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
+from core.tuning.training.checkpoint import store_result, written
+from core.tuning.training.encode import answer_counts
+from core.tuning.training.lora import adapter_config, as_stored, stored_names
+from core.tuning.training.run import Run
+
+CODES = "codes.json"
+"""Codes of users and items that the prompts showed, as two objects."""
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"),
+)
+"""Files of a tokenizer, as far as a model has them."""
+
+
+def stored_result(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
+    """Write what a run has learned, and remove its checkpoints unless it can still go on. Returns the card.
+
+    Only the first process writes. Raises `MaterialError` when the files cannot be written.
+    """
+    folder, card = run.checkpoints.folder, card_of(run, dataset, model)
+    if run.processes.is_first:
+        files = {CARD: (card.model_dump_json(indent=1) + "\n").encode(), "README.md": readme(card).encode()}
+        if run.codes is not None:
+            files[CODES] = json.dumps({"users": dict(run.codes.users), "items": dict(run.codes.items)}).encode()
+        if run.wrapped is None:
+            store_result(folder, files, _whole_model(folder, model))
+        else:
+            store_result(folder, _adapter(run) | files)
+        if run.state.stop != "minutes":
+            run.checkpoints.clear()
+    run.processes.wait()
+    return card
+
+
+def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
+    """The account of a run that has stopped."""
+    data_licence, model_licence = licences(run.settings, dataset)
+    state, material = run.state, run.material
+    assert state.stop is not None
+    measure: Literal["validation_auc", "validation_loss"] = (
+        "validation_auc" if any(point.validation_auc is not None for point in state.curve) else "validation_loss"
+    )
+    return Card(
+        command=command_of(run.settings, run.checkpoints.folder),
+        key=run.checkpoints.key,
+        settings=run.settings,
+        dataset_id=dataset.dataset_id,
+        dataset_name=dataset.name,
+        dataset_licence=data_licence,
+        model_id=model.model_id,
+        model_name=plain_name(model.name),
+        model_licence=model_licence,
+        device=model.device,
+        processes=run.processes.count,
+        versions=versions(),
+        train_until=material.windows[0].until,
+        validation_until=material.windows[1].until,
+        learned=_learned(run),
+        validation_examples=len(material.validation),
+        weights=sum(one.numel() for one in run.learned.values()),
+        steps=state.step,
+        planned_steps=material.steps,
+        stop=state.stop,
+        best_step=state.best_step if state.best_step is not None else state.step,
+        best="last" if state.best_step is None else measure,
+        curve=state.curve,
+        seconds=run.seconds,
+        notices=(*run.checkpoints.notices, *_notices(run, model)),
+    )
+
+
+def _learned(run: Run) -> tuple[Learned, ...]:
+    rows = []
+    for family, given in run.material.training.items():
+        yes, no = answer_counts(given, run.settings.loss)
+        answers = yes if family == "yes_no" else None
+        rows.append(Learned(family=family, examples=len(given), labels=yes + no, yes=answers))
+    return tuple(rows)
+
+
+def _notices(run: Run, model: LanguageModel) -> list[str]:
+    found = [*model.notices]
+    if run.state.stop == "minutes":
+        found.append("Training was cut short by its time limit; the same command with more minutes goes on from there.")
+    first = next((point for point in run.state.curve if point.validation_loss is not None), None)
+    if first is not None and run.state.best is not None:
+        before = first.validation_auc if first.validation_auc is not None else -(first.validation_loss or 0.0)
+        if before >= run.state.best:
+            found.append("No validation was better than the untuned model's.")
+    if run.wrapped is None:
+        found.append("Input embeddings were not tuned, nor an output layer that shares their weights.")
+    return found
+
+
+def _adapter(run: Run) -> dict[str, bytes]:
+    names = stored_names(run.wrapped)
+    tensors = as_stored({names[name]: one for name, one in run.learned.items()}, half=run.settings.half)
+    return {CONFIG: adapter_config(run.wrapped), WEIGHTS: safetensors.torch.save(tensors, metadata={"format": "pt"})}
+
+
+def _whole_model(folder: Path, model: LanguageModel) -> Path:
+    """The tuned model as a model folder; returns where it lies for now."""
+    part = folder / f".result.{secrets.token_hex(4)}.part"
+    with written("the result", folder):
+        logging.disable_progress_bar()
+        model.network.save_pretrained(part)
+        logging.enable_progress_bar()
+        for name in TOKENIZER:
+            if (model.folder / name).is_file():
+                shutil.copyfile(model.folder / name, part / name)
+    return part

@@ -1,0 +1,144 @@
+"""Tune a model on prompts with demonstrations, so that it still reads them afterwards (RecICL, arXiv 2410.23136)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.analysis.task import Progress
+from core.data.dataset import Dataset, open_dataset
+from core.lm.load import LanguageModel, load
+from core.prompt.codes import Codes
+from core.prompt.spans import Family
+from core.seeds import seed_of
+from core.tuning.classical.codes import learned
+from core.tuning.examples import Example
+from core.tuning.training.batches import Material, gathered
+from core.tuning.training.card import Card, plain_name, read_card
+from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
+from core.tuning.training.encode import Balance, Encoded, balance_of, encoded
+from core.tuning.training.forward import ready
+from core.tuning.training.lora import attached
+from core.tuning.training.processes import Processes
+from core.tuning.training.result import stored_result
+from core.tuning.training.run import Encode, Run
+from core.tuning.training.settings import Loss, Tuning
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of AdamW (arXiv 1711.05101)."""
+
+
+def tune(
+    settings: Tuning,
+    out: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    model: LanguageModel | None = None,
+    progress: Progress = lambda *_: None,
+) -> Card:
+    """Tune and store the result in the folder `out`: an adapter or a model, `card.json` and a README.
+
+    A run that was broken off there goes on; a finished one is only read. `progress` is called between passes and may
+    raise `Cancelled`; the last checkpoint stays. `dataset` and `model` are those of the settings if they are open
+    already; the model must be in 32 bits, and its network is changed. Raises the errors of `core.errors`, and then
+    nothing half-written is left.
+    """
+    processes = Processes(settings.device)
+    folder = checked_folder(out, settings)
+    progress("opening the data", 0.0)
+    dataset = dataset or open_dataset(settings.dataset)
+    material = gathered(settings, dataset)
+    progress("loading the model", 0.0)
+    model = model or load(settings.model, device=settings.device, dtype="float32")
+    key = settings.key(dataset_id=dataset.dataset_id, model_id=model.model_id)
+    card = read_card(folder)
+    if card is not None and not checkpoints_in(folder):
+        if card.key != key:
+            raise other_run(folder, card.settings, settings)
+        return card
+    checkpoints = Checkpoints(folder, settings, key)
+    with torch.random.fork_rng():
+        run = _started(settings, material, dataset, model, processes, checkpoints, progress)
+        run.train()
+    return stored_result(run, dataset, model)
+
+
+def _started(
+    settings: Tuning,
+    material: Material,
+    dataset: Dataset,
+    model: LanguageModel,
+    processes: Processes,
+    checkpoints: Checkpoints,
+    progress: Progress,
+) -> Run:
+    """A run with everything in place, at its newest checkpoint."""
+    codes = learned(dataset, material.windows[0], settings.seed) if settings.codes else None
+    encode = _encoder(settings, material, dataset, model, codes)
+    progress("writing the validation prompts", 0.0)
+    validation = [encode(material.judged, example, "query") for example in material.validation]
+    wrapped, weights = _prepared(settings, model)
+    run = Run(
+        settings=settings,
+        material=material,
+        network=model.network,
+        wrapped=wrapped,
+        learned=weights,
+        optimiser=_optimiser(settings, weights),
+        encode=encode,
+        codes=codes,
+        validation=validation,
+        processes=processes,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+    run.resume()
+    return run
+
+
+def _encoder(
+    settings: Tuning, material: Material, dataset: Dataset, model: LanguageModel, codes: Codes | None
+) -> Encode:
+    context = min(settings.context or model.context, model.context)
+    balanced = settings.class_balance and "yes_no" in settings.families
+    balance = balance_of(material.training["yes_no"], settings.loss) if balanced else Balance()
+
+    def encode(family: Family, example: Example, loss: Loss) -> Encoded:
+        return encoded(
+            example, dataset, model.tokenizer, family=family, loss=loss, context=context, balance=balance, codes=codes
+        )
+
+    return encode
+
+
+def _prepared(settings: Tuning, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
+    """PEFT's wrapping of the network (None for all weights), and the parameters to train by name."""
+    network, wrapped = model.network, None
+    ready(network)
+    if settings.method == "lora":
+        wrapped = attached(
+            network,
+            base=plain_name(model.name),
+            rank=settings.rank,
+            alpha=settings.alpha,
+            dropout=settings.lora_dropout,
+            seed=seed_of("lora", settings.seed),
+        )
+    else:
+        network.requires_grad_(True)
+        network.get_input_embeddings().weight.requires_grad_(False)
+    if settings.gradient_checkpointing:
+        network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    return wrapped, {name: one for name, one in network.named_parameters() if one.requires_grad}
+
+
+def _optimiser(settings: Tuning, weights: dict[str, Tensor]) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only."""
+    matrices = [one for one in weights.values() if one.dim() > 1]
+    others = [one for one in weights.values() if one.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    filled = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(filled, lr=settings.learning_rate, betas=BETAS, eps=EPSILON)

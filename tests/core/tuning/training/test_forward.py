@@ -1,0 +1,91 @@
+"""A padded batch says what each prompt says alone, in every kind of attention."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from core.data.dataset import Dataset
+from core.lm.attention import NAME, prepare
+from core.tuning.examples import Window, examples
+from core.tuning.training.encode import Balance, Encoded, encoded
+from core.tuning.training.forward import answer_logits, losses, micro_batches, query_results, ready
+
+ARCHITECTURES = ["tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3"]
+
+
+@pytest.fixture(scope="module")
+def prompts(films: Dataset, tiny_tokenizer: Any) -> list[Encoded]:
+    """Of unequal lengths and both families."""
+    found = examples(films, Window(), demos=3, history=2)[:7]
+    made = [encoded(one, films, tiny_tokenizer, family="yes_no", balance=Balance(2.0, 0.5)) for one in found]
+    return [*made, encoded(found[-1], films, tiny_tokenizer, family="next_item")]
+
+
+def alone(reference: Any, prompt: Encoded) -> torch.Tensor:
+    """Logits [label, vocab] by one plain call without padding."""
+    with torch.no_grad():
+        return reference(torch.from_numpy(prompt.ids)[None], use_cache=False).logits[0, prompt.rows]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_padding_changes_nothing(architecture: str, prompts: list[Encoded], request: pytest.FixtureRequest) -> None:
+    network = copy.deepcopy(request.getfixturevalue(architecture))
+    reference = copy.deepcopy(network)
+    reference.set_attn_implementation("eager")
+    prepare(network)
+    ready(network)
+    assert network.config._attn_implementation == (NAME if architecture == "tiny_gemma2" else "sdpa")
+    expected = [alone(reference, prompt) for prompt in prompts]
+    torch.testing.assert_close(answer_logits(network, prompts), torch.cat(expected), rtol=1e-4, atol=1e-4)
+    weighted = [
+        cross_entropy(rows, torch.from_numpy(prompt.labels), reduction="none") * torch.from_numpy(prompt.weights)
+        for rows, prompt in zip(expected, prompts, strict=True)
+    ]
+    torch.testing.assert_close(losses(network, prompts).double(), torch.cat(weighted).double(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["tiny_llama", "tiny_gemma2"])
+def test_gradients_are_those_of_the_prompts_alone(
+    architecture: str, prompts: list[Encoded], request: pytest.FixtureRequest
+) -> None:
+    network = copy.deepcopy(request.getfixturevalue(architecture)).requires_grad_(True)
+    reference = copy.deepcopy(network)
+    reference.set_attn_implementation("eager")
+    prepare(network)
+    ready(network)
+    for group in micro_batches(prompts, 400):
+        losses(network, group).sum().backward()
+    for prompt in prompts:
+        rows = reference(torch.from_numpy(prompt.ids)[None], use_cache=False).logits[0, prompt.rows]
+        each = cross_entropy(rows, torch.from_numpy(prompt.labels), reduction="none")
+        (each * torch.from_numpy(prompt.weights)).sum().backward()
+    for (name, mine), theirs in zip(network.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(
+            mine.grad, theirs.grad, rtol=1e-3, atol=1e-4, msg=lambda text, of=name: f"{of}: {text}"
+        )
+
+
+def test_scores_are_yes_minus_no_and_losses_those_of_the_query(tiny_llama: Any, prompts: list[Encoded]) -> None:
+    scores, wrong = query_results(tiny_llama, prompts)
+    for place, prompt in enumerate(prompts):
+        logits = alone(tiny_llama, prompt)[prompt.query :]
+        labels = torch.from_numpy(prompt.labels[prompt.query :])
+        assert wrong[place] == pytest.approx(float(cross_entropy(logits, labels)), rel=1e-4)
+        if prompt.answer_ids is not None:
+            yes, no = prompt.answer_ids
+            assert scores[place] == pytest.approx(float(logits[0, yes] - logits[0, no]), abs=1e-4)
+    assert scores[-1] == 0.0
+
+
+@pytest.mark.parametrize("most", [64, 400, 100_000])
+def test_micro_batches_hold_every_prompt_once_and_stay_small(prompts: list[Encoded], most: int) -> None:
+    groups = list(micro_batches(prompts, most))
+    assert sorted(id(one) for group in groups for one in group) == sorted(map(id, prompts))
+    lengths = [[len(one.ids) for one in group] for group in groups]
+    assert [length for group in lengths for length in group] == sorted(len(one.ids) for one in prompts)
+    assert all(len(group) == 1 or len(group) * max(group) <= most for group in lengths)
