@@ -65,6 +65,7 @@ class ModelEngine:
         request, kind = case_of(asked), kind_of(asked)
         dataset = self._dataset_for(request)
         subject_of(request, dataset)  # A wrong choice is told before a model is loaded for it.
+        kind.check(asked, dataset)
         use_all_cores()
         report("loading the model", 0.01)
         model, pulse = self._model_for(request), _Pulse(report)

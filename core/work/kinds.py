@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,6 +18,9 @@ from core.analysis.request import Request
 from core.analysis.task import Report, Task
 from core.errors import RequestError
 from core.work.log import logger
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
 
 Asked = Request | Task
 Found = Explanation | Report
@@ -32,6 +35,8 @@ class Kind:
     asked_at: str
     found_at: str
     work_at: str
+    check_at: str = ""
+    """What refuses, beyond a wrong case, a task that no model is needed to refuse: `check(asked, dataset)`."""
 
     @property
     def asked(self) -> type[Asked]:
@@ -51,10 +56,15 @@ class Kind:
         made: Work = _named(self.work_at)
         return made
 
+    def check(self, asked: Asked, dataset: Dataset) -> None:
+        """Raise the errors of `core.errors` that can be told before a model is loaded."""
+        if self.check_at:
+            _named(self.check_at)(asked, dataset)
 
-def _task(name: str, stem: str, work_at: str) -> Kind:
+
+def _task(name: str, stem: str, work_at: str, check_at: str = "") -> Kind:
     """A kind whose task and report are called `<stem>Task` and `<stem>Report`."""
-    return Kind(name, f"{stem}Task", f"{stem}Report", work_at)
+    return Kind(name, f"{stem}Task", f"{stem}Report", work_at, check_at)
 
 
 KINDS = {
@@ -72,7 +82,12 @@ KINDS = {
         _task("dual", "core.analysis.dual.task:Dual", "core.analysis.dual.measure:dual"),
         _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates:updates"),
         _task("improve", "core.selection.task:Improve", "core.selection.improve:improve"),
-        _task("personalise", "core.tuning.personal.task:Personalise", "core.tuning.personal.personalise:personalise"),
+        _task(
+            "personalise",
+            "core.tuning.personal.task:Personalise",
+            "core.tuning.personal.personalise:personalise",
+            "core.tuning.personal.play:play_of",
+        ),
     )
 }
 
