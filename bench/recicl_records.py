@@ -19,10 +19,11 @@ from core.prompt.spans import Prompt
 FOLDER = BUILD / "bench-cases-recicl"
 Part = Literal["scores", "references", "steps"]
 _LM = ("lm/attention.py", "lm/beside.py", "lm/forest.py", "lm/run.py", "lm/score.py", "lm/many.py")
+_CLASSICAL = ("references.py", "factorisation.py", "sasrec.py")
 CODE: dict[Part, tuple[str, ...]] = {
     "scores": _LM,
-    "references": ("tuning/examples.py", "tuning/references.py", "tuning/factorisation.py", "tuning/sasrec.py"),
-    "steps": (*_LM, "tuning/stream.py"),
+    "references": ("tuning/examples.py", *(f"tuning/classical/{name}" for name in _CLASSICAL)),
+    "steps": (*_LM, "tuning/personal/stream.py"),
 }
 """Files under `core` that a measurement goes through, beside those that its key already tells the work of."""
 
