@@ -155,7 +155,8 @@ def test_ctrl_c_is_status_130(asked: list[Request], capsys: pytest.CaptureFixtur
 
 def test_ctrl_c_from_a_terminal() -> None:
     sleep = "c.status_of(lambda: (print('on', flush=True), time.sleep(30)))"
-    code = f"import core.study.command as c, time; c.sys.exit({sleep})"
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # A shell's background jobs inherit a deaf ear.
+    code = f"import core.study.command as c, signal, time; {heard}; c.sys.exit({sleep})"
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
