@@ -7,10 +7,38 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.theme import text_on
+from app.theme import Palette, diverging, text_on
 
 Cells = Sequence[Sequence[float | None]]
 INKS = ("#000000", "#FFFFFF")
+
+
+def tiles(
+    z: Cells,
+    columns: int,
+    bound: float,
+    colours: Palette,
+    *,
+    xgap: int = 2,
+    name: str | None = None,
+    bar: dict[str, object] | None = None,
+) -> go.Heatmap:
+    """The coloured cells [line, column] on the symmetric scale up to `bound`; `bar` is their colour bar, if any."""
+    return go.Heatmap(
+        name=name,
+        z=[list(line) for line in z],
+        x=list(range(columns)),
+        y=list(range(len(z))),
+        zmin=-bound,
+        zmax=bound,
+        zmid=0,
+        colorscale=diverging(colours),
+        xgap=xgap,
+        ygap=2,
+        hoverinfo="skip",
+        showscale=bar is not None,
+        colorbar=bar,
+    )
 
 
 def numbers(

@@ -19,6 +19,22 @@ def framed(traces: Sequence[Any], colours: Palette, *, height: int, **layout: An
     return go.Figure(data=list(traces), layout={"template": template(colours), "height": height, **layout})
 
 
+def heading(text: str, x: float, colours: Palette) -> dict[str, Any]:
+    """Our own bold words above a panel, as an annotation; `x` is the panel's left end as a share of the width."""
+    return {
+        "x": x,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": 26,
+        "text": f"<b>{text}</b>",
+        "showarrow": False,
+        "font": {"size": 13, "color": colours.ink},
+    }
+
+
 def box(x0: float, x1: float, y0: float, y1: float, colours: Palette) -> dict[str, Any]:
     """The outline of what is selected, as a shape in the axes' units."""
     return {

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import numbers, targets
+from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, nats, shade, signed, symmetric
+from app.theme import Palette, nats, shade, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
 
@@ -45,19 +45,7 @@ def figure(
     z = [[matrix.values[d][c] for d in range(len(explanation.demos))] for c in rows]
     bound = symmetric(value for line in z for value in line)
     labels = [row.label for row in explanation.demos]
-    cells = go.Heatmap(
-        z=z,
-        x=list(range(len(labels))),
-        y=list(range(len(rows))),
-        zmin=-bound,
-        zmax=bound,
-        zmid=0,
-        colorscale=diverging(colours),
-        xgap=2,
-        ygap=2,
-        hoverinfo="skip",
-        showscale=False,
-    )
+    cells = tiles(z, len(labels), bound, colours)
     texts = numbers(z, signed, lambda value: shade(value, bound, colours)) if len(labels) <= ROOM else []
     return framed(
         [cells, *texts, _targets(explanation, matrix, rows)],

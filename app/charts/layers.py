@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import targets
+from app.charts.cells import targets, tiles
 from app.charts.frame import box, framed
 from app.text import safe_mark
-from app.theme import Palette, diverging, nats, signed, symmetric
+from app.theme import Palette, nats, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation
 
@@ -30,23 +30,11 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
     layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
     cells = [(layer, demo) for demo in demos for layer in layers]
     names = [f"{row.label} {safe_mark(row.title, 40)}" for row in explanation.demos]
-    tiles = go.Heatmap(
-        z=[list(line) for line in z],
-        x=layers,
-        y=demos,
-        zmin=-bound,
-        zmax=bound,
-        zmid=0,
-        colorscale=diverging(colours),
-        xgap=1,
-        ygap=2,
-        hoverinfo="skip",
-        colorbar=_bar(bound, colours),
-    )
+    grid = tiles(z, len(layers), bound, colours, xgap=1, bar=_bar(bound, colours))
     hover = [f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells]
     ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
     return framed(
-        [tiles, targets(cells, [demo for _, demo in cells], hover, size=ROW - 6)],
+        [grid, targets(cells, [demo for _, demo in cells], hover, size=ROW - 6)],
         colours,
         height=ROW * len(z) + 62,
         xaxis={

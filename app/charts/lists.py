@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import heading
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal, template
 from core import columns
@@ -108,18 +109,7 @@ def flow(
         for index in sorted(shown, key=lambda one: _strong(report, one, item)):
             figure.add_trace(_line(report, name, index, colours, axis, strong=_strong(report, index, item) > 0))
         figure.update_layout({axis.replace("x", "xaxis"): _steps(panel, len(which), last)})
-        figure.add_annotation(
-            x=_domain(panel, len(which))[0],
-            xref="paper",
-            xanchor="left",
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            yshift=26,
-            text=f"<b>{NAMES[name]}</b>",
-            showarrow=False,
-            font={"size": 13, "color": colours.ink},
-        )
+        figure.add_annotation(heading(NAMES[name], _domain(panel, len(which))[0], colours))
         if step is not None:
             line = {"color": colours.neutral_mark, "width": 1, "dash": "dot"}
             figure.add_shape(type="line", xref=axis, yref="paper", x0=step, x1=step, y0=0, y1=1, line=line)

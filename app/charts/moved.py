@@ -8,9 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
-from app.charts.cells import numbers, targets
+from app.charts.cells import numbers, targets, tiles
+from app.charts.frame import box, heading
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, nats, shade, signed, symmetric, template
+from app.theme import Palette, nats, shade, signed, symmetric, template
 from core import columns
 from core.tuning.personal.task import MovedRow, PersonaliseReport, Which
 
@@ -59,18 +60,7 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
         count = len(rows_of(report, name))
         domain = _domain(panel, len(which))
         figure.update_layout({axis.replace("x", "xaxis"): _demos(count, domain)})
-        figure.add_annotation(
-            x=domain[0],
-            xref="paper",
-            xanchor="left",
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            yshift=26,
-            text=f"<b>{lists.NAMES[name]}</b>",
-            showarrow=False,
-            font={"size": 13, "color": colours.ink},
-        )
+        figure.add_annotation(heading(lists.NAMES[name], domain[0], colours))
         _outline(figure, report, shown, item, count, axis, colours)
     figure.update_yaxes(
         tickmode="array",
@@ -110,20 +100,7 @@ def _panel(
 ) -> list[go.Heatmap | go.Scatter]:
     rows = rows_of(report, which)
     z = [[row.effects[index] for row in rows] for index in shown]
-    grid = go.Heatmap(
-        name=which,
-        z=z,
-        x=list(range(len(rows))),
-        y=list(range(len(shown))),
-        zmin=-bound,
-        zmax=bound,
-        zmid=0,
-        colorscale=diverging(colours),
-        xgap=2,
-        ygap=2,
-        hoverinfo="skip",
-        showscale=False,
-    )
+    grid = tiles(z, len(rows), bound, colours, name=which)
     cells = [(demo, line, index) for line, index in enumerate(shown) for demo in range(len(rows))]
     marks = targets(
         [(demo, line) for demo, line, _ in cells],
@@ -165,8 +142,7 @@ def _outline(
 ) -> None:
     at = next((line for line, index in enumerate(shown) if report.candidates[index].item_id == item), None)
     if at is not None:
-        line = {"color": colours.ink, "width": 2}
-        figure.add_shape(type="rect", xref=axis, x0=-0.5, x1=count - 0.5, y0=at - 0.5, y1=at + 0.5, yref="y", line=line)
+        figure.add_shape(box(-0.5, count - 0.5, at - 0.5, at + 0.5, colours), xref=axis, yref="y")
 
 
 def alt(report: PersonaliseReport) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import numbers, targets
+from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
-from app.theme import Palette, diverging, shade, signed
+from app.theme import Palette, shade, signed
 from core import columns
 from core.analysis.quality.task import QualityReport
 
@@ -27,19 +27,7 @@ def figure(report: QualityReport, colours: Palette, *, selected: int | None = No
     """
     z = _cosines(report)
     places, labels = list(range(len(z))), [row.label for row in report.rows]
-    cosines = go.Heatmap(
-        z=z,
-        x=places,
-        y=places,
-        zmin=-1,
-        zmax=1,
-        zmid=0,
-        colorscale=diverging(colours),
-        xgap=2,
-        ygap=2,
-        hoverinfo="skip",
-        colorbar=_bar(colours),
-    )
+    cosines = tiles(z, len(z), 1, colours, bar=_bar(colours))
     texts = numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []
     ticks = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
     axis = {"tickmode": "array", "tickvals": places, "ticktext": ticks, "showgrid": False, "zeroline": False}
