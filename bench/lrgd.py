@@ -15,6 +15,7 @@ from bench.lrgd_records import Part
 from bench.records import Record
 from bench.table import Row
 from core.analysis.request import Request
+from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.setting import Setting
 
 UTILITY_SHARE = 2.5
@@ -42,12 +43,18 @@ TEXTS: dict[Part, Callable[[Records], str]] = {
 class Course:
     """Every measure of one data set, as far as it has come."""
 
-    def __init__(self, bench: Bench, asked: Sequence[Request], drawn: Iterator[Setting]) -> None:
-        """`asked` are the cases of the search, `drawn` those of the utility check."""
+    def __init__(
+        self,
+        bench: Bench,
+        asked: Sequence[Request],
+        drawn: Iterator[Setting],
+        tried: Sequence[InferenceSettings],
+    ) -> None:
+        """`asked` are the cases of the search, `drawn` those of the utility check, `tried` ways of recommending."""
         self._works: dict[Part, Callable[[int], Record]] = {
             "utility": lambda _: lrgd_utility.record_of(bench, _next(drawn)),
             "sets": lambda place: lrgd_sets.record_of(bench, asked[place]),
-            "inference": lambda place: lrgd_inference.record_of(bench, asked[place]),
+            "inference": lambda place: lrgd_inference.record_of(bench, asked[place], tried),
             "sweep": lambda place: lrgd_costs.sweep_of(bench, asked[place]),
             "pool": lambda place: lrgd_costs.pool_of(bench, asked[place]),
         }
@@ -67,8 +74,8 @@ class Course:
 
 def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     """Rows so far, after every case of every measure; `count` cases of the search."""
-    course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench))
-    steps = plan(count, UTILITY_SHARE)
+    course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench), lrgd_inference.SETTINGS)
+    steps = plan(count, UTILITY_SHARE, SWEEPS)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
         course.take(part, place)
@@ -77,7 +84,7 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     print("\n\n".join(TEXTS[part](course.found[part]) for part in TEXTS), end="\n\n")
 
 
-def plan(count: int, utility_share: float) -> list[tuple[Part, int]]:
+def plan(count: int, utility_share: float, sweeps: int) -> list[tuple[Part, int]]:
     """Which measure is taken of which case, in order; the shorter ones first in every round."""
     steps: list[tuple[Part, int]] = []
     checked = 0
@@ -85,7 +92,7 @@ def plan(count: int, utility_share: float) -> list[tuple[Part, int]]:
         wanted = int(utility_share * (place + 1) + 0.5)
         steps += [("utility", number) for number in range(checked, wanted)]
         steps += [("sets", place), ("inference", place)]
-        if place < SWEEPS:
+        if place < sweeps:
             steps.append(("sweep", place))
         if place == min(POOL_ROUND, count - 1):
             steps.append(("pool", 0))

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from bench import lrgd_sets, lrgd_utility
+from bench import lrgd_inference, lrgd_sets, lrgd_utility
 from bench.cases import CANDIDATES, Bench
 from bench.clock import Clock
 from bench.lrgd import ROWS, Course, plan
@@ -24,6 +24,7 @@ from core.metrics.ranking import ndcg
 
 UTILITY_SHARE = 1.0
 """Cases of the utility check for every case of the search."""
+SWEEPS = 2
 TITLES: dict[Part, str] = {
     "sets": "two-stage search, and its set on the held-out target",
     "utility": "mean rank correlation of quality scores with true utility",
@@ -67,7 +68,7 @@ def lrgd_data(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
     left_out: list[str] = []
     steps = [
         (part, place, name)
-        for part, place in plan(count, UTILITY_SHARE)
+        for part, place in plan(count, UTILITY_SHARE, SWEEPS)
         for name, column in columns.items()
         if column.has(part, place)
     ]
@@ -93,7 +94,8 @@ def _columns(benches: Sequence[Bench], count: int) -> dict[str, Column]:
         if name in columns:
             raise SystemExit(f"bench: two data sets are named {name}; expected each once")
         drawn = list(islice(lrgd_utility.settings(bench), int(UTILITY_SHARE * count + 0.5)))
-        columns[name] = Column(bench, Course(bench, lrgd_sets.requests(bench, count), iter(drawn)), len(drawn))
+        course = Course(bench, lrgd_sets.requests(bench, count), iter(drawn), lrgd_inference.FEWER)
+        columns[name] = Column(bench, course, len(drawn))
     return columns
 
 

@@ -15,7 +15,7 @@ from core.analysis.request import Request
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.kinds import REPEATS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
-from core.analysis.robustness.settings import GRID, InferenceSettings
+from core.analysis.robustness.settings import GRID, PLAIN, InferenceSettings
 from core.analysis.robustness.sweep import departures, gains
 from core.analysis.robustness.task import QUICK, QUICK_STRENGTH
 from core.analysis.setting import set_up
@@ -35,24 +35,32 @@ def _tried() -> tuple[InferenceSettings, ...]:
 
 SETTINGS = _tried()
 """The plain model first."""
+FEWER = (
+    PLAIN,
+    InferenceSettings(alpha=0.05),
+    InferenceSettings(beta=0.25),
+    InferenceSettings(sigma=RANDOM[0], samples=SAMPLES // 2),
+    InferenceSettings(dropout=RANDOM[1], samples=SAMPLES // 2),
+)
+"""One of each kind, for several data sets in one run."""
 
 
-def record_of(bench: Bench, asked: Request) -> Record:
-    """First places and NDCG of a case and its standard perturbations under every setting."""
-    content = [asked.model_dump(mode="json"), [one.model_dump(mode="json") for one in SETTINGS]]
-    return kept(bench, "inference", content, lambda: measured(bench, asked))
+def record_of(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -> Record:
+    """First places and NDCG of a case and its standard perturbations under every setting, the plain one first."""
+    content = [asked.model_dump(mode="json"), [one.model_dump(mode="json") for one in tried]]
+    return kept(bench, "inference", content, lambda: measured(bench, asked, tried))
 
 
-def measured(bench: Bench, asked: Request) -> Record:
+def measured(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -> Record:
     """By setting: whether each variant changes the setting's own first place, and NDCG@10 before and after."""
     setting = set_up(asked, bench.dataset, bench.model)
     made = variants(setting, kinds=QUICK, strengths=(QUICK_STRENGTH,), repeats=REPEATS)
     prompts = [setting.prompt, *(prompt_of_variant(setting, one) for one in made)]
-    table = np.empty((len(SETTINGS), len(prompts), len(setting.case.candidates)))
+    table = np.empty((len(tried), len(prompts), len(setting.case.candidates)))
     tokens = 0
     for place, prompt in enumerate(prompts):
         scorer = Scorer(bench.model, prompt)
-        for number, one in enumerate(SETTINGS):
+        for number, one in enumerate(tried):
             table[number, place] = recommend(scorer, one, setting.case.seed).scores
         tokens += scorer.cost.tokens
     chosen = setting.case.candidates.index(str(setting.case.target))
@@ -60,6 +68,7 @@ def measured(bench: Bench, asked: Request) -> Record:
     worth = [gains(scores, chosen) for scores in table]
     return {
         "family": asked.family,
+        "settings": [one.name for one in tried],
         "flips": [each.tolist() for each in flips],
         "ndcg": [each[1:].tolist() for each in worth],
         "ndcg_before": [float(each[0]) for each in worth],
@@ -72,7 +81,7 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
     if not records:
         return []
     flips, worth, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
-    half = len(records) // 2
+    names, half = records[0]["settings"], len(records) // 2
     chosen = choose_setting(worth[:, :half], flips[:, :half])
     rest = len(records) - half
     rows = [
@@ -80,9 +89,9 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
         row("plain inference, NDCG@10 under the standard perturbations", mean_interval(worth[0])),
     ]
     if chosen is None:
-        words = f"no setting of {len(SETTINGS) - 1} flips less than plain at no lower NDCG on the first {half} cases"
+        words = f"no setting of {len(names) - 1} flips less than plain at no lower NDCG on the first {half} cases"
         return [*rows, row(words, [float("nan")], "<= 0", met=False)]
-    label = f"{SETTINGS[chosen].name}, chosen of {len(SETTINGS) - 1} on {half} cases, minus plain on {rest} others"
+    label = f"{names[chosen]}, chosen of {len(names) - 1} on {half} cases, minus plain on {rest} others"
     fewer, gained = _apart(flips, chosen, half), _apart(worth, chosen, half)
     return [
         *rows,
@@ -105,9 +114,9 @@ def text_of(records: Sequence[Record]) -> str:
     """One line a setting over all cases: means, and paired differences from the plain model."""
     flips, worth, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
     lines = [("inference", "flip rate", "minus plain", "NDCG@10 perturbed", "minus plain", "NDCG@10 unperturbed")]
-    for number, one in enumerate(SETTINGS):
+    for number, name in enumerate(records[0]["settings"]):
         cells = (*_cells(flips, number), *_cells(worth, number), f"{before[number].mean():.3f}")
-        lines.append((one.name, *cells))
+        lines.append((name, *cells))
     return aligned(lines)
 
 

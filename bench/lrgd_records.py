@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench.cases import Bench
-from bench.records import ROOT, Record, code_of
-from bench.table import BUILD, write_json
+from bench.records import ROOT, Record, code_of, kept_at
+from bench.table import BUILD
 
 FOLDER = BUILD / "bench-cases-lrgd"
 Part = Literal["utility", "sets", "inference", "sweep", "pool"]
@@ -50,18 +50,4 @@ def kept(bench: Bench, part: Part, asked: object, measure: Callable[[], Record],
     """The record of what was `asked` (anything JSON can hold); measured and written now where there is none."""
     content = [bench.model.model_id, bench.dataset.dataset_id, asked]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    path, code = folder / f"{part}-{key}.json", code_of(CODE[part])
-    found = _stored(path)
-    if found.get("code") == code:
-        return dict(found["found"])
-    measured = measure()
-    write_json(path, {"code": code, "asked": asked, "found": measured})
-    return measured
-
-
-def _stored(path: Path) -> Record:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("found"), dict) else {}
+    return kept_at(folder / f"{part}-{key}.json", code_of(CODE[part]), measure, asked=asked)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from bench.records import Record, code_of
-from bench.table import BUILD, write_json
+from bench.records import Record, code_of, kept_at
+from bench.table import BUILD
 from core.prompt.spans import Prompt
 
 FOLDER = BUILD / "bench-cases-recicl"
@@ -31,13 +31,7 @@ CODE: dict[Part, tuple[str, ...]] = {
 def kept(part: Part, asked: object, measure: Callable[[], Record], folder: Path = FOLDER) -> Record:
     """The record of what was `asked` (anything JSON can hold); measured and written now where there is none."""
     key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    path, code = folder / f"{part}-{key}.json", code_of(CODE[part])
-    found = _stored(path)
-    if found.get("code") == code:
-        return dict(found["found"])
-    measured = measure()
-    write_json(path, {"code": code, "found": measured})
-    return measured
+    return kept_at(folder / f"{part}-{key}.json", code_of(CODE[part]), measure)
 
 
 def ids_of(prompts: Sequence[Prompt]) -> list[object]:
@@ -50,11 +44,3 @@ def ids_of(prompts: Sequence[Prompt]) -> list[object]:
         ]
         for prompt in prompts
     ]
-
-
-def _stored(path: Path) -> Record:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("found"), dict) else {}

@@ -91,6 +91,20 @@ def code_of(files: tuple[str, ...], *settings: float) -> str:
     return hashlib.sha256(b"\0".join([*parts, repr(settings).encode()])).hexdigest()[:16]
 
 
+def kept_at(path: Path, code: str, measure: Callable[[], Record], **beside: object) -> Record:
+    """The record at `path` if it was measured with `code`; otherwise it is measured and written now.
+
+    What is `beside` it in the file is for a reader alone.
+    """
+    stored = _stored(path) or {}
+    found = stored.get("found")
+    if stored.get("code") == code and isinstance(found, dict):
+        return found
+    measured = measure()
+    write_json(path, {"code": code, **beside, "found": measured})
+    return measured
+
+
 def _stored(path: Path) -> Record | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

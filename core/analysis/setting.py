@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import platform
 import shlex
@@ -233,5 +235,11 @@ def command_line(request: BaseModel, command: str = "explain") -> str:
 
 
 def _as_list(value: object) -> list[str]:
-    """A list's members, each for an option of its own: an id may contain the comma that would join them."""
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    """A list's members, each for an option of its own, and as the command reads one: quoted if it holds a comma."""
+    return [_field(str(one)) for one in value] if isinstance(value, list) else [str(value)]
+
+
+def _field(text: str) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="").writerow([text])
+    return written.getvalue()

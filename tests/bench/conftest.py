@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cases, elsewhere, lrgd, lrgd_costs, lrgd_inference, lrgd_sets
+from bench import cases, elsewhere, lrgd, lrgd_costs, lrgd_data, lrgd_inference, lrgd_sets
 from bench.elsewhere import CANDIDATE_FILE
 from bench.lrgd_inference import SETTINGS
 
@@ -17,6 +17,7 @@ def few_settings(monkeypatch):
     """The plain model, one setting that is not random and one that is."""
     some = (SETTINGS[0], SETTINGS[1], SETTINGS[-1])
     monkeypatch.setattr(lrgd_inference, "SETTINGS", some)
+    monkeypatch.setattr(lrgd_inference, "FEWER", some)
     return some
 
 
@@ -34,7 +35,8 @@ def small(monkeypatch, tmp_path, few_settings):
     for measured in (lrgd_costs, lrgd_inference):
         monkeypatch.setattr(measured, "REPEATS", 1)
     monkeypatch.setattr(lrgd, "UTILITY_SHARE", 1.0)
-    monkeypatch.setattr(lrgd, "SWEEPS", 1)
+    for part in (lrgd, lrgd_data):
+        monkeypatch.setattr(part, "SWEEPS", 1)
     monkeypatch.setattr(elsewhere, "DEMOS", 4)
     return tmp_path
 

@@ -24,7 +24,7 @@ from core.selection.task import ImproveTask
 
 
 def test_every_measure_has_its_share_after_every_round():
-    steps = lrgd.plan(40, lrgd.UTILITY_SHARE)
+    steps = lrgd.plan(40, lrgd.UTILITY_SHARE, lrgd.SWEEPS)
     assert [sum(part == name for part, _ in steps) for name in ("utility", "sets", "inference", "sweep", "pool")] == [
         *(100, 40, 40, 5, 1)
     ]
@@ -36,7 +36,7 @@ def test_every_measure_has_its_share_after_every_round():
 
 
 def test_one_case_alone_measures_the_pool_too():
-    assert ("pool", 0) in lrgd.plan(1, 1.0)
+    assert ("pool", 0) in lrgd.plan(1, 1.0, 2)
 
 
 # ---- two-stage sets
@@ -111,6 +111,7 @@ def inferred(flips, ndcg):
     worth = [*ndcg, *[0.0] * (len(SETTINGS) - len(ndcg))]
     return {
         "family": "yes_no",
+        "settings": [one.name for one in SETTINGS],
         "flips": [[rate, rate] for rate in filled],
         "ndcg": [[value, value] for value in worth],
         "ndcg_before": worth,
@@ -272,7 +273,7 @@ def test_utility_truths_are_those_of_deletion(bench):
 
 def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
     asked = Request(user="u3", demos=3, candidates=4, history=3)
-    record = lrgd_inference.measured(bench, asked)
+    record = lrgd_inference.measured(bench, asked, few_settings)
     setting = set_up(asked, bench.dataset, bench.model)
     scores = Scorer(bench.model, setting.prompt).full()
     rank = 1 + int((scores > scores[setting.case.candidates.index(setting.case.target)]).sum())

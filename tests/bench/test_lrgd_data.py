@@ -104,7 +104,7 @@ def test_a_case_that_cannot_be_measured_is_left_out_and_told(benches, small, mon
         raise RequestError("a budget of 12 passes", expected="more")
 
     monkeypatch.setattr(lrgd_sets, "record_of", refuse)
-    monkeypatch.setattr(lrgd_data, "plan", lambda count, share: [("sets", 0), ("pool", 0)])
+    monkeypatch.setattr(lrgd_data, "plan", lambda *_: [("sets", 0), ("pool", 0)])
     last = list(lrgd_data.lrgd_data(benches[:1], 1))[-1]
     assert not any("two-stage" in one.measure for one in last)
     said = capsys.readouterr().out

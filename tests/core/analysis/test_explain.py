@@ -216,7 +216,7 @@ def test_an_unknown_choice_names_the_known_ones() -> None:
 def test_the_command_line_writes_only_what_differs() -> None:
     assert command_line(Request()) == "demolens explain"
     written = command_line(Request(user="7", demo_ids=("a,b:1", "c:2"), matrix=False))
-    assert written == "demolens explain --user 7 --demo-ids a,b:1 --demo-ids c:2 --no-matrix"
+    assert written == """demolens explain --user 7 --demo-ids '"a,b:1"' --demo-ids c:2 --no-matrix"""
 
 
 def test_the_content_key_changes_with_data_model_and_choices() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from fake_work_engine import FakeEngine, explanation
 
 from core.analysis.request import Request, checked_request
+from core.analysis.setting import command_line
 from core.errors import ModelError
 from core.study import command
 from core.study.options import HELP
@@ -106,6 +108,13 @@ def test_every_choice_of_a_request_is_an_option(asked: list[Request]) -> None:
         if not isinstance(value, bool | tuple):
             words += ["--" + name.replace("_", "-"), str(value)]
     assert called(*words) == 0
+    assert asked == [request]
+
+
+@pytest.mark.parametrize("item", ["7", "a,b", 'the "last" one', '"a"', " a", "it's", "a b\\c"])
+def test_the_command_of_a_report_asks_the_same_again(asked: list[Request], item: str) -> None:
+    request = Request(user=item, demo_ids=(f"{item}:1", "7:2:no"), strategy="manual", candidate_ids=(item, "2"))
+    assert called(*shlex.split(command_line(request))[1:]) == 0
     assert asked == [request]
 
 
