@@ -13,7 +13,7 @@ from bench.cases import Bench
 from bench.clock import Clock
 from bench.lrgd_records import Part
 from bench.records import Record
-from bench.table import Row
+from bench.table import BUILD, Row, write_json
 from core.analysis.request import Request
 from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.setting import Setting
@@ -73,7 +73,10 @@ class Course:
 
 
 def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
-    """Rows so far, after every case of every measure; `count` cases of the search."""
+    """Rows so far, after every case of every measure; `count` cases of the search.
+
+    At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
+    """
     course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench), lrgd_inference.SETTINGS)
     steps = plan(count, UTILITY_SHARE, SWEEPS)
     clock = Clock("lrgd", len(steps))
@@ -81,6 +84,8 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
         course.take(part, place)
         clock.tell(f"{part} {len(course.found[part])}")
         yield course.all_rows()
+    for card in lrgd_utility.cards(bench, course.found["utility"]):
+        write_json(BUILD / f"utility-{card.family}.json", card.model_dump(mode="json"))
     print("\n\n".join(TEXTS[part](course.found[part]) for part in TEXTS), end="\n\n")
 
 

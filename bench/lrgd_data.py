@@ -154,7 +154,7 @@ def notes(columns: Mapping[str, Column], count: int) -> list[str]:
     random = float(np.mean([ndcg(rank) for rank in range(1, CANDIDATES + 1)]))
     said = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {random:.3f}."]
     for name, column in columns.items():
-        short = f"Only {column.checks} users have a case for the utility check."
+        short = f"The utility check finds only {column.checks} cases."
         fewer = [short] if column.checks < int(UTILITY_SHARE * count + 0.5) else []
         said.append(f"{name}: {' '.join([*column.bench.notes(), *fewer])}")
     return said

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,18 @@ from bench.cases import FAMILIES, Bench
 from bench.lrgd_records import kept
 from bench.records import Record
 from bench.table import Row, aligned, row
-from core.analysis.quality.utility import CaseNumbers, floors, quality_scores, true_utility
+from core.analysis.quality.utility import CaseNumbers, floors, quality_scores, report_over, true_utility
 from core.analysis.quality.utility import rows_of as rows_over
-from core.analysis.quality.utility_task import LEAST_DEMOS, SCORES, TRUTHS, Truth, UtilityRow
+from core.analysis.quality.utility_task import (
+    LEAST_DEMOS,
+    LEAST_STORED,
+    SCORES,
+    TRUTHS,
+    Truth,
+    UtilityReport,
+    UtilityRow,
+    UtilityTask,
+)
 from core.analysis.setting import Setting, set_up
 from core.analysis.subject import targets_for
 from core.analysis.values import Array
@@ -30,16 +41,25 @@ FIRST: Truth = "removal_score"
 
 
 def settings(bench: Bench) -> Iterator[Setting]:
-    """Cases one after the other, each of another user, in the bench's order, until there are no more users."""
-    place = 0
+    """Cases one after the other, families in turns, until the users of the turn's family are used up.
+
+    Each family goes through the bench's users from the first one on, as `demolens utility` does for that family.
+    """
+    of_family = {family: _of_family(bench, family) for family in FAMILIES}
+    for family in cycle(ORDER):
+        found = next(of_family[family], None)
+        if found is None:
+            return
+        yield found
+
+
+def _of_family(bench: Bench, family: Family) -> Iterator[Setting]:
     for user, demos in bench.ranked():
-        asked = bench.request(user, ORDER[place % len(ORDER)], demos=demos)
         try:
-            made = set_up(asked, bench.dataset, bench.model)
+            made = set_up(bench.request(user, family, demos=demos), bench.dataset, bench.model)
         except DemoLensError:
             continue
         if len(made.prompt.demos) >= LEAST_DEMOS:
-            place += 1
             yield made
 
 
@@ -56,13 +76,18 @@ def measured(bench: Bench, setting: Setting) -> Record:
         scorers.append(Scorer(bench.model, asked.prompt))
         return scorers[-1]
 
+    start = time.perf_counter()
     truths = true_utility(scorer_of(setting), targets_for(setting.request, setting.case)[0])
     scores = {**quality_scores(setting, scorer_of), **floors(setting)}
     return {
+        "user": setting.request.user,
         "family": setting.request.family,
         "scores": _written(scores),
         "truths": _written(truths),
+        "tokens": setting.prompt.length,
+        "forwards": sum(one.cost.forwards for one in scorers),
         "passes": sum(one.cost.tokens for one in scorers) / setting.prompt.length,
+        "seconds": time.perf_counter() - start,
     }
 
 
@@ -78,6 +103,26 @@ def numbers_of(record: Record) -> CaseNumbers:
 
 def _read(values: Sequence[float | None]) -> Array:
     return np.array([math.nan if one is None else one for one in values])
+
+
+def cards(bench: Bench, records: Sequence[Record]) -> Iterator[UtilityReport]:
+    """For each family the report of a utility check over its cases, as the project ships it for the page."""
+    for family in FAMILIES:
+        own = [one for one in records if one["family"] == family]
+        if len(own) < LEAST_STORED:
+            continue
+        task = UtilityTask(case=bench.request(own[0]["user"], family), cases=len(own), seed=bench.seed)
+        drawn = [user for user, _ in bench.ranked()]
+        first = set_up(task.case.model_copy(update={"user": own[0]["user"]}), bench.dataset, bench.model)
+        spent = {name: sum(one[name] for one in own) for name in ("forwards", "passes", "seconds")}
+        yield report_over(
+            task,
+            first,
+            [numbers_of(one) for one in own],
+            skipped=drawn.index(own[-1]["user"]) + 1 - len(own),
+            tokens=max(one["tokens"] for one in own),
+            **spent,
+        )
 
 
 def correlations(records: Sequence[Record]) -> tuple[UtilityRow, ...]:

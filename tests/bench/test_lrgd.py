@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ from references import language_model
 from bench import cases, lrgd, lrgd_costs, lrgd_inference, lrgd_records, lrgd_sets, lrgd_utility
 from bench.lrgd_inference import SETTINGS
 from bench.lrgd_sets import OTHERS, OURS
+from core.analysis.quality.utility import utility
+from core.analysis.quality.utility_task import UtilityReport
 from core.analysis.request import Request
 from core.analysis.setting import set_up
 from core.analysis.values import all_masks
@@ -244,13 +247,26 @@ def test_sets_are_scored_as_the_search_scores_them(bench, small):
     assert record["search_passes"] <= 8
 
 
-def test_utility_cases_are_of_different_users_and_both_families(bench):
-    made = lrgd_utility.settings(bench)
-    some = [next(made) for _ in range(3)]
-    assert [one.request.family for one in some] == ["yes_no", "next_item", "yes_no"]
-    assert len({one.request.user for one in some}) == 3
-    rest = list(made)
-    assert len({one.request.user for one in [*some, *rest]}) == 3 + len(rest)
+def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
+    made = list(lrgd_utility.settings(bench))
+    assert [one.request.family for one in made[:3]] == ["yes_no", "next_item", "yes_no"]
+    users = [user for user, _ in bench.ranked()]
+    for family in cases.FAMILIES:
+        own = [one.request.user for one in made if one.request.family == family]
+        assert own == users[: len(own)]
+
+
+def test_a_shipped_card_is_the_report_of_the_command_that_it_names(bench, monkeypatch):
+    made = list(itertools.islice(lrgd_utility.settings(bench), 5))
+    records = [lrgd_utility.measured(bench, one) for one in made]
+    monkeypatch.setattr(lrgd_utility, "LEAST_STORED", 2)
+    for card in lrgd_utility.cards(bench, records):
+        *_, report = utility(card.task, dataset=bench.dataset, model=bench.model)
+        assert UtilityReport.model_validate_json(card.model_dump_json()) == card
+        for name in ("task", "family", "rows", "cases", "skipped", "stage", "tokens", "forwards", "notices"):
+            assert getattr(card, name) == getattr(report, name)
+        assert card.passes == pytest.approx(report.passes)
+        assert card.provenance.command == report.provenance.command
 
 
 def test_too_few_users_for_the_utility_check_end_the_run_with_a_sentence(bench, small, monkeypatch):

@@ -114,11 +114,11 @@ def test_a_case_that_cannot_be_measured_is_left_out_and_told(benches, small, mon
 def test_a_data_set_with_fewer_users_says_so(benches, small, monkeypatch, capsys):
     monkeypatch.setattr(lrgd_data.Course, "take", lambda course, part, place: None)
     list(lrgd_data.lrgd_data(benches[1:], 5))
-    assert "Only" not in capsys.readouterr().out
+    assert "only" not in capsys.readouterr().out
     monkeypatch.setattr(lrgd_data, "UTILITY_SHARE", 2.0)
     list(lrgd_data.lrgd_data(benches[1:], 5))
     assert "notes: " in (said := capsys.readouterr().out)
-    assert "Only 5 users have a case for the utility check." in said
+    assert "The utility check finds only 8 cases." in said
     with pytest.raises(SystemExit, match="notes has too few users"):
         list(lrgd_data.lrgd_data(benches[1:], 6))
     with pytest.raises(SystemExit, match="two data sets are named notes"):

@@ -222,16 +222,8 @@ class _Work:
         return CaseNumbers(scores, truths)
 
     def now(self, report: UtilityReport, found: Sequence[CaseNumbers], skipped: int) -> UtilityReport:
-        update: dict[str, object] = {
-            "rows": rows_of(found, self.task.seed),
-            "cases": len(found),
-            "skipped": skipped,
-            "tokens": self.longest,
-            "forwards": self.forwards,
-            "passes": self.passes,
-            "seconds": time.monotonic() - self.start,
-        }
-        return report.model_copy(update=update)
+        spent = {"tokens": self.longest, "forwards": self.forwards, "passes": self.passes}
+        return _over(report, found, skipped, {**spent, "seconds": time.monotonic() - self.start})
 
     def _scorer(self, setting: Setting) -> Scorer:
         aggregate: Aggregate = "mean" if setting.request.scoring == "mean" else "sum"
@@ -256,6 +248,24 @@ class _Work:
         bare = request.model_copy(update={"history": 0})
         prompt = prompt_of(bare, setting.dataset, self.model, setting.case, (), setting.items)
         return self._scorer(replace(setting, prompt=prompt)).full()
+
+
+def report_over(
+    task: UtilityTask, first: Setting, found: Sequence[CaseNumbers], *, skipped: int, **spent: float
+) -> UtilityReport:
+    """The complete report of cases measured elsewhere as this task would measure them.
+
+    `first` is the setting of the first case, `skipped` counts users drawn who had none; `spent` are the report's
+    `tokens` (of the longest prompt), `forwards`, `passes` and `seconds`.
+    """
+    return _over(_bare(task, first), found, skipped, spent).model_copy(update={"stage": "complete"})
+
+
+def _over(
+    report: UtilityReport, found: Sequence[CaseNumbers], skipped: int, spent: Mapping[str, float]
+) -> UtilityReport:
+    rows = rows_of(found, report.task.seed)
+    return report.model_copy(update={"rows": rows, "cases": len(found), "skipped": skipped, **spent})
 
 
 def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
