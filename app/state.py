@@ -88,7 +88,7 @@ def read(query: Mapping[str, Sequence[str]]) -> tuple[Choices, str]:
             accepted[name] = candidate
         else:
             refused.append(parameter(name))
-    demo, item = _demo(query.get("demo")), _single(query.get("item"))
+    demo, item = whole(query.get("demo"), least=1), single(query.get("item"))
     refused += [name for name, value in (("demo", demo), ("item", item)) if name in query and value is None]
     inference, wrong = _inference(query)
     refused += wrong
@@ -145,7 +145,7 @@ def _value(name: str, values: Sequence[str]) -> object:
             return ()
         usable = 0 < len(values) <= MOST[name] and all(0 < len(value) <= LONGEST for value in values)
         return tuple(values) if usable else None
-    text = _single(values)
+    text = single(values)
     if text is None:
         return None
     annotation = type(getattr(DEFAULTS, name))
@@ -165,7 +165,7 @@ def _inference(query: Mapping[str, Sequence[str]]) -> tuple[InferenceSettings | 
     for name in InferenceSettings.model_fields:
         if name not in query:
             continue
-        candidate = accepted | {name: _single(query[name])}
+        candidate = accepted | {name: single(query[name])}
         try:
             InferenceSettings.model_validate(candidate)
             accepted = candidate
@@ -175,15 +175,17 @@ def _inference(query: Mapping[str, Sequence[str]]) -> tuple[InferenceSettings | 
     return None if settings.plain else settings, refused
 
 
-def _single(values: Sequence[str] | None) -> str | None:
+def single(values: Sequence[str] | None) -> str | None:
+    """The one text of a parameter; None where there is none, or several, or it is too long."""
     if values is None or len(values) != 1 or not 0 < len(values[0]) <= LONGEST:
         return None
     return values[0]
 
 
-def _demo(values: Sequence[str] | None) -> int | None:
-    text = _single(values)
-    if text is None or not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) > 0):
+def whole(values: Sequence[str] | None, least: int = 0) -> int | None:
+    """The short whole number of a parameter; None where it is anything else."""
+    text = single(values)
+    if text is None or not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) >= least):
         return None
     return int(text)
 

@@ -13,9 +13,12 @@ from app.state import View
 from core.analysis.request import Request
 from core.analysis.task import Task
 from core.lm.adapter import SHIPPED, is_there
+from core.tuning.personal.task import NO_ADAPTER
 
 MOST_VALUES = 32
 """Values of one option in a link."""
+AFTER = "after"
+"""The parameter for the step whose list is shown; the candidate's is Explore's `item`."""
 T = TypeVar("T", bound=Task)
 
 
@@ -33,6 +36,8 @@ class TaskView:
     """The link as the page last wrote it."""
     aside: dict[str, Any] = field(default_factory=dict)
     """Choices that this page makes for itself, as the other pages of the tab have them."""
+    after: int | None = None
+    """The step whose list is shown, on the page that plays some; None stands for the newest."""
 
 
 def options_of(kind: type[Task]) -> list[str]:
@@ -43,8 +48,8 @@ def options_of(kind: type[Task]) -> list[str]:
 def read(query: Mapping[str, Sequence[str]], kind: type[T]) -> tuple[T, str]:
     """A task from an untrusted link, and one calm sentence when a part of it could not be used."""
     own = options_of(kind)
-    choices, notice = state.read({name: values for name, values in query.items() if name not in own})
-    accepted: dict[str, Any] = {"case": choices.request}
+    choices, notice = state.read({name: values for name, values in query.items() if name not in (*own, AFTER)})
+    accepted: dict[str, Any] = {"case": _with_own_choices(kind, choices.request, query)}
     refused = []
     for name in own:
         if name not in query:
@@ -58,8 +63,11 @@ def read(query: Mapping[str, Sequence[str]], kind: type[T]) -> tuple[T, str]:
 
 
 def written(task: Task) -> dict[str, list[str]]:
-    """The link of a task; defaults vanish from it."""
+    """The link of a task; defaults vanish from it, but for those that are this page's alone."""
     link = state.written(state.Choices(task.case))
+    for name in _own_names(type(task)):
+        value = getattr(task.case, name)
+        link[state.parameter(name)] = [NO_ADAPTER] if value is None else state.texts(value)
     for name in options_of(type(task)):
         value = getattr(task, name)
         if value != type(task).model_fields[name].default:
@@ -77,13 +85,33 @@ def own_choices(kind: type[Task], draft: Request) -> dict[str, Any]:
 
     A shipped adapter is chosen only where it is there, and only for the sample model, which it was tuned on.
     """
-    usual, own = Request(), kind.model_fields["case"].default
-    found = {name: getattr(own, name) for name in Request.model_fields if getattr(own, name) != getattr(usual, name)}
+    usual, own = state.DEFAULTS, kind.model_fields["case"].default
+    found = {name: getattr(own, name) for name in _own_names(kind)}
     adapter = found.get("adapter")
     if adapter in SHIPPED and (draft.model != usual.model or not is_there(adapter)):
         del found["adapter"]
     kept = {name: getattr(draft, name) for name in found if getattr(draft, name) != getattr(usual, name)}
     return found | kept
+
+
+def _own_names(kind: type[Task]) -> list[str]:
+    """Names of the choices whose default on this page is not that of the other pages."""
+    own = kind.model_fields["case"].default
+    return [name for name in Request.model_fields if getattr(own, name) != getattr(state.DEFAULTS, name)]
+
+
+def _with_own_choices(kind: type[Task], case: Request, query: Mapping[str, Sequence[str]]) -> Request:
+    """The case of a link with the page's own choices where the link says nothing."""
+    own, names = own_choices(kind, case), _own_names(kind)
+    update = {name: own[name] for name in names if name in own and state.parameter(name) not in query}
+    if "adapter" in names and case.adapter == NO_ADAPTER:
+        update["adapter"] = None
+    return case.model_copy(update=update)
+
+
+def step_of(query: Mapping[str, Sequence[str]]) -> int | None:
+    """The step whose list a link shows; None where it names none."""
+    return state.whole(query.get(AFTER))
 
 
 def enter(view: View, kind: type[Task], left: Request | None) -> dict[str, Any]:

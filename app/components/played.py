@@ -13,12 +13,14 @@ from app.components import downloads, play, tab
 from app.components.panel import literal, panel, section
 from app.settings import SETTINGS
 from app.state import View
+from app.tasks import AFTER
 from app.text import option, safe_html, unique_labels
 from app.theme import seconds
 from core import columns
+from core.analysis.task import Report
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
 
-STEP, AT, ITEM = "pick-step", "personalise-at", "pick-listed"
+STEP, ITEM = "pick-step", "pick-listed"
 
 
 def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -> None:
@@ -94,15 +96,22 @@ def selected(view: View, report: PersonaliseReport) -> str | None:
 
 
 def chosen_step(view: View, report: PersonaliseReport) -> int | None:
-    """The step a person chose in this very play; None stands for the newest."""
-    key, step = st.session_state.get(AT, (None, None))
-    known = {row.step for row in report.stream}
-    return step if key == view.tasks[play.KIND].key and step in known and step != max(known, default=0) else None
+    """The step a person chose in this play; None stands for the newest."""
+    step, known = view.tasks[play.KIND].after, {row.step for row in report.stream}
+    return step if step in known and step != max(known, default=0) else None
+
+
+def selection(view: View, report: Report) -> dict[str, list[str]]:
+    """What the link says of the chosen step and candidate."""
+    assert isinstance(report, PersonaliseReport)
+    step, item = chosen_step(view, report), selected(view, report)
+    found = {} if step is None else {AFTER: [str(step)]}
+    return found if item is None else found | {"item": [item]}
 
 
 def _choose(step: int | None) -> None:
     view: View = st.session_state[tab.VIEW]
-    st.session_state[AT] = (view.tasks[play.KIND].key, step)
+    view.tasks[play.KIND].after = step
 
 
 def _step_picked() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import cached, tasks
+from app import cached, state, tasks
 from app.components import failures, jobs, pickers, preview, provenance, tab
 from app.state import View
 from app.tasks import TaskView
@@ -33,6 +33,8 @@ class Page:
     """Draws the report, however complete it is."""
     strategy: bool = True
     """Whether a person chooses how demonstrations are picked."""
+    selection: Callable[[View, Report], dict[str, list[str]]] = lambda _view, _report: {}
+    """What the link says of the part of the report that is selected."""
 
 
 def show(page: Page) -> None:
@@ -47,7 +49,8 @@ def show(page: Page) -> None:
         _status(page, view, mine, job)
     if job is not None and isinstance(job.found, Report):
         _result(page, view, job.found)
-    _write_link(mine)
+    else:
+        _write_link(mine, {})
 
 
 @st.fragment
@@ -58,6 +61,7 @@ def _result(page: Page, view: View, report: Report) -> None:
     page.result(view, report)
     failures.notices(list(report.notices))
     provenance.of_report(report, cached.licence(case.dataset), case.model)
+    _write_link(view.tasks[page.kind], page.selection(view, report))
 
 
 def opened(kind: str) -> View:
@@ -86,7 +90,8 @@ def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
     if not link:
         return _found_ready(TaskView(tasks.with_case(task, view.draft)))
     view.draft = task.case
-    mine = TaskView(task, shown=task)
+    view.shown = replace(view.shown, item=state.single(link.get("item")))
+    mine = TaskView(task, shown=task, after=tasks.step_of(link))
     try:
         mine.key = tab.key_on_arrival(task)
     except DemoLensError as fault:
@@ -120,13 +125,13 @@ def run(kind: str) -> None:
     mine = view.tasks[kind]
     view.notice = ""
     try:
-        mine.key, mine.shown = cached.desk().submit(mine.draft), mine.draft
+        mine.key, mine.shown, mine.after = cached.desk().submit(mine.draft), mine.draft, None
     except DemoLensError as fault:
         view.notice = str(fault)
 
 
-def _write_link(mine: TaskView) -> None:
-    link = tasks.written(mine.shown) if mine.shown is not None else {}
+def _write_link(mine: TaskView, selection: dict[str, list[str]]) -> None:
+    link = tasks.written(mine.shown) | selection if mine.shown is not None else {}
     if link != mine.written:
         st.query_params.from_dict(link)
         mine.written = link

@@ -39,5 +39,6 @@ task.show(
         play.controls,
         result,
         strategy=False,
+        selection=played.selection,
     )
 )

@@ -154,7 +154,8 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
     page, desk = open_page(
         "running", user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6"
     )
-    asked = PersonaliseTask(case=Request(user="7", demos=6), known=5, steps=2, added=("50:yes", "56:no"), compare=False)
+    case = Request(user="7", **(OWN | {"demos": 6}))
+    asked = PersonaliseTask(case=case, known=5, steps=2, added=("50:yes", "56:no"), compare=False)
     assert desk.asked[-1] == asked
     assert "Star Wars (1977) , liked" in words(page)
     assert "5 of 8" in words(page)
@@ -166,9 +167,35 @@ def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
     assert link(page) == {"demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
 
 
+@pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])
+def test_a_link_chooses_the_adapter_or_none(open_page, shipped, adapter, there, asked) -> None:
+    shipped(there)
+    page, desk = open_page("running", user="7", **({} if adapter is None else {"adapter": adapter}))
+    if asked == "x":  # A folder: a person must agree first.
+        assert desk.asked == []
+        page = press(page, "run")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", demos=4, history=3, adapter=asked))
+    assert link(page)["adapter"] == [asked or "none"]
+
+
+def test_a_link_keeps_the_chosen_step_and_candidate(open_page) -> None:
+    page, _ = open_page(user="7")
+    page = page.selectbox(key="pick-step").set_value(2).run()
+    page = page.selectbox(key="pick-listed").set_value("d").run()
+    assert (link(page)["after"], link(page)["item"]) == (["2"], ["d"])
+    page, _ = open_page(**page.query_params)
+    assert "After step 2" in words(page)
+    assert page.selectbox(key="pick-listed").value == "d"
+    page = press(page, "clear-selection")
+    assert not {"after", "item"} & set(link(page))
+    page, _ = open_page(user="7", after="999", item="nobody")
+    assert "After step 4" in words(page)
+    assert "could not be used" not in words(page)
+
+
 def test_wrong_parts_of_a_link_are_named(open_page) -> None:
     page, desk = open_page("running", known="0", added="50:maybe", user="7")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7"))
+    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
     assert "known" in words(page)
     assert "added" in words(page)
 

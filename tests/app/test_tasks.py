@@ -11,6 +11,7 @@ from core.analysis.request import Request
 from core.analysis.robustness.kinds import KINDS
 from core.analysis.robustness.task import RobustnessTask
 from core.selection.task import ImproveTask
+from core.tuning.personal.task import PersonaliseTask
 
 
 def test_defaults_have_an_empty_link() -> None:
@@ -49,6 +50,13 @@ def test_a_link_rebuilds_its_task(
 def test_a_tuple_that_may_be_missing_is_rebuilt() -> None:
     task = ImproveTask(start=("12:3", "12:4:no"), budget=30, recents=False)
     assert tasks.read(tasks.written(task), ImproveTask) == (task, "")
+
+
+@given(demos=some.integers(0, 8), history=some.integers(0, 8), adapter=some.sampled_from([None, "recicl", "./mine"]))
+def test_what_a_page_chooses_for_itself_stands_in_every_link(demos: int, history: int, adapter: str | None) -> None:
+    task = PersonaliseTask(case=Request(demos=demos, history=history, adapter=adapter))
+    assert {"demos", "history", "adapter"} <= set(tasks.written(task))
+    assert tasks.read(tasks.written(task), PersonaliseTask) == (task, "")
 
 
 def test_wrong_parts_are_named_and_the_rest_is_kept() -> None:
