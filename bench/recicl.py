@@ -31,7 +31,7 @@ RESULT = BUILD / "recicl.json"
 
 
 def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
-    """Rows so far, after every round; `count` test interactions. The last figures are also written to `RESULT`."""
+    """Rows so far, after every round; `count` test interactions. The figures so far are also written to `RESULT`."""
     work = planned(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
@@ -41,8 +41,8 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
         found.add(work, number)
         evaluation = evaluated(work, found, steps)
         clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
+        write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)
-    write_json(RESULT, evaluation.model_dump(mode="json"))
     print(text_of(evaluation), end="\n\n")
 
 
