@@ -131,11 +131,12 @@ def readme(card: Card) -> str:
     asked = card.settings
     shown = f"{asked.demos} demonstrations" if asked.demos else "no demonstrations"
     first = "A LoRA adapter" if asked.method == "lora" else "A model"
+    families = f"prompt {'families' if len(asked.families) > 1 else 'family'} {' and '.join(asked.families)}"
     lines = [
         f"# {first} for recommending with {shown}",
         "",
         f"Tuned from `{card.model_name}` ({card.model_id}) on the data set"
-        f" `{card.dataset_name}` ({card.dataset_id}), prompt family {' and '.join(asked.families)}, on interactions"
+        f" `{card.dataset_name}` ({card.dataset_id}), {families}, on interactions"
         f" before timestamp {_moment(card.train_until)}; the test begins at {_moment(card.validation_until)}.",
         "",
         *_results(card),
