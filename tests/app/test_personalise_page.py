@@ -128,6 +128,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     page, _ = open_page()
     page = press(page, "run")
     said = words(page)
+    assert "Evaluation of the shipped adapter" in said
     assert "After 4 new interactions Diva (1981) rises from 4th to 1st." in said
     assert "Brazil (1985) , really chosen next, stays 2nd." in said
     assert "The base model leaves Diva (1981) at 4th." in said
@@ -137,7 +138,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
     assert "Where this comes from" in said
-    assert charts(page) == 4  # The stream, the flow, what moved it, what it costs.
+    assert charts(page) == 6  # The stream, the flow, what moved it, what it costs, and the evaluation's two.
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
     assert len(page.dataframe) == 1
 
