@@ -66,6 +66,8 @@ class Card(Record):
     model_id: str
     model_name: str
     model_licence: str
+    start_id: str | None = None
+    """Of the adapter that the run began from, by its files; none where it began from the model alone."""
     device: str
     processes: int
     versions: dict[str, str]
@@ -135,7 +137,7 @@ def readme(card: Card) -> str:
     lines = [
         f"# {first} for recommending with {shown}",
         "",
-        f"Tuned from `{card.model_name}` ({card.model_id}) on the data set"
+        f"Tuned from `{card.model_name}` ({card.model_id}){_begun(card)} on the data set"
         f" `{card.dataset_name}` ({card.dataset_id}), {families}, on interactions"
         f" before timestamp {_moment(card.train_until)}; the test begins at {_moment(card.validation_until)}.",
         "",
@@ -151,6 +153,12 @@ def readme(card: Card) -> str:
         *(f"- {notice}" for notice in card.notices),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _begun(card: Card) -> str:
+    if card.settings.start is None:
+        return ""
+    return f", beginning with the adapter `{plain_name(card.settings.start)}` ({card.start_id}),"
 
 
 def _results(card: Card) -> list[str]:

@@ -67,6 +67,7 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
         model_id=model.model_id,
         model_name=plain_name(model.name),
         model_licence=model_licence,
+        start_id=None if run.start is None else run.start.content_id,
         device=model.device,
         processes=run.processes.count,
         versions=versions(),
@@ -96,14 +97,15 @@ def _learned(run: Run) -> tuple[Learned, ...]:
 
 
 def _notices(run: Run, model: LanguageModel) -> list[str]:
-    found = [*model.notices]
+    found = [*model.notices, *([run.start.notice] if run.start and run.start.notice else [])]
     if run.state.stop == "minutes":
         found.append("Training was cut short by its time limit; the same command with more minutes goes on from there.")
     first = next((point for point in run.state.curve if point.validation_loss is not None), None)
     if first is not None and run.state.best is not None:
         before = first.validation_auc if first.validation_auc is not None else -(first.validation_loss or 0.0)
         if before >= run.state.best:
-            found.append("No validation was better than the untuned model's.")
+            begun = "the untuned model's" if run.start is None else "that of the adapter it began from"
+            found.append(f"No validation was better than {begun}.")
     if run.wrapped is None:
         found.append("Input embeddings were not tuned, nor an output layer that shares their weights.")
     return found

@@ -30,6 +30,7 @@ from core.tuning.training.encode import Encoded
 from core.tuning.training.forward import losses, micro_batches, query_results
 from core.tuning.training.processes import Processes
 from core.tuning.training.settings import Loss, Tuning
+from core.tuning.training.start import Start
 
 POINT_EVERY = 10
 """Steps between points of the curve that hold the training loss alone."""
@@ -54,6 +55,8 @@ class Run:
     encode: Encode
     codes: Codes | None
     """What the prompts say about users and items, if anything."""
+    start: Start | None
+    """The adapter that it began from; None where it began from the model alone."""
     validation: list[Encoded]
     processes: Processes
     checkpoints: Checkpoints

@@ -45,6 +45,9 @@ class Tuning(BaseModel):
     method: Method = "lora"
     """`lora` learns small matrices beside every linear layer of the blocks. `full` changes every weight but the
     embeddings, and with them an output layer that shares their weights."""
+    start: Text | None = None
+    """An adapter whose matrices the run begins with, in place of fresh ones: `recicl`, `tallrec`, or its folder. Rank
+    and alpha must be its own."""
     rank: Annotated[int, Field(ge=1, le=256)] = 8
     """Rank of the LoRA matrices."""
     alpha: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -104,6 +107,8 @@ class Tuning(BaseModel):
             raise ValueError(f"families names {self.families[0]} twice")
         if len(self.families) > self.batch:
             raise ValueError("a batch of one prompt cannot be shared by two families")
+        if self.start is not None and self.method != "lora":
+            raise ValueError("only method lora can begin from an adapter")
         return self
 
     def key(self, *, dataset_id: str, model_id: str) -> str:

@@ -21,11 +21,12 @@ from core.tuning.training.card import Card, plain_name, read_card
 from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
 from core.tuning.training.encode import Balance, Encoded, balance_of, encoded
 from core.tuning.training.forward import ready
-from core.tuning.training.lora import attached
+from core.tuning.training.lora import attached, stored_names
 from core.tuning.training.processes import Processes
 from core.tuning.training.result import stored_result
 from core.tuning.training.run import Encode, Run
 from core.tuning.training.settings import Loss, Tuning
+from core.tuning.training.start import Start, fill, opened_start
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of AdamW (arXiv 1711.05101)."""
@@ -51,9 +52,11 @@ def tune(
     progress("opening the data", 0.0)
     dataset = dataset or open_dataset(settings.dataset)
     material = gathered(settings, dataset)
+    start = opened_start(settings, dataset, material.windows)
     progress("loading the model", 0.0)
     model = model or load(settings.model, device=settings.device, dtype="float32")
-    key = settings.key(dataset_id=dataset.dataset_id, model_id=model.model_id)
+    begun_from = model.model_id if start is None else f"{model.model_id} {start.content_id}"
+    key = settings.key(dataset_id=dataset.dataset_id, model_id=begun_from)
     card = read_card(folder)
     if card is not None and not checkpoints_in(folder):
         if card.key != key:
@@ -61,7 +64,7 @@ def tune(
         return card
     checkpoints = Checkpoints(folder, settings, key)
     with torch.random.fork_rng():
-        run = _started(settings, material, dataset, model, processes, checkpoints, progress)
+        run = _started(settings, material, dataset, model, start, processes, checkpoints, progress)
         run.train()
     return stored_result(run, dataset, model)
 
@@ -71,6 +74,7 @@ def _started(
     material: Material,
     dataset: Dataset,
     model: LanguageModel,
+    start: Start | None,
     processes: Processes,
     checkpoints: Checkpoints,
     progress: Progress,
@@ -81,6 +85,8 @@ def _started(
     progress("writing the validation prompts", 0.0)
     validation = [encode(material.judged, example, "query") for example in material.validation]
     wrapped, weights = _prepared(settings, model)
+    if start is not None:
+        fill(weights, stored_names(wrapped), start)
     run = Run(
         settings=settings,
         material=material,
@@ -90,6 +96,7 @@ def _started(
         optimiser=_optimiser(settings, weights),
         encode=encode,
         codes=codes,
+        start=start,
         validation=validation,
         processes=processes,
         checkpoints=checkpoints,

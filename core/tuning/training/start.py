@@ -1,0 +1,91 @@
+"""May a run begin from an adapter that was tuned before, and with which weights?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from core.data.dataset import Dataset
+from core.errors import MaterialError, ModelError, RequestError
+from core.lm.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
+from core.lm.hashes import model_id_of
+from core.lm.json_files import read_object
+from core.tuning.examples import Window
+from core.tuning.training.card import Card, read_card
+from core.tuning.training.settings import Tuning
+
+
+@dataclass(frozen=True)
+class Start:
+    """An adapter whose files passed every check that needs no network."""
+
+    name: str
+    content_id: str
+    """16 hex digits of its files."""
+    tensors: Mapping[str, Tensor]
+    """By their names in PEFT's file."""
+    notice: str
+    """What a reader must know about what it saw before; empty where all of it lies in the run's training period."""
+
+
+def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Window, Window]) -> Start | None:
+    """The adapter that a run begins from; None where it begins from the model alone.
+
+    `windows` are the run's training, validation and test. Raises `ModelError` as `core.lm.adapter.checked_adapter`
+    does, and `RequestError` for an adapter of another rank or alpha, or one that was tuned on the run's test.
+    """
+    if settings.start is None:
+        return None
+    name, adapter = settings.start, checked_adapter(settings.start)
+    config = read_object(adapter.path / CONFIG, longest=LONGEST_CONFIG, where=name)
+    found, wanted = (config.get("r"), config.get("lora_alpha")), (settings.rank, settings.alpha)
+    uneven = any(config.get(option) for option in ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora"))
+    if found != wanted or uneven:
+        words = "not the same everywhere" if uneven else f"{str(found[0])[:20]} and {str(found[1])[:20]}"
+        raise RequestError(
+            f"rank and alpha of the adapter are {words}", expected=f"this run's {wanted[0]} and {wanted[1]}", where=name
+        )
+    try:
+        card = read_card(adapter.path)
+    except MaterialError:
+        card = None
+    content_id = model_id_of(adapter.files, where=name)
+    tensors = safetensors.torch.load_file(adapter.path / WEIGHTS)
+    return Start(name, content_id, tensors, _notice(name, card, dataset, windows))
+
+
+def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Window, Window, Window]) -> str:
+    training, validation, _ = windows
+    if card is None or card.dataset_id != dataset.dataset_id:
+        return f"Nothing tells whether the adapter {name} had seen interactions of the validation or the test."
+    if _later(card.validation_until, validation.until):
+        raise RequestError(
+            f"the adapter {name} was tuned on interactions of this run's test", expected="one tuned before it"
+        )
+    if _later(card.train_until, training.until):
+        return f"The adapter {name} had learned from interactions of this run's validation."
+    return ""
+
+
+@torch.no_grad()
+def fill(learned: Mapping[str, Tensor], names: Mapping[str, str], start: Start) -> None:
+    """Give each trainable weight the adapter's value; `names` maps its name in the network to that in PEFT's file.
+
+    Raises `ModelError` for an adapter with other matrices.
+    """
+    shapes = {names[name]: tuple(one.shape) for name, one in learned.items()}
+    if shapes != {name: tuple(one.shape) for name, one in start.tensors.items()}:
+        raise ModelError(
+            "its matrices do not fit", expected="two beside every linear layer of this model's blocks", where=start.name
+        )
+    for name, one in learned.items():
+        one.copy_(start.tensors[names[name]])
+
+
+def _later(one: float | None, other: float | None) -> bool:
+    """Whether the first moment, without end if None, lies behind the other."""
+    return one is None or (other is not None and one > other)

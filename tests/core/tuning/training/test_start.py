@@ -1,0 +1,86 @@
+"""A run may begin from an adapter that was tuned before: with its very weights, and never with a look at the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from core.data.dataset import Dataset
+from core.errors import ModelError, RequestError
+from core.lm.adapter import WEIGHTS
+from core.lm.load import load
+from core.tuning.training.card import Card, readme
+from core.tuning.training.settings import Tuning
+from core.tuning.training.train import tune
+
+
+@pytest.fixture
+def tuned(tuning: Tuning, films: Dataset, tmp_path: Path) -> Callable[..., Card]:
+    """Tunes into a folder; `start` names the folder of an earlier run."""
+
+    def made(name: str, start: str | None = None, **values: Any) -> Card:
+        begin = None if start is None else str(tmp_path / start)
+        wanted = tuning.model_copy(update={"most_steps": 2, "start": begin, **values})
+        return tune(wanted, tmp_path / name, dataset=films, model=load(tuning.model, device="cpu"))
+
+    return made
+
+
+def test_a_run_begins_where_the_other_ended(tuned: Callable[..., Card], tmp_path: Path) -> None:
+    first = tuned("first")
+    kept = next(point for point in first.curve if point.step == first.best_step)
+    second = tuned("second", "first")
+    assert second.curve[0].validation_loss == kept.validation_loss
+    assert second.curve[0].validation_auc == kept.validation_auc
+    assert first.curve[0].validation_loss != kept.validation_loss
+    assert first.start_id is None
+    assert not any("learned from" in one or "Nothing tells" in one for one in second.notices)
+    assert second.start_id is not None
+    assert f"beginning with the adapter `first` ({second.start_id})," in readme(second)
+
+
+def test_another_adapter_under_the_same_name_is_another_run(tuned: Callable[..., Card]) -> None:
+    tuned("first")
+    key = tuned("second", "first").key
+    tuned("other", seed=1)
+    assert tuned("third", "other").key != key
+    assert tuned("second", "first").key == key
+
+
+@pytest.mark.parametrize("changes", [{"rank": 4}, {"alpha": 8}])
+def test_matrices_of_another_size_are_refused(tuned: Callable[..., Card], changes: dict[str, int]) -> None:
+    tuned("first")
+    with pytest.raises(RequestError, match="rank and alpha of the adapter are 2 and 16; expected this run's"):
+        tuned("second", "first", **changes)
+
+
+def test_an_adapter_without_some_matrix_is_refused(tuned: Callable[..., Card], tmp_path: Path) -> None:
+    tuned("first")
+    tensors = load_file(tmp_path / "first" / WEIGHTS)
+    left = {name: one for name, one in tensors.items() if "layers.0.self_attn.q_proj" not in name}
+    save_file(left, tmp_path / "first" / WEIGHTS)
+    with pytest.raises(ModelError, match="its matrices do not fit"):
+        tuned("second", "first")
+    assert not (tmp_path / "second" / WEIGHTS).exists()
+
+
+def test_an_adapter_that_saw_the_test_is_refused(tuned: Callable[..., Card]) -> None:
+    tuned("first", share=0.9)
+    with pytest.raises(RequestError, match="was tuned on interactions of this run's test"):
+        tuned("second", "first")
+
+
+def test_what_is_known_of_the_adapter_s_past_is_told(tuned: Callable[..., Card], tmp_path: Path) -> None:
+    tuned("first", validation=0.1)
+    assert any("had learned from interactions of this run's validation" in one for one in tuned("a", "first").notices)
+    (tmp_path / "first" / "card.json").unlink()
+    assert any(one.startswith("Nothing tells whether the adapter") for one in tuned("b", "first").notices)
+
+
+def test_no_adapter_there_is_one_sentence(tuned: Callable[..., Card]) -> None:
+    with pytest.raises(ModelError, match="no such adapter folder"):
+        tuned("second", "nowhere")
