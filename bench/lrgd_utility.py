@@ -107,17 +107,16 @@ def _read(values: Sequence[float | None]) -> Array:
 
 def cards(bench: Bench, records: Sequence[Record]) -> Iterator[UtilityReport]:
     """For each family the report of a utility check over its cases, as the project ships it for the page."""
+    drawn = [user for user, _ in bench.ranked()]
     for family in FAMILIES:
         own = [one for one in records if one["family"] == family]
         if len(own) < LEAST_STORED:
             continue
-        task = UtilityTask(case=bench.request(own[0]["user"], family), cases=len(own), seed=bench.seed)
-        drawn = [user for user, _ in bench.ranked()]
-        first = set_up(task.case.model_copy(update={"user": own[0]["user"]}), bench.dataset, bench.model)
+        asked = bench.request(own[0]["user"], family)
         spent = {name: sum(one[name] for one in own) for name in ("forwards", "passes", "seconds")}
         yield report_over(
-            task,
-            first,
+            UtilityTask(case=asked, cases=len(own), seed=bench.seed),
+            set_up(asked, bench.dataset, bench.model),
             [numbers_of(one) for one in own],
             skipped=drawn.index(own[-1]["user"]) + 1 - len(own),
             tokens=max(one["tokens"] for one in own),

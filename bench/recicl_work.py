@@ -32,7 +32,7 @@ from core.tuning.evaluation.evaluate import (
 from core.tuning.evaluation.summary import Answers
 from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
 from core.tuning.examples import Example, Window, split_times
-from core.tuning.training.card import Card, read_card
+from core.tuning.training.card import Card, later, read_card
 
 ROUND = 25
 """Test interactions between two looks at the figures."""
@@ -112,7 +112,7 @@ def planned(bench: Bench, count: int) -> Work:
             missing.append(f"{TUNED[tuned]} is not measured: {error}.")
     cards = {tuned: card for tuned, model in models.items() if (card := _card(model)) is not None}
     for tuned, card in cards.items():
-        if card.dataset_id == bench.dataset.dataset_id and _later(card.validation_until, test.since):
+        if card.dataset_id == bench.dataset.dataset_id and later(card.validation_until, test.since):
             raise SystemExit(f"bench: {TUNED[tuned]} was tuned on interactions of the test, so nothing can be measured")
     draw = {"history": cards["recicl"].settings.history if "recicl" in cards else HISTORY, "seed": bench.seed}
     lists = max(1, count // PER_LIST)
@@ -130,11 +130,6 @@ def planned(bench: Bench, count: int) -> Work:
 
 def _card(model: LanguageModel) -> Card | None:
     return None if model.adapter is None else read_card(adapter_folder(model.adapter))
-
-
-def _later(one: float | None, other: float | None) -> bool:
-    """Whether the first moment, without end if None, lies behind the other."""
-    return one is None or (other is not None and one > other)
 
 
 @dataclass

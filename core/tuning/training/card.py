@@ -128,6 +128,11 @@ def read_card(folder: Path) -> Card | None:
     raise MaterialError("the card cannot be read", expected="the card.json that demolens tune wrote", where=folder.name)
 
 
+def later(one: float | None, other: float | None) -> bool:
+    """Whether the first of two moments of a card or a window, without end if None, lies behind the other."""
+    return one is None or (other is not None and one > other)
+
+
 def readme(card: Card) -> str:
     """A short page about the tuned model, in Markdown."""
     asked = card.settings

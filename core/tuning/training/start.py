@@ -15,7 +15,7 @@ from core.lm.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
 from core.lm.hashes import model_id_of
 from core.lm.json_files import read_object
 from core.tuning.examples import Window
-from core.tuning.training.card import Card, read_card
+from core.tuning.training.card import Card, later, read_card
 from core.tuning.training.settings import Tuning
 
 
@@ -62,11 +62,11 @@ def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Windo
     training, validation, _ = windows
     if card is None or card.dataset_id != dataset.dataset_id:
         return f"Nothing tells whether the adapter {name} had seen interactions of the validation or the test."
-    if _later(card.validation_until, validation.until):
+    if later(card.validation_until, validation.until):
         raise RequestError(
             f"the adapter {name} was tuned on interactions of this run's test", expected="one tuned before it"
         )
-    if _later(card.train_until, training.until):
+    if later(card.train_until, training.until):
         return f"The adapter {name} had learned from interactions of this run's validation."
     return ""
 
@@ -84,8 +84,3 @@ def fill(learned: Mapping[str, Tensor], names: Mapping[str, str], start: Start) 
         )
     for name, one in learned.items():
         one.copy_(start.tensors[names[name]])
-
-
-def _later(one: float | None, other: float | None) -> bool:
-    """Whether the first moment, without end if None, lies behind the other."""
-    return one is None or (other is not None and one > other)
