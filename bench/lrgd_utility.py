@@ -148,8 +148,8 @@ def _row(one: UtilityRow, where: str) -> Row:
 
 
 def text_of(records: Sequence[Record]) -> str:
-    """One line a score and truth, both families apart, and whether it beats both floors over all cases."""
-    lines = [("mean rank correlation", "cases", "both", *FAMILIES, "above 0 and both floors")]
+    """One line a score and truth, both families apart, and whether it beats the floors over all cases."""
+    lines = [("mean rank correlation", "cases", "both", *FAMILIES, "above 0 and every floor")]
     parts = {family: [one for one in records if one["family"] == family] for family in FAMILIES}
     apart = {family: {(o.score, o.truth): o for o in correlations(own)} for family, own in parts.items()}
     for one in correlations(records):

@@ -16,7 +16,7 @@ ROW = 30
 def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_score") -> go.Figure:
     """A dot and its interval per score: mean rank correlation with one truth; floors are hollow, below the rest.
 
-    A filled dot predicts; an open circle does not; a diamond is a floor, and the dotted line the higher floor.
+    A filled dot predicts; an open circle does not; a diamond is a floor, and the dotted line the strongest floor.
     """
     rows = _rows(report, truth)
     figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(rows), 1) + 70})
@@ -118,7 +118,7 @@ def table(report: UtilityReport, truth: Truth | None = None) -> pd.DataFrame:
             columns.LOW: [row.low for row in rows],
             columns.HIGH: [row.high for row in rows],
             "pooled_rank_correlation": [row.pooled for row in rows],
-            "higher_floor": [row.floor for row in rows],
+            "strongest_floor": [row.floor for row in rows],
             "cases": [row.cases for row in rows],
             "cases_left_out": [row.left_out for row in rows],
             "verdict": [verdict(row) for row in rows],

@@ -1,4 +1,4 @@
-"""How good is each demonstration of a prompt? One function for each score, and the two floors it must beat.
+"""How good is each demonstration of a prompt? One function for each score, and the floors it must beat.
 
 dW_k is the equivalent gradient of demonstration k in the dual model of an attention head (arXiv 2504.04386; design
 note, sections 2 and 4): dW_k = (1/Z) sum_{i in k} v_i phi(k_i)^T with phi(x).phi(y) = exp(x.y), keys after the rotation
@@ -289,3 +289,8 @@ def random_scores(demos: int, *seed: object) -> Array:
 def length_scores(prompt: Prompt) -> Array:
     """The length of each demonstration in tokens, [demo]: what a label-free score has to beat."""
     return np.array([len(span.token_ids) for span in prompt.demos], dtype=np.float64)
+
+
+def position_scores(prompt: Prompt) -> Array:
+    """The place of each demonstration in the prompt, the last one highest, [demo]: what the order alone tells."""
+    return np.arange(len(prompt.demos), dtype=np.float64)

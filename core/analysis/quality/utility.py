@@ -18,6 +18,7 @@ from core.analysis.quality.scores import (
     gain,
     label_free,
     length_scores,
+    position_scores,
     random_scores,
     redundancy,
 )
@@ -157,10 +158,10 @@ def _proxy_gain(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> Arr
 
 
 def floors(setting: Setting) -> dict[Score, Array]:
-    """Scores that know nothing of the model: a random number, and the length in tokens."""
+    """Scores that know nothing of the model: a random number, the length in tokens, and the place in the prompt."""
     case, prompt = setting.case, setting.prompt
     drawn = random_scores(len(prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
-    return {"random": drawn, "length": length_scores(prompt)}
+    return {"random": drawn, "length": length_scores(prompt), "position": position_scores(prompt)}
 
 
 def true_utility(scorer: Scorer, target: int, offsets: Array | float = 0.0) -> dict[Truth, Array]:
@@ -278,12 +279,12 @@ def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
 
 
 def rows_of(found: Sequence[CaseNumbers], seed: int = 0) -> tuple[UtilityRow, ...]:
-    """Every score against every truth, with the higher floor of the same truth beside it."""
+    """Every score against every truth, with the strongest floor of the same truth beside it."""
     names = [score for score in SCORES if any(score in case.scores for case in found)]
     rows: list[UtilityRow] = []
     for truth in TRUTHS:
         made = [_row(score, truth, found, seed) for score in names]
-        known = [row.mean for row in made if row.score in FLOORS and row.mean is not None]
+        known = [abs(row.mean) for row in made if row.score in FLOORS and row.mean is not None]
         rows += [row.model_copy(update={"floor": max(known, default=None)}) for row in made]
     return tuple(rows)
 

@@ -15,7 +15,7 @@ from core.errors import MaterialError
 from core.prompt.spans import Family
 from core.store.home import home, stored, write_atomically
 
-Score = Literal["gain", "gain_proxy", "effect", "alignment", "redundancy", "random", "length"]
+Score = Literal["gain", "gain_proxy", "effect", "alignment", "redundancy", "random", "length", "position"]
 Truth = Literal["removal_score", "removal_ndcg", "addition_score", "addition_ndcg"]
 
 SCORES: dict[Score, str] = {
@@ -26,6 +26,7 @@ SCORES: dict[Score, str] = {
     "redundancy": "low redundancy",
     "random": "random (floor)",
     "length": "length (floor)",
+    "position": "position (floor)",
 }
 DEFINITIONS: dict[Score, str] = {
     "gain": "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
@@ -35,6 +36,7 @@ DEFINITIONS: dict[Score, str] = {
     "redundancy": "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
     "random": "A random number, fixed by the case.",
     "length": "Tokens of the demonstration.",
+    "position": "Its place in the prompt; the last one is highest.",
 }
 TRUTHS: dict[Truth, str] = {
     "removal_score": "fall of the target score on removal",
@@ -44,7 +46,7 @@ TRUTHS: dict[Truth, str] = {
 }
 """Removal: the demonstration is deleted from the text of the full prompt. Addition: it stands alone in a prompt that
 had none. Differences of target scores are in nats."""
-FLOORS: tuple[Score, ...] = ("random", "length")
+FLOORS: tuple[Score, ...] = ("random", "length", "position")
 
 LEAST_DEMOS = 3
 """Fewer demonstrations have no rank correlation worth the name."""
@@ -122,7 +124,7 @@ class UtilityRow(Record):
     left_out: int
     """Cases where the truth or the score does not vary, or the score is not known."""
     floor: float | None = None
-    """The higher mean of the two floors for the same truth; null where neither has one."""
+    """The strongest floor of the same truth: the largest mean, whichever way it points; null where none has one."""
 
     @property
     def is_floor(self) -> bool:
@@ -131,7 +133,7 @@ class UtilityRow(Record):
 
     @property
     def predicts(self) -> bool:
-        """Whether the whole interval lies above 0 and above both floors."""
+        """Whether the whole interval lies above 0 and above the strongest floor."""
         return not self.is_floor and self.low is not None and self.low > max(0.0, self.floor or 0.0)
 
 
@@ -156,7 +158,7 @@ class UtilityReport(Report):
 def verdict(row: UtilityRow) -> str:
     """What a reader may conclude about a score, in one sentence with its numbers.
 
-    A score `predicts` only when the lower end of its interval lies above 0 and above both floors' means.
+    A score `predicts` only when the lower end of its interval lies above 0 and above the strongest floor.
     """
     if row.mean is None:
         return f"predicts nothing on these cases: none of {_cases(row.left_out)} has a correlation."
@@ -167,7 +169,7 @@ def verdict(row: UtilityRow) -> str:
     if row.is_floor:
         return f"is a floor that knows nothing of the model: {figures}."
     if row.floor is not None:
-        figures += f"; the higher floor reaches {_figure(row.floor)}"
+        figures += f"; the strongest floor reaches {_figure(row.floor)}"
     return f"{'predicts' if row.predicts else 'predicts nothing on these cases'}: {figures}."
 
 

@@ -26,6 +26,7 @@ from core.analysis.quality.scores import (
     label_free,
     layer_gram,
     length_scores,
+    position_scores,
     random_scores,
     redundancy,
     stability,
@@ -309,9 +310,10 @@ def test_stability_counts_only_perturbations_that_left_the_demonstration_in() ->
     assert not zero.any()
 
 
-def test_the_floors_know_only_seed_and_length() -> None:
+def test_the_floors_know_only_seed_length_and_place() -> None:
     prompt = random_prompt("yes_no")
     np.testing.assert_array_equal(length_scores(prompt), [len(span.token_ids) for span in prompt.demos])
     np.testing.assert_array_equal(random_scores(5, "u", 1), random_scores(5, "u", 1))
     assert not np.array_equal(random_scores(5, "u", 1), random_scores(5, "u", 2))
     assert len(random_scores(0)) == 0
+    np.testing.assert_array_equal(position_scores(prompt), range(len(prompt.demos)))

@@ -173,10 +173,10 @@ def test_nothing_that_varies_gives_no_number() -> None:
     assert verdict(made) == "predicts nothing on these cases: none of 4 cases has a correlation."
 
 
-def test_the_floor_is_the_higher_of_two() -> None:
-    found = [numbers({"gain": [1, 2, 3, 4], "random": [2, 1, 4, 3], "length": [4, 3, 2, 1]}, [1, 2, 3, 4])] * 3
-    for made in rows_of(found):
-        assert made.floor == pytest.approx(stats.spearmanr([2, 1, 4, 3], [1, 2, 3, 4]).statistic)
+def test_the_floor_is_the_strongest_one_whichever_way_it_points() -> None:
+    scores = {"gain": [1, 2, 3, 4], "random": [2, 1, 4, 3], "length": [4, 3, 1, 2], "position": [1, 4, 3, 2]}
+    for made in rows_of([numbers(scores, [1, 2, 3, 4])] * 3):
+        assert made.floor == pytest.approx(-stats.spearmanr([4, 3, 1, 2], [1, 2, 3, 4]).statistic)
 
 
 def test_a_bootstrap_interval_covers_its_mean_as_often_as_it_says() -> None:
@@ -195,22 +195,22 @@ def made_row(low: float | None, mean: float | None, high: float | None, floor: f
     low=st.floats(-1, 1), width=st.floats(0, 1), floor=st.none() | st.floats(-1, 1), score=st.sampled_from(list(SCORES))
 )
 @settings(max_examples=200, deadline=None)
-def test_only_an_interval_above_zero_and_above_both_floors_predicts(
+def test_only_an_interval_above_zero_and_above_the_floor_predicts(
     low: float, width: float, floor: float | None, score: Score
 ) -> None:
     made = made_row(low, low + width / 2, low + width, floor, score=score)
-    wanted = low > 0 and (floor is None or low > floor) and score not in ("random", "length")
+    wanted = low > 0 and (floor is None or low > floor) and score not in ("random", "length", "position")
     assert made.predicts == wanted
     assert verdict(made).startswith("predicts: ") == wanted
 
 
 def test_verdicts_are_one_sentence_with_numbers() -> None:
     assert verdict(made_row(0.31, 0.42, 0.53, 0.05)) == (
-        "predicts: mean rank correlation 0.42, 90% interval 0.31 to 0.53, 40 cases; the higher floor reaches 0.05."
+        "predicts: mean rank correlation 0.42, 90% interval 0.31 to 0.53, 40 cases; the strongest floor reaches 0.05."
     )
     assert verdict(made_row(-0.2, -0.1, 0.01, 0.05, cases=1)) == (
         "predicts nothing on these cases: mean rank correlation −0.10, 90% interval −0.20 to 0.01, 1 case;"
-        " the higher floor reaches 0.05."
+        " the strongest floor reaches 0.05."
     )
     assert verdict(made_row(None, 0.9, None, None)) == (
         "predicts nothing on these cases: mean rank correlation 0.90, 40 cases."
