@@ -231,7 +231,7 @@ def test_reports_grow_case_by_case(films: Dataset, model: LanguageModel, family:
     assert {(one.score, one.truth) for one in done.rows} == {(s, t) for s in get_args(Score) for t in get_args(Truth)}
     assert all(one.cases + one.left_out == 2 for one in done.rows)
     assert done.family == family
-    assert row(done, "length").mean == done.of("removal_score")[-1].mean
+    assert row(done, "position").mean == done.of("removal_score")[-1].mean
     assert UtilityReport.model_validate_json(done.model_dump_json()) == done
     assert done.demos == ()
     assert done.provenance.command.startswith("demolens utility --demos 3")
