@@ -42,26 +42,38 @@ def small(monkeypatch, tmp_path, few_settings):
 
 
 @pytest.fixture(scope="session")
-def write():
+def store():
+    """Writes a data set of rows `user item rating time`, and of so many items; returns its folder."""
+
+    def stored(folder, rows, items=ITEMS):
+        folder.mkdir()
+        lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+        lines += ["\t".join(map(str, row)) for row in rows]
+        (folder / f"{folder.name}.inter").write_text("\n".join(lines) + "\n")
+        titles = ["item_id:token\ttitle:token_seq", *(f"{n}\t{chr(65 + n % 26)}{n}" for n in range(items))]
+        (folder / f"{folder.name}.item").write_text("\n".join(titles) + "\n")
+        return str(folder)
+
+    return stored
+
+
+@pytest.fixture(scope="session")
+def write(store):
     """Writes a data set of users u0, u1, …; the n-th has met `counts[n]` of 60 items.
 
     Ratings follow from the place of an interaction in the history; each user begins `apart` later than the one before.
     """
 
     def written(folder, counts, *, rating=lambda place: 1, apart=0, candidates=None):
-        folder.mkdir()
-        lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-        lines += [
-            f"u{user}\t{(7 * user + place) % ITEMS}\t{rating(place)}\t{place + apart * user}"
+        rows = (
+            (f"u{user}", (7 * user + place) % ITEMS, rating(place), place + apart * user)
             for user, count in enumerate(counts)
             for place in range(count)
-        ]
-        (folder / f"{folder.name}.inter").write_text("\n".join(lines) + "\n")
-        items = ["item_id:token\ttitle:token_seq", *(f"{n}\t{chr(65 + n % 26)}{n}" for n in range(ITEMS))]
-        (folder / f"{folder.name}.item").write_text("\n".join(items) + "\n")
+        )
+        made = store(folder, rows)
         if candidates is not None:
             (folder / CANDIDATE_FILE).write_text(candidates)
-        return str(folder)
+        return made
 
     return written
 

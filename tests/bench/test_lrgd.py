@@ -196,22 +196,17 @@ def test_the_files_of_every_measurement_exist():
 
 
 @pytest.fixture(scope="module")
-def bench(tiny_llama, tiny_tokenizer, tmp_path_factory):
+def bench(tiny_llama, tiny_tokenizer, tmp_path_factory, store):
     """Nine users with 31 choices each among 40 items; u0 to u8, each meeting one earlier than the next does."""
-    folder = tmp_path_factory.mktemp("data") / "things"
-    folder.mkdir()
-    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    lines += [
-        f"u{user}\t{(5 * user + 3 * place) % 40}\t{5 - 3 * (place % 3 == 1)}\t{10 * place + user}"
+    rows = (
+        (f"u{user}", (5 * user + 3 * place) % 40, 5 - 3 * (place % 3 == 1), 10 * place + user)
         for user in range(9)
         for place in range(31)
-    ]
-    (folder / "things.inter").write_text("\n".join(lines) + "\n")
-    items = ["item_id:token\ttitle:token_seq", *(f"{n}\t{chr(65 + n % 26)}{n}" for n in range(40))]
-    (folder / "things.item").write_text("\n".join(items) + "\n")
+    )
+    folder = store(tmp_path_factory.mktemp("data") / "things", rows, items=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
-        dataset = open_dataset(str(folder))
+        dataset = open_dataset(folder)
         model = dataclasses.replace(language_model(copy.deepcopy(tiny_llama), tiny_tokenizer), context=4096)
         plain = copy.deepcopy(tiny_llama)
         patch.setattr(cases, "plain_network", lambda folder: plain)

@@ -126,22 +126,17 @@ def test_the_files_of_every_measurement_exist():
 
 
 @pytest.fixture(scope="module")
-def bench(tiny_llama, tiny_tokenizer, tmp_path_factory):
+def bench(tiny_llama, tiny_tokenizer, tmp_path_factory, store):
     """Eight users with 22 choices each among 41 items, two choices in the same second."""
-    folder = tmp_path_factory.mktemp("data") / "things"
-    folder.mkdir()
-    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    lines += [
-        f"u{user}\t{(7 * user + 3 * place) % 41}\t{5 if (user + place) % 3 else 2}\t{100 * (place // 2) + user}"
+    rows = (
+        (f"u{user}", (7 * user + 3 * place) % 41, 5 if (user + place) % 3 else 2, 100 * (place // 2) + user)
         for user in range(8)
         for place in range(22)
-    ]
-    (folder / "things.inter").write_text("\n".join(lines) + "\n")
-    items = ["item_id:token\ttitle:token_seq", *(f"{n}\t{chr(65 + n % 26)}{n}" for n in range(41))]
-    (folder / "things.item").write_text("\n".join(items) + "\n")
+    )
+    folder = store(tmp_path_factory.mktemp("data") / "things", rows, items=41)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEMOLENS_HOME", str(tmp_path_factory.mktemp("home")))
-        dataset = open_dataset(str(folder))
+        dataset = open_dataset(folder)
         model = dataclasses.replace(language_model(copy.deepcopy(tiny_llama), tiny_tokenizer), context=4096)
         yield SimpleNamespace(model=model, dataset=dataset, seed=0)
         dataset.close()

@@ -18,6 +18,7 @@ MEANS = {
     "redundancy": (None, None, None),
     "random": (0.01, -0.1, 0.1),
     "length": (0.08, -0.02, 0.2),
+    "position": (-0.03, -0.2, 0.1),
 }
 
 
@@ -57,7 +58,7 @@ def test_dots_and_intervals_are_the_reports_own(report, colours):
             assert (x, x + up, x - down) == pytest.approx((mean, high, low))
     assert list(_trace(figure, "predicts").customdata) == ["gain", "gain_proxy"]
     assert list(_trace(figure, "predicts nothing").customdata) == ["effect", "alignment"]
-    assert list(_trace(figure, "floor").customdata) == ["random", "length"]
+    assert list(_trace(figure, "floor").customdata) == ["random", "length", "position"]
     assert sorted(shape.x0 for shape in figure.layout.shapes) == [0, 0.08]
     assert TRUTHS["addition_ndcg"] in figure.layout.xaxis.title.text
 
@@ -66,7 +67,7 @@ def test_every_score_has_its_row_even_without_a_number(report):
     figure = utility.figure(report, LIGHT)
     assert list(figure.layout.yaxis.ticktext) == list(SCORES.values())
     places = dict(zip(_trace(figure, "floor").customdata, _trace(figure, "floor").y, strict=True))
-    assert places == {"random": 5, "length": 6}
+    assert places == {"random": 5, "length": 6, "position": 7}
 
 
 def test_what_predicts_differs_by_shape_and_not_by_colour_alone(report):
