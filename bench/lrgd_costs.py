@@ -23,7 +23,7 @@ from core.analysis.subject import item_ids
 from core.data.demonstrations import by_ids, demonstration_pool
 from core.data.records import Demonstration
 from core.lm.encoded import Encoded
-from core.lm.many import ManyScorer
+from core.lm.many import ManyScorer, separate_tokens
 from core.prompt.spans import Prompt
 
 POOL = 1_000
@@ -45,10 +45,10 @@ def swept(bench: Bench, asked: Request) -> Record:
     """Kinds take turns between the sweep and the naive prompts, so that a busy machine slows both.
 
     The sweep also scores the case as it is; the naive side does not. A naive prompt is one plain forward of the
-    untouched network over the prompt with all its candidates.
+    untouched network over the prompt with all its candidates, with the rows of logits that scores need.
     """
     setting = set_up(asked, bench.dataset, bench.model)
-    plain.forward(bench.plain, _packed(setting.prompt))  # The first pass also pays for loading and allocations.
+    _naive(bench, setting.prompt)  # The first pass also pays for loading and allocations.
     ManyScorer(bench.model).scores([setting.prompt])
     scorer, count, naive_tokens = ManyScorer(bench.model), 0, 0
     seconds, naive = timed(lambda: scorer.remember(setting.prompt))[0], 0.0
@@ -57,10 +57,9 @@ def swept(bench: Bench, asked: Request) -> Record:
         prompts = [prompt_of_variant(setting, one) for one in made]
         if not prompts:
             continue
-        packed = [_packed(prompt) for prompt in prompts]
         seconds += _seconds_of_sweep(scorer, prompts)
-        naive += _seconds_of_naive(bench, packed)
-        naive_tokens += sum(map(len, packed))
+        naive += _seconds_of_naive(bench, prompts)
+        naive_tokens += separate_tokens(prompts)
         count += len(prompts)
     return {
         "family": asked.family,
@@ -76,12 +75,15 @@ def _seconds_of_sweep(scorer: ManyScorer, prompts: Sequence[Prompt]) -> float:
     return timed(lambda: scorer.scores(prompts))[0]
 
 
-def _seconds_of_naive(bench: Bench, packed: Sequence[Sequence[int]]) -> float:
-    return timed(lambda: [plain.forward(bench.plain, ids) for ids in packed])[0]
+def _seconds_of_naive(bench: Bench, prompts: Sequence[Prompt]) -> float:
+    return timed(lambda: [_naive(bench, prompt) for prompt in prompts])[0]
 
 
-def _packed(prompt: Prompt) -> list[int]:
-    return [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+def _naive(bench: Bench, prompt: Prompt) -> None:
+    titles = [len(span.token_ids) for span in prompt.candidates]
+    rows = sum(titles) if prompt.answer_ids is None else len(titles)
+    ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+    plain.forward(bench.plain, ids, rows)
 
 
 def sweep_rows(records: Sequence[Record]) -> list[Row]:

@@ -6,15 +6,18 @@ segments. Every segment is run once, however many prompts go through it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-BLOCK_OVERHEAD = 40_000
+BLOCK_OVERHEAD = 4_000
 """Cost of one more attention call, in query-key pairs; measured on two CPU cores with 64-wide heads."""
+PIECE = 128
+"""Most rows of one segment that are attended to together unless joining them costs less."""
 
 
 @dataclass(frozen=True)
@@ -128,56 +131,78 @@ class Forest:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """New segments grouped so that few attention calls touch few needless query-key pairs."""
-        known = len(self.memory.segments)
-        groups: list[list[int]] = []
-        union: set[int] = set()
+        """New rows grouped so that few attention calls touch few needless query-key pairs."""
+        groups: list[list[_Piece]] = []
+        union: dict[int, int] = {}
         spent = 0
-        for index in range(known, len(self.segments)):
-            line = set(self.line(index))
-            alone = self._rows(index) * self._size(line) + BLOCK_OVERHEAD
-            if groups and self._may_join(groups[-1], index):
-                rows = sum(self._rows(member) for member in groups[-1]) + self._rows(index)
-                joined = rows * self._size(union | line) + BLOCK_OVERHEAD
+        for piece in self._pieces():
+            needed = self._needed(piece)
+            alone = len(piece.rows) * sum(needed.values()) + BLOCK_OVERHEAD
+            if groups and self._may_join(groups[-1][-1], piece):
+                both = {one: max(union.get(one, 0), needed.get(one, 0)) for one in (*union, *needed)}
+                rows = sum(len(member.rows) for member in groups[-1]) + len(piece.rows)
+                joined = rows * sum(both.values()) + BLOCK_OVERHEAD
                 if joined <= spent + alone:
-                    groups[-1].append(index)
-                    union |= line
-                    spent = joined
+                    groups[-1].append(piece)
+                    union, spent = both, joined
                     continue
-            groups.append([index])
-            union, spent = line, alone
+            groups.append([piece])
+            union, spent = needed, alone
         return tuple(self._block(group) for group in groups)
 
-    def _rows(self, index: int) -> int:
+    def _pieces(self) -> Iterator[_Piece]:
+        """The rows of the new segments in order; a long one is cut, so that its first rows leave out its last keys."""
+        for index in range(len(self.memory.segments), len(self.segments)):
+            size = self._size(index)
+            count = max(1, -(-size // PIECE))
+            ends = [size * number // count for number in range(count + 1)]
+            yield from (_Piece(index, range(*both)) for both in pairwise(ends))
+
+    def _size(self, index: int) -> int:
         return len(self.segments[index].token_ids)
 
-    def _size(self, members: set[int]) -> int:
-        return sum(self._rows(member) for member in members)
+    def _needed(self, piece: _Piece) -> dict[int, int]:
+        """How many tokens of each segment, from its first on, the rows of a piece may read."""
+        line = self.line(piece.segment)
+        return {one: self._size(one) for one in line[:-1]} | {piece.segment: piece.rows.stop}
 
-    def _may_join(self, group: list[int], index: int) -> bool:
-        last, new = self.segments[group[-1]], self.segments[index]
-        return last.change == new.change and (not self.by_demo or last.demo == new.demo)
+    def _may_join(self, last: _Piece, next_one: _Piece) -> bool:
+        before, new = self.segments[last.segment], self.segments[next_one.segment]
+        return before.change == new.change and (not self.by_demo or before.demo == new.demo)
 
-    def _block(self, group: list[int]) -> Block:
-        members = sorted({ancestor for index in group for ancestor in self.line(index)})
-        keys = torch.cat([torch.arange(self.ranges[m].start, self.ranges[m].stop) for m in members])
-        owner = torch.cat([torch.full((self._rows(m),), m) for m in members])
-        visible = torch.cat([self._sees(index, keys, owner) for index in group])
-        offset = self.memory.tokens
-        rows = slice(self.ranges[group[0]].start - offset, self.ranges[group[-1]].stop - offset)
-        positions = self.positions
+    def _block(self, group: list[_Piece]) -> Block:
+        needed: dict[int, int] = {}
+        for piece in group:
+            for one, tokens in self._needed(piece).items():
+                needed[one] = max(needed.get(one, 0), tokens)
+        starts = {one: self.ranges[one].start for one in sorted(needed)}
+        keys = torch.cat([torch.arange(start, start + needed[one]) for one, start in starts.items()])
+        owner = torch.cat([torch.full((needed[one],), one) for one in starts])
+        visible = torch.cat([self._sees(piece, keys, owner) for piece in group])
+        first, last = (self.rows_of(piece.segment).start for piece in (group[0], group[-1]))
+        rows = slice(first + group[0].rows.start, last + group[-1].rows.stop)
+        offset, positions = self.memory.tokens, self.positions
         distance = positions[rows.start + offset : rows.stop + offset, None] - positions[keys][None, :]
-        demo = self.segments[group[0]].demo
-        inside = self.demo_of[keys] == (-2 if demo is None else demo)
-        return Block(rows, _as_slice(keys), visible, distance, inside, self.segments[group[0]].change)
+        of_group = self.segments[group[0].segment]
+        inside = self.demo_of[keys] == (-2 if of_group.demo is None else of_group.demo)
+        return Block(rows, _as_slice(keys), visible, distance, inside, of_group.change)
 
-    def _sees(self, index: int, keys: Tensor, owner: Tensor) -> Tensor:
-        """Bool [rows of segment, keys]: ancestors wholly, the segment itself up to and with the row."""
-        line = torch.tensor(self.line(index)[:-1], dtype=torch.long)
+    def _sees(self, piece: _Piece, keys: Tensor, owner: Tensor) -> Tensor:
+        """Bool [rows of piece, keys]: ancestors wholly, the segment itself up to and with the row."""
+        line = torch.tensor(self.line(piece.segment)[:-1], dtype=torch.long)
         before = torch.isin(owner, line)
-        own = owner == index
-        rows = torch.arange(self.ranges[index].start, self.ranges[index].stop)
+        own = owner == piece.segment
+        start = self.ranges[piece.segment].start
+        rows = torch.arange(start + piece.rows.start, start + piece.rows.stop)
         return before[None, :] | (own[None, :] & (keys[None, :] <= rows[:, None]))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of a segment's rows, counted from its first."""
+
+    segment: int
+    rows: range
 
 
 def _as_slice(keys: Tensor) -> Tensor | slice:
