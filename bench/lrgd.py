@@ -5,6 +5,7 @@ All measures go on in rounds over the cases, so a run that is cut short has meas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -20,6 +21,8 @@ from core.analysis.setting import Setting
 
 UTILITY_SHARE = 2.5
 """Cases of the utility check for every case of the search: 100 for 40."""
+INFERENCE_SHARE = 0.5
+"""Cases of changed inference for every case of the search; it takes longest by far."""
 SWEEPS = 5
 POOL_ROUND = 1
 """The pool is measured once, in this round (the first is 0)."""
@@ -78,7 +81,7 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
     course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench), lrgd_inference.SETTINGS)
-    steps = plan(count, UTILITY_SHARE, SWEEPS)
+    steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
         course.take(part, place)
@@ -89,14 +92,16 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     print("\n\n".join(TEXTS[part](course.found[part]) for part in TEXTS), end="\n\n")
 
 
-def plan(count: int, utility_share: float, sweeps: int) -> list[tuple[Part, int]]:
+def plan(count: int, utility_share: float, sweeps: int, inference_share: float = 1.0) -> list[tuple[Part, int]]:
     """Which measure is taken of which case, in order; the shorter ones first in every round."""
     steps: list[tuple[Part, int]] = []
     checked = 0
     for place in range(count):
         wanted = int(utility_share * (place + 1) + 0.5)
         steps += [("utility", number) for number in range(checked, wanted)]
-        steps += [("sets", place), ("inference", place)]
+        steps.append(("sets", place))
+        if place < math.ceil(inference_share * count):
+            steps.append(("inference", place))
         if place < sweeps:
             steps.append(("sweep", place))
         if place == min(POOL_ROUND, count - 1):

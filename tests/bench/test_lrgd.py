@@ -27,9 +27,9 @@ from core.selection.task import ImproveTask
 
 
 def test_every_measure_has_its_share_after_every_round():
-    steps = lrgd.plan(40, lrgd.UTILITY_SHARE, lrgd.SWEEPS)
+    steps = lrgd.plan(40, lrgd.UTILITY_SHARE, lrgd.SWEEPS, lrgd.INFERENCE_SHARE)
     assert [sum(part == name for part, _ in steps) for name in ("utility", "sets", "inference", "sweep", "pool")] == [
-        *(100, 40, 40, 5, 1)
+        *(100, 40, 20, 5, 1)
     ]
     for rounds in (1, 7, 20):
         end = steps.index(("inference", rounds - 1))
@@ -38,8 +38,10 @@ def test_every_measure_has_its_share_after_every_round():
         assert abs(done.count("utility") - 2.5 * rounds) <= 0.5
 
 
-def test_one_case_alone_measures_the_pool_too():
-    assert ("pool", 0) in lrgd.plan(1, 1.0, 2)
+def test_one_case_alone_measures_everything():
+    parts = ["utility", "sets", "inference", "sweep", "pool"]
+    assert [part for part, _ in lrgd.plan(1, 1.0, 2, lrgd.INFERENCE_SHARE)] == parts
+    assert [part for part, _ in lrgd.plan(1, 1.0, 2)] == parts
 
 
 # ---- two-stage sets
