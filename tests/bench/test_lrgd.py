@@ -219,7 +219,7 @@ def bench(tiny_llama, tiny_tokenizer, tmp_path_factory, store):
 def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
     last, *_ = list(lrgd.lrgd(bench, 1))[::-1]
     text = capsys.readouterr().out
-    assert "gain, proxy target" in text
+    assert "gain by deletion, proxy target" in text
     measures = [one.measure for one in last]
     assert len(set(measures)) == len(measures)
     for wanted in ("two-stage search", "rank correlation", "flip rate", "pool of 14", "robustness sweep of 10"):

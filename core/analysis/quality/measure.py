@@ -62,7 +62,8 @@ def quality(
     report = report.model_copy(update={"scored": held.target_record(), "proxy": proxy})
     score = work.target_score(held, held.prompt)
     work.label = "computing gains"
-    gained = gain(score, method=task.gain_method, budget=task.case.budget, seed=setting.case.seed)
+    method = "leave_one_out" if proxy and task.gain_method == "auto" else task.gain_method
+    gained = gain(score, method=method, budget=task.case.budget, seed=setting.case.seed)
     report = _with_gain(report, gained, work.kept(held))
     yield work.now(report)
     work.label = "aligning with the score's gradient"
@@ -77,9 +78,10 @@ def quality(
         yield work.finished(report, NO_PERTURBATION)
         return
     before = work.spent()
+    at_once = gradient_at(score, 0.5).values if gained.gradient is None else gained.gradient
     gradients = [_perturbed_gains(work, held, variant) for variant in chosen]
     after = work.spent()
-    report = _with_stability(report, stability(gained.gradient, gradients), work.kept(held))
+    report = _with_stability(report, stability(at_once, gradients), work.kept(held))
     yield work.finished(_costing(report, {"stability": (after[0] - before[0], after[1] - before[1])}))
 
 

@@ -9,8 +9,10 @@ from pydantic import Field
 from core.analysis.explanation import Record, Target
 from core.analysis.task import Report, Task
 
-GainMethod = Literal["gradient", "default"]
-"""`gradient`: one gradient with every gate at 1/2; `default`: that gradient refined by text ablations."""
+GainMethod = Literal["auto", "gradient", "leave_one_out", "default"]
+"""`gradient`: one gradient with every gate at 1/2; `leave_one_out`: each demonstration deleted from the text;
+`default`: that gradient refined by text ablations; `auto`: `leave_one_out` where a proxy stands in for the target,
+because its gradient foretells the target's gain less well, else `gradient`."""
 Score = Literal["gain", "effect", "alignment", "redundancy", "stability"]
 GRADIENT = 3.0
 """Full-prompt forward equivalents of one forward and one backward pass."""
@@ -21,8 +23,8 @@ class QualityTask(Task):
 
     proxy: bool = False
     """Measure gain, alignment and stability on the user's latest known choice instead of the target."""
-    gain_method: GainMethod = "gradient"
-    """How gain is computed: one gradient, or refined by ablations within the budget, with intervals."""
+    gain_method: GainMethod = "auto"
+    """How gain is computed: one gradient, by deletion, or refined by ablations within the budget, with intervals."""
     stability: Annotated[int, Field(ge=0, le=256)] = 0
     """Perturbations to measure stability on, one gradient each; 0 leaves it out."""
 
@@ -32,7 +34,13 @@ class QualityTask(Task):
         demos = self.case.demos if self.case.demo_ids is None else len(self.case.demo_ids)
         if demos == 0:
             return 1.0
-        gain = GRADIENT if self.gain_method == "gradient" else max(self.case.budget, GRADIENT)
+        deletion = 1 + demos / 2
+        gain = {
+            "auto": max(deletion, GRADIENT) if self.proxy else GRADIENT,
+            "gradient": GRADIENT,
+            "leave_one_out": deletion,
+            "default": max(self.case.budget, GRADIENT),
+        }[self.gain_method]
         return 1.0 + gain + GRADIENT * (1 + self.stability)
 
 

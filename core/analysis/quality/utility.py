@@ -22,6 +22,7 @@ from core.analysis.quality.scores import (
     random_scores,
     redundancy,
 )
+from core.analysis.quality.task import GainMethod
 from core.analysis.quality.utility_task import (
     FLOORS,
     LEAST_DEMOS,
@@ -140,21 +141,27 @@ def quality_scores(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> 
     free = label_free(scorer)
     return {
         "gain": gain(score).values,
-        "gain_proxy": _proxy_gain(setting, scorer_of),
+        **_proxy_gains(setting, scorer_of),
         "effect": free.gram.energy,
         "alignment": alignment(score).values,
         "redundancy": -redundancy(free.gram.cosines)[0],
     }
 
 
-def _proxy_gain(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> Array:
-    """Gain towards the user's latest known choice; nan where there is none, or for a demonstration cut for room."""
-    values = np.full(len(setting.prompt.demos), np.nan)
+def _proxy_gains(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> dict[Score, Array]:
+    """Gain towards the user's latest known choice, by deletion and by gradient.
+
+    It is nan where there is no such choice, and for a demonstration cut for room.
+    """
+    methods: dict[Score, GainMethod] = {"gain_proxy": "leave_one_out", "gain_proxy_gradient": "gradient"}
+    found = {name: np.full(len(setting.prompt.demos), np.nan) for name in methods}
     held = scored_setting(setting, proxy=True)
     if held is not None:
         target, _ = targets_for(held.request, held.case)
-        values[list(held.prompt.kept_demos)] = gain(TargetScore(scorer_of(held), target)).values
-    return values
+        score = TargetScore(scorer_of(held), target)
+        for name, method in methods.items():
+            found[name][list(held.prompt.kept_demos)] = gain(score, method=method).values
+    return found
 
 
 def floors(setting: Setting) -> dict[Score, Array]:

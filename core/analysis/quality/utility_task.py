@@ -15,12 +15,15 @@ from core.errors import MaterialError
 from core.prompt.spans import Family
 from core.store.home import home, stored, write_atomically
 
-Score = Literal["gain", "gain_proxy", "effect", "alignment", "redundancy", "random", "length", "position"]
+Score = Literal[
+    "gain", "gain_proxy", "gain_proxy_gradient", "effect", "alignment", "redundancy", "random", "length", "position"
+]
 Truth = Literal["removal_score", "removal_ndcg", "addition_score", "addition_ndcg"]
 
 SCORES: dict[Score, str] = {
-    "gain": "gain, true target",
-    "gain_proxy": "gain, proxy target",
+    "gain": "gain by gradient, true target",
+    "gain_proxy": "gain by deletion, proxy target",
+    "gain_proxy_gradient": "gain by gradient, proxy target",
     "effect": "effect",
     "alignment": "alignment",
     "redundancy": "low redundancy",
@@ -30,7 +33,9 @@ SCORES: dict[Score, str] = {
 }
 DEFINITIONS: dict[Score, str] = {
     "gain": "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
-    "gain_proxy": "The same towards the user's latest known choice, held out of the prompt; does not know the target.",
+    "gain_proxy": "How far the score of the user's latest known choice, held out of the prompt, falls when the "
+    "demonstration is deleted; does not know the target.",
+    "gain_proxy_gradient": "The gradient's contribution to the score of that choice; does not know the target.",
     "effect": "ln of the energy of the equivalent gradient; needs no target.",
     "alignment": "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
     "redundancy": "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
@@ -98,12 +103,14 @@ class UtilityTask(Task):
 
     @property
     def predicted_passes(self) -> float:
-        """Full-prompt forward equivalents: three gradients, one pass without a target, K removals, K additions."""
+        """Full-prompt forward equivalents: three gradients, one pass without a target, K removals, K additions, and K
+        removals for the proxy alone."""
         demos, all_candidates = self.case.demos, CANDIDATE[self.case.family] * self.case.candidates
         tail = QUERY + all_candidates
         removals, additions = demos * (demos - 1) / 2 + demos * tail, demos * (1 + tail) + tail
         gradients, without_target = 3 * 3.0, 1.0
-        full = 1 + (all_candidates + removals + additions) / (REST + demos)
+        of_proxy = demos * (demos - 1) / 2 + demos * (QUERY + CANDIDATE[self.case.family])
+        full = 1 + (all_candidates + removals + additions + of_proxy) / (REST + demos)
         return self.cases * (gradients + without_target + full)
 
 

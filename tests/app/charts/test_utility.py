@@ -13,6 +13,7 @@ BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: col
 MEANS = {
     "gain": (0.6, 0.5, 0.7),
     "gain_proxy": (0.42, 0.3, 0.5),
+    "gain_proxy_gradient": (0.1, -0.1, 0.3),
     "effect": (0.02, -0.1, 0.15),
     "alignment": (0.2, 0.04, 0.3),
     "redundancy": (None, None, None),
@@ -57,7 +58,7 @@ def test_dots_and_intervals_are_the_reports_own(report, colours):
             mean, low, high = MEANS[score]
             assert (x, x + up, x - down) == pytest.approx((mean, high, low))
     assert list(_trace(figure, "predicts").customdata) == ["gain", "gain_proxy"]
-    assert list(_trace(figure, "predicts nothing").customdata) == ["effect", "alignment"]
+    assert list(_trace(figure, "predicts nothing").customdata) == ["gain_proxy_gradient", "effect", "alignment"]
     assert list(_trace(figure, "floor").customdata) == ["random", "length", "position"]
     assert sorted(shape.x0 for shape in figure.layout.shapes) == [0, 0.08]
     assert TRUTHS["addition_ndcg"] in figure.layout.xaxis.title.text
@@ -67,7 +68,7 @@ def test_every_score_has_its_row_even_without_a_number(report):
     figure = utility.figure(report, LIGHT)
     assert list(figure.layout.yaxis.ticktext) == list(SCORES.values())
     places = dict(zip(_trace(figure, "floor").customdata, _trace(figure, "floor").y, strict=True))
-    assert places == {"random": 5, "length": 6, "position": 7}
+    assert places == {"random": 6, "length": 7, "position": 8}
 
 
 def test_what_predicts_differs_by_shape_and_not_by_colour_alone(report):
@@ -85,8 +86,9 @@ def test_a_mean_without_an_interval_has_no_whiskers(report):
 
 def test_the_alt_text_says_what_predicts_and_what_does_not(report):
     assert utility.alt(report) == (
-        "On 40 cases the fall of the target score on removal is predicted by gain, true target 0.60 (0.50 to "
-        "0.70); gain, proxy target 0.42 (0.30 to 0.50). Not: effect; alignment; low redundancy."
+        "On 40 cases the fall of the target score on removal is predicted by gain by gradient, true target "
+        "0.60 (0.50 to 0.70); gain by deletion, proxy target 0.42 (0.30 to 0.50). Not: gain by gradient, proxy target; "
+        "effect; alignment; low redundancy."
     )
     nothing = tuple(row for row in report.rows if row.score in ("effect", "length"))
     assert utility.alt(report.model_copy(update={"rows": nothing, "cases": 1}), "removal_ndcg") == (

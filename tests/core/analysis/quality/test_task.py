@@ -132,6 +132,22 @@ def test_a_proxy_is_the_latest_choice_that_no_demonstration_shows(planets: Datas
     assert done.scored is not None
     assert done.scored.item_id == free[-1]
     assert all(row.gain is not None and row.alignment is not None for row in done.rows)
+    assert all(row.gain_low is None for row in done.rows)
+
+
+def test_a_proxy_is_judged_by_deletion_unless_another_way_is_asked_for(planets: Dataset, model: LanguageModel) -> None:
+    task = asked({"proxy": True, "stability": 2})
+    held = scored_setting(set_up(task.case, planets, model), proxy=True)
+    assert held is not None
+    scorer = Scorer(model, held.prompt)
+    wanted = scorer.full()[0] - scorer.subsets(~np.eye(3, dtype=bool))[:, 0]
+    found = reports(task, planets, model)[-1]
+    np.testing.assert_allclose([row.gain for row in found.rows], wanted, atol=1e-4)
+    quick = reports(asked({"proxy": True, "stability": 2, "gain_method": "gradient"}), planets, model)[-1]
+    np.testing.assert_allclose(
+        [row.gain for row in quick.rows], gain(TargetScore(Scorer(model, held.prompt), 0)).values
+    )
+    assert [row.stability for row in found.rows] == [row.stability for row in quick.rows]
 
 
 def test_an_unknown_target_gives_way_to_the_proxy(planets: Dataset, model: LanguageModel) -> None:
@@ -221,4 +237,7 @@ def test_the_forecast_counts_what_is_asked() -> None:
     assert asked().predicted_passes == 7
     assert asked({"stability": 4}).predicted_passes == 19
     assert asked({"gain_method": "default"}).predicted_passes == 10
+    assert asked({"gain_method": "leave_one_out"}, demos=8).predicted_passes == 9
+    assert asked({"proxy": True}, demos=8).predicted_passes == 9
+    assert asked({"proxy": True, "gain_method": "gradient"}, demos=8).predicted_passes == 7
     assert asked(demos=0).predicted_passes == 1
