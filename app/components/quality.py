@@ -29,7 +29,7 @@ def quality(view: View, explanation: Explanation) -> None:
         "quality",
         QualityTask(case=explanation.request),
         "Score the demonstrations",
-        "One pass without any target, and two gradients.",
+        "One pass without any target, then gain and alignment.",
     )
     if not isinstance(found, QualityReport):
         return
