@@ -54,12 +54,12 @@ class Course:
         tried: Sequence[InferenceSettings],
     ) -> None:
         """`asked` are the cases of the search, `drawn` those of the utility check, `tried` ways of recommending."""
-        self._works: dict[Part, Callable[[int], Record]] = {
-            "utility": lambda _: lrgd_utility.record_of(bench, _next(drawn)),
-            "sets": lambda place: lrgd_sets.record_of(bench, asked[place]),
-            "inference": lambda place: lrgd_inference.record_of(bench, asked[place], tried),
-            "sweep": lambda place: lrgd_costs.sweep_of(bench, asked[place]),
-            "pool": lambda place: lrgd_costs.pool_of(bench, asked[place]),
+        self._works: dict[Part, Callable[[int], Records]] = {
+            "utility": lambda _: [lrgd_utility.record_of(bench, _next(drawn))],
+            "sets": lambda place: lrgd_sets.records_of(bench, asked[place]),
+            "inference": lambda place: [lrgd_inference.record_of(bench, asked[place], tried)],
+            "sweep": lambda place: [lrgd_costs.sweep_of(bench, asked[place])],
+            "pool": lambda place: [lrgd_costs.pool_of(bench, asked[place])],
         }
         self.found: dict[Part, Records] = {part: [] for part in ROWS}
         self.rows: dict[Part, list[Row]] = {part: [] for part in ROWS}
@@ -67,7 +67,7 @@ class Course:
 
     def take(self, part: Part, place: int) -> None:
         """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
-        self.found[part].append(self._works[part](place))
+        self.found[part] += self._works[part](place)
         self.rows[part] = self._rows_of[part](self.found[part])
 
     def all_rows(self) -> list[Row]:
@@ -85,7 +85,7 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
         course.take(part, place)
-        clock.tell(f"{part} {len(course.found[part])}")
+        clock.tell(f"{part} {place + 1}")
         yield course.all_rows()
     for card in lrgd_utility.cards(bench, course.found["utility"]):
         write_json(BUILD / f"utility-{card.family}.json", card.model_dump(mode="json"))

@@ -18,7 +18,7 @@ from core.errors import DemoLensError
 from core.lm.many import ManyScorer
 from core.metrics.ranking import ndcg, ranks
 from core.prompt.spans import Family
-from core.selection.heldout import held_out
+from core.selection.heldout import Objective, held_out
 from core.selection.improve import improve
 from core.selection.task import ImproveTask, SetRow
 
@@ -44,9 +44,22 @@ class Measure:
     family: Family
     of: Callable[[Record, str], float]
     promised: bool = False
+    objective: Objective = "margin"
+    """What the sets were judged by that it is taken of."""
     liked_only: bool = False
     both_answers: bool = False
     """Defined, or telling anything new, only where some true answers are Yes and some No."""
+
+    @property
+    def label(self) -> str:
+        """Family and name, and the objective of the search where it is not the default."""
+        judged = "" if self.objective == "margin" else f", set judged by the {self.objective}"
+        return f"{self.family}, {self.name}{judged}"
+
+    def having(self, records: Sequence[Record]) -> list[Record]:
+        """The records that it is taken of."""
+        own = [one for one in records if (one["family"], one["objective"]) == (self.family, self.objective)]
+        return [one for one in own if one["liked"] or not self.liked_only]
 
 
 def _target(record: Record, way: str) -> float:
@@ -73,7 +86,8 @@ MEASURES = (
     Measure("NDCG@10", "next_item", _ndcg, promised=True),
     Measure("target score, nats", "next_item", _target),
     Measure("AUC of the target against items never met", "yes_no", auc, promised=True),
-    Measure("log-odds of the true answer, nats", "yes_no", _truth, promised=True, both_answers=True),
+    Measure("log-odds of the true answer, nats", "yes_no", _truth, True, "truth", both_answers=True),
+    Measure("log-odds of the true answer, nats", "yes_no", _truth, both_answers=True),
     Measure("log-odds of Yes for the target, nats", "yes_no", _target),
     Measure("NDCG@10", "yes_no", _ndcg),
     Measure("AUC of a liked target against items never met", "yes_no", auc, liked_only=True, both_answers=True),
@@ -110,10 +124,20 @@ def _changed(bench: Bench, asked: Request, change: dict[str, object]) -> Setting
     return set_up(asked.model_copy(update=change), bench.dataset, bench.model)
 
 
-def record_of(bench: Bench, asked: Request) -> Record:
-    """The search's answer for a case, and all candidates' scores under it and under every other set."""
-    task = ImproveTask(case=asked, k=DEMOS, pool=POOL, budget=SEARCH)
-    return kept(bench, "sets", task.model_dump(mode="json"), lambda: measured(bench, task))
+def records_of(bench: Bench, asked: Request) -> list[Record]:
+    """The search's answer for a case, and all candidates' scores under it and under every other set.
+
+    One record for each objective that the case allows.
+    """
+    both = asked.family == "yes_no" and bench.dataset.has_ratings
+    objectives: tuple[Objective, ...] = ("margin", "truth") if both else ("margin",)
+    return [_record_of(bench, asked, objective) for objective in objectives]
+
+
+def _record_of(bench: Bench, asked: Request, objective: Objective) -> Record:
+    task = ImproveTask(case=asked, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
+    found = kept(bench, "sets", task.model_dump(mode="json"), lambda: measured(bench, task))
+    return {"objective": objective, **found}
 
 
 def measured(bench: Bench, task: ImproveTask) -> Record:
@@ -166,7 +190,7 @@ def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row
         row("two-stage search, seconds", quartiles(np.array([one["seconds"] for one in records]))),
         row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
         row("cases where no set is advised, share", [float(empty.mean())]),
-        *(made for measure in measures(both_answers) for made in _compared(measure, _having(measure, records))),
+        *(made for measure in measures(both_answers) for made in _compared(measure, measure.having(records))),
         *(_liked_apart(records) if both_answers else []),
     ]
 
@@ -179,16 +203,11 @@ def measures(both_answers: bool) -> tuple[Measure, ...]:
 def means(records: Sequence[Record], *, both_answers: bool = True) -> dict[str, str]:
     """The mean of every measure under every set, by the names of both, as a table shows it."""
     return {
-        f"{measure.family}, {measure.name}, {way}": f"{column(measure, way, having).mean():.3f} ({len(having)})"
+        f"{measure.label}, {way}": f"{column(measure, way, having).mean():.3f} ({len(having)})"
         for measure in measures(both_answers)
-        if (having := _having(measure, records))
+        if (having := measure.having(records))
         for way in (OURS, *OTHERS)
     }
-
-
-def _having(measure: Measure, records: Sequence[Record]) -> list[Record]:
-    own = [one for one in records if one["family"] == measure.family]
-    return [one for one in own if one["liked"] or not measure.liked_only]
 
 
 def column(measure: Measure, way: str, records: Sequence[Record]) -> Array:
@@ -197,7 +216,7 @@ def column(measure: Measure, way: str, records: Sequence[Record]) -> Array:
 
 
 def _compared(measure: Measure, records: Sequence[Record]) -> list[Row]:
-    label = f"{measure.family}, {measure.name} ({len(records)} cases)"
+    label = f"{measure.label} ({len(records)} cases)"
     ours = column(measure, OURS, records)
     rows = [row(f"{label}, two-stage set", mean_interval(ours))]
     for way in OTHERS:
@@ -209,7 +228,7 @@ def _compared(measure: Measure, records: Sequence[Record]) -> list[Row]:
 
 def _liked_apart(records: Sequence[Record]) -> list[Row]:
     """AUC over cases: does a liked target score above another user's disliked one?"""
-    own = [one for one in records if one["family"] == "yes_no"]
+    own = [one for one in records if (one["family"], one["objective"]) == ("yes_no", "margin")]
     liked = np.array([one["liked"] for one in own], dtype=bool)
     label = f"yes_no, AUC of liked against disliked targets ({len(own)} cases)"
     scores = {way: np.array([_target(one, way) for one in own]) for way in (OURS, *OTHERS)}
@@ -250,7 +269,7 @@ def text_of(records: Sequence[Record]) -> str:
     """One line a measure: its mean under every set."""
     lines = [("mean on the held-out target", "cases", OURS, *OTHERS)]
     for measure in MEASURES:
-        having = _having(measure, records)
+        having = measure.having(records)
         cells = [f"{column(measure, way, having).mean():.3f}" if having else "" for way in (OURS, *OTHERS)]
-        lines.append((f"{measure.family}, {measure.name}", str(len(having)), *cells))
+        lines.append((measure.label, str(len(having)), *cells))
     return aligned(lines)

@@ -31,7 +31,7 @@ def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_s
     if floor is not None:
         figure.add_vline(x=floor, line={"color": colours.muted, "width": 1.2, "dash": "dot"})
     figure.update_xaxes(
-        title_text=f"mean rank correlation with the {TRUTHS[truth]}",
+        title_text="mean rank correlation",
         range=[-1.05, 1.05],
         tickvals=[-1, -0.5, 0, 0.5, 1],
         ticktext=[signed(-1, 0), signed(-0.5, 1), "0", signed(0.5, 1), signed(1, 0)],

@@ -47,11 +47,12 @@ def test_one_case_alone_measures_everything():
 # ---- two-stage sets
 
 
-def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero=0.5):
+def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero=0.5, objective="margin"):
     scores = {OURS: ours} | dict.fromkeys(OTHERS, other)
     judged = [{"objective": value, "mean": value} for value in (best, zero)]
     return {
         "family": family,
+        "objective": objective,
         "scores": scores,
         "target": target,
         "liked": liked,
@@ -73,10 +74,13 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
         searched("yes_no", 0, True, [2.0, 0.0, 1.0], [1.0, 2.0, 0.0]),
         searched("yes_no", 0, False, [-2.0, 0.0, 1.0], [1.0, 2.0, 0.0]),
         searched("next_item", 2, True, [0.0, 1.0, 2.0], [0.0, 2.0, 1.0], ids=()),
+        searched("yes_no", 0, False, [-4.0, 0.0, 1.0], [1.0, 2.0, 0.0], objective="truth"),
     ]
     rows = {one.measure: one for one in lrgd_sets.rows_of(records)}
     truth = rows["yes_no, log-odds of the true answer, nats (2 cases), two-stage minus random 4"]
-    assert (truth.value, truth.met) == (pytest.approx((1.0 + 3.0) / 2), True)
+    assert (truth.value, truth.met) == (pytest.approx((1.0 + 3.0) / 2), None)
+    truth = rows["yes_no, log-odds of the true answer, nats, set judged by the truth (1 cases), two-stage minus BM25 4"]
+    assert (truth.value, truth.met) == (5.0, True)
     area = rows["yes_no, AUC of the target against items never met (2 cases), two-stage minus BM25 4"]
     assert (area.value, area.met) == (pytest.approx((1.0 + 0.0) / 2 - 0.5), False)
     assert rows["yes_no, AUC of a liked target against items never met (1 cases), two-stage set"].value == 1.0
@@ -87,7 +91,7 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
     assert rows["yes_no, AUC of liked against disliked targets (2 cases), two-stage minus zero-shot"].value == 0.5
     search = rows["two-stage search, pool of 200, K=4, most full-prompt forwards"]
     assert (search.value, search.low, search.met) == (82.0, 80.0, True)
-    assert rows["cases where no set is advised, share"].value == pytest.approx(1 / 3)
+    assert rows["cases where no set is advised, share"].value == pytest.approx(1 / 4)
     assert rows["cases whose set is below zero-shot on the held-out choices, share"].met is True
     assert "next_item, NDCG@10" in lrgd_sets.text_of(records)
 
@@ -225,7 +229,7 @@ def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
     for wanted in ("two-stage search", "rank correlation", "flip rate", "pool of 14", "robustness sweep of 10"):
         assert any(wanted in measure for measure in measures)
     before = {path: path.stat().st_mtime_ns for path in small.rglob("*.json")}
-    assert len(before) == 5
+    assert len(before) == 6, "one of each part, and sets judged by the truth"
     assert list(lrgd.lrgd(bench, 1))[-1] == last
     assert {path: path.stat().st_mtime_ns for path in small.rglob("*.json")} == before
 

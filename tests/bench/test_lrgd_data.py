@@ -83,7 +83,7 @@ def test_a_whole_run_and_going_on_after_it(benches, small, capsys):
     assert "plays: " in text
     assert "20 candidates in random order have an NDCG@10 of 0.227." in text
     before = records(small)
-    assert len(before) == 2 * (2 + 2 + 2 + 1 + 1)
+    assert len(before) == 2 * (2 + 2 + 2 + 1 + 1) + 1, "sets of notes are judged by the truth too"
     assert list(lrgd_data.lrgd_data(benches, 2))[-1] == last
     assert records(small) == before
     assert {one.measure.split(":")[0] for one in first[0]} == {"plays"}
@@ -103,7 +103,7 @@ def test_a_case_that_cannot_be_measured_is_left_out_and_told(benches, small, mon
     def refuse(bench, asked):
         raise RequestError("a budget of 12 passes", expected="more")
 
-    monkeypatch.setattr(lrgd_sets, "record_of", refuse)
+    monkeypatch.setattr(lrgd_sets, "records_of", refuse)
     monkeypatch.setattr(lrgd_data, "plan", lambda *_: [("sets", 0), ("pool", 0)])
     last = list(lrgd_data.lrgd_data(benches[:1], 1))[-1]
     assert not any("two-stage" in one.measure for one in last)

@@ -30,13 +30,17 @@ class QualityTask(Task):
 
     @property
     def predicted_passes(self) -> float:
-        """One pass without a target, the gain, one gradient for the alignment and one for each perturbation."""
+        """One pass without a target, the gain, one gradient for the alignment and one for each perturbation.
+
+        A list of candidates that names no target may lack the item really chosen, for which a proxy then stands in.
+        """
         demos = self.case.demos if self.case.demo_ids is None else len(self.case.demo_ids)
         if demos == 0:
             return 1.0
         deletion = 1 + demos / 2
+        may_be_proxy = self.proxy or (self.case.candidate_ids is not None and self.case.target is None)
         gain = {
-            "auto": max(deletion, GRADIENT) if self.proxy else GRADIENT,
+            "auto": max(deletion, GRADIENT) if may_be_proxy else GRADIENT,
             "gradient": GRADIENT,
             "leave_one_out": deletion,
             "default": max(self.case.budget, GRADIENT),

@@ -240,4 +240,6 @@ def test_the_forecast_counts_what_is_asked() -> None:
     assert asked({"gain_method": "leave_one_out"}, demos=8).predicted_passes == 9
     assert asked({"proxy": True}, demos=8).predicted_passes == 9
     assert asked({"proxy": True, "gain_method": "gradient"}, demos=8).predicted_passes == 7
+    assert asked({}, demos=8, candidate_ids=("1", "2")).predicted_passes == 9, "the target may be none of them"
+    assert asked({}, demos=8, candidate_ids=("1", "2"), target="1").predicted_passes == 7
     assert asked(demos=0).predicted_passes == 1
