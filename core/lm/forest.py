@@ -132,22 +132,15 @@ class Forest:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """New rows grouped so that few attention calls touch few needless query-key pairs."""
-        groups: list[list[_Piece]] = []
-        union: dict[int, int] = {}
-        spent = 0
+        groups: list[_Group] = []
         for piece in self._pieces():
-            needed = self._needed(piece)
-            alone = len(piece.rows) * sum(needed.values()) + BLOCK_OVERHEAD
-            if groups and self._may_join(groups[-1][-1], piece):
-                both = {one: max(union.get(one, 0), needed.get(one, 0)) for one in (*union, *needed)}
-                rows = sum(len(member.rows) for member in groups[-1]) + len(piece.rows)
-                joined = rows * sum(both.values()) + BLOCK_OVERHEAD
-                if joined <= spent + alone:
-                    groups[-1].append(piece)
-                    union, spent = both, joined
+            alone = _Group((piece,), self._needed(piece))
+            if groups and self._may_join(groups[-1], alone):
+                joined = groups[-1].joined(alone)
+                if joined.cost <= groups[-1].cost + alone.cost:
+                    groups[-1] = joined
                     continue
-            groups.append([piece])
-            union, spent = needed, alone
+            groups.append(alone)
         return tuple(self._block(group) for group in groups)
 
     def _pieces(self) -> Iterator[_Piece]:
@@ -166,24 +159,21 @@ class Forest:
         line = self.line(piece.segment)
         return {one: self._size(one) for one in line[:-1]} | {piece.segment: piece.rows.stop}
 
-    def _may_join(self, last: _Piece, next_one: _Piece) -> bool:
-        before, new = self.segments[last.segment], self.segments[next_one.segment]
+    def _may_join(self, group: _Group, other: _Group) -> bool:
+        before, new = (self.segments[one.pieces[0].segment] for one in (group, other))
         return before.change == new.change and (not self.by_demo or before.demo == new.demo)
 
-    def _block(self, group: list[_Piece]) -> Block:
-        needed: dict[int, int] = {}
-        for piece in group:
-            for one, tokens in self._needed(piece).items():
-                needed[one] = max(needed.get(one, 0), tokens)
+    def _block(self, group: _Group) -> Block:
+        pieces, needed = group.pieces, group.needed
         starts = {one: self.ranges[one].start for one in sorted(needed)}
         keys = torch.cat([torch.arange(start, start + needed[one]) for one, start in starts.items()])
         owner = torch.cat([torch.full((needed[one],), one) for one in starts])
-        visible = torch.cat([self._sees(piece, keys, owner) for piece in group])
-        first, last = (self.rows_of(piece.segment).start for piece in (group[0], group[-1]))
-        rows = slice(first + group[0].rows.start, last + group[-1].rows.stop)
+        visible = torch.cat([self._sees(piece, keys, owner) for piece in pieces])
+        first, last = (self.rows_of(piece.segment).start for piece in (pieces[0], pieces[-1]))
+        rows = slice(first + pieces[0].rows.start, last + pieces[-1].rows.stop)
         offset, positions = self.memory.tokens, self.positions
         distance = positions[rows.start + offset : rows.stop + offset, None] - positions[keys][None, :]
-        of_group = self.segments[group[0].segment]
+        of_group = self.segments[pieces[0].segment]
         inside = self.demo_of[keys] == (-2 if of_group.demo is None else of_group.demo)
         return Block(rows, _as_slice(keys), visible, distance, inside, of_group.change)
 
@@ -203,6 +193,25 @@ class _Piece:
 
     segment: int
     rows: range
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Pieces that are attended to together, and how many tokens of each segment, from its first on, they may read."""
+
+    pieces: tuple[_Piece, ...]
+    needed: dict[int, int]
+
+    @property
+    def cost(self) -> int:
+        """Query-key pairs computed, needless ones too, and the price of the call."""
+        return sum(len(piece.rows) for piece in self.pieces) * sum(self.needed.values()) + BLOCK_OVERHEAD
+
+    def joined(self, other: _Group) -> _Group:
+        """Both as one."""
+        both = (*self.needed, *other.needed)
+        needed = {one: max(self.needed.get(one, 0), other.needed.get(one, 0)) for one in both}
+        return _Group((*self.pieces, *other.pieces), needed)
 
 
 def _as_slice(keys: Tensor) -> Tensor | slice:
