@@ -19,8 +19,8 @@ from core.analysis.request import Request
 from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.setting import Setting
 
-UTILITY_SHARE = 2.5
-"""Cases of the utility check for every case of the search: 100 for 40."""
+UTILITY_SHARE = 2.6
+"""Cases of the utility check for every case of the search: 104 for 40, as a few have no proxy target."""
 INFERENCE_SHARE = 0.5
 """Cases of changed inference for every case of the search; it takes longest by far."""
 SWEEPS = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from core.analysis.quality.utility import (
 )
 from core.analysis.quality.utility_task import (
     DEFINITIONS,
+    LEAST_STORED,
     SCORES,
     TRUTHS,
     Score,
@@ -53,6 +55,7 @@ from core.errors import Cancelled, ComputeError, MaterialError, RequestError
 from core.lm.load import LanguageModel
 from core.lm.score import Scorer
 from core.metrics.ranking import ndcg
+from core.prompt.spans import Family
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story", "The Matrix", "Blade Runner", "Aliens", "Jaws", "Big", "Speed", "Gigi")
 
@@ -470,6 +473,17 @@ def test_a_damaged_file_is_as_good_as_none(raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
     assert latest_utility("m", "d", "yes_no") is None
+
+
+@pytest.mark.parametrize("family", get_args(Family))
+def test_the_reports_that_come_along_are_whole_and_of_the_sample(family: Family) -> None:
+    sample = json.loads((utility_task.CARDS / "adapters" / "recicl" / "card.json").read_text())
+    report = latest_utility(sample["model_id"], sample["dataset_id"], family)
+    assert report is not None
+    assert (report.stage, report.task.case.adapter, report.task.case.dataset) == ("complete", None, "sample")
+    assert report.cases >= LEAST_STORED
+    assert {(row.score, row.truth) for row in report.rows} == set(itertools.product(SCORES, TRUTHS))
+    assert all(row.cases + row.left_out == report.cases for row in report.rows)
 
 
 def test_a_shipped_report_is_read_for_its_own_model_and_data_only(
