@@ -134,7 +134,7 @@ def number(value: float | None, digits: int = 2) -> str:
     """`0.42`, `−1.35`; a dash where there is no number."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def nats(value: float | None) -> str:

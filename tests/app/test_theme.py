@@ -49,6 +49,7 @@ def test_numbers_carry_sign_and_unit():
     assert theme.nats(-0.1) == "−0.10 nats"
     assert theme.signed(-0.001) == "0.00"
     assert theme.signed(float("nan")) == theme.number(None) == "–"
+    assert theme.number(-0.001) == "0.00"
     assert theme.seconds(0.42) == "0.4 s"
     assert theme.seconds(14.2) == "14 s"
     assert theme.seconds(200) == "3 min 20 s"

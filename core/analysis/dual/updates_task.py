@@ -179,4 +179,4 @@ def _figures(one: Finding) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:.3f}".replace("-", "−")
+    return "not defined" if value is None or not math.isfinite(value) else f"{value:z.3f}".replace("-", "−")

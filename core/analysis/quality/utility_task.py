@@ -181,7 +181,7 @@ def verdict(row: UtilityRow) -> str:
 
 
 def _figure(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\u2212")
+    return f"{value:z.2f}".replace("-", "\u2212")
 
 
 def _cases(count: int) -> str:
