@@ -22,7 +22,7 @@ SETS = {
     "zero_shot": "without demonstrations",
     "current": "current demonstrations",
     "start": "earlier best set",
-    "best": "best set found",
+    "best": "set advised",
 }
 STOPS = {
     "budget": "The budget is spent.",
@@ -105,7 +105,7 @@ def alt(report: ImproveReport) -> str:
     if report.current is not None:
         above += f" and {nats(best.objective - report.current.objective)} against the current ones"
     size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
-    return f"The best set, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
+    return f"The set advised, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
 
 
 def table(report: ImproveReport) -> pd.DataFrame:

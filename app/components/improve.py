@@ -19,7 +19,7 @@ NAMES: dict[Which, str] = {
     "zero_shot": "no demonstrations",
     "current": "the case's own demonstrations",
     "start": "the earlier set",
-    "best": "the set found",
+    "best": "the set advised",
 }
 EXPLORE = "app/pages/explore.py"
 
@@ -31,10 +31,18 @@ def sentence(report: ImproveReport) -> str:
         return "The search has not judged a set yet."
     if not best.demo_ids:
         return "No set of demonstrations serves this user's known choices better than none."
+    if _stands(report):
+        return "This user's demonstrations stand: no other set is clearly better on the known choices."
     count = len(best.demo_ids)
     gain = best.objective - zero.objective
     over = "" if report.current is None else f", {nats(best.objective - report.current.objective)} over its own"
     return f"{count} demonstration{'s' * (count != 1)} found: {nats(gain)} over no demonstrations{over}."
+
+
+def _stands(report: ImproveReport) -> bool:
+    """Whether the case's own demonstrations are the ones advised."""
+    best, own = report.best, report.current
+    return best is not None and own is not None and bool(own.demo_ids) and best.demo_ids == own.demo_ids
 
 
 def leads(report: ImproveReport) -> list[str]:
@@ -54,7 +62,7 @@ def readouts(report: ImproveReport) -> list[Readout]:
     sets: tuple[tuple[str, SetRow | None], ...] = (
         ("No demonstrations", report.zero_shot),
         ("The case's own", report.current),
-        ("The set found", report.best),
+        ("The set advised", report.best),
     )
     for name, row in sets:
         if row is not None:
@@ -73,7 +81,7 @@ def drift(report: ImproveReport) -> str:
 
 
 def members(report: ImproveReport) -> None:
-    """The set found, in its order, by title."""
+    """The set advised, in its order, by title."""
     best = report.best
     if best is None or not best.demo_ids:
         return
@@ -81,7 +89,7 @@ def members(report: ImproveReport) -> None:
     items = "".join(
         f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
     )
-    section("The set found, in prompt order")
+    section("The set advised, in prompt order")
     st.html(f'<ol class="dl-list">{items}</ol>')
 
 
@@ -112,7 +120,7 @@ def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
 def adopt(view: View, report: ImproveReport) -> None:
     """Take the set over into the case and open it in Explore."""
     best = report.best
-    if best is None or not best.demo_ids or report.stage != "complete":
+    if best is None or not best.demo_ids or report.stage != "complete" or _stands(report):
         return
     if st.button(
         "Use this set in Explore", key="adopt", type="primary", help="Runs the case with these demonstrations."

@@ -221,3 +221,59 @@ def test_members_of_little_gain_are_not_asked_again_where_gains_add_up():
     second = {question.order for question in judge.asked if len(question.order) == 2 and question.order[0] == 0}
     assert (0, 1) in second
     assert (0, 19) not in second
+
+
+# ---- the usual set stands unless another one clearly leads it
+
+
+class Written:
+    """Scores over held-out choices as written down for each set, whatever the view; other sets score -9."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def passes(self, asked):
+        return 1.0 * len(asked)
+
+    def scores(self, asked):
+        size = len(self.table[()])
+        return np.array([self.table.get(question.order, [-9.0] * size) for question in asked])
+
+
+def _advised(table, **choices):
+    search = _search(Written(table), 2, 1, **choices)
+    _done(search, [choices["usual"]])
+    return search.advised.order
+
+
+@pytest.mark.parametrize(("lead", "wanted"), [(0.0, (1,)), (1.7, (1,)), (1.8, (0,))])
+def test_the_lead_is_counted_in_standard_errors_over_held_out_choices(lead, wanted):
+    table = {(): [0.0] * 4, (0,): [1.0] * 4, (1,): [1.0, 3.0, 1.0, 3.0]}
+    error = np.sqrt(4 / 3) / 2
+    assert 1.7 < 1.0 / error < 1.8
+    assert _advised(table, usual=(0,), lead=lead) == wanted
+
+
+def test_one_held_out_choice_shows_no_clear_lead():
+    table = {(): [0.0], (0,): [1.0], (1,): [5.0]}
+    assert _advised(table, usual=(0,), lead=0.1) == (0,)
+    assert _advised(table, usual=(0,), lead=0.0) == (1,)
+
+
+def test_a_usual_set_below_zero_shot_does_not_stand():
+    table = {(): [0.0, 0.0], (0,): [-1.0, 0.5], (1,): [-0.5, 3.0]}
+    assert _advised(table, usual=(0,), lead=9.0) == (1,)
+    table[1,] = [-2.0, -2.0]
+    assert _advised(table, usual=(0,), lead=9.0) == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), lead=st.floats(0, 4), lam=st.floats(0, 1))
+def test_what_is_advised_is_the_best_or_the_usual_and_never_below_zero_shot(seed, lead, lam):
+    rng = np.random.default_rng(seed)
+    table = {order: rng.normal(size=3).tolist() for order in ((), (0,), (1,))}
+    search = _search(Written(table), 2, 1, lam=lam, usual=(0,), lead=lead)
+    _done(search, [(0,)])
+    assert search.advised.order in (search.best.order, (0,))
+    assert search.advised.objective >= search.zero_shot.objective
+    assert search.advised.mean >= search.zero_shot.mean
