@@ -178,13 +178,13 @@ def outcomes_table(report: ImproveReport) -> pd.DataFrame:
 
 
 def outcomes_alt(report: ImproveReport) -> str:
-    """What the best set does to the case's own target, which had no part in the search."""
+    """What the set advised does to the case's own target, which had no part in the search."""
     after = {row.which: row for row in report.outcomes or ()}
     if "best" not in after:
         return "The case's own target is not scored."
     words = {"zero_shot": "without demonstrations", "current": "with the current ones"}
     others = [f"{ordinal(after[name].rank)} {said}" for name, said in words.items() if name in after]
-    return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
+    return f"The item really chosen next ranks {_place(after['best'])} with the set advised, {' and '.join(others)}."
 
 
 def _place(row: Outcome) -> str:

@@ -101,6 +101,17 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
     assert desk.asked[-1].strategy == "manual"
 
 
+def test_where_the_own_demonstrations_stand_there_is_nothing_to_adopt(
+    open_page, reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = reports["improve"]
+    monkeypatch.setitem(reports, "improve", found.model_copy(update={"best": found.current}))
+    page, _ = open_page("improve")
+    page = press(page, "run")
+    assert "This user's demonstrations stand" in words(page)
+    assert not [button for button in page.button if button.key == "adopt"]
+
+
 def test_theory_compares_with_fine_tuning_only_when_asked(open_page, reports: dict[str, Any]) -> None:
     page, desk = open_page("theory")
     page = press(page, "run")
