@@ -32,7 +32,8 @@ def sentence(report: ImproveReport) -> str:
     if not best.demo_ids:
         return "No set of demonstrations serves this user's known choices better than none."
     if _stands(report):
-        return "This user's demonstrations stand: no other set is clearly better on the known choices."
+        so_far = " so far" if report.stop is None else ""
+        return f"This user's demonstrations stand: no other set{so_far} is clearly better on the known choices."
     count = len(best.demo_ids)
     gain = best.objective - zero.objective
     over = "" if report.current is None else f", {nats(best.objective - report.current.objective)} over its own"
