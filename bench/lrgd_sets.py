@@ -155,7 +155,6 @@ def measured(bench: Bench, task: ImproveTask) -> Record:
         "target": case.candidates.index(str(case.target)),
         "liked": _liked(settings[OURS]),
         "demo_ids": list(report.best.demo_ids),
-        "stands": report.current is not None and report.best.demo_ids == report.current.demo_ids,
         "best": _judged(report.best),
         "zero_shot": _judged(report.zero_shot),
         "search_passes": report.search_passes,
@@ -184,7 +183,6 @@ def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row
         return []
     below = np.array([any(one["best"][key] < one["zero_shot"][key] for key in one["best"]) for one in records])
     empty = np.array([not one["demo_ids"] for one in records])
-    stands = np.array([one["stands"] for one in records])
     spent = np.array([one["search_passes"] for one in records])
     most = (float(spent.max()), float(spent.min()), float(spent.max()))
     return [
@@ -192,7 +190,6 @@ def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row
         row("two-stage search, seconds", quartiles(np.array([one["seconds"] for one in records]))),
         row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
         row("cases where no set is advised, share", [float(empty.mean())]),
-        row("cases where the most recent stand, as no set clearly leads them, share", [float(stands.mean())]),
         *(made for measure in measures(both_answers) for made in _compared(measure, measure.having(records))),
         *(_liked_apart(records) if both_answers else []),
     ]

@@ -22,7 +22,7 @@ SETS = {
     "zero_shot": "without demonstrations",
     "current": "current demonstrations",
     "start": "earlier best set",
-    "best": "set advised",
+    "best": "best set found",
 }
 STOPS = {
     "budget": "The budget is spent.",
@@ -105,7 +105,7 @@ def alt(report: ImproveReport) -> str:
     if report.current is not None:
         above += f" and {nats(best.objective - report.current.objective)} against the current ones"
     size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
-    return f"The set advised, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
+    return f"The best set, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
 
 
 def table(report: ImproveReport) -> pd.DataFrame:
@@ -178,13 +178,13 @@ def outcomes_table(report: ImproveReport) -> pd.DataFrame:
 
 
 def outcomes_alt(report: ImproveReport) -> str:
-    """What the set advised does to the case's own target, which had no part in the search."""
+    """What the best set does to the case's own target, which had no part in the search."""
     after = {row.which: row for row in report.outcomes or ()}
     if "best" not in after:
         return "The case's own target is not scored."
     words = {"zero_shot": "without demonstrations", "current": "with the current ones"}
     others = [f"{ordinal(after[name].rank)} {said}" for name, said in words.items() if name in after]
-    return f"The item really chosen next ranks {_place(after['best'])} with the set advised, {' and '.join(others)}."
+    return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
 
 
 def _place(row: Outcome) -> str:

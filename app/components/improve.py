@@ -19,7 +19,7 @@ NAMES: dict[Which, str] = {
     "zero_shot": "no demonstrations",
     "current": "the case's own demonstrations",
     "start": "the earlier set",
-    "best": "the set advised",
+    "best": "the set found",
 }
 EXPLORE = "app/pages/explore.py"
 
@@ -33,7 +33,7 @@ def sentence(report: ImproveReport) -> str:
         return "No set of demonstrations serves this user's known choices better than none."
     if _stands(report):
         so_far = " so far" if report.stop is None else ""
-        return f"This user's demonstrations stand: no other set{so_far} is clearly better on the known choices."
+        return f"This user's demonstrations stand: no set found{so_far} is better on the known choices."
     count = len(best.demo_ids)
     gain = best.objective - zero.objective
     over = "" if report.current is None else f", {nats(best.objective - report.current.objective)} over its own"
@@ -41,7 +41,7 @@ def sentence(report: ImproveReport) -> str:
 
 
 def _stands(report: ImproveReport) -> bool:
-    """Whether the case's own demonstrations are the ones advised."""
+    """Whether the case's own demonstrations are the best found."""
     best, own = report.best, report.current
     return best is not None and own is not None and bool(own.demo_ids) and best.demo_ids == own.demo_ids
 
@@ -63,7 +63,7 @@ def readouts(report: ImproveReport) -> list[Readout]:
     sets: tuple[tuple[str, SetRow | None], ...] = (
         ("No demonstrations", report.zero_shot),
         ("The case's own", report.current),
-        ("The set advised", report.best),
+        ("The set found", report.best),
     )
     for name, row in sets:
         if row is not None:
@@ -82,7 +82,7 @@ def drift(report: ImproveReport) -> str:
 
 
 def members(report: ImproveReport) -> None:
-    """The set advised, in its order, by title."""
+    """The set found, in its order, by title."""
     best = report.best
     if best is None or not best.demo_ids:
         return
@@ -90,7 +90,7 @@ def members(report: ImproveReport) -> None:
     items = "".join(
         f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
     )
-    section("The set advised, in prompt order")
+    section("The set found, in prompt order")
     st.html(f'<ol class="dl-list">{items}</ol>')
 
 

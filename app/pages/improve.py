@@ -32,22 +32,12 @@ def controls(mine: TaskView) -> None:
         options.number(
             KIND, mine, "lam", "Lambda", 0.0, 10.0, step=0.05, hint="Nats of the mean that one nat of spread costs."
         )
-        options.number(
-            KIND,
-            mine,
-            "lead",
-            "Clear lead",
-            0.0,
-            10.0,
-            step=0.5,
-            hint="Standard errors over the held-out choices by which a set must lead the usual one; 0: none.",
-        )
         options.toggle(KIND, mine, "recents", "Let sets use the latest interactions")
         options.toggle(KIND, mine, "encode", "Encode the pool", "Embeddings and label-free effect join the criteria.")
 
 
 def result(view: View, report: Report) -> None:
-    """The set advised and what it does, the path, the shortlist."""
+    """The set found and what it does, the path, the shortlist."""
     assert isinstance(report, ImproveReport)
     leads = [*words.leads(report), *([words.drift(report)] if report.start is not None else [])]
     head(report, view.draft.user, words.sentence(report), leads, words.readouts(report))

@@ -131,8 +131,6 @@ class _Work:
             patience=task.patience,
             distances=distances(dataset, self.members),
             floor=task.floor,
-            usual=next(iter(self._known_sets(moving)), None),
-            lead=task.lead,
             passes=encoder.tokens_run / self.unit,
         )
         self.notices += encoder.notices
@@ -150,14 +148,11 @@ class _Work:
         return self.task.case.family == "yes_no" and self.setting.dataset.has_ratings
 
     def _starts(self, moving: Sequence[Member]) -> list[Order]:
-        """Sets to judge first: those known before the search, and stage one's best K."""
+        """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
         first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
-        return [order for order in dict.fromkeys([*self._known_sets(moving), first]) if order]
-
-    def _known_sets(self, moving: Sequence[Member]) -> list[Order]:
-        """The earlier set, the current one and the latest K, as far as the search may return them."""
-        wanted = [self.start or (), self.current, self._order(moving)]
-        return [order for order in wanted if order and max(order) < len(self.rows)]
+        wanted = [*([self.start] if self.start else []), self.current, self._order(moving), first]
+        usable = [order for order in wanted if order and max(order) < len(self.rows)]
+        return list(dict.fromkeys(usable))
 
     def _order(self, members: Sequence[Member]) -> Order:
         places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
@@ -194,7 +189,7 @@ class _Work:
             "current": self._known(self.current),
             "start": self._known(self.start) if self.start is not None else None,
             "start_objective": self.task.start_objective,
-            "best": self._set_row(search.advised),
+            "best": self._set_row(search.best),
             "stop": search.stop,
             "guards": self._guards(),
             "search_passes": search.passes,
@@ -210,9 +205,8 @@ class _Work:
         asked: dict[Which, Order] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             asked["start"] = self.start
-        advised = self.search.advised
-        assert advised is not None
-        asked["best"] = advised.order
+        assert self.search.best is not None
+        asked["best"] = self.search.best.order
         case = self.setting.case
         if case.target not in case.candidates:
             notice = "The item really chosen next is not among the candidates, so there is no before and after."
@@ -288,25 +282,13 @@ class _Work:
 
     def _guards(self) -> tuple[str, ...]:
         search, said = self.search, []
-        advised = search.advised
         if "close" in search.guards:
             said.append("Demonstrations that say almost the same are not put into one set.")
         if "worse" in search.guards:
             said.append("A set with less spread was refused, because its mean is below zero-shot.")
-        if search.best is not None and advised is not None and advised.order != search.best.order:
-            said.append(self._unclear(search.best, advised))
-        if search.stop is not None and advised is not None and not advised.order:
+        if search.stop is not None and search.best is not None and not search.best.order:
             said.append("No set foretells the held-out choices better than no demonstrations, so none is advised.")
         return tuple(said)
-
-    def _unclear(self, best: Judged, advised: Judged) -> str:
-        names = {self.start or (): "the earlier set stands", self.current: "the current demonstrations stand"}
-        stands = names.get(advised.order, "the latest interactions stand")
-        count = len(self.held)
-        return (
-            f"A set was found whose objective is {best.objective - advised.objective:.2f} nats higher, but {count}"
-            f" held-out choice{' does' if count == 1 else 's do'} not show it to be clearly better, so {stands}."
-        )
 
 
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:

@@ -2,8 +2,7 @@
 
 An anytime search: greedy growth by the end of the prompt, then exchanges, removals and other orders of the best set so
 far. What it maximises is J = mean - lambda * standard deviation of the held-out score over held-out choices and small
-changes of the prompt. The empty set is judged first, and no set that does not beat it is ever returned. A few choices
-say little: the usual set stands unless another one leads it by some standard errors.
+changes of the prompt. The empty set is judged first, and no set that does not beat it is ever returned.
 """
 
 from __future__ import annotations
@@ -93,10 +92,6 @@ class Search:
     distances: Array | None = None
     """[member, member]; together with `floor` says which members may stand in one set."""
     floor: float = 0.0
-    usual: Order | None = None
-    """The set that stands unless another one is clearly better."""
-    lead: float = 0.0
-    """What clearly means: so many standard errors of the mean difference over held-out choices; 0: the higher J."""
     passes: float = 0.0
     best: Judged | None = None
     zero_shot: Judged | None = None
@@ -120,19 +115,6 @@ class Search:
         yield from self._grow()
         while self.stop is None:
             yield from self._improve()
-
-    @property
-    def advised(self) -> Judged | None:
-        """The best set, or the usual one where it is no worse than zero-shot and the best does not clearly lead it.
-
-        One held-out choice has no standard error: nothing clearly leads the usual set then.
-        """
-        best, usual = self.best, self.usual
-        if best is None or usual is None or not self.lead or not self.knows(usual) or not self._stands(usual):
-            return best
-        ahead = (self.cells(best.order) - self.cells(usual)).mean(axis=0)
-        error = ahead.std(ddof=1) / np.sqrt(ahead.size) if ahead.size > 1 else np.inf
-        return best if ahead.mean() > self.lead * error else self.judged(usual)
 
     def judged(self, order: Order) -> Judged:
         """A set's mean and spread over all its views, which must have been asked."""
@@ -268,12 +250,6 @@ class Search:
             else:
                 self.guards.add("worse")
         return Step(move, tried, found, self.best, self.passes)
-
-    def _stands(self, order: Order) -> bool:
-        """Whether a judged set could have been returned."""
-        assert self.zero_shot is not None
-        fits = self.allowed(order) and self.judged(order).objective >= self.zero_shot.objective
-        return fits and self._not_worse(order)
 
     def _not_worse(self, order: Order) -> bool:
         """Whether a set foretells no worse than zero-shot, on average over all prompts and over the plain ones."""

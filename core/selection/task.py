@@ -42,9 +42,6 @@ class ImproveTask(Task):
     """Least distance of two demonstrations in a set: share of their words that only one has."""
     budget: Annotated[float, Field(gt=0, le=1000)] = 100.0
     """Most full-prompt forward equivalents the search may use; comparing the case itself comes on top."""
-    lead: Annotated[float, Field(ge=0, le=10)] = 2.0
-    """Standard errors over held-out choices by which a set must lead the usual one to be advised instead: the earlier
-    set, else the current one, else the latest K; 0: the higher objective is enough."""
     patience: Annotated[int, Field(ge=1, le=100)] = 6
     """Stop after this many steps without a better set."""
     start: tuple[Text, ...] | None = None
@@ -144,8 +141,7 @@ class ImproveReport(Report):
     start_objective: float | None = None
     """Its objective then."""
     best: SetRow | None = None
-    """The set advised. No `demo_ids` where no set is better than zero-shot; the usual set where none clearly leads it,
-    so its objective may be lower than the highest on the path."""
+    """No `demo_ids` where no set is better than zero-shot."""
     stop: Stop | None = None
     guards: tuple[str, ...] = ()
     """What was held back and why, one sentence each."""

@@ -57,7 +57,6 @@ def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero
         "target": target,
         "liked": liked,
         "demo_ids": list(ids),
-        "stands": target == 2,
         "best": judged[0],
         "zero_shot": judged[1],
         "search_passes": 80.0 + target,
@@ -93,7 +92,6 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
     search = rows["two-stage search, pool of 200, K=4, most full-prompt forwards"]
     assert (search.value, search.low, search.met) == (82.0, 80.0, True)
     assert rows["cases where no set is advised, share"].value == pytest.approx(1 / 4)
-    assert rows["cases where the most recent stand, as no set clearly leads them, share"].value == pytest.approx(1 / 4)
     assert rows["cases whose set is below zero-shot on the held-out choices, share"].met is True
     assert "next_item, NDCG@10" in lrgd_sets.text_of(records)
 

@@ -98,7 +98,7 @@ def test_alt_texts_state_the_conclusion(report):
     assert said.endswith("No set one change away is better.")
     assert "1 answered Yes and 1 No" in improve.shortlist_alt(report)
     assert improve.outcomes_alt(report) == (
-        "The item really chosen next ranks 1st (NDCG@10 1.00) with the set advised, 9th without demonstrations"
+        "The item really chosen next ranks 1st (NDCG@10 1.00) with the best set, 9th without demonstrations"
         " and 4th with the current ones."
     )
 
