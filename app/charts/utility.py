@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -11,6 +13,8 @@ from core.analysis.quality.utility_task import SCORES, TRUTHS, Truth, UtilityRep
 
 ROW = 30
 """Pixels of one score's row."""
+LINE = 24
+"""Most characters in a line of the axis title, so that it stands below a narrow plot."""
 
 
 def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_score") -> go.Figure:
@@ -19,7 +23,7 @@ def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_s
     A filled dot predicts; an open circle does not; a diamond is a floor, and the dotted line the strongest floor.
     """
     rows = _rows(report, truth)
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(rows), 1) + 70})
+    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(rows), 1) + 100})
     for name, symbol, chosen in (
         ("predicts", "circle", [row for row in rows if row.predicts]),
         ("predicts nothing", "circle-open", [row for row in rows if not row.predicts and not row.is_floor]),
@@ -31,7 +35,7 @@ def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_s
     if floor is not None:
         figure.add_vline(x=floor, line={"color": colours.muted, "width": 1.2, "dash": "dot"})
     figure.update_xaxes(
-        title_text="mean rank correlation",
+        title_text="<br>".join(wrap(f"mean rank correlation with the {TRUTHS[truth]}", LINE)),
         range=[-1.05, 1.05],
         tickvals=[-1, -0.5, 0, 0.5, 1],
         ticktext=[signed(-1, 0), signed(-0.5, 1), "0", signed(0.5, 1), signed(1, 0)],
