@@ -86,7 +86,7 @@ MEASURES = (
     Measure("NDCG@10", "next_item", _ndcg, promised=True),
     Measure("target score, nats", "next_item", _target),
     Measure("AUC of the target against items never met", "yes_no", auc, promised=True),
-    Measure("log-odds of the true answer, nats", "yes_no", _truth, True, "truth", both_answers=True),
+    Measure("log-odds of the true answer, nats", "yes_no", _truth, promised=True, objective="truth", both_answers=True),
     Measure("log-odds of the true answer, nats", "yes_no", _truth, both_answers=True),
     Measure("log-odds of Yes for the target, nats", "yes_no", _target),
     Measure("NDCG@10", "yes_no", _ndcg),
