@@ -5,7 +5,6 @@ All measures go on in rounds over the cases, so a run that is cut short has meas
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -16,13 +15,14 @@ from bench.lrgd_records import Part
 from bench.records import Record
 from bench.table import BUILD, Row, write_json
 from core.analysis.request import Request
-from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.setting import Setting
 
 UTILITY_SHARE = 2.6
 """Cases of the utility check for every case of the search: 104 for 40, as a few have no proxy target."""
-INFERENCE_SHARE = 0.5
-"""Cases of changed inference for every case of the search; it takes longest by far."""
+INFERENCE_SHARE = 1.5
+"""Cases of changed inference for every case of the search."""
+CHOOSING_SHARE = 0.5
+"""Those of them that choose a setting; trying all settings on a case takes longest by far."""
 SWEEPS = 5
 POOL_ROUND = 1
 """The pool is measured once, in this round (the first is 0)."""
@@ -51,19 +51,28 @@ class Course:
         bench: Bench,
         asked: Sequence[Request],
         drawn: Iterator[Setting],
-        tried: Sequence[InferenceSettings],
+        tried: lrgd_inference.Tried,
+        measures: Sequence[lrgd_sets.Measure],
     ) -> None:
-        """`asked` are the cases of the search, `drawn` those of the utility check, `tried` ways of recommending."""
+        """`asked` are the cases, `drawn` those of the utility check.
+
+        `tried` are the ways of recommending a case, `measures` those taken of its sets.
+        """
+        self.measures = measures
         self._works: dict[Part, Callable[[int], Records]] = {
             "utility": lambda _: [lrgd_utility.record_of(bench, _next(drawn))],
-            "sets": lambda place: lrgd_sets.records_of(bench, asked[place]),
-            "inference": lambda place: [lrgd_inference.record_of(bench, asked[place], tried)],
+            "sets": lambda place: lrgd_sets.records_of(bench, asked[place], measures),
+            "inference": lambda place: self._inferred(bench, asked[place], tried),
             "sweep": lambda place: [lrgd_costs.sweep_of(bench, asked[place])],
             "pool": lambda place: [lrgd_costs.pool_of(bench, asked[place])],
         }
         self.found: dict[Part, Records] = {part: [] for part in ROWS}
         self.rows: dict[Part, list[Row]] = {part: [] for part in ROWS}
-        self._rows_of = ROWS | {"sets": partial(lrgd_sets.rows_of, both_answers=bench.dataset.has_ratings)}
+        self._rows_of = ROWS | {"sets": partial(lrgd_sets.rows_of, taken=measures)}
+
+    def _inferred(self, bench: Bench, asked: Request, tried: lrgd_inference.Tried) -> Records:
+        ways = tried(asked, self.found["inference"])
+        return [lrgd_inference.record_of(bench, asked, ways)] if ways else []
 
     def take(self, part: Part, place: int) -> None:
         """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
@@ -80,7 +89,9 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
-    course = Course(bench, lrgd_sets.requests(bench, count), lrgd_utility.settings(bench), lrgd_inference.SETTINGS)
+    asked = lrgd_sets.requests(bench, _share(INFERENCE_SHARE, count))
+    tried = lrgd_inference.first_all(_share(CHOOSING_SHARE, count))
+    course = Course(bench, asked, lrgd_utility.settings(bench), tried, lrgd_sets.allowed(bench))
     steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
@@ -95,19 +106,23 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
 def plan(count: int, utility_share: float, sweeps: int, inference_share: float = 1.0) -> list[tuple[Part, int]]:
     """Which measure is taken of which case, in order; the shorter ones first in every round."""
     steps: list[tuple[Part, int]] = []
-    checked = 0
     for place in range(count):
-        wanted = int(utility_share * (place + 1) + 0.5)
-        steps += [("utility", number) for number in range(checked, wanted)]
+        steps += [("utility", number) for number in _round(utility_share, place)]
         steps.append(("sets", place))
-        if place < math.ceil(inference_share * count):
-            steps.append(("inference", place))
+        steps += [("inference", number) for number in _round(inference_share, place)]
         if place < sweeps:
             steps.append(("sweep", place))
         if place == min(POOL_ROUND, count - 1):
             steps.append(("pool", 0))
-        checked = wanted
     return steps
+
+
+def _round(share: float, place: int) -> range:
+    return range(_share(share, place), _share(share, place + 1))
+
+
+def _share(share: float, count: int) -> int:
+    return int(share * count + 0.5)
 
 
 def _next(drawn: Iterator[Setting]) -> Setting:

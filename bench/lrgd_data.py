@@ -39,7 +39,6 @@ LEGEND = (
     f" {NOTHING} is not defined for these data, or not measured."
 )
 _CASES = re.compile(r" \((\d+) cases\)")
-_CHOSEN = re.compile(r", ([^,]+), chosen of \d+ on \d+ cases, minus plain on (\d+) others")
 
 Cells = Mapping[str, Mapping[str, str]]
 """Texts by data set and line."""
@@ -94,16 +93,21 @@ def _columns(benches: Sequence[Bench], count: int) -> dict[str, Column]:
         if name in columns:
             raise SystemExit(f"bench: two data sets are named {name}; expected each once")
         drawn = list(islice(lrgd_utility.settings(bench), int(UTILITY_SHARE * count + 0.5)))
-        course = Course(bench, lrgd_sets.requests(bench, count), iter(drawn), lrgd_inference.FEWER)
+        asked, measures = lrgd_sets.requests(bench, count), margins(bench)
+        course = Course(bench, asked, iter(drawn), lrgd_inference.as_given, measures)
         columns[name] = Column(bench, course, len(drawn))
     return columns
+
+
+def margins(bench: Bench) -> tuple[lrgd_sets.Measure, ...]:
+    """The measures of sets that the default objective found: searching once more for another takes as long again."""
+    return tuple(one for one in lrgd_sets.allowed(bench) if one.objective == "margin")
 
 
 def tables(columns: Mapping[str, Column]) -> list[str]:
     """The means under every set, then one table for each part of the benchmark."""
     means = {
-        name: lrgd_sets.means(column.course.found["sets"], both_answers=column.bench.dataset.has_ratings)
-        for name, column in columns.items()
+        name: lrgd_sets.means(column.course.found["sets"], column.course.measures) for name, column in columns.items()
     }
     rows = {part: {name: _cells(column.course.rows[part]) for name, column in columns.items()} for part in ROWS}
     return [table(MEANS, means), *(table(TITLES[part], cells) for part, cells in rows.items())]
@@ -125,13 +129,10 @@ def _cells(rows: Sequence[Row]) -> dict[str, str]:
 def cell(one: Row) -> tuple[str, str]:
     """A row's line, which is the same for all data sets, and its text in the column of one of them.
 
-    What differs between data sets, such as the number of cases or the setting that was chosen, stands in the text.
+    What differs between data sets, the number of cases, stands in the text.
     """
     label, note = one.measure, ""
-    if chosen := _CHOSEN.search(label):
-        label = label.replace(chosen[0], ", setting chosen on the first half minus plain on the rest")
-        note = f" ({chosen[1]}, {chosen[2]})"
-    elif cases := _CASES.search(label):
+    if cases := _CASES.search(label):
         label, note = label.replace(cases[0], ""), f" ({cases[1]})"
     if one.target:
         label += f" [{one.target}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from core.analysis.robustness.sweep import departures, gains
 from core.analysis.robustness.task import QUICK, QUICK_STRENGTH
 from core.analysis.setting import set_up
 from core.lm.score import Scorer
+from core.prompt.spans import Family
 
 SAMPLES = 4
 RANDOM = (0.1, 0.25)
@@ -35,14 +36,33 @@ def _tried() -> tuple[InferenceSettings, ...]:
 
 SETTINGS = _tried()
 """The plain model first."""
-FEWER = (
-    PLAIN,
-    InferenceSettings(alpha=0.05),
-    InferenceSettings(beta=0.25),
-    InferenceSettings(sigma=RANDOM[0], samples=SAMPLES // 2),
-    InferenceSettings(dropout=RANDOM[1], samples=SAMPLES // 2),
-)
-"""One of each kind, for several data sets in one run."""
+Tried = Callable[[Request, Sequence[Record]], Sequence[InferenceSettings]]
+"""The ways of recommending a case, given the records of the cases before it; none leave the case out."""
+GIVEN = (PLAIN, InferenceSettings(beta=0.1))
+"""For other data: the plain model, and what the sample's cases choose for `yes_no` (for `next_item`: nothing)."""
+
+
+def first_all(choosing: int) -> Tried:
+    """Everything on the first `choosing` cases; after them the plain model and what they choose for a case's family."""
+
+    def tried(asked: Request, records: Sequence[Record]) -> Sequence[InferenceSettings]:
+        if len(records) < choosing:
+            return SETTINGS
+        found = chosen_of(_choosing(records), asked.family)
+        return () if found is None else (SETTINGS[0], SETTINGS[found])
+
+    return tried
+
+
+def as_given(*_: object) -> Sequence[InferenceSettings]:
+    """What was chosen before, on every case."""
+    return GIVEN
+
+
+def chosen_of(records: Sequence[Record], family: Family) -> int | None:
+    """Number of the setting that flips least on a family's cases at no lower NDCG; None where no other beats plain."""
+    own = [one for one in records if one["family"] == family]
+    return choose_setting(table_of(own, "ndcg"), table_of(own, "flips")) if own else None
 
 
 def record_of(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -> Record:
@@ -77,28 +97,51 @@ def measured(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -
 
 
 def rows_of(records: Sequence[Record]) -> list[Row]:
-    """The setting chosen on the first half of the cases, held against the plain model on the other half."""
+    """The plain model over all cases; then, by family, the setting chosen on some cases against it on the others.
+
+    Records of two settings are the others: the setting was chosen before, on cases of its own.
+    """
     if not records:
         return []
-    flips, worth, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
-    names, half = records[0]["settings"], len(records) // 2
-    chosen = choose_setting(worth[:, :half], flips[:, :half])
-    rest = len(records) - half
     rows = [
-        row("plain inference, top-1 flip rate under the standard perturbations", mean_interval(flips[0])),
-        row("plain inference, NDCG@10 under the standard perturbations", mean_interval(worth[0])),
+        row("plain inference, top-1 flip rate under the standard perturbations", _plain(records, "flips")),
+        row("plain inference, NDCG@10 under the standard perturbations", _plain(records, "ndcg")),
     ]
-    if chosen is None:
-        words = f"no setting of {len(names) - 1} flips less than plain at no lower NDCG on the first {half} cases"
-        return [*rows, row(words, [float("nan")], "<= 0", met=False)]
-    label = f"{names[chosen]}, chosen of {len(names) - 1} on {half} cases, minus plain on {rest} others"
-    fewer, gained = _apart(flips, chosen, half), _apart(worth, chosen, half)
+    first = _choosing(records)
+    for family in sorted({one["family"] for one in records}):
+        own = [one for one in records if one["family"] == family and one not in first]
+        rows += _against_plain(family, own, first) if own else _undecided(family, first)
+    return rows
+
+
+def _choosing(records: Sequence[Record]) -> list[Record]:
+    return [one for one in records if len(one["settings"]) > 2]
+
+
+def _plain(records: Sequence[Record], name: str) -> tuple[float, float, float]:
+    return mean_interval(np.array([float(np.mean(one[name][0])) for one in records]))
+
+
+def _against_plain(family: str, records: Sequence[Record], first: Sequence[Record]) -> list[Row]:
+    source = "chosen on the sample's cases"
+    if first:
+        others = sum(one["family"] == family for one in first)
+        source = f"chosen of {len(first[0]['settings']) - 1} on {others} other cases"
+    label = f"{records[0]['settings'][1]} ({source}) minus plain ({len(records)} cases)"
+    fewer, gained, before = (_apart(table_of(records, name), 1) for name in ("flips", "ndcg", "ndcg_before"))
     return [
-        *rows,
-        row(f"top-1 flip rate, {label}", fewer, "<= 0", met=fewer[0] < 0),
-        row(f"NDCG@10 under the standard perturbations, {label}", gained, ">= 0"),
-        row(f"NDCG@10 without perturbation, {label}", _apart(before, chosen, half)),
+        row(f"{family}, top-1 flip rate, {label}", fewer, "<= 0", met=fewer[0] < 0),
+        row(f"{family}, NDCG@10 under the standard perturbations, {label}", gained, ">= 0"),
+        row(f"{family}, NDCG@10 without perturbation, {label}", before),
     ]
+
+
+def _undecided(family: Family, first: Sequence[Record]) -> list[Row]:
+    own = [one for one in first if one["family"] == family]
+    if chosen_of(own, family) is not None:
+        return []
+    words = f"no setting of {len(own[0]['settings']) - 1} flips less than plain at no lower NDCG@10"
+    return [row(f"{family}, {words} ({len(own)} cases)", [float("nan")], "<= 0", met=False)]
 
 
 def table_of(records: Sequence[Record], name: str) -> Array:
@@ -106,12 +149,15 @@ def table_of(records: Sequence[Record], name: str) -> Array:
     return np.array([[float(np.mean(each)) for each in one[name]] for one in records]).T
 
 
-def _apart(table: Array, chosen: int, first: int) -> tuple[float, float, float]:
-    return mean_interval(table[chosen, first:] - table[0, first:])
+def _apart(table: Array, number: int) -> tuple[float, float, float]:
+    return mean_interval(table[number] - table[0])
 
 
 def text_of(records: Sequence[Record]) -> str:
-    """One line a setting over all cases: means, and paired differences from the plain model."""
+    """One line a setting over the cases that try them all: means, and paired differences from the plain model."""
+    records = _choosing(records)
+    if not records:
+        return ""
     flips, worth, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
     lines = [("inference", "flip rate", "minus plain", "NDCG@10 perturbed", "minus plain", "NDCG@10 unperturbed")]
     for number, name in enumerate(records[0]["settings"]):
@@ -121,5 +167,5 @@ def text_of(records: Sequence[Record]) -> str:
 
 
 def _cells(table: Array, number: int) -> tuple[str, str]:
-    apart, low, high = _apart(table, number, 0)
+    apart, low, high = _apart(table, number)
     return f"{table[number].mean():.3f}", f"{apart:+.3f} [{low:+.3f}, {high:+.3f}]"

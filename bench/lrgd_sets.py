@@ -124,13 +124,12 @@ def _changed(bench: Bench, asked: Request, change: dict[str, object]) -> Setting
     return set_up(asked.model_copy(update=change), bench.dataset, bench.model)
 
 
-def records_of(bench: Bench, asked: Request) -> list[Record]:
+def records_of(bench: Bench, asked: Request, taken: Sequence[Measure] = MEASURES) -> list[Record]:
     """The search's answer for a case, and all candidates' scores under it and under every other set.
 
-    One record for each objective that the case allows.
+    One record for each objective that the measures to be `taken` want.
     """
-    both = asked.family == "yes_no" and bench.dataset.has_ratings
-    objectives: tuple[Objective, ...] = ("margin", "truth") if both else ("margin",)
+    objectives = dict.fromkeys(one.objective for one in taken if one.family == asked.family)
     return [_record_of(bench, asked, objective) for objective in objectives]
 
 
@@ -174,11 +173,8 @@ def _liked(setting: Setting) -> bool:
     return dataset.liked(next(one for one in later if one.item_id == case.target))
 
 
-def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row]:
-    """The set against every other one, how it stands on the held-out choices, and what the search cost.
-
-    Without `both_answers` in the data the measures that need them are left out.
-    """
+def rows_of(records: Sequence[Record], taken: Sequence[Measure] = MEASURES) -> list[Row]:
+    """The set against every other one, how it stands on the held-out choices, and what the search cost."""
     if not records:
         return []
     below = np.array([any(one["best"][key] < one["zero_shot"][key] for key in one["best"]) for one in records])
@@ -190,21 +186,21 @@ def rows_of(records: Sequence[Record], *, both_answers: bool = True) -> list[Row
         row("two-stage search, seconds", quartiles(np.array([one["seconds"] for one in records]))),
         row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
         row("cases where no set is advised, share", [float(empty.mean())]),
-        *(made for measure in measures(both_answers) for made in _compared(measure, measure.having(records))),
-        *(_liked_apart(records) if both_answers else []),
+        *(made for measure in taken for made in _compared(measure, measure.having(records))),
+        *(_liked_apart(records) if any(one.both_answers for one in taken) else []),
     ]
 
 
-def measures(both_answers: bool) -> tuple[Measure, ...]:
-    """The measures that data with both true answers, or with Yes alone, allow."""
-    return tuple(one for one in MEASURES if both_answers or not one.both_answers)
+def allowed(bench: Bench) -> tuple[Measure, ...]:
+    """The measures that the data allow: all of them, or those that do with Yes as the only true answer."""
+    return tuple(one for one in MEASURES if bench.dataset.has_ratings or not one.both_answers)
 
 
-def means(records: Sequence[Record], *, both_answers: bool = True) -> dict[str, str]:
+def means(records: Sequence[Record], taken: Sequence[Measure]) -> dict[str, str]:
     """The mean of every measure under every set, by the names of both, as a table shows it."""
     return {
         f"{measure.label}, {way}": f"{column(measure, way, having).mean():.3f} ({len(having)})"
-        for measure in measures(both_answers)
+        for measure in taken
         if (having := measure.having(records))
         for way in (OURS, *OTHERS)
     }

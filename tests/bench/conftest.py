@@ -17,7 +17,7 @@ def few_settings(monkeypatch):
     """The plain model, one setting that is not random and one that is."""
     some = (SETTINGS[0], SETTINGS[1], SETTINGS[-1])
     monkeypatch.setattr(lrgd_inference, "SETTINGS", some)
-    monkeypatch.setattr(lrgd_inference, "FEWER", some)
+    monkeypatch.setattr(lrgd_inference, "GIVEN", some[:2])
     return some
 
 

@@ -29,19 +29,22 @@ from core.selection.task import ImproveTask
 def test_every_measure_has_its_share_after_every_round():
     steps = lrgd.plan(40, lrgd.UTILITY_SHARE, lrgd.SWEEPS, lrgd.INFERENCE_SHARE)
     assert [sum(part == name for part, _ in steps) for name in ("utility", "sets", "inference", "sweep", "pool")] == [
-        *(104, 40, 20, 5, 1)
+        *(104, 40, 60, 5, 1)
     ]
+    for part in ("utility", "inference"):
+        assert [place for name, place in steps if name == part] == list(range(sum(name == part for name, _ in steps)))
     for rounds in (1, 7, 20):
-        end = steps.index(("inference", rounds - 1))
-        done = [part for part, _ in steps[: end + 1]]
-        assert done.count("sets") == done.count("inference") == rounds
-        assert abs(done.count("utility") - 2.6 * rounds) <= 0.5
+        end = steps.index(("sets", rounds)) if rounds < 40 else len(steps)
+        done = [part for part, _ in steps[:end]]
+        assert done.count("sets") == rounds
+        assert abs(done.count("inference") - 1.5 * rounds) <= 0.5
+        assert abs(done.count("utility") - 2.6 * (rounds + 1)) <= 0.5, "those of the next round come first in it"
 
 
 def test_one_case_alone_measures_everything():
     parts = ["utility", "sets", "inference", "sweep", "pool"]
-    assert [part for part, _ in lrgd.plan(1, 1.0, 2, lrgd.INFERENCE_SHARE)] == parts
     assert [part for part, _ in lrgd.plan(1, 1.0, 2)] == parts
+    assert list(dict.fromkeys(part for part, _ in lrgd.plan(1, 1.0, 2, lrgd.INFERENCE_SHARE))) == parts
 
 
 # ---- two-stage sets
@@ -114,38 +117,56 @@ def test_auc_over_cases_is_the_share_of_pairs_in_order():
 # ---- inference
 
 
-def inferred(flips, ndcg):
-    """A record of two variants from flip rates and NDCG by setting; the settings not given are as bad as can be."""
-    filled = [*flips, *[1.0] * (len(SETTINGS) - len(flips))]
-    worth = [*ndcg, *[0.0] * (len(SETTINGS) - len(ndcg))]
+def inferred(flips, ndcg, *, family="yes_no", alone=False):
+    """A record of two variants from flip rates and NDCG by setting: of all settings, or of those given `alone`.
+
+    The settings not given are as bad as can be.
+    """
+    settings = SETTINGS[: len(flips)] if alone else SETTINGS
+    filled = [*flips, *[1.0] * (len(settings) - len(flips))]
+    worth = [*ndcg, *[0.0] * (len(settings) - len(ndcg))]
     return {
-        "family": "yes_no",
-        "settings": [one.name for one in SETTINGS],
+        "family": family,
+        "settings": [one.name for one in settings],
         "flips": [[rate, rate] for rate in filled],
         "ndcg": [[value, value] for value in worth],
         "ndcg_before": worth,
     }
 
 
-def test_the_setting_is_chosen_on_the_first_half_and_measured_on_the_other():
-    records = [inferred([0.5, 0.25], [0.4, 0.5])] * 2 + [inferred([0.5, 0.75], [0.4, 0.3])] * 3
-    rows = {one.measure: one for one in lrgd_inference.rows_of(records)}
-    label = f"{SETTINGS[1].name}, chosen of {len(SETTINGS) - 1} on 2 cases, minus plain on 3 others"
-    flips = rows[f"top-1 flip rate, {label}"]
+def test_a_family_takes_the_setting_that_its_first_cases_choose():
+    helped, harmed = inferred([0.5, 0.25], [0.4, 0.5]), inferred([0.5, 0.25], [0.4, 0.3], family="next_item")
+    tried = lrgd_inference.first_all(2)
+    asked = {family: Request(family=family) for family in ("yes_no", "next_item")}
+    assert tried(asked["yes_no"], [helped]) == SETTINGS
+    assert tried(asked["yes_no"], [helped, harmed]) == SETTINGS[:2]
+    assert tried(asked["next_item"], [helped, harmed]) == ()
+    after = [helped, harmed, inferred([0.5, 1.0], [0.4, 0.0], alone=True)]
+    assert tried(asked["yes_no"], after) == SETTINGS[:2], "what a setting does on the other cases chooses nothing"
+
+
+def test_the_setting_chosen_on_some_cases_is_measured_on_the_others():
+    first = [inferred([0.5, 0.25], [0.4, 0.5])] * 2
+    others = [inferred([0.5, 0.75], [0.5, 0.25], alone=True), inferred([0.5, 0.75], [0.25, 0.5], alone=True)]
+    rows = {one.measure: one for one in lrgd_inference.rows_of([*first, *others])}
+    label = f"{SETTINGS[1].name} (chosen of {len(SETTINGS) - 1} on 2 other cases) minus plain (2 cases)"
+    flips = rows[f"yes_no, top-1 flip rate, {label}"]
     assert (flips.value, flips.met) == (pytest.approx(0.25), False)
-    ranked = rows[f"NDCG@10 under the standard perturbations, {label}"]
-    assert (ranked.value, ranked.met) == (pytest.approx(-0.1), False)
+    ranked = rows[f"yes_no, NDCG@10 under the standard perturbations, {label}"]
+    assert (ranked.value, ranked.met) == (0.0, True)
     assert rows["plain inference, top-1 flip rate under the standard perturbations"].value == pytest.approx(0.5)
-    assert SETTINGS[1].name in lrgd_inference.text_of(records)
+    assert SETTINGS[1].name in lrgd_inference.text_of([*first, *others])
+    given = [one.measure for one in lrgd_inference.rows_of(others)]
+    assert any("chosen on the sample's cases" in one for one in given)
+    assert lrgd_inference.text_of(others) == ""
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_where_no_setting_helps_the_row_says_so(count):
-    (row,) = (
-        one
-        for one in lrgd_inference.rows_of([inferred([0.5, 0.25], [0.4, 0.3])] * count)
-        if "no setting" in one.measure
-    )
+def test_where_no_setting_helps_a_family_the_row_says_so(count):
+    records = [inferred([0.5, 0.25], [0.4, 0.3]), inferred([0.5, 0.25], [0.4, 0.5], family="next_item")] * count
+    (row,) = (one for one in lrgd_inference.rows_of(records) if "no setting" in one.measure)
+    assert row.measure.startswith("yes_no")
+    assert row.measure.endswith(f"({count} cases)")
     assert (row.value, row.met) == (None, False)
 
 
