@@ -11,8 +11,9 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from core.words import MINUS, NOTHING, figure
+
 Kind = Literal["light", "dark"]
-MINUS = "\u2212"
 FONT = '"Source Sans", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
 
 
@@ -123,7 +124,7 @@ def symmetric(values: Iterable[float]) -> float:
 def signed(value: float | None, digits: int = 2) -> str:
     """`+0.42`, `−0.10`, `0.00`; a dash where there is no number."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return NOTHING
     rounded = round(value, digits)
     if rounded == 0:
         return f"{0:.{digits}f}"
@@ -132,9 +133,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """`0.42`, `−1.35`; a dash where there is no number."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:z.{digits}f}".replace("-", MINUS)
+    return figure(value, digits)
 
 
 def nats(value: float | None) -> str:
@@ -150,7 +149,7 @@ def interval(low: float | None, high: float | None) -> str:
 def seconds(value: float | None) -> str:
     """`0.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return NOTHING
     if value < 9.95:
         return f"{value:.1f} s"
     whole = round(value)
@@ -164,7 +163,7 @@ def seconds(value: float | None) -> str:
 def memory(size: float | None) -> str:
     """Bytes as `640 MB` or `1.1 GB` (powers of ten)."""
     if value_missing(size):
-        return "–"
+        return NOTHING
     assert size is not None
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
@@ -177,7 +176,7 @@ def value_missing(value: float | None) -> bool:
 def ordinal(rank: int | None) -> str:
     """`1st`, `2nd`, `3rd`, `11th`."""
     if rank is None:
-        return "–"
+        return NOTHING
     if 10 <= rank % 100 <= 20:
         return f"{rank}th"
     return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from core.analysis.explanation import Record
 from core.analysis.task import Report, Task
+from core.words import figure
 
 Measure = Literal["sim_aou", "sim_am", "sim_am_change", "attention_rank"]
 Subject = Literal["model", "random_weights", "shuffled"]
@@ -179,4 +179,4 @@ def _figures(one: Finding) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:z.3f}".replace("-", "−")
+    return figure(value, digits=3, missing="not defined")

@@ -14,6 +14,7 @@ from core.analysis.task import Report, Task
 from core.errors import MaterialError
 from core.prompt.spans import Family
 from core.store.home import home, stored, write_atomically
+from core.words import figure
 
 Score = Literal[
     "gain", "gain_proxy", "gain_proxy_gradient", "effect", "alignment", "redundancy", "random", "length", "position"
@@ -169,19 +170,15 @@ def verdict(row: UtilityRow) -> str:
     """
     if row.mean is None:
         return f"predicts nothing on these cases: none of {_cases(row.left_out)} has a correlation."
-    figures = f"mean rank correlation {_figure(row.mean)}"
+    figures = f"mean rank correlation {figure(row.mean)}"
     if row.low is not None and row.high is not None:
-        figures += f", {LEVEL:.0%} interval {_figure(row.low)} to {_figure(row.high)}"
+        figures += f", {LEVEL:.0%} interval {figure(row.low)} to {figure(row.high)}"
     figures += f", {_cases(row.cases)}"
     if row.is_floor:
         return f"is a floor that knows nothing of the model: {figures}."
     if row.floor is not None:
-        figures += f"; the strongest floor reaches {_figure(row.floor)}"
+        figures += f"; the strongest floor reaches {figure(row.floor)}"
     return f"{'predicts' if row.predicts else 'predicts nothing on these cases'}: {figures}."
-
-
-def _figure(value: float) -> str:
-    return f"{value:z.2f}".replace("-", "\u2212")
 
 
 def _cases(count: int) -> str:
