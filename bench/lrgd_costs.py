@@ -48,7 +48,7 @@ def swept(bench: Bench, asked: Request) -> Record:
     untouched network over the prompt with all its candidates, with the rows of logits that scores need.
     """
     setting = set_up(asked, bench.dataset, bench.model)
-    _naive(bench, setting.prompt)  # The first pass also pays for loading and allocations.
+    _naive(bench, [setting.prompt])  # The first pass also pays for loading and allocations.
     ManyScorer(bench.model).scores([setting.prompt])
     scorer, count, naive_tokens = ManyScorer(bench.model), 0, 0
     seconds, naive = timed(lambda: scorer.remember(setting.prompt))[0], 0.0
@@ -76,14 +76,15 @@ def _seconds_of_sweep(scorer: ManyScorer, prompts: Sequence[Prompt]) -> float:
 
 
 def _seconds_of_naive(bench: Bench, prompts: Sequence[Prompt]) -> float:
-    return timed(lambda: [_naive(bench, prompt) for prompt in prompts])[0]
+    return timed(lambda: _naive(bench, prompts))[0]
 
 
-def _naive(bench: Bench, prompt: Prompt) -> None:
-    titles = [len(span.token_ids) for span in prompt.candidates]
-    rows = sum(titles) if prompt.answer_ids is None else len(titles)
-    ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
-    plain.forward(bench.plain, ids, rows)
+def _naive(bench: Bench, prompts: Sequence[Prompt]) -> None:
+    for prompt in prompts:
+        titles = [len(span.token_ids) for span in prompt.candidates]
+        rows = sum(titles) if prompt.answer_ids is None else len(titles)
+        ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+        plain.forward(bench.plain, ids, rows)
 
 
 def sweep_rows(records: Sequence[Record]) -> list[Row]:

@@ -9,11 +9,16 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.clock import Clock
 from bench.table import Row, row, text_of
+
+if TYPE_CHECKING:
+    from core.lm.load import LanguageModel
+    from core.prompt.spans import Prompt, SpanKind
 
 TOKENS = (1_000, 2_000, 4_000, 8_000)
 LAYERS, HEADS, KV_HEADS, WIDTH = 4, 8, 4, 64
@@ -87,7 +92,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE / 1e6
 
 
-def _model():
+def _model() -> LanguageModel:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -109,7 +114,7 @@ def _model():
     prepare(network)
     return LanguageModel(
         network=network,
-        tokenizer=None,
+        tokenizer=None,  # type: ignore[arg-type]  # The prompts are token ids.
         model_id="random",
         name="random Llama",
         folder=Path(),
@@ -123,14 +128,14 @@ def _model():
     )
 
 
-def _prompt(tokens: int):
+def _prompt(tokens: int) -> Prompt:
     """Random tokens: an instruction, `DEMOS` demonstrations of equal length, a query and a candidate of 4 tokens."""
     from core.prompt.spans import Prompt, Span
     from core.seeds import generator
 
     ids = iter(generator("memory", tokens).integers(10, 500, tokens).tolist())
 
-    def span(kind, index: int, length: int) -> Span:
+    def span(kind: SpanKind, index: int, length: int) -> Span:
         return Span(kind, index, "", tuple(next(ids) for _ in range(length)), ())
 
     each = tokens // (DEMOS + 2)

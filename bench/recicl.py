@@ -35,7 +35,7 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
     work = planned(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
-    steps = tuple(found for family in FAMILIES if (found := step_row(work, family)) is not None)
+    steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
     found, clock = Found(), Clock("recicl", work.rounds)
     for number in range(work.rounds):
         found.add(work, number)

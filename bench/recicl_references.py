@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bench.clock import timed
 from bench.records import Record
@@ -38,7 +39,7 @@ def referred(dataset: Dataset, test: Window, asked: Sequence[Example], lists: Se
     """Scores of every reference, and what it saw; SASRec answers with a fresh history and with one cut at the split."""
     answers, ranked, needs = {}, {}, {}
     for fit in FITS:
-        seconds, found = timed(lambda fit=fit: fit(dataset, Window(until=test.since), seed))
+        seconds, found = timed(partial(fit, dataset, Window(until=test.since), seed))
         sys.stderr.write(f"recicl  {found.name} fitted in {seconds:.0f} s\n")
         for name, until in _named(found, test.since):
             answers[name] = answers_of(found, dataset, asked, until=until).tolist()
