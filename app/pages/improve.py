@@ -60,7 +60,11 @@ def result(view: View, report: Report) -> None:
 
 def shortlist(report: ImproveReport) -> None:
     """Stage one as a table."""
-    section("The shortlist", "Stage one: fused ranks of all criteria, thinned for diversity.")
+    section(
+        "The shortlist",
+        "Stage one: fused ranks of all criteria, thinned for diversity. The recency is a time in seconds, or a place in"
+        " the history where the data have no times.",
+    )
     table = charts.shortlist_table(report)
     shown = table.assign(place_in_best=table["place_in_best"].astype("string").fillna(""))
     st.dataframe(

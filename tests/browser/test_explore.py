@@ -18,6 +18,8 @@ from urllib.parse import urlparse
 
 import pytest
 
+from app.theme import contrast
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -285,6 +287,29 @@ def test_run_then_copy_the_link(server, visit):
     sync_api.expect(again.locator(".st-key-in-demos input")).to_have_value("4", timeout=WAIT)
     page.reload()
     assert headline(page) == told
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_main_button_can_be_read_at_rest_and_under_the_pointer(server, visit, dark):
+    page = visit(server, dark=dark)
+    headline(page)
+    drawn(page)
+    box = page.locator(".st-key-in-demos input")
+    box.fill("4")
+    box.press("Enter")
+    button = page.locator(".st-key-run button:enabled")
+    button.wait_for()
+    assert contrast(*colours_of(button)) >= 4.5
+    button.hover()
+    page.wait_for_timeout(500)  # The colour moves to that of the pointer.
+    assert contrast(*colours_of(button)) >= 4.5
+
+
+def colours_of(button) -> tuple[str, str]:
+    """Of a button's words and its ground, as `#rrggbb`."""
+    styles = "one => [getComputedStyle(one.querySelector('p')).color, getComputedStyle(one).backgroundColor]"
+    words, ground = (re.findall(r"\d+", found)[:3] for found in button.evaluate(styles))
+    return tuple(f"#{int(red):02x}{int(green):02x}{int(blue):02x}" for red, green, blue in (words, ground))
 
 
 def test_cancel_while_running(slow_server, visit):
