@@ -305,10 +305,17 @@ def test_the_main_button_can_be_read_at_rest_and_under_the_pointer(server, visit
     assert contrast(*colours_of(button)) >= 4.5
 
 
-def colours_of(button) -> tuple[str, str]:
-    """Of a button's words and its ground, as `#rrggbb`."""
-    styles = "one => [getComputedStyle(one.querySelector('p')).color, getComputedStyle(one).backgroundColor]"
-    words, ground = (re.findall(r"\d+", found)[:3] for found in button.evaluate(styles))
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_is_chosen_of_several_can_be_read(server, visit, dark):
+    tags = visit(f"{server}/robustness", dark=dark).locator('[data-testid="stMultiSelect"] [data-tag]')
+    tags.first.wait_for()
+    assert contrast(*colours_of(tags.first)) >= 4.5
+
+
+def colours_of(box) -> tuple[str, str]:
+    """Of the first words in a box and of its ground, as `#rrggbb`."""
+    styles = "one => [getComputedStyle(one.querySelector('p, span')).color, getComputedStyle(one).backgroundColor]"
+    words, ground = (re.findall(r"\d+", found)[:3] for found in box.evaluate(styles))
     return tuple(f"#{int(red):02x}{int(green):02x}{int(blue):02x}" for red, green, blue in (words, ground))
 
 
