@@ -89,8 +89,8 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
-    asked = lrgd_sets.requests(bench, _share(INFERENCE_SHARE, count))
-    tried = lrgd_inference.first_all(_share(CHOOSING_SHARE, count))
+    asked = lrgd_sets.requests(bench, share(INFERENCE_SHARE, count))
+    tried = lrgd_inference.first_all(share(CHOOSING_SHARE, count))
     course = Course(bench, asked, lrgd_utility.settings(bench), tried, lrgd_sets.allowed(bench))
     steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
@@ -117,12 +117,13 @@ def plan(count: int, utility_share: float, sweeps: int, inference_share: float =
     return steps
 
 
-def _round(share: float, place: int) -> range:
-    return range(_share(share, place), _share(share, place + 1))
+def _round(part: float, place: int) -> range:
+    return range(share(part, place), share(part, place + 1))
 
 
-def _share(share: float, count: int) -> int:
-    return int(share * count + 0.5)
+def share(part: float, count: int) -> int:
+    """The cases of a measure that takes `part` for every one of `count`."""
+    return int(part * count + 0.5)
 
 
 def _next(drawn: Iterator[Setting]) -> Setting:

@@ -16,7 +16,7 @@ import numpy as np
 from bench import lrgd_inference, lrgd_sets, lrgd_utility
 from bench.cases import CANDIDATES, Bench
 from bench.clock import Clock
-from bench.lrgd import ROWS, Course, plan
+from bench.lrgd import ROWS, Course, plan, share
 from bench.lrgd_records import Part
 from bench.table import Row, aligned
 from core.errors import DemoLensError
@@ -92,7 +92,7 @@ def _columns(benches: Sequence[Bench], count: int) -> dict[str, Column]:
         name = bench.dataset.name
         if name in columns:
             raise SystemExit(f"bench: two data sets are named {name}; expected each once")
-        drawn = list(islice(lrgd_utility.settings(bench), int(UTILITY_SHARE * count + 0.5)))
+        drawn = list(islice(lrgd_utility.settings(bench), share(UTILITY_SHARE, count)))
         asked, measures = lrgd_sets.requests(bench, count), margins(bench)
         course = Course(bench, asked, iter(drawn), lrgd_inference.as_given, measures)
         columns[name] = Column(bench, course, len(drawn))
@@ -156,6 +156,6 @@ def notes(columns: Mapping[str, Column], count: int) -> list[str]:
     said = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {random:.3f}."]
     for name, column in columns.items():
         short = f"The utility check finds only {column.checks} cases."
-        fewer = [short] if column.checks < int(UTILITY_SHARE * count + 0.5) else []
+        fewer = [short] if column.checks < share(UTILITY_SHARE, count) else []
         said.append(f"{name}: {' '.join([*column.bench.notes(), *fewer])}")
     return said

@@ -109,13 +109,17 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
     ]
     first = _choosing(records)
     for family in sorted({one["family"] for one in records}):
-        own = [one for one in records if one["family"] == family and one not in first]
+        own = [one for one in records if one["family"] == family and not _tries_all(one)]
         rows += _against_plain(family, own, first) if own else _undecided(family, first)
     return rows
 
 
 def _choosing(records: Sequence[Record]) -> list[Record]:
-    return [one for one in records if len(one["settings"]) > 2]
+    return [one for one in records if _tries_all(one)]
+
+
+def _tries_all(record: Record) -> bool:
+    return len(record["settings"]) > 2
 
 
 def _plain(records: Sequence[Record], name: str) -> tuple[float, float, float]:
