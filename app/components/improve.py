@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from app.components import tab
@@ -55,6 +57,24 @@ def leads(report: ImproveReport) -> list[str]:
     ]
     found += [safe_html(guard, 300) for guard in report.guards]
     return found
+
+
+def measured_to_help(case: Request) -> bool:
+    """Whether `make bench PART=lrgd` found sets of the search better than the most recent demonstrations."""
+    return case.dataset == case.model == "sample" and case.adapter is None and case.family == "next_item"
+
+
+def worth(case: Request) -> str:
+    """What sets of the search were worth on a choice they had not seen, where that was measured; HTML."""
+    if measured_to_help(case):
+        return (
+            "Measured over 20 users of these data, such sets ranked the item chosen next better than the most recent "
+            "demonstrations did; on three other data sets they did not."
+        )
+    return (
+        "A set that is better on known choices need not be better on the next one: wherever that was measured, but for "
+        "ranking titles in the sample data, such sets were no better than the most recent demonstrations."
+    )
 
 
 def readouts(report: ImproveReport) -> list[Readout]:
@@ -119,13 +139,13 @@ def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
 
 
 def adopt(view: View, report: ImproveReport) -> None:
-    """Take the set over into the case and open it in Explore."""
+    """What such sets are worth, and a button that takes this one over into the case and opens it in Explore."""
     best = report.best
     if best is None or not best.demo_ids or report.stage != "complete" or _stands(report):
         return
-    if st.button(
-        "Use this set in Explore", key="adopt", type="primary", help="Runs the case with these demonstrations."
-    ):
+    st.html(f'<p class="dl-note">{worth(view.draft)}</p>')
+    advised: Literal["primary", "secondary"] = "primary" if measured_to_help(view.draft) else "secondary"
+    if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
         choices = view.draft.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
         try:
             tab.run(checked(Request, "set", choices))

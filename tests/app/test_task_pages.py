@@ -101,6 +101,24 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
     assert desk.asked[-1].strategy == "manual"
 
 
+@pytest.mark.parametrize(
+    ("family", "adapter", "said", "button"),
+    [
+        ("next_item", "", "ranked the item chosen next better", "primary"),
+        ("yes_no", "", "were no better than the most recent", "secondary"),
+        ("next_item", "recicl", "were no better than the most recent", "secondary"),
+    ],
+)
+def test_a_set_is_advised_only_where_sets_were_measured_to_help(
+    open_page, family: str, adapter: str, said: str, button: str
+) -> None:
+    chosen = {"family": family} | ({"adapter": adapter} if adapter else {})
+    page, _ = open_page("improve", user="7", **chosen)
+    assert said in words(page)
+    [adopt] = [one for one in page.button if one.key == "adopt"]
+    assert adopt.proto.type == button
+
+
 def test_where_the_own_demonstrations_stand_there_is_nothing_to_adopt(
     open_page, reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
