@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.components import task
-from app.tasks import TaskView
+from app.state import TaskView
 
 
 def number(

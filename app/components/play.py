@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cached
 from app.components import failures, options, task
-from app.tasks import TaskView
+from app.state import TaskView
 from app.text import safe_html, safe_label, unique_labels
 from core.errors import DemoLensError
 from core.lm.adapter import is_there

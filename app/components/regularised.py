@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import cached, state
+from app import cached, links
 from app.charts import inference as charts
 from app.components import failures, robustness, sidejob, tab
 from app.components.head import readouts_row
@@ -56,7 +56,7 @@ def regularised(view: View) -> None:
         "attention takes from the demonstrations is changed. 0 everywhere is the plain model.",
     )
     _controls(view)
-    task = state.beside(view.shown)
+    task = links.beside(view.shown)
     if task is None or view.inference != view.shown.inference:
         _offer(view)
     if task is None:
@@ -103,7 +103,7 @@ def _keep(field: str) -> None:
 
 def _offer(view: View) -> None:
     """The button that asks for what the controls say, with what that costs."""
-    task = state.beside(replace(view.shown, inference=view.inference))
+    task = links.beside(replace(view.shown, inference=view.inference))
     if view.inference.plain or task is None:
         failures.note("Move a control to compare.")
     else:
@@ -117,7 +117,7 @@ def _offer(view: View) -> None:
 def _compare() -> None:
     view: View = st.session_state[tab.VIEW]
     wanted = replace(view.shown, inference=view.inference)
-    task = state.beside(wanted)
+    task = links.beside(wanted)
     assert task is not None
     try:
         cached.desk().submit(task)

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import cached, state
-from app.state import Choices, View
-from app.tasks import leave
+from app import cached, links
+from app.links import Choices
+from app.state import View, leave
 from app.theme import Palette, palette
 from core.analysis.explanation import Explanation
 from core.analysis.request import Request, checked_request
@@ -32,7 +32,7 @@ def opened() -> View:
     if view is not None and view.page != "explain":
         _come_back(view, link)
     if view is None or (view.written is not None and link != view.written):
-        choices, notice = state.read(link)
+        choices, notice = links.read(link)
         tasks = view.tasks if view is not None else {}
         inference = choices.inference or PLAIN
         view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference)
@@ -52,7 +52,7 @@ def _come_back(view: View, link: dict[str, list[str]]) -> None:
 
 def arrive(view: View) -> None:
     """Find the jobs of a link; start them, unless they ask for material that a person must agree to load."""
-    view.key, beside = None, state.beside(view.shown)
+    view.key, beside = None, links.beside(view.shown)
     try:
         view.key = key_on_arrival(view.shown.request)
         if beside is not None:
@@ -69,13 +69,13 @@ def key_on_arrival(asked: Asked) -> str | None:
     key = cached.job_key(asked)
     if cached.desk().job(key) is not None:
         return key
-    return None if state.needs_consent(case_of(asked)) else cached.desk().submit(asked)
+    return None if links.needs_consent(case_of(asked)) else cached.desk().submit(asked)
 
 
 def write_link() -> None:
     """Put the shown choices into the address bar."""
     view: View = st.session_state[VIEW]
-    link = state.written(view.shown)
+    link = links.written(view.shown)
     if link != view.written:
         st.query_params.from_dict(link)
         view.written = link
@@ -92,7 +92,7 @@ def run(request: Request) -> None:
         return
     keep = request.demo_ids == view.shown.request.demo_ids and request.user == view.shown.request.user
     shown = replace(view.shown, request=request) if keep else Choices(request)
-    same = state.beside(shown) == state.beside(view.shown)
+    same = links.beside(shown) == links.beside(view.shown)
     view.shown = shown if same else replace(shown, inference=None)
     view.draft = request
     view.demo_revision += 1
@@ -157,4 +157,4 @@ def run_draft() -> None:
 
 def unset(field: str) -> object:
     """The value of an emptied text field."""
-    return getattr(state.DEFAULTS, field)
+    return getattr(links.DEFAULTS, field)

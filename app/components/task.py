@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from app import cached, state, tasks
+from app import cached, links, state, tasks
 from app.components import failures, jobs, pickers, preview, provenance, tab
-from app.state import View
-from app.tasks import TaskView
+from app.state import TaskView, View
 from app.text import safe_html
 from app.theme import memory, seconds, style
 from core.analysis.checked import checked
@@ -73,8 +72,8 @@ def opened(kind: str) -> View:
     known, moved = view.tasks.get(kind), view.page != kind
     hidden = {} if known is None else known.aside
     if moved:
-        tasks.leave(view)
-        hidden = tasks.enter(view, task_named(kind), None if known is None else known.draft.case)
+        state.leave(view)
+        hidden = state.enter(view, task_named(kind), None if known is None else known.draft.case)
     view.page = kind
     view.notice = "" if moved else view.notice
     if known is None or (link and moved) or (not moved and known.written is not None and link != known.written):
@@ -90,7 +89,7 @@ def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
     if not link:
         return _found_ready(TaskView(tasks.with_case(task, view.draft)))
     view.draft = task.case
-    view.shown = replace(view.shown, item=state.single(link.get("item")))
+    view.shown = replace(view.shown, item=links.single(link.get("item")))
     mine = TaskView(task, shown=task, after=tasks.step_of(link))
     try:
         mine.key = tab.key_on_arrival(task)

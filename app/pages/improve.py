@@ -9,8 +9,7 @@ from app.components import downloads, options, tab, task
 from app.components import improve as words
 from app.components.head import head
 from app.components.panel import literal, panel, section
-from app.state import View
-from app.tasks import TaskView
+from app.state import TaskView, View
 from core.analysis.task import Report
 from core.selection.task import ImproveReport
 

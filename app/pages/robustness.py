@@ -9,8 +9,7 @@ from app.components import options, tab, task
 from app.components import robustness as words
 from app.components.head import head
 from app.components.panel import panel
-from app.state import View
-from app.tasks import TaskView
+from app.state import TaskView, View
 from core.analysis.robustness.kinds import NAMES
 from core.analysis.robustness.task import RobustnessReport
 from core.analysis.task import Report

@@ -10,8 +10,7 @@ from app.components import options, sidejob, tab, task
 from app.components import theory as words
 from app.components.head import head
 from app.components.panel import panel, section
-from app.state import View
-from app.tasks import TaskView
+from app.state import TaskView, View
 from app.text import safe_html
 from core.analysis.dual.task import DualReport
 from core.analysis.dual.updates_task import DEFINITIONS, LABELS, UpdatesReport, UpdatesTask

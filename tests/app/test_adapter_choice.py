@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached, state
+from app import cached, links
 from core.analysis.request import Request
 from core.lm import adapter
 
@@ -100,7 +100,7 @@ def test_an_adapter_that_is_not_in_the_checkout_is_not_offered(open_page, monkey
 
 
 def test_what_is_shipped_needs_no_consent_with_the_sample_alone():
-    assert not state.needs_consent(Request(adapter="recicl"))
-    assert not state.needs_consent(Request(adapter="tallrec"))
-    assert state.needs_consent(Request(adapter="recicl", model="org/model"))
-    assert state.needs_consent(Request(adapter="./recicl"))
+    assert not links.needs_consent(Request(adapter="recicl"))
+    assert not links.needs_consent(Request(adapter="tallrec"))
+    assert links.needs_consent(Request(adapter="recicl", model="org/model"))
+    assert links.needs_consent(Request(adapter="./recicl"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from app import state, tasks
+from app import links, tasks
 from core.analysis.quality.task import QualityTask
 from core.analysis.request import Request
 from core.analysis.robustness.kinds import KINDS
@@ -82,7 +82,7 @@ def test_any_link_gives_a_task(link: dict[str, list[str]]) -> None:
 
 
 def test_an_overlong_value_is_refused() -> None:
-    task, notice = tasks.read({"start": ["x" * (state.LONGEST + 1)]}, ImproveTask)
+    task, notice = tasks.read({"start": ["x" * (links.LONGEST + 1)]}, ImproveTask)
     assert task == ImproveTask()
     assert "start" in notice
 

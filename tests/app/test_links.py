@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import state
-from app.state import Choices
+from app import links
+from app.links import Choices
 from core.analysis.request import Request
 from core.analysis.robustness.settings import InferenceSettings
 
@@ -46,12 +46,12 @@ def requests(draw):
 @given(requests(), st.none() | st.integers(1, 32), st.none() | NAMES)
 def test_a_link_gives_the_same_choices_again(request, demo, item):
     choices = Choices(request, demo, item)
-    assert state.read(state.written(choices)) == (choices, "")
+    assert links.read(links.written(choices)) == (choices, "")
 
 
 def test_defaults_vanish_from_the_link():
-    assert state.written(Choices()) == {}
-    assert state.written(Choices(Request(demos=4), demo=3, item="50")) == {
+    assert links.written(Choices()) == {}
+    assert links.written(Choices(Request(demos=4), demo=3, item="50")) == {
         "demos": ["4"],
         "demo": ["3"],
         "item": ["50"],
@@ -59,7 +59,7 @@ def test_defaults_vanish_from_the_link():
 
 
 def test_no_demonstrations_by_hand_is_not_the_default():
-    assert state.read({"with": [""]})[0].request.demo_ids == ()
+    assert links.read({"with": [""]})[0].request.demo_ids == ()
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_no_demonstrations_by_hand_is_not_the_default():
     ],
 )
 def test_a_wrong_part_gives_the_default_and_one_sentence(query, named):
-    choices, notice = state.read(query)
+    choices, notice = links.read(query)
     assert named in notice
     assert notice.count(".") == 1
     assert choices.request in (Request(), Request(target="5"))
 
 
 def test_the_rest_of_a_wrong_link_still_counts():
-    choices, notice = state.read({"user": ["7"], "demos": ["many"], **{f"x{n}": ["1"] for n in range(900)}})
+    choices, notice = links.read({"user": ["7"], "demos": ["many"], **{f"x{n}": ["1"] for n in range(900)}})
     assert choices.request.user == "7"
     assert "897 more" in notice
     assert len(notice) < 300
@@ -102,20 +102,20 @@ def test_the_rest_of_a_wrong_link_still_counts():
 
 @given(
     st.dictionaries(
-        st.sampled_from([state.parameter(n) for n in state.ORDER] + [*state.RESERVED, "x"]),
+        st.sampled_from([links.parameter(n) for n in links.ORDER] + [*links.RESERVED, "x"]),
         st.lists(st.text(max_size=30), max_size=3),
     )
 )
 def test_no_link_is_an_error(query):
-    choices, _ = state.read(query)
-    assert state.read(state.written(choices)) == (choices, "")
+    choices, _ = links.read(query)
+    assert links.read(links.written(choices)) == (choices, "")
 
 
 def test_only_the_sample_starts_by_itself():
-    assert not state.needs_consent(Request(user="9"))
-    assert state.needs_consent(Request(model="some/hub-name"))
-    assert state.needs_consent(Request(dataset="/tmp/mine"))
-    assert state.needs_consent(Request(adapter="/tmp/adapter"))
+    assert not links.needs_consent(Request(user="9"))
+    assert links.needs_consent(Request(model="some/hub-name"))
+    assert links.needs_consent(Request(dataset="/tmp/mine"))
+    assert links.needs_consent(Request(adapter="/tmp/adapter"))
 
 
 SETTINGS = st.builds(
@@ -131,12 +131,12 @@ SETTINGS = st.builds(
 @given(SETTINGS)
 def test_a_link_gives_the_same_changed_models_again(settings):
     choices = Choices(Request(user="7"), inference=None if settings.plain else settings)
-    assert state.read(state.written(choices)) == (choices, "")
+    assert links.read(links.written(choices)) == (choices, "")
 
 
 def test_a_link_without_any_change_is_the_plain_model():
-    assert state.read({"samples": ["4"], "alpha": ["0"]}) == (Choices(), "")
-    assert state.written(Choices(inference=InferenceSettings(alpha=0.25, samples=4))) == {
+    assert links.read({"samples": ["4"], "alpha": ["0"]}) == (Choices(), "")
+    assert links.written(Choices(inference=InferenceSettings(alpha=0.25, samples=4))) == {
         "alpha": ["0.25"],
         "samples": ["4"],
     }
@@ -147,17 +147,17 @@ def test_a_link_without_any_change_is_the_plain_model():
     [("alpha", "1"), ("alpha", "nan"), ("beta", "1.5"), ("sigma", "-1"), ("dropout", "1"), ("samples", "65")],
 )
 def test_a_change_that_cannot_be_is_named_and_the_rest_is_kept(name, value):
-    choices, notice = state.read({name: [value], "user": ["7"]} | ({} if name == "beta" else {"beta": ["0.5"]}))
+    choices, notice = links.read({name: [value], "user": ["7"]} | ({} if name == "beta" else {"beta": ["0.5"]}))
     assert f"({name})" in notice
     assert choices.request.user == "7"
     assert choices.inference == (None if name == "beta" else InferenceSettings(beta=0.5))
 
 
 def test_the_comparison_beside_an_explanation_is_of_its_case_alone():
-    assert state.beside(Choices(Request(user="7"))) is None
+    assert links.beside(Choices(Request(user="7"))) is None
     settings = InferenceSettings(sigma=0.1, samples=3)
     request = Request(user="7", demos=4, method="gradient", budget=3, faithfulness=32, matrix=False, target="5")
-    task = state.beside(Choices(request, inference=settings))
+    task = links.beside(Choices(request, inference=settings))
     assert task is not None
     assert task.inference == settings
     assert task.quick
