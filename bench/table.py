@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ from core.store.home import write_atomically
 BUILD = Path("build")
 PARTS = ("memory", "speed", "app", "faithfulness", "lrgd", "recicl")
 """In the order of running: the short ones first."""
+ROUNDING = 1e-12
+"""A difference smaller than this comes from the order of summing only."""
+COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ def row(measure: str, figures: Sequence[float], target: str | None = None, *, me
 
     `met` overrules the comparison, for promises that one number cannot decide.
     """
-    value, low, high = figures if len(figures) == 3 else (figures[0], math.nan, math.nan)
+    value, low, high = map(_rounded, figures if len(figures) == 3 else (figures[0], math.nan, math.nan))
     if met is None and target is not None:
         met = meets(value, target)
     return Row(measure, _number(value), _number(low), _number(high), target, met)
@@ -43,12 +52,15 @@ def row(measure: str, figures: Sequence[float], target: str | None = None, *, me
 
 def meets(value: float, target: str) -> bool:
     """Whether a value reaches a target; what could not be measured does not. Raises `ValueError` for other targets."""
-    if found := re.fullmatch(r"(<=|>=) (-?[0-9.e-]+)( .*)?", target):
-        bound = float(found[2])
-        return value <= bound if found[1] == "<=" else value >= bound
+    if found := re.fullmatch(r"(<=|>=|<|>) (-?[0-9.e-]+)( .*)?", target):
+        return COMPARED[found[1]](value, float(found[2]))
     if found := re.fullmatch(r"([0-9.]+) to ([0-9.]+)", target):
         return float(found[1]) <= value <= float(found[2])
     raise ValueError(f"target {target!r}")
+
+
+def _rounded(value: float) -> float:
+    return 0.0 if abs(value) < ROUNDING else value
 
 
 def _number(value: float) -> float | None:

@@ -17,8 +17,8 @@ from core.errors import RequestError
 
 
 def test_what_differs_between_data_sets_stands_in_the_cell():
-    assert cell(row("yes_no, AUC (7 cases), two-stage minus BM25 4", (0.25, -0.125, 0.5), ">= 0")) == (
-        *("yes_no, AUC, two-stage minus BM25 4 [>= 0]", "0.250 [-0.125, 0.500] (7)"),
+    assert cell(row("yes_no, AUC (7 cases), two-stage minus BM25 4", (0.25, -0.125, 0.5), "> 0")) == (
+        *("yes_no, AUC, two-stage minus BM25 4 [> 0]", "0.250 [-0.125, 0.500] (7)"),
     )
     assert cell(row("seconds", [2.0], "<= 1")) == ("seconds [<= 1]", "2.000!")
     assert cell(row("AUC (0 cases)", [float("nan")])) == ("AUC", f"{NOTHING} (0)")

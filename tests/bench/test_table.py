@@ -16,6 +16,10 @@ from bench.table import Row, Run, meets, row, text_of
         (9e-6, "<= 1e-5", True),
         (float("nan"), "<= 1.5", False),
         (float("nan"), ">= 0", False),
+        (0.0, "> 0", False),
+        (0.1, "> 0", True),
+        (0.0, "< 0", False),
+        (-0.1, "< 0", True),
     ],
 )
 def test_targets(value, target, met):
@@ -33,6 +37,12 @@ def test_a_row_without_interval_or_target():
 
 def test_what_could_not_be_measured_is_null_and_not_met():
     assert row("x", [float("nan")], "<= 1") == Row("x", None, None, None, "<= 1", False)
+
+
+def test_what_only_the_order_of_summing_leaves_is_zero():
+    made = row("apart", (-5.6e-18, -0.1, 2e-13), "> 0")
+    assert (made.value, made.low, made.high, made.met) == (0.0, -0.1, 0.0, False)
+    assert row("residual", [9e-9]).value == 9e-9
 
 
 def test_a_promise_that_one_number_cannot_decide():
