@@ -73,7 +73,7 @@ def worth(case: Request) -> str:
         )
     return (
         "A set that is better on known choices need not be better on the next one: wherever that was measured, but for "
-        "ranking titles in the sample data, such sets were no better than the most recent demonstrations."
+        "ranking titles in the sample data, such sets were not reliably better than the most recent demonstrations."
     )
 
 

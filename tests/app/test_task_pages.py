@@ -105,8 +105,8 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
     ("family", "adapter", "said", "button"),
     [
         ("next_item", "", "ranked the item chosen next better", "primary"),
-        ("yes_no", "", "were no better than the most recent", "secondary"),
-        ("next_item", "recicl", "were no better than the most recent", "secondary"),
+        ("yes_no", "", "were not reliably better than the most recent", "secondary"),
+        ("next_item", "recicl", "were not reliably better than the most recent", "secondary"),
     ],
 )
 def test_a_set_is_advised_only_where_sets_were_measured_to_help(
