@@ -161,9 +161,9 @@ def readme(card: Card) -> str:
 
 
 def _begun(card: Card) -> str:
-    if card.settings.start is None:
+    if card.settings.adapter is None:
         return ""
-    return f", beginning with the adapter `{plain_name(card.settings.start)}` ({card.start_id}),"
+    return f", beginning with the adapter `{plain_name(card.settings.adapter)}` ({card.start_id}),"
 
 
 def _results(card: Card) -> list[str]:

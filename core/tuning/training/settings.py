@@ -45,7 +45,7 @@ class Tuning(BaseModel):
     method: Method = "lora"
     """`lora` learns small matrices beside every linear layer of the blocks. `full` changes every weight but the
     embeddings, and with them an output layer that shares their weights."""
-    start: Text | None = None
+    adapter: Text | None = None
     """An adapter whose matrices the run begins with, in place of fresh ones: `recicl`, `tallrec`, or its folder. Rank
     and alpha must be its own."""
     rank: Annotated[int, Field(ge=1, le=256)] = 8
@@ -107,7 +107,7 @@ class Tuning(BaseModel):
             raise ValueError(f"families names {self.families[0]} twice")
         if len(self.families) > self.batch:
             raise ValueError("a batch of one prompt cannot be shared by two families")
-        if self.start is not None and self.method != "lora":
+        if self.adapter is not None and self.method != "lora":
             raise ValueError("only method lora can begin from an adapter")
         return self
 

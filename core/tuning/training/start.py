@@ -38,9 +38,9 @@ def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Wind
     `windows` are the run's training, validation and test. Raises `ModelError` as `core.lm.adapter.checked_adapter`
     does, and `RequestError` for an adapter of another rank or alpha, or one that was tuned on the run's test.
     """
-    if settings.start is None:
+    if settings.adapter is None:
         return None
-    name, adapter = settings.start, checked_adapter(settings.start)
+    name, adapter = settings.adapter, checked_adapter(settings.adapter)
     config = read_object(adapter.path / CONFIG, longest=LONGEST_CONFIG, where=name)
     found, wanted = (config.get("r"), config.get("lora_alpha")), (settings.rank, settings.alpha)
     uneven = any(config.get(option) for option in ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora"))

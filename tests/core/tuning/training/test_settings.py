@@ -26,7 +26,7 @@ IDS = {"dataset_id": "d", "model_id": "m"}
         ({"share": "1"}, "tune: share is '1'"),
         ({"rank": "0"}, "tune: rank is '0'"),
         ({"method": "qlora"}, "tune: method is 'qlora'; expected 'lora' or 'full'"),
-        ({"method": "full", "start": "recicl"}, "tune: only method lora can begin from an adapter"),
+        ({"method": "full", "adapter": "recicl"}, "tune: only method lora can begin from an adapter"),
         ({"steps": "3"}, "tune: an unknown choice 'steps'"),
     ],
 )

@@ -24,7 +24,7 @@ def tuned(tuning: Tuning, films: Dataset, tmp_path: Path) -> Callable[..., Card]
 
     def made(name: str, start: str | None = None, **values: Any) -> Card:
         begin = None if start is None else str(tmp_path / start)
-        wanted = tuning.model_copy(update={"most_steps": 2, "start": begin, **values})
+        wanted = tuning.model_copy(update={"most_steps": 2, "adapter": begin, **values})
         return tune(wanted, tmp_path / name, dataset=films, model=load(tuning.model, device="cpu"))
 
     return made

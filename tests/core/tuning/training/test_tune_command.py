@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import signal
@@ -80,6 +81,16 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
     assert resumed.steps == whole.steps == 16
     assert (out / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
     assert sorted(os.listdir(out)) == ["README.md", "adapter_config.json", WEIGHTS, "card.json"]
+
+
+@pytest.mark.parametrize("launcher", ["torch.distributed.run", "accelerate.commands.launch"])
+def test_launchers_hand_every_option_on(launcher: str) -> None:
+    """Neither takes an option for its own, or for an ambiguous short form of some of its own."""
+    module = importlib.import_module(launcher)
+    parser = (getattr(module, "get_args_parser", None) or module.launch_command_parser)()
+    for name in Tuning.model_fields:
+        words = ["tune", "--" + name.replace("_", "-"), "1"]
+        assert parser.parse_args(["demolens", *words]).training_script_args == words
 
 
 def free_port() -> int:
