@@ -29,6 +29,11 @@ class TaskView:
     after: int | None = None
     """The step whose list is shown, on the page that plays some; None stands for the newest."""
 
+    @property
+    def case(self) -> Request:
+        """The case that the page shows, which the pickers may have left since; the draft's before anything is shown."""
+        return (self.draft if self.shown is None else self.shown).case
+
 
 @dataclass
 class View:

@@ -138,15 +138,15 @@ def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
     return Readout(NAMES[one.which], ordinal(one.rank), small)
 
 
-def adopt(view: View, report: ImproveReport) -> None:
-    """What such sets are worth, and a button that takes this one over into the case and opens it in Explore."""
+def adopt(view: View, case: Request, report: ImproveReport) -> None:
+    """What such sets are worth, and a button that takes this one over into its `case` and opens that in Explore."""
     best = report.best
     if best is None or not best.demo_ids or report.stage != "complete" or _stands(report):
         return
-    st.html(f'<p class="dl-note">{worth(view.draft)}</p>')
-    advised: Literal["primary", "secondary"] = "primary" if measured_to_help(view.draft) else "secondary"
+    st.html(f'<p class="dl-note">{worth(case)}</p>')
+    advised: Literal["primary", "secondary"] = "primary" if measured_to_help(case) else "secondary"
     if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
-        choices = view.draft.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
+        choices = case.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
         try:
             tab.run(checked(Request, "set", choices))
         except DemoLensError as fault:

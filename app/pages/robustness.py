@@ -42,7 +42,7 @@ def controls(mine: TaskView) -> None:
 def result(view: View, report: Report) -> None:
     """Words, the map of kinds and strengths, the rank flow, the change of the target's score."""
     assert isinstance(report, RobustnessReport)
-    head(report, view.draft.user, words.sentence(report), words.weak(report), words.readouts(report))
+    head(report, view.tasks[KIND].case.user, words.sentence(report), words.weak(report), words.readouts(report))
     if not report.rows:
         return
     colours = tab.colours()

@@ -57,7 +57,7 @@ def _strongest() -> None:
 def result(view: View, report: Report) -> None:
     """The exact dual model of every head, the explicit one of the chosen head, and the update beside a real one."""
     assert isinstance(report, DualReport)
-    head(report, view.draft.user, words.sentence(report), words.leads(report), words.readouts(report))
+    head(report, view.tasks[KIND].case.user, words.sentence(report), words.leads(report), words.readouts(report))
     _chart(report, "residual", "How exactly the identity holds", "Relative residual of every head, as a power of ten.")
     _chart(
         report,
@@ -104,7 +104,6 @@ def _chart(report: DualReport, name: charts.View, title: str, note: str) -> None
 
 def _updates(view: View) -> None:
     """The in-context update beside the update of fine-tuning, never without its controls."""
-    shown = view.tasks[KIND].shown
     section(
         "Is it like real learning?",
         "The in-context update beside one epoch of fine-tuning on the same demonstrations, for the model, for the same "
@@ -112,7 +111,7 @@ def _updates(view: View) -> None:
     )
     found = sidejob.report_of(
         "updates",
-        UpdatesTask(case=view.draft if shown is None else shown.case),
+        UpdatesTask(case=view.tasks[KIND].case),
         "Compare with fine-tuning",
         "Trains copies of the key and value projections; the model itself is not changed.",
     )

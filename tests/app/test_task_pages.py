@@ -101,6 +101,17 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
     assert desk.asked[-1].strategy == "manual"
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_a_result_is_its_own_case_whatever_the_pickers_say_since(open_page, name: str) -> None:
+    page, desk = open_page(name, user="7")
+    asked = len(desk.asked)
+    page.selectbox(key="in-user").set_value("12").run()
+    assert "User  7  in" in words(page)
+    if name == "improve":
+        press(page, "adopt")
+        assert [one.user for one in desk.asked[asked:]] == ["7"]
+
+
 @pytest.mark.parametrize(
     ("family", "adapter", "said", "button"),
     [
