@@ -30,9 +30,9 @@ class TaskView:
     """The step whose list is shown, on the page that plays some; None stands for the newest."""
 
     @property
-    def case(self) -> Request:
-        """The case that the page shows, which the pickers may have left since; the draft's before anything is shown."""
-        return (self.draft if self.shown is None else self.shown).case
+    def answered(self) -> Task:
+        """What the page shows, which the controls may have left since; the draft before anything is shown."""
+        return self.draft if self.shown is None else self.shown
 
 
 @dataclass

@@ -55,7 +55,7 @@ def show(page: Page) -> None:
 @st.fragment
 def _result(page: Page, view: View, report: Report) -> None:
     """Every view of one report; a click redraws these views only."""
-    case = view.tasks[page.kind].case
+    case = view.tasks[page.kind].answered.case
     page.result(view, report)
     failures.notices(list(report.notices))
     provenance.of_report(report, cached.licence(case.dataset), case.model)

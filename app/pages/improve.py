@@ -39,8 +39,8 @@ def result(view: View, report: Report) -> None:
     """The set found and what it does, the path, the shortlist."""
     assert isinstance(report, ImproveReport)
     leads = [*words.leads(report), *([words.drift(report)] if report.start is not None else [])]
-    head(report, view.tasks[KIND].case.user, words.sentence(report), leads, words.readouts(report))
-    words.adopt(view, view.tasks[KIND].case, report)
+    head(report, view.tasks[KIND].answered.case.user, words.sentence(report), leads, words.readouts(report))
+    words.adopt(view, view.tasks[KIND].answered.case, report)
     words.members(report)
     words.outcomes(report)
     colours = tab.colours()

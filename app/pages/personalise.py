@@ -14,8 +14,7 @@ from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
 def result(view: View, report: Report) -> None:
     """Words, the stream, the list before and after, its flow, what moved it, what a step costs."""
     assert isinstance(report, PersonaliseReport)
-    mine = view.tasks[play.KIND]
-    asked = mine.draft if mine.shown is None else mine.shown
+    asked = view.tasks[play.KIND].answered
     assert isinstance(asked, PersonaliseTask)
     head(report, asked.case.user, words.sentence(report), words.leads(report, asked), words.readouts(report))
     words.weights(report)

@@ -42,7 +42,8 @@ def controls(mine: TaskView) -> None:
 def result(view: View, report: Report) -> None:
     """Words, the map of kinds and strengths, the rank flow, the change of the target's score."""
     assert isinstance(report, RobustnessReport)
-    head(report, view.tasks[KIND].case.user, words.sentence(report), words.weak(report), words.readouts(report))
+    user = view.tasks[KIND].answered.case.user
+    head(report, user, words.sentence(report), words.weak(report), words.readouts(report))
     if not report.rows:
         return
     colours = tab.colours()

@@ -57,7 +57,8 @@ def _strongest() -> None:
 def result(view: View, report: Report) -> None:
     """The exact dual model of every head, the explicit one of the chosen head, and the update beside a real one."""
     assert isinstance(report, DualReport)
-    head(report, view.tasks[KIND].case.user, words.sentence(report), words.leads(report), words.readouts(report))
+    user = view.tasks[KIND].answered.case.user
+    head(report, user, words.sentence(report), words.leads(report), words.readouts(report))
     _chart(report, "residual", "How exactly the identity holds", "Relative residual of every head, as a power of ten.")
     _chart(
         report,
@@ -111,7 +112,7 @@ def _updates(view: View) -> None:
     )
     found = sidejob.report_of(
         "updates",
-        UpdatesTask(case=view.tasks[KIND].case),
+        UpdatesTask(case=view.tasks[KIND].answered.case),
         "Compare with fine-tuning",
         "Trains copies of the key and value projections; the model itself is not changed.",
     )
