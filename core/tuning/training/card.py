@@ -52,6 +52,15 @@ class Learned(Record):
     """How many of the labels are Yes (`yes_no` only); the rest is No."""
 
 
+class Earlier(Record):
+    """A finished run whose adapter another one began with."""
+
+    command: str
+    learned: tuple[Learned, ...]
+    steps: int
+    seconds: float
+
+
 class Card(Record):
     """The whole account of a run."""
 
@@ -68,7 +77,11 @@ class Card(Record):
     model_licence: str
     start_id: str | None = None
     """Of the adapter that the run began from, by its files; none where it began from the model alone."""
+    earlier: tuple[Earlier, ...] = ()
+    """The runs that made that adapter, oldest first, as far as its card tells."""
     device: str
+    arithmetic: Literal["float32", "bfloat16"] | None = None
+    """Number type in which matrices were multiplied; none in cards from before it was told."""
     processes: int
     versions: dict[str, str]
     train_until: float | None
@@ -95,6 +108,12 @@ class Card(Record):
 def versions() -> dict[str, str]:
     """Of this package, its libraries and Python."""
     return {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+
+
+def runs_of(card: Card) -> tuple[Earlier, ...]:
+    """The run of a card after those that it builds on, oldest first."""
+    own = Earlier(command=card.command, learned=card.learned, steps=card.steps, seconds=card.seconds)
+    return (*card.earlier, own)
 
 
 def command_of(settings: Tuning, out: Path) -> str:
@@ -148,9 +167,10 @@ def readme(card: Card) -> str:
         "",
         *_results(card),
         "",
-        f"Made by `{card.command}` in {card.seconds / 60:.0f} minutes on {card.device}. All choices, figures and"
+        f"Made by `{card.command}` in {_minutes(card.seconds)} on {card.device}. All choices, figures and"
         f" versions are in `{CARD}`.",
         "",
+        *_before(card),
         f"Licence of the model: {card.model_licence}",
         "",
         f"Licence of the data: {card.dataset_licence}",
@@ -166,9 +186,26 @@ def _begun(card: Card) -> str:
     return f", beginning with the adapter `{plain_name(card.settings.adapter)}` ({card.start_id}),"
 
 
+def _before(card: Card) -> list[str]:
+    if not card.earlier:
+        return []
+    rows = (
+        f"{place}. `{run.command}`: {_examples(run.learned)}; {run.steps} steps, {_minutes(run.seconds)}"
+        for place, run in enumerate(card.earlier, start=1)
+    )
+    return ["Runs before it, each beginning with the adapter of the one before:", "", *rows, ""]
+
+
+def _examples(learned: tuple[Learned, ...]) -> str:
+    return ", ".join(f"{row.examples} examples ({row.labels} labels) of {row.family}" for row in learned)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes"
+
+
 def _results(card: Card) -> list[str]:
-    examples = ", ".join(f"{row.examples} examples ({row.labels} labels) of {row.family}" for row in card.learned)
-    told = f"Learned from {examples} in {card.steps} of {card.planned_steps} steps."
+    told = f"Learned from {_examples(card.learned)} in {card.steps} of {card.planned_steps} steps."
     measured = [point for point in card.curve if point.validation_loss is not None]
     if not measured:
         return [f"{told} Nothing was validated: these are the last weights."]

@@ -100,8 +100,19 @@ def query_results(
     return scores, wrong
 
 
+def in_bfloat16(device: str, *, autocast: bool) -> bool:
+    """Whether matrices are multiplied in bfloat16: if wanted, on CUDA and on CPUs with AMX or AVX-512 BF16.
+
+    Other CPUs would widen every number first, which is slower than single precision.
+    """
+    if not autocast or device != "cpu":
+        return autocast and device == "cuda"
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
 def _precision(device: str, autocast: bool) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 on CUDA if wanted; elsewhere nothing."""
-    if not autocast or device != "cuda":
-        return contextlib.nullcontext()
-    return torch.autocast("cuda", dtype=torch.bfloat16)
+    """Autocast to bfloat16 where that is right; elsewhere nothing."""
+    if in_bfloat16(device, autocast=autocast):
+        return torch.autocast(device, dtype=torch.bfloat16)
+    return contextlib.nullcontext()

@@ -17,6 +17,7 @@ from core.lm.load import LanguageModel
 from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, written
 from core.tuning.training.encode import answer_counts
+from core.tuning.training.forward import in_bfloat16
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
 from core.tuning.training.run import Run
 
@@ -68,7 +69,9 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
         model_name=plain_name(model.name),
         model_licence=model_licence,
         start_id=None if run.start is None else run.start.content_id,
+        earlier=() if run.start is None else run.start.runs,
         device=model.device,
+        arithmetic="bfloat16" if in_bfloat16(model.device, autocast=run.settings.autocast) else "float32",
         processes=run.processes.count,
         versions=versions(),
         train_until=material.windows[0].until,

@@ -93,7 +93,8 @@ class Tuning(BaseModel):
     half: bool = True
     """Store the adapter in 16 bits."""
     autocast: bool = True
-    """Compute in bfloat16 on CUDA. The learned weights stay in 32 bits."""
+    """Multiply matrices in bfloat16 on CUDA and on CPUs with AMX or AVX-512 BF16. The learned weights stay in 32
+    bits."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass, to need less memory."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

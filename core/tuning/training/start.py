@@ -15,7 +15,7 @@ from core.lm.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
 from core.lm.hashes import model_id_of
 from core.lm.json_files import read_object
 from core.tuning.examples import Window
-from core.tuning.training.card import Card, later, read_card
+from core.tuning.training.card import Card, Earlier, later, read_card, runs_of
 from core.tuning.training.settings import Tuning
 
 
@@ -30,6 +30,8 @@ class Start:
     """By their names in PEFT's file."""
     notice: str
     """What a reader must know about what it saw before; empty where all of it lies in the run's training period."""
+    runs: tuple[Earlier, ...] = ()
+    """What made it, oldest first; empty where no card tells."""
 
 
 def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Window, Window]) -> Start | None:
@@ -55,7 +57,8 @@ def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Wind
         card = None
     content_id = model_id_of(adapter.files, where=name)
     tensors = safetensors.torch.load_file(adapter.path / WEIGHTS)
-    return Start(name, content_id, tensors, _notice(name, card, dataset, windows))
+    runs = () if card is None else runs_of(card)
+    return Start(name, content_id, tensors, _notice(name, card, dataset, windows), runs)
 
 
 def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Window, Window, Window]) -> str:

@@ -99,4 +99,5 @@ def tuning(films_folder: Path, llama_folder: Path) -> Tuning:
         checkpoint_every=2,
         validation=0.3,
         half=False,
+        autocast=False,
     )

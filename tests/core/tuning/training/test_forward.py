@@ -13,7 +13,7 @@ from core.data.dataset import Dataset
 from core.lm.attention import NAME, prepare
 from core.tuning.examples import Window, examples
 from core.tuning.training.encode import Balance, Encoded, encoded
-from core.tuning.training.forward import answer_logits, losses, micro_batches, query_results, ready
+from core.tuning.training.forward import answer_logits, in_bfloat16, losses, micro_batches, query_results, ready
 
 ARCHITECTURES = ["tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3"]
 
@@ -89,3 +89,41 @@ def test_micro_batches_hold_every_prompt_once_and_stay_small(prompts: list[Encod
     lengths = [[len(one.ids) for one in group] for group in groups]
     assert [length for group in lengths for length in group] == sorted(len(one.ids) for one in prompts)
     assert all(len(group) == 1 or len(group) * max(group) <= most for group in lengths)
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "wanted", "expected"),
+    [
+        ("cuda", {}, True, True),
+        ("cuda", {}, False, False),
+        ("mps", {"amx_bf16": True}, True, False),
+        ("cpu", {"amx_bf16": True}, True, True),
+        ("cpu", {"amx_bf16": False, "avx512_bf16": True}, True, True),
+        ("cpu", {"amx_bf16": True, "avx512_bf16": True}, False, False),
+        ("cpu", {"amx_bf16": False, "avx512_bf16": False}, True, False),
+        ("cpu", {}, True, False),  # another architecture
+    ],
+)
+def test_bfloat16_is_used_where_the_device_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch, device: str, able: dict[str, bool], wanted: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert in_bfloat16(device, autocast=wanted) is expected
+
+
+def test_autocast_rounds_products_to_bfloat16_and_no_learned_weight(
+    monkeypatch: pytest.MonkeyPatch, tiny_llama: Any, prompts: list[Encoded]
+) -> None:
+    network = copy.deepcopy(tiny_llama).requires_grad_(True)
+    exact = answer_logits(network, prompts)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert torch.equal(answer_logits(network, prompts, autocast=True), exact)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    rounded = answer_logits(network, prompts, autocast=True)
+    assert rounded.dtype == torch.float32
+    assert torch.equal(rounded, rounded.bfloat16().float())  # the output layer's product is itself in 16 bits
+    assert not torch.equal(rounded, exact)
+    # bfloat16 keeps 8 bits: each result is off by up to 2^-8 of its size, and the network has about ten in a row.
+    assert float((rounded - exact).detach().abs().max()) < 10 * 2**-8 * float(exact.detach().abs().max())
+    losses(network, prompts, autocast=True).sum().backward()
+    assert {one.grad.dtype for one in network.parameters() if one.grad is not None} == {torch.float32}

@@ -43,6 +43,20 @@ def test_a_run_begins_where_the_other_ended(tuned: Callable[..., Card], tmp_path
     assert f"beginning with the adapter `first` ({second.start_id})," in readme(second)
 
 
+def test_the_card_tells_every_run_that_it_builds_on(tuned: Callable[..., Card]) -> None:
+    first, second, third = tuned("first"), tuned("second", "first"), tuned("third", "second")
+    assert first.earlier == ()
+    assert "Runs before it" not in readme(first)
+    assert [run.command for run in second.earlier] == [first.command]
+    assert [run.command for run in third.earlier] == [first.command, second.command]
+    last = third.earlier[-1]
+    assert (last.learned, last.steps, last.seconds) == (second.learned, second.steps, second.seconds)
+    told = readme(third)
+    assert f"1. `{first.command}`: " in told
+    assert f"2. `{second.command}`: " in told
+    assert f"labels) of yes_no; {second.steps} steps, " in told
+
+
 def test_another_adapter_under_the_same_name_is_another_run(tuned: Callable[..., Card]) -> None:
     tuned("first")
     key = tuned("second", "first").key
