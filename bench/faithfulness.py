@@ -19,10 +19,11 @@ from bench.clock import Clock
 from bench.curves import Curve, curve_rows, curves_json
 from bench.records import BUDGET, Record, Step, record_of
 from bench.spread import mean_interval, quartiles, ratio_interval
-from bench.table import BUILD, Row, aligned, row, write_json
+from bench.table import BUILD, Row, row, write_json
 from core.analysis.ablation import banzhaf_of_table, shapley_of_table
 from core.analysis.values import Array, all_masks
 from core.metrics.similarity import spearman
+from core.study.output import aligned
 
 DEFAULT = "our default"
 FIRST = "our first answer"

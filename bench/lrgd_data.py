@@ -18,9 +18,10 @@ from bench.cases import CANDIDATES, Bench
 from bench.clock import Clock
 from bench.lrgd import ROWS, Course, plan, share
 from bench.lrgd_records import Part
-from bench.table import Row, aligned
+from bench.table import Row
 from core.errors import DemoLensError
 from core.metrics.ranking import ndcg
+from core.study.output import aligned
 
 UTILITY_SHARE = 1.0
 """Cases of the utility check for every case of the search."""

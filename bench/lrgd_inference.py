@@ -10,7 +10,7 @@ from bench.cases import Bench
 from bench.lrgd_records import kept
 from bench.records import Record
 from bench.spread import Array, mean_interval
-from bench.table import Row, aligned, row
+from bench.table import Row, row
 from core.analysis.request import Request
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.kinds import REPEATS
@@ -21,6 +21,7 @@ from core.analysis.robustness.task import QUICK, QUICK_STRENGTH
 from core.analysis.setting import set_up
 from core.lm.score import Scorer
 from core.prompt.spans import Family
+from core.study.output import aligned
 
 SAMPLES = 4
 RANDOM = (0.1, 0.25)

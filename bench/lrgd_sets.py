@@ -11,7 +11,7 @@ from bench.cases import CANDIDATES, FAMILIES, Bench
 from bench.lrgd_records import kept
 from bench.records import Record
 from bench.spread import Array, mean_interval, quartiles, resampled
-from bench.table import Row, aligned, row
+from bench.table import Row, row
 from core.analysis.request import Request
 from core.analysis.setting import Setting, set_up
 from core.errors import DemoLensError
@@ -21,6 +21,7 @@ from core.prompt.spans import Family
 from core.selection.heldout import Objective, held_out
 from core.selection.improve import improve
 from core.selection.task import ImproveTask, SetRow
+from core.study.output import aligned
 
 DEMOS, POOL, SEARCH = 4, 200, 100.0
 OURS = "two-stage"

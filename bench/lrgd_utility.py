@@ -13,7 +13,7 @@ import numpy as np
 from bench.cases import FAMILIES, Bench
 from bench.lrgd_records import kept
 from bench.records import Record
-from bench.table import Row, aligned, row
+from bench.table import Row, row
 from core.analysis.quality.utility import CaseNumbers, floors, quality_scores, report_over, true_utility
 from core.analysis.quality.utility import rows_of as rows_over
 from core.analysis.quality.utility_task import (
@@ -32,6 +32,7 @@ from core.analysis.values import Array
 from core.errors import DemoLensError
 from core.lm.score import Scorer
 from core.prompt.spans import Family
+from core.study.output import aligned
 
 ORDER: tuple[Family, ...] = ("yes_no", "next_item", "yes_no")
 """Families in turns: `next_item` half as often."""

@@ -9,73 +9,45 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
-
-import numpy as np
 
 from bench.cases import CANDIDATES, Bench
 from bench.clock import Clock
-from bench.recicl_rows import rows_of, text_of
+from bench.recicl_records import kept
+from bench.recicl_rows import rows_of
 from bench.recicl_steps import step_row
-from bench.recicl_work import Found, Work, planned
 from bench.table import BUILD, Row, commit, write_json
-from core.metrics.binary import LEVEL
+from core.errors import RequestError
+from core.study.evaluate import evaluation_lines
 from core.tuning.evaluation.evaluate import FAMILIES
-from core.tuning.evaluation.record import Evaluation, StepRow
-from core.tuning.evaluation.summary import MEASURES, difference_rows, period_rows, ranking_rows, way_rows
-from core.tuning.examples import periods
+from core.tuning.evaluation.run import evaluations
+from core.tuning.evaluation.settings import Evaluating
+from core.tuning.evaluation.work import Work, planned
 
-PERIODS = 4
-"""Later periods of equal numbers of interactions, into which the test is cut."""
 RESULT = BUILD / "recicl.json"
 
 
 def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
     """Rows so far, after every round; `count` test interactions. The figures so far are also written to `RESULT`."""
-    work = planned(bench, count)
+    work = work_of(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
     steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
-    found, clock = Found(), Clock("recicl", work.rounds)
-    for number in range(work.rounds):
-        found.add(work, number)
-        evaluation = evaluated(work, found, steps)
+    clock, evaluation = Clock("recicl", work.rounds), None
+    for evaluation in evaluations(work, made_by=commit(), steps=steps):
         clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)
-    print(text_of(evaluation), end="\n\n")
+    if evaluation is not None:
+        print("\n".join(evaluation_lines(evaluation)), end="\n\n")
 
 
-def evaluated(work: Work, found: Found, steps: tuple[StepRow, ...]) -> Evaluation:
-    """All figures of what was measured so far."""
-    answers, (lists, scores) = found.answered(work), found.listed(work)
-    judged = {measure: answers.resampled(measure, work.seed) for measure in MEASURES}
-    later, apart = period_rows(answers, periods(work.dataset, work.test, PERIODS), seed=work.seed)
-    ranking, ranked_apart = ranking_rows(lists, scores, seed=work.seed)
-    return Evaluation(
-        dataset_id=work.dataset.dataset_id,
-        dataset_name=work.dataset.name,
-        model_id=work.models["base"].model_id,
-        model_name=work.models["base"].name,
-        adapters={tuned: model.model_id for tuned, model in work.models.items() if tuned != "base"},
-        cut=work.test.since or 0.0,
-        seed=work.seed,
-        commit=commit(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        history=work.history,
-        interactions=len(answers.asked),
-        users=len(set(answers.users)),
-        both_answers=answers.both_answers,
-        liked_share=float(np.mean(answers.liked)),
-        ranked=len(lists),
-        candidates=CANDIDATES,
-        level=LEVEL,
-        tokens=found.tokens,
-        seconds=found.seconds,
-        ways=way_rows(judged),
-        differences=(*difference_rows(judged), *apart, *ranked_apart),
-        periods=later,
-        ranking=ranking,
-        steps=steps,
-        notices=work.notices,
-    )
+def work_of(bench: Bench, count: int) -> Work:
+    """`count` test interactions, a fifth as many lists, and the shipped adapters, their answers kept on disk.
+
+    Leaves with a sentence when an adapter was tuned on interactions of the test.
+    """
+    settings = Evaluating(interactions=count, candidates=CANDIDATES, seed=bench.seed)
+    try:
+        return planned(settings, bench.dataset, bench.model, keep=kept)
+    except RequestError as error:
+        raise SystemExit(f"bench: {error}") from None

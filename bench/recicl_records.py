@@ -8,39 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from bench.records import Record, code_of, kept_at
 from bench.table import BUILD
-from core.prompt.spans import Prompt
 
 FOLDER = BUILD / "bench-cases-recicl"
-Part = Literal["scores", "references", "steps"]
 _LM = ("lm/attention.py", "lm/beside.py", "lm/forest.py", "lm/run.py", "lm/score.py", "lm/many.py")
+_EVALUATION = ("tuning/examples.py", "tuning/evaluation/referred.py")
 _CLASSICAL = ("references.py", "factorisation.py", "sasrec.py")
-CODE: dict[Part, tuple[str, ...]] = {
+CODE: dict[str, tuple[str, ...]] = {
     "scores": _LM,
-    "references": ("tuning/examples.py", *(f"tuning/classical/{name}" for name in _CLASSICAL)),
+    "references": (*_EVALUATION, *(f"tuning/classical/{name}" for name in _CLASSICAL)),
     "steps": (*_LM, "tuning/personal/stream.py"),
 }
 """Files under `core` that a measurement goes through, beside those that its key already tells the work of."""
 
 
-def kept(part: Part, asked: object, measure: Callable[[], Record], folder: Path = FOLDER) -> Record:
+def kept(part: str, asked: object, measure: Callable[[], Record], folder: Path = FOLDER) -> Record:
     """The record of what was `asked` (anything JSON can hold); measured and written now where there is none."""
     key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
     return kept_at(folder / f"{part}-{key}.json", code_of(CODE[part]), measure)
-
-
-def ids_of(prompts: Sequence[Prompt]) -> list[object]:
-    """What a model is shown of each prompt: the tokens of the prefix and of every candidate, and what is read."""
-    return [
-        [
-            [token for span in prompt.prefix for token in span.token_ids],
-            [list(span.token_ids) for span in prompt.candidates],
-            prompt.answer_ids,
-        ]
-        for prompt in prompts
-    ]

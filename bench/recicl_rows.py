@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from bench.recicl_references import FRESH_HISTORY
-from bench.table import Row, aligned, row
+from bench.table import Row, row
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, RankingRow
+from core.tuning.evaluation.referred import FRESH_HISTORY
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 
 LEAST_AUC = ">= 0.7"
@@ -104,24 +104,3 @@ def _step_rows(evaluation: Evaluation) -> list[Row]:
 def _figures(one: Measured) -> tuple[float, float, float]:
     value, low, high = (math.nan if end is None else end for end in (one.value, one.low, one.high))
     return value, low, high
-
-
-def text_of(evaluation: Evaluation) -> str:
-    """One line a way: AUC and UAUC with their intervals, and AUC in each later period."""
-    numbers = sorted({one.period for one in evaluation.periods})
-    at = {(one.way, one.period): one.auc for one in evaluation.periods}
-    lines = [("way", "AUC", "95 % interval", "UAUC", "95 % interval", *(f"period {number}" for number in numbers))]
-    for one in evaluation.ways:
-        later = (_number((at.get((one.way, number)) or Measured(value=None)).value) for number in numbers)
-        lines.append(
-            (one.way, _number(one.auc.value), _between(one.auc), _number(one.uauc.value), _between(one.uauc), *later)
-        )
-    return "\n".join([aligned(lines), *evaluation.notices])
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _between(one: Measured) -> str:
-    return "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from bench.cases import CANDIDATES
 from bench.clock import timed
-from bench.recicl_records import ids_of, kept
-from bench.recicl_work import Work
+from bench.recicl_records import kept
 from bench.records import Record
 from bench.spread import Array, quartiles
 from core.analysis.request import Request
@@ -26,6 +24,7 @@ from core.prompt.build import build
 from core.prompt.spans import Family, Prompt
 from core.tuning.evaluation.record import StepRow, measured
 from core.tuning.evaluation.ways import FRESH, Tuned
+from core.tuning.evaluation.work import Work, ids_of
 from core.tuning.personal.play import Play, play_of
 from core.tuning.personal.stream import StreamScorer
 from core.tuning.personal.task import PersonaliseTask
@@ -71,7 +70,7 @@ def _plays(work: Work, family: Family) -> Iterator[Play]:
     """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
     found = 0
     for user in dict.fromkeys(one.user_id for one in work.lists):
-        case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=CANDIDATES)
+        case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates)
         try:
             play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
         except DemoLensError:

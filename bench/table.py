@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.store.home import write_atomically
+from core.study.output import aligned
 
 BUILD = Path("build")
 PARTS = ("memory", "speed", "app", "faithfulness", "lrgd", "recicl")
@@ -118,18 +119,6 @@ def text_of(rows: Sequence[Row]) -> str:
         for one in rows
     ]
     return aligned(lines)
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width, the first to the left and the others to the right."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def _short(value: float | None) -> str:

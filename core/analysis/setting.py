@@ -190,6 +190,7 @@ def prompt_of(
         chat=request.chat,
         context=model.context,
         liked=dataset.liked,
+        codes=model.codes_for(dataset.dataset_id),
     )
 
 

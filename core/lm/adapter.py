@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from core.lm.codes import CODES, codes_beside
 from core.lm.json_files import read_object, refuse_code
 from core.lm.places import allowed_path
 from core.lm.weights import PICKLES, tensor_shapes
+from core.prompt.codes import Codes
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -46,11 +48,14 @@ class AdapterFiles:
     inputs: Mapping[str, int]
     """Layer name -> width of its input."""
     outputs: Mapping[str, int]
+    codes: Codes | None = None
+    """What its prompts say about users and items, if anything."""
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What makes an adapter the one it is."""
-        return self.path / CONFIG, self.path / WEIGHTS
+        own = (self.path / CONFIG, self.path / WEIGHTS)
+        return own if self.codes is None else (*own, self.path / CODES)
 
 
 def is_there(name: str) -> bool:
@@ -95,7 +100,7 @@ def checked_adapter(name: str) -> AdapterFiles:
     if own is not None:
         raise ModelError(f"the adapter replaces {own[:200]} of the model", expected="LoRA layers alone", where=name)
     base = str(config.get("base_model_name_or_path") or "another model")[:200]
-    return AdapterFiles(path, name, base, inputs, outputs)
+    return AdapterFiles(path, name, base, inputs, outputs, codes_beside(path, where=name))
 
 
 def _check_options(config: Mapping[str, Any], where: str) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core.errors import ModelError
+from core.lm.codes import CODES, codes_beside
 from core.lm.json_files import read_object, refuse_code
 from core.lm.weights import Weights, weights_in
+from core.prompt.codes import Codes
 
 LONGEST_CONFIG = 4_000_000
 """Bytes; the configurations in use have some thousands."""
@@ -46,11 +48,14 @@ class ModelFolder:
     path: Path
     config: Mapping[str, Any]
     weights: Weights
+    codes: Codes | None = None
+    """What its prompts say about users and items, if anything."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The configuration and the weights: what makes a model the one it is."""
-        return (self.path / "config.json", *self.weights.files)
+        """The configuration, the weights and the codes, if any: what makes a model the one it is."""
+        own = (self.path / "config.json", *self.weights.files)
+        return own if self.codes is None else (*own, self.path / CODES)
 
 
 def checked_folder(path: Path, *, where: str) -> ModelFolder:
@@ -68,7 +73,7 @@ def checked_folder(path: Path, *, where: str) -> ModelFolder:
     _check_sizes(config, where)
     if not any(set(wanted) <= names for wanted in _TOKENIZER_FILES):
         raise ModelError("no tokenizer.json", expected="the tokenizer's files beside the weights", where=where)
-    return ModelFolder(path, config, weights_in(path, where=where))
+    return ModelFolder(path, config, weights_in(path, where=where), codes_beside(path, where=where))
 
 
 def _names(path: Path, where: str) -> set[str]:

@@ -23,6 +23,7 @@ from core.lm.hub import hub_folder
 from core.lm.places import place_of
 from core.lm.sample import sample_model_folder
 from core.lm.tokenizer import TextTokenizer
+from core.prompt.codes import Codes
 
 ROOM = 1.1
 """Free memory needed, as a multiple of the weights' own size."""
@@ -52,6 +53,12 @@ class LanguageModel:
     """What a reader should know, one sentence each: a number format replaced, layers that see only part."""
     base: LanguageModel | None = field(default=None, repr=False)
     """The same model without its adapter, from the same weights in memory; None where there is no adapter."""
+    codes: Codes | None = field(default=None, repr=False)
+    """Codes of users and items that the model or its adapter was tuned to read; None where it knows none."""
+
+    def codes_for(self, dataset_id: str) -> Codes | None:
+        """What a prompt of that data must say about users and items; None where the model knows no codes."""
+        return None if self.codes is None else self.codes.of(dataset_id)
 
     def with_adapter(self, adapter: str | None) -> LanguageModel:
         """This model with that adapter instead of the one it may have, or without any; the weights are shared.
@@ -67,9 +74,9 @@ class LanguageModel:
         model_id = model_id_of(lora.files, where=adapter, base=plain.model_id)
         if (adapter, model_id) == (self.adapter, self.model_id):
             return self
-        network = attached(plain.network, lora)
+        network, codes = attached(plain.network, lora), lora.codes or plain.codes
         _check_unchanged(model_id_of(lora.files, where=adapter, base=plain.model_id), model_id, adapter)
-        return replace(plain, network=network, model_id=model_id, adapter=adapter, base=plain)
+        return replace(plain, network=network, model_id=model_id, adapter=adapter, base=plain, codes=codes)
 
 
 def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> LanguageModel:
@@ -91,7 +98,7 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     network = _network(folder, device, dtype, where)
     notices += _check_vocabulary(network, tokenizer, where)
     _check_unchanged(model_id_of(folder.files, where=where), model_id, where)
-    plain = _record(network, tokenizer, model_id, where, folder.path, device, dtype, notices)
+    plain = _record(network, tokenizer, model_id, where, folder, device, dtype, notices)
     return plain.with_adapter(adapter)
 
 
@@ -113,7 +120,7 @@ def _record(
     tokenizer: TextTokenizer,
     model_id: str,
     name: str,
-    folder: Path,
+    folder: ModelFolder,
     device: str,
     dtype: str,
     notices: tuple[str, ...],
@@ -127,7 +134,7 @@ def _record(
         tokenizer=tokenizer,
         model_id=model_id,
         name=name,
-        folder=folder,
+        folder=folder.path,
         device=device,
         dtype=dtype,
         layers=config.num_hidden_layers,
@@ -135,6 +142,7 @@ def _record(
         context=_context(config, name),
         adapter=None,
         notices=(*notices, *_windows(config)),
+        codes=folder.codes,
     )
 
 

@@ -25,6 +25,8 @@ class Codes:
     """Code of each user id."""
     items: Mapping[str, str]
     """Code of each item id."""
+    dataset_id: str = ""
+    """Of the data that they were learned on."""
 
     def __post_init__(self) -> None:
         for kind, codes in (("user", self.users), ("item", self.items)):
@@ -34,6 +36,10 @@ class Codes:
                         f"code {code[:40]!r} of {kind} {key[:60]!r}",
                         expected="four numbers from 0 to 255 such as 172.16.254.1",
                     )
+
+    def of(self, dataset_id: str) -> Codes:
+        """These, where that is the data that they were learned on; else nobody has a code: equal ids mean nothing."""
+        return self if dataset_id == self.dataset_id else Codes({}, {}, dataset_id)
 
     def user(self, user_id: str) -> str:
         """The user's code; `NO_CODE` for one without."""

@@ -10,18 +10,22 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from core.analysis.checked import checked
 from core.analysis.request import checked_request
-from core.errors import ComputeError, DemoLensError, RequestError
+from core.errors import ComputeError, DemoLensError
+from core.study.evaluate import evaluate
 from core.study.options import with_own_options, with_request_options, with_task_options
-from core.study.schemas import schema_text, write_schemas
+from core.study.output import check_target, write
+from core.study.progress import progress
+from core.study.schemas import SHAPES, schema_text, write_schemas
 from core.study.tune import tune
+from core.tuning.evaluation.settings import Evaluating
 from core.tuning.training.settings import Tuning
 from core.work.job import package_version
 from core.work.kinds import KINDS, Asked, Found, Kind, task_named
@@ -39,8 +43,6 @@ TASKS = {
     "personalise": "Play a user's newest interactions one by one: the list follows, the weights stay.",
 }
 """Kind of task -> what its command does, in one sentence."""
-BAR = 24
-"""Characters of the progress bar."""
 
 app = typer.Typer(
     help="See what each in-context demonstration teaches a language-model recommender, and whether to keep it.",
@@ -106,11 +108,11 @@ def explain(
 
 def _answer(asked: Asked, json_to: str) -> None:
     """Do the work, and print it or write it as JSON."""
-    _check_target(json_to)
+    check_target(json_to)
     log_to_file("command")
     found = _found(asked)
     if json_to:
-        _write(json_to, found.model_dump_json(indent=2) + "\n")
+        write(json_to, found.model_dump_json(indent=2) + "\n")
     else:
         from core.study.table import lines_of
 
@@ -140,6 +142,7 @@ for _name, _says in TASKS.items():
     _add(KINDS[_name], _says)
 
 app.command("tune")(with_own_options(tune, Tuning))
+app.command("evaluate")(with_own_options(evaluate, Evaluating))
 
 
 @app.command("app")
@@ -170,7 +173,7 @@ def prepare() -> None:
 @app.command()
 def schema(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(KINDS)}.", show_default=False)
+        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(SHAPES)}.", show_default=False)
     ] = "explain",
     into: Annotated[
         str, typer.Option("--into", metavar="FOLDER", help="Write every kind's schema there.", show_default=False)
@@ -187,7 +190,7 @@ def _prepared() -> str:
     from core.study.prepare import prepared
 
     log_to_file("command")
-    with _progress() as report:
+    with progress() as report:
         return prepared(report)
 
 
@@ -205,49 +208,11 @@ def _prepare_or_say_why() -> None:
 def _found(asked: Asked) -> Found:
     from core.work.engine import ModelEngine
 
-    with _progress() as report:
+    with progress() as report:
         made = deque(ModelEngine().run(asked, report), maxlen=1)
     if not made:
         raise ComputeError("the run ended without a finding")
     return made[0]
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A reporter that draws a bar on stderr while it is a terminal, and nothing otherwise."""
-    shown = sys.stderr.isatty()
-
-    def report(label: str, fraction: float) -> None:
-        if shown:
-            done = round(BAR * min(max(fraction, 0.0), 1.0))
-            sys.stderr.write(f"\r\x1b[K[{'#' * done}{' ' * (BAR - done)}] {escaped(label)[:60]}")
-            sys.stderr.flush()
-
-    try:
-        yield report
-    finally:
-        if shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-def _check_target(target: str) -> None:
-    """Refuse a file that cannot be written before the work is done, not after it."""
-    folder = Path(target).absolute().parent
-    if target not in ("", "-") and (Path(target).is_dir() or not folder.is_dir()):
-        raise RequestError(f"{target!r} cannot be written", expected="a file in a folder that exists", where="--json")
-
-
-def _write(target: str, text: str) -> None:
-    if target == "-":
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.buffer.flush()
-        return
-    try:
-        Path(target).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        reason: Any = error.strerror
-        raise RequestError(f"{target!r} cannot be written: {reason}", where="--json") from None
 
 
 def _said(sentence: str, status: int) -> int:

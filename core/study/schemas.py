@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from core.errors import RequestError
-from core.work.kinds import KINDS, kind_named
+from core.tuning.evaluation.record import Evaluation
+from core.work.kinds import KINDS
+
+SHAPES: Mapping[str, type[BaseModel]] = {name: kind.found for name, kind in KINDS.items()} | {"evaluate": Evaluation}
+"""What each command that has `--json` writes."""
 
 
 def schema_text(kind: str) -> str:
     """The JSON schema (draft 2020-12) of what `demolens KIND --json` writes; raises `RequestError` for no kind."""
-    made = kind_named(kind).found.model_json_schema(mode="serialization")
+    if kind not in SHAPES:
+        raise RequestError(f"no command {kind[:40]!r} that writes JSON", expected=f"one of {', '.join(SHAPES)}")
+    made = SHAPES[kind].model_json_schema(mode="serialization")
     return json.dumps(made, indent=2, sort_keys=True) + "\n"
 
 
@@ -24,7 +33,7 @@ def write_schemas(folder: Path) -> list[Path]:
     Raises `RequestError` with one sentence where a file cannot be written.
     """
     written = []
-    for kind in KINDS:
+    for kind in SHAPES:
         path = folder / f"{kind}.schema.json"
         try:
             path.write_text(schema_text(kind), encoding="utf-8", newline="\n")

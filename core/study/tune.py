@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.analysis.checked import checked
 from core.errors import RequestError
+from core.study.progress import is_first, progress
 from core.tuning.training.settings import Tuning
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
     from core.tuning.training.card import Card
-
-SECONDS = 30.0
-"""Between two lines of progress where stderr is not a terminal."""
-BAR = 24
-"""Characters of the progress bar."""
 
 
 def tune(
@@ -41,9 +34,9 @@ def tune(
 
     if "OMP_NUM_THREADS" not in os.environ:
         use_all_cores()
-    with _progress() as report:
+    with progress(width=90, logged=True) as report:
         card = tuned(settings, out, progress=report)
-    if _is_first():
+    if is_first():
         typer.echo("\n".join(_lines(card, out)))
 
 
@@ -57,33 +50,3 @@ def _lines(card: Card, out: str) -> Iterator[str]:
         yield f"  step {point.step:>5}: validation loss {point.validation_loss:.3f}{auc}{kept}"
     for notice in card.notices:
         yield f"Note: {escaped(notice)}"
-
-
-def _is_first() -> bool:
-    """Whether this process speaks for all of a parallel run."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """A reporter: a bar while stderr is a terminal, else a line now and then, for a log. One process speaks."""
-    terminal, last = sys.stderr.isatty(), time.monotonic()
-
-    def report(label: str, fraction: float) -> None:
-        nonlocal last
-        if not _is_first():
-            return
-        if terminal:
-            done = round(BAR * min(max(fraction, 0.0), 1.0))
-            sys.stderr.write(f"\r\x1b[K[{'#' * done}{' ' * (BAR - done)}] {escaped(label)[:90]}")
-        elif time.monotonic() - last >= SECONDS:
-            last = time.monotonic()
-            sys.stderr.write(f"{fraction:4.0%} {escaped(label)}\n")
-        sys.stderr.flush()
-
-    try:
-        yield report
-    finally:
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

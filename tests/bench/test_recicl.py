@@ -12,11 +12,12 @@ from adapters import saved_adapter
 from evaluations import around, made
 from references import language_model
 
-from bench import recicl, recicl_records, recicl_references, recicl_steps, recicl_work
-from bench.recicl_rows import rows_of, text_of
+from bench import recicl, recicl_records, recicl_steps
+from bench.recicl_rows import rows_of
 from core.data.dataset import open_dataset
 from core.lm import adapter
 from core.tuning.classical.sasrec import Shape, sasrec
+from core.tuning.evaluation import referred, settings, work
 from core.tuning.evaluation.record import DifferenceRow, Measured, RankingRow, StepRow, WayRow, read_evaluation
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 from core.tuning.training.card import Card
@@ -96,12 +97,6 @@ def test_what_reads_the_test_is_no_bar_to_pass():
     assert found[f"AUC, {name}"].met is None
 
 
-def test_the_text_has_a_line_a_way_and_a_column_a_period():
-    lines = text_of(made()).splitlines()
-    assert lines[0].split()[-4:] == ["period", "1", "period", "2"]
-    assert next(line for line in lines if line.startswith(RECICL.name)).split()[-1] == "0.670"
-
-
 # ---- records
 
 
@@ -146,14 +141,15 @@ def bench(tiny_llama, tiny_tokenizer, tmp_path_factory, store):
 def small(monkeypatch, tmp_path):
     """Rounds of six interactions and two lists of five, one play, quick references, no adapter shipped."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(recicl_work, "ROUND", 6)
-    monkeypatch.setattr(recicl_work, "PER_LIST", 3)
-    for module in (recicl, recicl_work, recicl_steps):
-        monkeypatch.setattr(module, "CANDIDATES", 5)
+    monkeypatch.setattr(work, "ROUND", 6)
+    monkeypatch.setattr(work, "LISTS", 2)
+    monkeypatch.setattr(settings, "PER_LIST", 3)
+    monkeypatch.setattr(recicl, "CANDIDATES", 5)
     monkeypatch.setattr(recicl_steps, "PLAYS", 1)
     quick = Shape(width=8, length=8, epochs=1)
-    fits = (*recicl_references.FITS[:2], lambda data, window, seed: sasrec(data, window, seed, quick))
-    monkeypatch.setattr(recicl_references, "FITS", fits)
+    fits = {name: referred.FITS[name] for name in ("item mean", "popularity")}
+    fits["SASRec"] = lambda data, window, seed: sasrec(data, window, seed, quick)
+    monkeypatch.setattr(referred, "FITS", fits)
     monkeypatch.setattr(adapter, "ADAPTERS", tmp_path / "adapters")
     return tmp_path
 
@@ -228,12 +224,12 @@ def test_an_adapter_that_has_seen_the_test_is_not_measured(bench, tuned):
     seen = card(dataset_id=bench.dataset.dataset_id, validation_until=1_000_000.0)
     (tuned / "adapters" / "tallrec" / "card.json").write_text(seen.model_dump_json())
     with pytest.raises(SystemExit, match="TALLRec-style was tuned on interactions of the test"):
-        recicl_work.planned(bench, 6)
+        recicl.work_of(bench, 6)
 
 
 def test_the_tokens_told_before_are_those_of_the_rounds(bench, small):
-    work = recicl_work.planned(bench, 6)
-    found = recicl_work.Found()
-    found.add(work, 0)
-    assert work.rounds == 1
-    assert found.tokens == work.tokens
+    plan = recicl.work_of(bench, 6)
+    found = work.Found()
+    found.add(plan, 0)
+    assert plan.rounds == 1
+    assert found.tokens == plan.tokens

@@ -109,6 +109,7 @@ def prompt_of_variant(setting: Setting, variant: Variant) -> Prompt:
         history=max(setting.request.history, len(variant.case.history)),
         chat=setting.request.chat,
         context=setting.model.context,
+        codes=setting.model.codes_for(setting.dataset.dataset_id),
     )
 
 

@@ -33,7 +33,8 @@ def learned(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
     both_answers(dataset, rows, "user and item codes")
     factors = fitted(rows, CHOICE, seed_of("codes", dataset.dataset_id, window.since, window.until, seed))
     users, items = _dotted(factors.user_factors), _dotted(factors.item_factors)
-    return Codes(dict(zip(rows.users, users, strict=True)), dict(zip(rows.items, items, strict=True)))
+    of_items = dict(zip(rows.items, items, strict=True))
+    return Codes(dict(zip(rows.users, users, strict=True)), of_items, dataset.dataset_id)
 
 
 def _dotted(factors: NDArray[np.float64]) -> list[str]:

@@ -31,6 +31,7 @@ class Listed:
     """One list to rank: an item really chosen and liked, among items that its user never met."""
 
     asked: Mapping[Family, Example]
+    """`next_item`, and `yes_no` where the data have ratings."""
     candidates: tuple[str, ...]
     target: int
     """Place of the item really chosen."""
@@ -38,7 +39,7 @@ class Listed:
     @property
     def user_id(self) -> str:
         """Whose list it is."""
-        return self.asked[FAMILIES[0]].user_id
+        return self.asked["next_item"].user_id
 
 
 def drawn(
@@ -57,23 +58,32 @@ def drawn(
 
 
 def listed(
-    dataset: Dataset, window: Window, *, count: int, candidates: int, demos: int, history: int, seed: int = 0
+    dataset: Dataset,
+    window: Window,
+    *,
+    count: int,
+    candidates: int,
+    demos: int,
+    history: int,
+    seed: int = 0,
+    families: Sequence[Family] = FAMILIES,
 ) -> tuple[Listed, ...]:
     """`count` lists of `candidates` items: the first interaction that each user liked in the window, users as drawn.
 
     Where the users do not suffice, their second ones follow, and so on; fewer where the window has no more. The
-    other candidates are uniform among the items that the user never met. The same lists serve both families.
+    other candidates are uniform among the items that the user never met. The same lists serve all `families`, of
+    which `next_item` must be one.
     """
-    pools = {family: _pool(dataset, window, family, demos, history) for family in FAMILIES}
+    pools = {family: _pool(dataset, window, family, demos, history) for family in families}
     queues: dict[str, list[tuple[str, int]]] = {}
-    for key in sorted(pools["next_item"].keys() & pools["yes_no"].keys()):
+    for key in sorted(set.intersection(*(set(pool) for pool in pools.values()))):
         queues.setdefault(key[0], []).append(key)
     users = sorted(queues)
     order = [users[int(place)] for place in generator("lists", dataset.dataset_id, seed).permutation(len(users))]
     most = max(map(len, queues.values()), default=0)
     keys = [queues[user][turn] for turn in range(most) for user in order if turn < len(queues[user])]
     return tuple(
-        _listed(dataset, {family: pools[family][key] for family in FAMILIES}, candidates, seed) for key in keys[:count]
+        _listed(dataset, {family: pools[family][key] for family in families}, candidates, seed) for key in keys[:count]
     )
 
 
@@ -104,7 +114,15 @@ def fewer(example: Example, demos: int) -> Example:
 def answer_prompts(model: LanguageModel, dataset: Dataset, asked: Sequence[Example], *, demos: int) -> list[Prompt]:
     """Prompts that end where the answer Yes or No stands next, with at most `demos` demonstrations each."""
     return [
-        prompt_of(fewer(one, demos), dataset, model.tokenizer, family="yes_no", context=model.context) for one in asked
+        prompt_of(
+            fewer(one, demos),
+            dataset,
+            model.tokenizer,
+            family="yes_no",
+            context=model.context,
+            codes=model.codes_for(dataset.dataset_id),
+        )
+        for one in asked
     ]
 
 
@@ -119,6 +137,7 @@ def list_prompts(
             model.tokenizer,
             family=family,
             context=model.context,
+            codes=model.codes_for(dataset.dataset_id),
             candidates=one.candidates,
         )
         for one in lists

@@ -121,9 +121,11 @@ class Evaluation(Record):
     """Most titles in each history."""
     interactions: int
     users: int
+    """Whose interactions they are; over data without ratings, whose lists."""
     both_answers: int
     """Users with liked and disliked interactions among them."""
-    liked_share: float
+    liked_share: float | None
+    """None over data without ratings, where only lists are ranked."""
     ranked: int
     """Cases that were ranked."""
     candidates: int
@@ -145,7 +147,7 @@ class Evaluation(Record):
 
 def read_evaluation(path: Path) -> Evaluation:
     """The evaluation in a file. Raises `DataError` for a missing, overlong or damaged one."""
-    expected = "a file that the benchmark of part recicl wrote"
+    expected = "a file that demolens evaluate wrote"
     try:
         with open(path, "rb") as file:
             content = file.read(LONGEST + 1)

@@ -112,6 +112,7 @@ class _Work:
             chat=request.chat,
             context=self.model.context,
             liked=self.play.liked,
+            codes=self.model.codes_for(self.dataset.dataset_id),
         )
         self.longest = max(self.longest, prompt.length)
         return prompt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from transformers.utils import logging
 
 from core.data.dataset import Dataset
 from core.lm.adapter import CONFIG, WEIGHTS
+from core.lm.codes import CODES
 from core.lm.load import LanguageModel
 from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, written
@@ -21,8 +23,6 @@ from core.tuning.training.forward import in_bfloat16
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
 from core.tuning.training.run import Run
 
-CODES = "codes.json"
-"""Codes of users and items that the prompts showed, as two objects."""
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"),
@@ -39,7 +39,7 @@ def stored_result(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
     if run.processes.is_first:
         files = {CARD: (card.model_dump_json(indent=1) + "\n").encode(), "README.md": readme(card).encode()}
         if run.codes is not None:
-            files[CODES] = json.dumps({"users": dict(run.codes.users), "items": dict(run.codes.items)}).encode()
+            files[CODES] = json.dumps(asdict(run.codes)).encode()
         if run.wrapped is None:
             store_result(folder, files, _whole_model(folder, model))
         else:

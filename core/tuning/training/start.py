@@ -14,6 +14,7 @@ from core.errors import MaterialError, ModelError, RequestError
 from core.lm.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
 from core.lm.hashes import model_id_of
 from core.lm.json_files import read_object
+from core.prompt.codes import Codes
 from core.tuning.examples import Window
 from core.tuning.training.card import Card, Earlier, later, read_card, runs_of
 from core.tuning.training.settings import Tuning
@@ -30,6 +31,8 @@ class Start:
     """By their names in PEFT's file."""
     notice: str
     """What a reader must know about what it saw before; empty where all of it lies in the run's training period."""
+    codes: Codes | None = None
+    """Codes of users and items that it was tuned to read; None where it knows none."""
     runs: tuple[Earlier, ...] = ()
     """What made it, oldest first; empty where no card tells."""
 
@@ -58,7 +61,7 @@ def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Wind
     content_id = model_id_of(adapter.files, where=name)
     tensors = safetensors.torch.load_file(adapter.path / WEIGHTS)
     runs = () if card is None else runs_of(card)
-    return Start(name, content_id, tensors, _notice(name, card, dataset, windows), runs)
+    return Start(name, content_id, tensors, _notice(name, card, dataset, windows), adapter.codes, runs)
 
 
 def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Window, Window, Window]) -> str:
@@ -72,6 +75,15 @@ def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Windo
     if later(card.train_until, training.until):
         return f"The adapter {name} had learned from interactions of this run's validation."
     return ""
+
+
+def check_codes(start: Start, codes: Codes | None) -> None:
+    """Raise `RequestError` for an adapter that was tuned to read other codes than the run shows (None: none)."""
+    if start.codes not in (None, codes):
+        raise RequestError(
+            f"the adapter {start.name} knows {'' if codes is None else 'other '}user and item codes",
+            expected="--codes, on the data, split and seed that it was tuned with",
+        )
 
 
 @torch.no_grad()

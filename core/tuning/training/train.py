@@ -26,7 +26,7 @@ from core.tuning.training.processes import Processes
 from core.tuning.training.result import stored_result
 from core.tuning.training.run import Encode, Run
 from core.tuning.training.settings import Loss, Tuning
-from core.tuning.training.start import Start, fill, opened_start
+from core.tuning.training.start import Start, check_codes, fill, opened_start
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of AdamW (arXiv 1711.05101)."""
@@ -81,6 +81,8 @@ def _started(
 ) -> Run:
     """A run with everything in place, at its newest checkpoint."""
     codes = learned(dataset, material.windows[0], settings.seed) if settings.codes else None
+    if start is not None:
+        check_codes(start, codes)
     encode = _encoder(settings, material, dataset, model, codes)
     progress("writing the validation prompts", 0.0)
     validation = [encode(material.judged, example, "query") for example in material.validation]

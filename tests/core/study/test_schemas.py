@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import RequestError
 from core.study import command
-from core.study.schemas import schema_text, write_schemas
+from core.study.schemas import SHAPES, schema_text, write_schemas
 from core.work.job import ROOT
 from core.work.kinds import KINDS
 
@@ -26,17 +26,17 @@ def called(*words: str) -> int:
 
 
 def test_there_is_one_file_for_every_kind() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {f"{kind}.schema.json" for kind in KINDS}, REMEDY
+    assert {path.name for path in FOLDER.iterdir()} == {f"{kind}.schema.json" for kind in SHAPES}, REMEDY
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHAPES)
 def test_the_file_is_current(kind: str) -> None:
     assert (FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8") == schema_text(kind), REMEDY
     made = json.loads(schema_text(kind))
     jsonschema.Draft202012Validator.check_schema(made)
-    assert made["title"] == KINDS[kind].found.__name__
+    assert made["title"] == SHAPES[kind].__name__
     assert made["additionalProperties"] is False
-    assert {"provenance", "stage"} <= made["properties"].keys()
+    assert ({"provenance", "stage"} <= made["properties"].keys()) == (kind in KINDS)
 
 
 def test_a_kind_is_printed_and_an_explanation_without_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,13 +49,14 @@ def test_a_kind_is_printed_and_an_explanation_without_one(capsys: pytest.Capture
 
 def test_what_is_no_kind_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert called("explode") == 2
-    assert capsys.readouterr().err.startswith("demolens: work of kind 'explode'; expected one of explain, ")
+    said = "demolens: no command 'explode' that writes JSON; expected one of explain, "
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_all_are_written_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert called("--into", str(tmp_path)) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
-    for kind in KINDS:
+    assert len(capsys.readouterr().out.splitlines()) == len(SHAPES)
+    for kind in SHAPES:
         assert (tmp_path / f"{kind}.schema.json").read_text(encoding="utf-8") == schema_text(kind)
 
 
@@ -68,7 +69,7 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path: Path, capsys: pytest.Ca
 
 def test_schemas_need_no_torch() -> None:
     probe = (
-        "import sys; from core.study.schemas import schema_text; from core.work.kinds import KINDS;"
-        "[schema_text(kind) for kind in KINDS]; sys.exit('torch' in sys.modules)"
+        "import sys; from core.study.schemas import SHAPES, schema_text;"
+        "[schema_text(kind) for kind in SHAPES]; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT).returncode == 0

@@ -57,6 +57,17 @@ def test_the_card_tells_every_run_that_it_builds_on(tuned: Callable[..., Card]) 
     assert f"labels) of yes_no; {second.steps} steps, " in told
 
 
+def test_an_adapter_that_reads_codes_goes_on_with_the_same_ones(tuned: Callable[..., Card]) -> None:
+    tuned("coded", codes=True)
+    assert tuned("again", "coded", codes=True).steps == 2
+    tuned("plain")
+    assert tuned("taught", "plain", codes=True).steps == 2
+    with pytest.raises(RequestError, match="knows user and item codes; expected --codes"):
+        tuned("lost", "coded")
+    with pytest.raises(RequestError, match="knows other user and item codes"):
+        tuned("others", "coded", codes=True, seed=1)
+
+
 def test_another_adapter_under_the_same_name_is_another_run(tuned: Callable[..., Card]) -> None:
     tuned("first")
     key = tuned("second", "first").key

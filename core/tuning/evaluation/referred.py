@@ -1,0 +1,84 @@
+"""What do classical recommenders, fitted on everything before the test, answer to what the models are asked?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from core.data.dataset import Dataset
+from core.errors import DemoLensError
+from core.tuning.classical.factorisation import matrix_factorisation
+from core.tuning.classical.references import Reference, item_mean, popularity
+from core.tuning.classical.sasrec import SasRec, sasrec
+from core.tuning.evaluation.evaluate import Listed, answers_of, list_scores_of
+from core.tuning.examples import Example, Window
+
+Fit = Callable[[Dataset, Window, int], Reference]
+FITS: Mapping[str, Fit] = {
+    "item mean": lambda dataset, window, _: item_mean(dataset, window),
+    "popularity": lambda dataset, window, _: popularity(dataset, window),
+    "matrix factorisation": matrix_factorisation,
+    "SASRec": sasrec,
+}
+"""By their names."""
+FRESH_HISTORY = "fresh history"
+"""Ends the name of a reference that reads what its user liked within the test."""
+READS = {
+    True: "; and what its user liked before the interaction asked about, in the test too",
+    False: "; and what its user liked before the split",
+}
+"""By whether the history is fresh: what a reference that reads one sees beside its training."""
+
+
+@dataclass
+class Referred:
+    """What the references answer, by name: scores [asked] and [list, candidate]."""
+
+    answers: dict[str, list[float]] = field(default_factory=dict)
+    lists: dict[str, list[list[float]]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    """What each saw, or why it could not be fitted; one sentence each."""
+
+    def plain(self) -> dict[str, object]:
+        """As JSON can hold it; `Referred(**plain)` is the same again."""
+        return asdict(self)
+
+
+def asked_of(asked: Sequence[Example], lists: Sequence[Listed]) -> list[object]:
+    """What a reference is asked, as JSON can hold it."""
+    return [[[one.user_id, one.position] for one in asked], [[one.user_id, *one.candidates] for one in lists]]
+
+
+def referred(
+    dataset: Dataset,
+    test: Window,
+    asked: Sequence[Example],
+    lists: Sequence[Listed],
+    seed: int,
+    *,
+    between: Callable[[str], None] = lambda _: None,
+) -> Referred:
+    """Scores of every reference; SASRec answers with a fresh history and with one cut at the split.
+
+    `between` is told the name of the one that is fitted next. What the data do not suffice for is left out and told.
+    """
+    made = Referred()
+    for name, fit in FITS.items():
+        between(name)
+        try:
+            found = fit(dataset, Window(until=test.since), seed)
+        except DemoLensError as error:
+            made.notices.append(f"{name} is not measured: {error}.")
+            continue
+        for said, until in _named(found, test.since):
+            made.answers[said] = answers_of(found, dataset, asked, until=until).tolist()
+            made.lists[said] = list_scores_of(found, dataset, lists, until=until).tolist()
+            made.notices.append(f"{said} saw {found.needs}{'' if said == found.name else READS[until is None]}.")
+    return made
+
+
+def _named(found: Reference, cut: float | None) -> list[tuple[str, float | None]]:
+    """Names under which a reference answers, and from when on its history is hidden."""
+    if not isinstance(found, SasRec):
+        return [(found.name, None)]
+    return [(f"{found.name}, {FRESH_HISTORY}", None), (f"{found.name}, history cut at the split", cut)]

@@ -1,0 +1,250 @@
+"""What an evaluation asks, who answers it, and the answers themselves, one round at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from core.data.dataset import Dataset
+from core.errors import ModelError, RequestError
+from core.lm.adapter import adapter_folder
+from core.lm.load import LanguageModel
+from core.lm.many import sweep_tokens
+from core.prompt.spans import Family, Prompt
+from core.tuning.evaluation.evaluate import (
+    FAMILIES,
+    Floats,
+    Listed,
+    answer_prompts,
+    drawn,
+    list_prompts,
+    listed,
+    scored,
+)
+from core.tuning.evaluation.referred import Referred, asked_of, referred
+from core.tuning.evaluation.settings import HISTORY, Evaluating
+from core.tuning.evaluation.summary import Answers
+from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
+from core.tuning.examples import Example, Window, split_times
+from core.tuning.training.card import Card, later, read_card
+
+ROUND, LISTS = 25, 5
+"""Test interactions, and lists, between two looks at the figures."""
+Asking = tuple[Family | None, str, Tuned]
+"""Family of the lists (none: single answers), name of the way, and its model."""
+Keep = Callable[[str, object, Callable[[], dict[str, Any]]], dict[str, Any]]
+"""`keep(part, asked, measure)` gives what `measure` gives, or what it gave before to whoever asked the same."""
+
+
+def anew(_part: str, _asked: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Keeps nothing."""
+    return measure()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked, and who answers."""
+
+    settings: Evaluating
+    dataset: Dataset
+    test: Window
+    asked: tuple[Example, ...]
+    """Empty over data without ratings, where nobody is known to have said No."""
+    lists: tuple[Listed, ...]
+    history: int
+    """Most titles in each history."""
+    models: dict[Tuned, LanguageModel]
+    """Those that are there, around one copy of the weights."""
+    missing: tuple[str, ...]
+    """A sentence for each that is not, and for what the data lack."""
+    keep: Keep = anew
+    between: Callable[[str], None] = lambda _: None
+    """Told what comes next, in a few words."""
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """In which lists can be ranked."""
+        return families_of(self.dataset)
+
+    @property
+    def rounds(self) -> int:
+        """In how many portions the work is done."""
+        return max(-(-len(self.asked) // ROUND), -(-len(self.lists) // LISTS))
+
+    def prompts(self, number: int) -> dict[Asking, list[Prompt]]:
+        """All prompts of a round, from 0: single answers of every way, and its lists in every family."""
+        asked = self.asked[number * ROUND : (number + 1) * ROUND]
+        lists = self.lists[number * LISTS : (number + 1) * LISTS]
+        found: dict[Asking, list[Prompt]] = {}
+        for way in (way for way in ANSWERING if way.tuned in self.models and asked):
+            model = self.models[way.tuned]
+            found[None, way.name, way.tuned] = answer_prompts(model, self.dataset, asked, demos=way.demos)
+        for way in (way for way in RANKING if way.tuned in self.models and lists):
+            model = self.models[way.tuned]
+            for family in self.families:
+                prompts = list_prompts(model, self.dataset, lists, family=family, demos=way.demos)
+                found[family, way.name, way.tuned] = prompts
+        return found
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the whole work runs, from its first round."""
+        return self.rounds * sum(sweep_tokens(prompts) for prompts in self.prompts(0).values())
+
+    @cached_property
+    def referred(self) -> Referred:
+        """Scores of the classical references on everything that is asked; they are fitted when this is read first."""
+        if not self.settings.references:
+            return Referred()
+        seed = self.settings.seed
+        content = [self.dataset.dataset_id, self.test.since, seed, asked_of(self.asked, self.lists)]
+
+        def fitted() -> dict[str, object]:
+            return referred(self.dataset, self.test, self.asked, self.lists, seed, between=self.between).plain()
+
+        return Referred(**self.keep("references", content, fitted))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Which models are missing, and what each reference saw."""
+        return (*self.missing, *self.referred.notices)
+
+
+def families_of(dataset: Dataset) -> tuple[Family, ...]:
+    """The prompt families that the data can be asked in."""
+    return FAMILIES if dataset.has_ratings else ("next_item",)
+
+
+def planned(
+    settings: Evaluating,
+    dataset: Dataset,
+    model: LanguageModel,
+    *,
+    keep: Keep = anew,
+    between: Callable[[str], None] = lambda _: None,
+) -> Work:
+    """The test of the settings, and the models that are there; `model` may have any adapter or none.
+
+    Raises `ModelError` for an adapter that was asked for and cannot be used, `DataError` for data without timestamps,
+    and `RequestError` when an adapter was tuned on interactions of the test or nothing can be asked.
+    """
+    *_, test = split_times(dataset, share=settings.share)
+    models, missing = _models(settings, model)
+    cards = {tuned: card for tuned, found in models.items() if (card := _card(found)) is not None}
+    for tuned, card in cards.items():
+        if card.dataset_id == dataset.dataset_id and later(card.validation_until, test.since):
+            raise RequestError(
+                f"{TUNED[tuned]} was tuned on interactions of the test", expected="one tuned on what lies before it"
+            )
+    usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
+    history = usual if settings.history is None else settings.history
+    if not dataset.has_ratings:
+        missing.append(f"The data set {dataset.name} has no ratings, so only next_item is measured.")
+    draw = {"history": history, "seed": settings.seed}
+    asked = drawn(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw) if dataset.has_ratings else ()
+    ranked = {"count": settings.ranked, "candidates": settings.candidates, "demos": FRESH}
+    lists: tuple[Listed, ...] = ()
+    try:
+        lists = listed(dataset, test, families=families_of(dataset), **ranked, **draw)
+    except RequestError as error:
+        if not asked:
+            raise
+        missing.append(f"No list is ranked: {error}.")
+    return Work(
+        settings=settings,
+        dataset=dataset,
+        test=test,
+        asked=asked,
+        lists=lists,
+        history=history,
+        models=models,
+        missing=tuple(missing),
+        keep=keep,
+        between=between,
+    )
+
+
+def _models(settings: Evaluating, model: LanguageModel) -> tuple[dict[Tuned, LanguageModel], list[str]]:
+    """The base model and it with each adapter, and a sentence for each shipped one that cannot be used."""
+    models: dict[Tuned, LanguageModel] = {}
+    missing: list[str] = []
+    wanted: dict[Tuned, str | None] = {"base": None, "tallrec": settings.tallrec, "recicl": settings.recicl}
+    for tuned in TUNED:
+        try:
+            models[tuned] = model.with_adapter(None if tuned == "base" else wanted[tuned] or tuned)
+        except ModelError as error:
+            if wanted[tuned] is not None:
+                raise
+            missing.append(f"{TUNED[tuned]} is not measured: {error}.")
+    return models, missing
+
+
+def _card(model: LanguageModel) -> Card | None:
+    return None if model.adapter is None else read_card(adapter_folder(model.adapter))
+
+
+@dataclass
+class Found:
+    """Scores so far: of single answers by way, of lists by (family, way)."""
+
+    answers: dict[str, list[float]] = field(default_factory=dict)
+    ranked: dict[tuple[Family, str], list[list[float]]] = field(default_factory=dict)
+    tokens: int = 0
+    seconds: float = 0.0
+    """Of the forward passes, when they were made."""
+
+    def add(self, work: Work, number: int) -> None:
+        """Measure a round, or take it from where its scores are kept."""
+        for (family, name, tuned), prompts in work.prompts(number).items():
+            work.between(name if family is None else f"{name}, lists, {family}")
+            record = _scores_of(work.models[tuned], prompts, work.keep)
+            self.tokens += record["tokens"]
+            self.seconds += record["seconds"]
+            if family is None:
+                self.answers.setdefault(name, []).extend(row[0] for row in record["scores"])
+            else:
+                self.ranked.setdefault((family, name), []).extend(record["scores"])
+
+    def answered(self, work: Work) -> Answers:
+        """Single answers of models and references so far."""
+        count = max(map(len, self.answers.values()), default=0)
+        scores = {name: np.array(found) for name, found in self.answers.items()}
+        if count:
+            scores |= {name: np.array(found[:count]) for name, found in work.referred.answers.items()}
+        return Answers(work.asked[:count], scores)
+
+    def listed(self, work: Work) -> tuple[tuple[Listed, ...], dict[tuple[Family | None, str], Floats]]:
+        """The lists ranked so far, and their scores [list, candidate] by models and references."""
+        count = max(map(len, self.ranked.values()), default=0)
+        scores: dict[tuple[Family | None, str], Floats] = {key: np.array(rows) for key, rows in self.ranked.items()}
+        if count:
+            scores |= {(None, name): np.array(rows[:count]) for name, rows in work.referred.lists.items()}
+        return work.lists[:count], scores
+
+
+def _scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: Keep) -> dict[str, Any]:
+    """Scores [prompt, candidate] of one model, tokens run and seconds."""
+
+    def measure() -> dict[str, Any]:
+        start = time.perf_counter()
+        scores, cost = scored(model, prompts)
+        return {"scores": scores.tolist(), "tokens": cost.tokens, "seconds": time.perf_counter() - start}
+
+    return keep("scores", [model.model_id, model.dtype, ids_of(prompts)], measure)
+
+
+def ids_of(prompts: Sequence[Prompt]) -> list[object]:
+    """What a model is shown of each prompt: the tokens of the prefix and of every candidate, and what is read."""
+    return [
+        [
+            [token for span in prompt.prefix for token in span.token_ids],
+            [list(span.token_ids) for span in prompt.candidates],
+            prompt.answer_ids,
+        ]
+        for prompt in prompts
+    ]
