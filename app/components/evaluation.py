@@ -1,4 +1,4 @@
-"""How well does the shipped adapter do on interactions it has not seen, and does it last?"""
+"""How well does an adapter do on interactions it has not seen, and does it last?"""
 
 from __future__ import annotations
 
@@ -6,28 +6,45 @@ from app.charts import ability, drift
 from app.components import failures, tab
 from app.components.panel import panel, section
 from app.text import safe_html
-from core.errors import DataError
-from core.lm.adapter import ADAPTERS
-from core.tuning.evaluation.record import Evaluation, read_evaluation
+from core.errors import DataError, ModelError
+from core.lm.adapter import ADAPTERS, SHIPPED, adapter_folder
+from core.tuning.evaluation.record import FILE, Evaluation, read_evaluation
 
-RECORD = ADAPTERS / "recicl" / "evaluation.json"
+RECORD = ADAPTERS / "recicl" / FILE
 
 
-def evaluation() -> None:
-    """The two claims of RecICL as figures, from the record beside the adapter; nothing where there is none."""
-    if not RECORD.is_file():
-        return
+def evaluation(adapter: str | None, model_id: str) -> None:
+    """The two claims of RecICL as figures, from the record beside the adapter in use, else beside the shipped one.
+
+    `model_id` is the model's with that adapter. Beside an adapter of one's own without a record it is said how to
+    make one; nothing is shown where the shipped one has none.
+    """
+    own = adapter is not None and adapter not in SHIPPED
+    whose = "this adapter" if own else "the shipped adapter"
     try:
-        found = read_evaluation(RECORD)
-    except DataError as fault:
-        failures.note(f"The evaluation of the shipped adapter cannot be shown: {fault}")
+        path = adapter_folder(str(adapter)) / FILE if own else RECORD
+        if not path.is_file():
+            if own:
+                failures.note(
+                    "How good is this adapter on later interactions? demolens evaluate --recicl FOLDER --json "
+                    f"FOLDER/{FILE} measures it, and the figures then stand here."
+                )
+            return
+        found = read_evaluation(path)
+    except (DataError, ModelError) as fault:
+        failures.note(f"The evaluation of {whose} cannot be shown: {fault}")
+        return
+    if own and found.adapters.get("recicl") != model_id:
+        failures.note(f"The evaluation beside this adapter was made with other weights: make {FILE} anew.")
         return
     section(
-        "Evaluation of the shipped adapter",
+        f"Evaluation of {whose}",
         f"{found.interactions} test interactions of {found.users} users in {safe_html(found.dataset_name, 60)}, the "
-        f"latest 20 % of time; bars hold {100 * found.level:.0f} % of bootstrap draws of users.",
+        f"latest {100 * (1 - found.share):.0f} % of time; bars hold {100 * found.level:.0f} % of bootstrap draws of "
+        "users.",
     )
-    _claim(found)
+    if found.ways:
+        _claim(found)
     failures.notices(list(found.notices))
 
 

@@ -26,7 +26,7 @@ def result(view: View, report: Report) -> None:
     played.flow(report, step, item)
     played.cause(report, item)
     played.times(report)
-    evaluation()
+    evaluation(report.provenance.adapter, report.provenance.model_id)
 
 
 task.show(

@@ -307,6 +307,28 @@ def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pyte
     assert "cannot be shown" in words(page)
 
 
+def test_an_own_adapter_s_evaluation_is_shown_once_it_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DEMOLENS_MODEL_ROOTS", str(tmp_path))
+    own = tmp_path / "own"
+    own.mkdir()
+
+    def shown(model_id: str) -> str:
+        return words(AppTest.from_function(_evaluated, kwargs={"adapter": str(own), "model_id": model_id}).run())
+
+    assert "demolens evaluate --recicl FOLDER" in shown("a")
+    told = evaluations.made().model_copy(update={"share": 0.7})
+    (own / "evaluation.json").write_text(told.model_dump_json(), encoding="utf-8")
+    assert "Evaluation of this adapter" in shown("a")
+    assert "the latest 30 % of time" in shown("a")
+    assert "made with other weights" in shown("b")
+
+
+def _evaluated(adapter: str, model_id: str) -> None:
+    from app.components.evaluation import evaluation
+
+    evaluation(adapter, model_id)
+
+
 def test_nobody_is_asked_how_demonstrations_are_picked(open_page: Any) -> None:
     page, _ = open_page("done")
     labels = [box.label for box in page.sidebar.selectbox]

@@ -14,6 +14,8 @@ from core.errors import DataError
 from core.prompt.spans import Family
 from core.tuning.evaluation.ways import Tuned
 
+FILE = "evaluation.json"
+"""Its name beside an adapter."""
 LONGEST = 1_000_000
 """Most bytes of an evaluation's file."""
 Measure = Literal["auc", "uauc", "ndcg"]
@@ -113,9 +115,12 @@ class Evaluation(Record):
     adapters: dict[str, str]
     """Adapter -> model id of the base model with it."""
     cut: float
-    """Timestamp at which the test begins: the latest 20 % of all interactions."""
+    """Timestamp at which the test begins."""
+    share: float = 0.8
+    """Of all interactions, in order of time, that lie before it."""
     seed: int
     commit: str
+    """What made it: a commit of the repository, or the version of the command."""
     created: str
     history: int
     """Most titles in each history."""

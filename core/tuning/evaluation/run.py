@@ -42,6 +42,7 @@ def _evaluated(work: Work, found: Found, made_by: str, steps: tuple[StepRow, ...
         model_name=work.models["base"].name,
         adapters={tuned: model.model_id for tuned, model in work.models.items() if tuned != "base"},
         cut=work.test.since or 0.0,
+        share=work.settings.share,
         seed=seed,
         commit=made_by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
