@@ -58,6 +58,7 @@ class Earlier(Record):
     command: str
     learned: tuple[Learned, ...]
     steps: int
+    planned_steps: int
     seconds: float
 
 
@@ -112,8 +113,8 @@ def versions() -> dict[str, str]:
 
 def runs_of(card: Card) -> tuple[Earlier, ...]:
     """The run of a card after those that it builds on, oldest first."""
-    own = Earlier(command=card.command, learned=card.learned, steps=card.steps, seconds=card.seconds)
-    return (*card.earlier, own)
+    own = {name: getattr(card, name) for name in Earlier.model_fields}
+    return (*card.earlier, Earlier.model_validate(own))
 
 
 def command_of(settings: Tuning, out: Path) -> str:
@@ -190,7 +191,8 @@ def _before(card: Card) -> list[str]:
     if not card.earlier:
         return []
     rows = (
-        f"{place}. `{run.command}`: {_examples(run.learned)}; {run.steps} steps, {_minutes(run.seconds)}"
+        f"{place}. `{run.command}`: {_examples(run.learned)}; {run.steps} of {run.planned_steps} steps,"
+        f" {_minutes(run.seconds)}"
         for place, run in enumerate(card.earlier, start=1)
     )
     return ["Runs before it, each beginning with the adapter of the one before:", "", *rows, ""]
@@ -213,10 +215,10 @@ def _results(card: Card) -> list[str]:
     if kept.validation_auc is None:
         return [f"{told} Validation loss {_number(measured[0].validation_loss)} -> {_number(kept.validation_loss)}."]
     before = _number(measured[0].validation_auc)
+    why = "They are the last." if card.best == "last" else "The best of several, so judge by a test."
     return [
         f"{told} Validation AUC on {card.validation_examples} examples: {before} at step {measured[0].step},"
-        f" {_number(kept.validation_auc)} at step {kept.step}, whose weights these are. The best of several, so"
-        " judge by a test."
+        f" {_number(kept.validation_auc)} at step {kept.step}, whose weights these are. {why}"
     ]
 
 

@@ -54,6 +54,7 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
     """The account of a run that has stopped."""
     data_licence, model_licence = licences(run.settings, dataset)
     state, material = run.state, run.material
+    last = run.settings.keep == "last" or state.best_step is None
     assert state.stop is not None
     measure: Literal["validation_auc", "validation_loss"] = (
         "validation_auc" if any(point.validation_auc is not None for point in state.curve) else "validation_loss"
@@ -82,8 +83,8 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
         steps=state.step,
         planned_steps=material.steps,
         stop=state.stop,
-        best_step=state.best_step if state.best_step is not None else state.step,
-        best="last" if state.best_step is None else measure,
+        best_step=state.step if last or state.best_step is None else state.best_step,
+        best="last" if last else measure,
         curve=state.curve,
         seconds=run.seconds,
         notices=(*run.checkpoints.notices, *_notices(run, model)),
@@ -104,7 +105,7 @@ def _notices(run: Run, model: LanguageModel) -> list[str]:
     if run.state.stop == "minutes":
         found.append("Training was cut short by its time limit; the same command with more minutes goes on from there.")
     first = next((point for point in run.state.curve if point.validation_loss is not None), None)
-    if first is not None and run.state.best is not None:
+    if first is not None and run.state.best is not None and run.settings.keep == "best":
         before = first.validation_auc if first.validation_auc is not None else -(first.validation_loss or 0.0)
         if before >= run.state.best:
             begun = "the untuned model's" if run.start is None else "that of the adapter it began from"

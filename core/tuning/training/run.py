@@ -91,7 +91,7 @@ class Run:
                 if not due:
                     self._point(validate=True)
                 self._now(stop="minutes")
-        if self.best:
+        if self.best and self.settings.keep == "best":
             _fill(self.learned, self.best)
 
     def resume(self) -> None:

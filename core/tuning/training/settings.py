@@ -16,8 +16,9 @@ Loss = Literal["all", "query"]
 
 FORMAT = 1
 """Changes whenever equal settings would be tuned differently."""
-FREE = frozenset({"minutes", "checkpoint_every"})
-"""Choices that may change between the sessions of one run: they say when it pauses, not what it learns."""
+FREE = frozenset({"minutes", "checkpoint_every", "keep"})
+"""Choices that may change between the sessions of one run: they say when it pauses and what it leaves, not what
+it learns."""
 
 
 class Tuning(BaseModel):
@@ -90,6 +91,9 @@ class Tuning(BaseModel):
     """Share of those, the latest, that is kept for validation."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 25
     """Steps between checkpoints."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights are stored. `best` are those of the best validation, `last` those at the end, for a run that goes
+    on from there."""
     half: bool = True
     """Store the adapter in 16 bits."""
     autocast: bool = True

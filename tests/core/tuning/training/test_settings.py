@@ -42,8 +42,8 @@ def test_every_choice_is_described() -> None:
 
 def test_a_run_is_the_same_when_only_its_pauses_differ() -> None:
     key = Tuning().key(**IDS)
-    assert Tuning(minutes=5, checkpoint_every=7).key(**IDS) == key
-    assert {"minutes", "checkpoint_every"} == FREE
+    assert Tuning(minutes=5, checkpoint_every=7, keep="last").key(**IDS) == key
+    assert {"minutes", "checkpoint_every", "keep"} == FREE
     changes: dict[str, Any] = {
         "demos": 3, "seed": 1, "rank": 4, "families": ("next_item",), "half": False, "most_steps": 9
     }  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from core.data.dataset import Dataset
@@ -14,6 +15,7 @@ from core.errors import ModelError, RequestError
 from core.lm.adapter import WEIGHTS
 from core.lm.load import load
 from core.tuning.training.card import Card, readme
+from core.tuning.training.run import Run
 from core.tuning.training.settings import Tuning
 from core.tuning.training.train import tune
 
@@ -54,7 +56,25 @@ def test_the_card_tells_every_run_that_it_builds_on(tuned: Callable[..., Card]) 
     told = readme(third)
     assert f"1. `{first.command}`: " in told
     assert f"2. `{second.command}`: " in told
-    assert f"labels) of yes_no; {second.steps} steps, " in told
+    assert f"labels) of yes_no; {second.steps} of {second.planned_steps} steps, " in told
+
+
+def test_the_last_weights_are_kept_where_that_is_asked(
+    tuned: Callable[..., Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_validated", lambda run: (1 - run.state.step / 10, 0.5))  # never as good as before
+        way = {"most_steps": 4, "evaluate_every": 2}
+        best, last = tuned("best", **way), tuned("last", **way, keep="last")
+    assert best.key == last.key
+    assert (best.best_step, best.best) == (2, "validation_auc")
+    assert (last.best_step, last.best) == (4, "last")
+    kept, ended = (load_file(tmp_path / name / WEIGHTS) for name in ("best", "last"))
+    assert any(not torch.equal(kept[name], ended[name]) for name in kept)
+    assert "0.600 at step 4, whose weights these are. They are the last." in readme(last)
+    assert "0.800 at step 2, whose weights these are. The best of several" in readme(best)
+    assert any("No validation was better" in one for one in best.notices)
+    assert not any("No validation was better" in one for one in last.notices)
 
 
 def test_an_adapter_that_reads_codes_goes_on_with_the_same_ones(tuned: Callable[..., Card]) -> None:
