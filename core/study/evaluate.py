@@ -85,12 +85,12 @@ def _label(what: str, done: int, work: Work | None, seconds: float) -> str:
 
 
 def evaluation_lines(found: Evaluation) -> Iterator[str]:
-    """On what it was measured, a table of single answers, one of lists, and what a reader must know."""
+    """On what it was measured, tables of single answers, of lists and of differences, and what a reader must know."""
     yield (
         f"{escaped(found.dataset_name)}: {found.interactions} test interactions and {found.ranked} lists of"
         f" {found.candidates} of {found.users} users; intervals of {100 * found.level:.0f} % over users"
     )
-    for table in (_answers(found), _lists(found)):
+    for table in (_answers(found), _lists(found), _differences(found)):
         if len(table) > 1:
             yield ""
             yield aligned(table)
@@ -114,6 +114,17 @@ def _lists(found: Evaluation) -> list[tuple[str, ...]]:
     """One line a way and family: NDCG@10 with its interval."""
     lines: list[tuple[str, ...]] = [("way", "family", "NDCG@10", "interval")]
     lines += [(one.way, one.family or "", _number(one.ndcg.value), _between(one.ndcg)) for one in found.ranking]
+    return lines
+
+
+def _differences(found: Evaluation) -> list[tuple[str, ...]]:
+    """One line for each paired difference over the whole test."""
+    lines: list[tuple[str, ...]] = [("difference", "of", "value", "interval")]
+    lines += [
+        (one.name, one.measure.upper(), _number(one.apart.value), _between(one.apart))
+        for one in found.differences
+        if one.period is None
+    ]
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluations import around, made
 
 from core.study.evaluate import evaluation_lines
-from core.tuning.evaluation.record import RankingRow
+from core.tuning.evaluation.record import DifferenceRow, Measured, RankingRow
 from core.tuning.evaluation.ways import RECICL
 
 
@@ -20,6 +20,16 @@ def test_a_line_a_way_and_a_column_a_period() -> None:
     assert answers.split()[-1] == "0.670"
     assert ranked.split()[-5:] == ["next_item", "0.500", *ranked.split()[-3:]]
     assert "\x1b" not in lines[-1]
+
+
+def test_differences_over_the_whole_test_are_told_and_those_of_periods_left_to_the_json() -> None:
+    sure = DifferenceRow(name="one minus other", measure="auc", apart=Measured(value=0.05, low=-0.01, high=0.11))
+    later = sure.model_copy(update={"name": "later", "period": 1})
+    lines = list(evaluation_lines(made().model_copy(update={"differences": (sure, later)})))
+    (table,) = (line for line in lines if line.startswith("difference"))
+    assert [line.split() for line in table.splitlines()[1:]] == [
+        ["one", "minus", "other", "AUC", "0.050", "-0.010", "to", "0.110"]
+    ]
 
 
 def test_a_table_without_rows_is_left_out() -> None:
