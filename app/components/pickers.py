@@ -15,7 +15,8 @@ from app.text import option, safe_html, unique_labels
 from app.theme import memory, seconds
 from core.analysis.explanation import Explanation
 from core.errors import DemoLensError
-from core.lm.adapter import is_there
+from core.lm.adapter import SHIPPED, is_there
+from core.tuning.evaluation.ways import TUNED
 from core.work.kinds import Asked
 
 STRATEGIES = {
@@ -231,10 +232,10 @@ def material(view: View) -> None:
 
 
 def _adapter(view: View) -> None:
-    """No adapter, the shipped one where it lies here and fits the model, or a folder to be typed."""
-    chosen = view.draft.adapter or ""
-    fits = view.draft.model == "sample" and is_there("recicl")
-    named = {"": "none"} | ({"recicl": "RecICL (shipped)"} if fits or chosen == "recicl" else {})
+    """No adapter, a shipped one where it lies here and fits the model, or a folder to be typed."""
+    chosen, fits = view.draft.adapter or "", view.draft.model == "sample"
+    shown = [name for name in SHIPPED if (fits and is_there(name)) or chosen == name]
+    named = {"": "none"} | {name: f"{TUNED[name]} (shipped)" for name in shown}
     typed = chosen not in named or (not chosen and st.session_state.get(TYPED, False))
     st.session_state[ADAPTER] = FOLDER if typed else chosen
     options = named | {FOLDER: "a folder …"}

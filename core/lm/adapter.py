@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import ModelError
 from core.lm.codes import CODES, codes_beside
@@ -19,7 +19,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 LONGEST_CONFIG = 1_000_000
 """Bytes."""
-SHIPPED = ("recicl", "tallrec")
+SHIPPED: tuple[Literal["recicl", "tallrec"], ...] = ("recicl", "tallrec")
 """Adapters of the sample model that come with DemoLens; these names never mean a folder (`./recicl` would)."""
 ADAPTERS = Path(__file__).resolve().parents[2] / "assets" / "adapters"
 """Folder of the shipped adapters, one folder each."""

@@ -68,6 +68,13 @@ def test_the_shipped_adapter_is_picked_run_and_linked(shipped, open_page, desk):
     assert link(page) == []
 
 
+def test_every_shipped_adapter_that_lies_here_is_offered(shipped, open_page, tmp_path):
+    (tmp_path / "tallrec").mkdir()
+    (tmp_path / "tallrec" / adapter.WEIGHTS).write_bytes(b"")
+    offered = open_page().selectbox(key=KIND).options
+    assert offered == ["none", "RecICL (shipped)", "TALLRec-style (shipped)", "a folder …"]
+
+
 def test_a_link_to_the_shipped_adapter_runs_by_itself(shipped, open_page, desk):
     page = open_page(adapter="recicl")
     assert desk.submitted == 1
