@@ -113,35 +113,33 @@ def fewer(example: Example, demos: int) -> Example:
 
 def answer_prompts(model: LanguageModel, dataset: Dataset, asked: Sequence[Example], *, demos: int) -> list[Prompt]:
     """Prompts that end where the answer Yes or No stands next, with at most `demos` demonstrations each."""
-    return [
-        prompt_of(
-            fewer(one, demos),
-            dataset,
-            model.tokenizer,
-            family="yes_no",
-            context=model.context,
-            codes=model.codes_for(dataset.dataset_id),
-        )
-        for one in asked
-    ]
+    return [_prompt(model, dataset, one, demos, "yes_no") for one in asked]
 
 
 def list_prompts(
     model: LanguageModel, dataset: Dataset, lists: Sequence[Listed], *, family: Family, demos: int
 ) -> list[Prompt]:
     """Prompts with all candidates of each list, and at most `demos` demonstrations."""
-    return [
-        prompt_of(
-            fewer(one.asked[family], demos),
-            dataset,
-            model.tokenizer,
-            family=family,
-            context=model.context,
-            codes=model.codes_for(dataset.dataset_id),
-            candidates=one.candidates,
-        )
-        for one in lists
-    ]
+    return [_prompt(model, dataset, one.asked[family], demos, family, one.candidates) for one in lists]
+
+
+def _prompt(
+    model: LanguageModel,
+    dataset: Dataset,
+    example: Example,
+    demos: int,
+    family: Family,
+    candidates: tuple[str, ...] | None = None,
+) -> Prompt:
+    return prompt_of(
+        fewer(example, demos),
+        dataset,
+        model.tokenizer,
+        family=family,
+        context=model.context,
+        codes=model.codes_for(dataset.dataset_id),
+        candidates=candidates,
+    )
 
 
 def scored(

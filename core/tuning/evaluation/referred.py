@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from core.data.dataset import Dataset
 from core.errors import DemoLensError
@@ -38,10 +38,6 @@ class Referred:
     lists: dict[str, list[list[float]]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     """What each saw, or why it could not be fitted; one sentence each."""
-
-    def plain(self) -> dict[str, object]:
-        """As JSON can hold it; `Referred(**plain)` is the same again."""
-        return asdict(self)
 
 
 def asked_of(asked: Sequence[Example], lists: Sequence[Listed]) -> list[object]:

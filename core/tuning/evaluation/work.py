@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -105,7 +105,7 @@ class Work:
         content = [self.dataset.dataset_id, self.test.since, seed, asked_of(self.asked, self.lists)]
 
         def fitted() -> dict[str, object]:
-            return referred(self.dataset, self.test, self.asked, self.lists, seed, between=self.between).plain()
+            return asdict(referred(self.dataset, self.test, self.asked, self.lists, seed, between=self.between))
 
         return Referred(**self.keep("references", content, fitted))
 
