@@ -19,7 +19,7 @@ from bench.table import BUILD, Row, commit, write_json
 from core.errors import RequestError
 from core.study.evaluate import evaluation_lines
 from core.tuning.evaluation.evaluate import FAMILIES
-from core.tuning.evaluation.run import evaluations
+from core.tuning.evaluation.run import evaluated, measured_rounds
 from core.tuning.evaluation.settings import Evaluating
 from core.tuning.evaluation.work import Work, planned
 
@@ -33,7 +33,8 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
     steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
     clock, evaluation = Clock("recicl", work.rounds), None
-    for evaluation in evaluations(work, made_by=commit(), steps=steps):
+    for found in measured_rounds(work):
+        evaluation = evaluated(work, found, made_by=commit(), steps=steps)
         clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)

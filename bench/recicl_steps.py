@@ -17,10 +17,10 @@ from bench.recicl_records import kept
 from bench.records import Record
 from bench.spread import Array, quartiles
 from core.analysis.request import Request
+from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.errors import DemoLensError
 from core.lm.score import Scorer
-from core.prompt.build import build
 from core.prompt.spans import Family, Prompt
 from core.tuning.evaluation.record import StepRow, measured
 from core.tuning.evaluation.ways import FRESH, Tuned
@@ -84,17 +84,8 @@ def _plays(work: Work, family: Family) -> Iterator[Play]:
 
 def _prompt(work: Work, play: Play, known: int) -> Prompt:
     case, demos = play.case_at(known), play.demonstrations(known)
-    return build(
-        case,
-        demos,
-        work.dataset.items(item_ids(case, demos)),
-        work.models["base"].tokenizer,
-        family=play.request.family,
-        noun=work.dataset.noun,
-        history=play.request.history,
-        context=work.models["base"].context,
-        liked=play.liked,
-    )
+    items = work.dataset.items(item_ids(case, demos))
+    return prompt_of(play.request, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
 
 
 def played(work: Work, plays: Sequence[Play]) -> Record:

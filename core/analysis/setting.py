@@ -8,6 +8,7 @@ import io
 import json
 import platform
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,7 +29,7 @@ from core.analysis.request import Request
 from core.analysis.subject import item_ids, subject_of, targets_for
 from core.analysis.values import Array
 from core.data.dataset import Dataset
-from core.data.records import Case, Demonstration, Item
+from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.load import LanguageModel
 from core.metrics.ranking import ranks
 from core.prompt.build import build
@@ -177,8 +178,10 @@ def prompt_of(
     case: Case,
     demos: tuple[Demonstration, ...],
     items: dict[str, Item],
+    *,
+    liked: Callable[[Interaction], bool] | None = None,
 ) -> Prompt:
-    """The prompt of a case and its demonstrations under the request's choices."""
+    """The prompt of a case and its demonstrations under the request's choices; `liked` in place of the data's word."""
     return build(
         case,
         demos,
@@ -189,7 +192,7 @@ def prompt_of(
         history=request.history,
         chat=request.chat,
         context=model.context,
-        liked=dataset.liked,
+        liked=liked or dataset.liked,
         codes=model.codes_for(dataset.dataset_id),
     )
 

@@ -37,15 +37,15 @@ def evaluate(
     settings = checked(Evaluating, "evaluate", choices)
     check_target(json_to)
     log_to_file("command")
-    found = None
-    for found in _rounds(settings):
-        if json_to not in ("", "-"):
+    found, to_file = None, json_to not in ("", "-")
+    for found in _evaluations(settings, every_round=to_file):
+        if to_file:
             write(json_to, _text(found))
     if found is None:
         raise RequestError("no interaction to ask about", expected="later ones of users with earlier ones")
     if json_to == "-":
         write(json_to, _text(found))
-    elif not json_to:
+    elif not to_file:
         typer.echo("\n".join(evaluation_lines(found)))
 
 
@@ -53,10 +53,11 @@ def _text(found: Evaluation) -> str:
     return found.model_dump_json(indent=1) + "\n"
 
 
-def _rounds(settings: Evaluating) -> Iterator[Evaluation]:
+def _evaluations(settings: Evaluating, *, every_round: bool) -> Iterator[Evaluation]:
+    """The figures after every round, or only the last ones."""
     from core.data.dataset import open_dataset
     from core.lm.load import load
-    from core.tuning.evaluation.run import evaluations
+    from core.tuning.evaluation.run import evaluated, measured_rounds
     from core.tuning.evaluation.work import planned
     from core.work.engine import use_all_cores
 
@@ -72,9 +73,10 @@ def _rounds(settings: Evaluating) -> Iterator[Evaluation]:
         report("loading the model", 0.0)
         model = load(settings.model, device=settings.device, dtype=settings.dtype)
         work = planned(settings, dataset, model, between=between)
-        for found in evaluations(work, made_by=f"demolens {package_version()}"):
+        for found in measured_rounds(work):
             done += 1
-            yield found
+            if every_round or done == work.rounds:
+                yield evaluated(work, found, made_by=f"demolens {package_version()}")
 
 
 def _label(what: str, done: int, work: Work | None, seconds: float) -> str:

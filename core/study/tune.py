@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,8 +31,7 @@ def tune(
     from core.tuning.training.train import tune as tuned
     from core.work.engine import use_all_cores
 
-    if "OMP_NUM_THREADS" not in os.environ:
-        use_all_cores()
+    use_all_cores()
     with progress(width=90, logged=True) as report:
         card = tuned(settings, out, progress=report)
     if is_first():

@@ -131,7 +131,12 @@ def _before_every_layer(networks: Sequence[Any], act: Callable[[], None]) -> Ite
 
 
 def use_all_cores() -> None:
-    """Give torch as many threads as this process may use cores, no more: oversubscription is slower than serial."""
+    """Give torch as many threads as this process may use cores, no more: oversubscription is slower than serial.
+
+    A number of threads in OMP_NUM_THREADS stays.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""From answers to an evaluation: all figures of what was asked so far, after every round."""
+"""From answers to an evaluation: what was asked round by round, and all figures of it so far."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ PERIODS = 4
 """Later periods of equal numbers of interactions, into which the test is cut."""
 
 
-def evaluations(work: Work, *, made_by: str, steps: tuple[StepRow, ...] = ()) -> Iterator[Evaluation]:
-    """The figures so far, after every round of `work`; the last ones are of everything.
+def measured_rounds(work: Work) -> Iterator[Found]:
+    """What was answered so far, after every round of `work`; the last is everything.
 
     Every round asks all ways the same, so whoever stops early has measured all of them on the same share.
     """
     found = Found()
     for number in range(work.rounds):
         found.add(work, number)
-        yield _evaluated(work, found, made_by, steps)
+        yield found
 
 
-def _evaluated(work: Work, found: Found, made_by: str, steps: tuple[StepRow, ...]) -> Evaluation:
+def evaluated(work: Work, found: Found, *, made_by: str, steps: tuple[StepRow, ...] = ()) -> Evaluation:
+    """All figures of what was answered so far."""
     answers, (lists, scores) = found.answered(work), found.listed(work)
     seed = work.settings.seed
     users = set(answers.users) or {one.user_id for one in lists}

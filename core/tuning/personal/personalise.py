@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.analysis.explanation import CandidateRow
 from core.analysis.request import Request
-from core.analysis.setting import Setting, command_line
+from core.analysis.setting import Setting, command_line, prompt_of
 from core.analysis.task import Progress
 from core.analysis.values import Array, leave_one_out_masks
 from core.data.dataset import Dataset
@@ -19,7 +19,7 @@ from core.lm.load import LanguageModel
 from core.lm.many import separate_tokens
 from core.lm.score import Aggregate, Scorer
 from core.metrics.ranking import ranks
-from core.prompt.build import ANSWERS, build
+from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
 from core.tuning.personal.play import Play, play_of
 from core.tuning.personal.stream import StreamScorer
@@ -100,20 +100,7 @@ class _Work:
         return Scorer(model, prompt, aggregate=self.aggregate, between=self.tell)
 
     def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:
-        request = self.task.case
-        prompt = build(
-            case,
-            demos,
-            self.items,
-            self.model.tokenizer,
-            family=request.family,
-            noun=self.dataset.noun,
-            history=request.history,
-            chat=request.chat,
-            context=self.model.context,
-            liked=self.play.liked,
-            codes=self.model.codes_for(self.dataset.dataset_id),
-        )
+        prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items, liked=self.play.liked)
         self.longest = max(self.longest, prompt.length)
         return prompt
 

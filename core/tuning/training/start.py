@@ -77,11 +77,11 @@ def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Windo
     return ""
 
 
-def check_codes(start: Start, codes: Codes | None) -> None:
-    """Raise `RequestError` for an adapter that was tuned to read other codes than the run shows (None: none)."""
-    if start.codes not in (None, codes):
+def check_codes(name: str, known: Codes | None, shown: Codes | None) -> None:
+    """Raise `RequestError` for a model or an adapter tuned to read other codes than the run shows (None: none)."""
+    if known not in (None, shown):
         raise RequestError(
-            f"the adapter {start.name} knows {'' if codes is None else 'other '}user and item codes",
+            f"{name} knows {'' if shown is None else 'other '}user and item codes",
             expected="--codes, on the data, split and seed that it was tuned with",
         )
 

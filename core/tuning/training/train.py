@@ -81,8 +81,9 @@ def _started(
 ) -> Run:
     """A run with everything in place, at its newest checkpoint."""
     codes = learned(dataset, material.windows[0], settings.seed) if settings.codes else None
+    check_codes(f"the model {plain_name(model.name)}", model.codes, codes)
     if start is not None:
-        check_codes(start, codes)
+        check_codes(f"the adapter {start.name}", start.codes, codes)
     encode = _encoder(settings, material, dataset, model, codes)
     progress("writing the validation prompts", 0.0)
     validation = [encode(material.judged, example, "query") for example in material.validation]

@@ -88,6 +88,23 @@ def test_an_adapter_that_reads_codes_goes_on_with_the_same_ones(tuned: Callable[
         tuned("others", "coded", codes=True, seed=1)
 
 
+def test_a_model_that_reads_codes_is_tuned_with_the_same_ones(
+    tuned: Callable[..., Card], tuning: Tuning, films: Dataset, tmp_path: Path
+) -> None:
+    tuned("whole", method="full", codes=True)
+    whole = str(tmp_path / "whole")
+
+    def again(**values: Any) -> Card:
+        wanted = tuning.model_copy(update={"model": whole, "most_steps": 1, **values})
+        return tune(wanted, tmp_path / f"again {values}", dataset=films, model=load(whole, device="cpu"))
+
+    assert again(codes=True).steps == 1
+    with pytest.raises(RequestError, match="the model whole knows user and item codes; expected --codes"):
+        again()
+    with pytest.raises(RequestError, match="the model whole knows other user and item codes"):
+        again(codes=True, seed=1)
+
+
 def test_another_adapter_under_the_same_name_is_another_run(tuned: Callable[..., Card]) -> None:
     tuned("first")
     key = tuned("second", "first").key
