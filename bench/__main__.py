@@ -43,6 +43,7 @@ def _part(name: str, cases: int, seed: int, folders: list[str]) -> Iterator[list
     from bench.lrgd import lrgd
     from bench.lrgd_data import lrgd_data
     from bench.recicl import recicl
+    from bench.recicl_data import recicl_data
     from bench.speed import speed
 
     parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {
@@ -53,7 +54,8 @@ def _part(name: str, cases: int, seed: int, folders: list[str]) -> Iterator[list
     }
     bench = opened(seed)
     if folders:
-        return lrgd_data([elsewhere(bench, folder) for folder in folders], cases)
+        of_data = {"lrgd": lrgd_data, "recicl": recicl_data}[name]
+        return of_data([elsewhere(bench, folder) for folder in folders], cases)
     return parts[name](bench, cases)
 
 
@@ -64,8 +66,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of users (default 0)")
     parser.add_argument("--data", action="append", default=[], metavar="FOLDER", help=DATA)
     wanted = parser.parse_args()
-    if wanted.data and wanted.part != ("lrgd",):
-        parser.error("argument --data: expected with --part lrgd alone")
+    if wanted.data and wanted.part not in {("lrgd",), ("recicl",)}:
+        parser.error("argument --data: expected with --part lrgd or --part recicl alone")
     return wanted
 
 

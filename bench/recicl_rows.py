@@ -34,14 +34,14 @@ def _way_rows(evaluation: Evaluation) -> list[Row]:
     rows = []
     for one in evaluation.ways:
         target = LEAST_AUC if one.way == RECICL.name else None
-        rows.append(row(f"AUC, {one.way} ({where})", _figures(one.auc), target))
-    return rows + [row(f"UAUC, {one.way} ({users})", _figures(one.uauc)) for one in evaluation.ways]
+        rows.append(row(f"AUC, {one.way} ({where})", figures_of(one.auc), target))
+    return rows + [row(f"UAUC, {one.way} ({users})", figures_of(one.uauc)) for one in evaluation.ways]
 
 
 def _difference(one: DifferenceRow, evaluation: Evaluation) -> Row:
     """A paired difference; some of those in AUC were promised."""
     where = "" if one.period is None else f", later period {one.period}"
-    label, figures = f"{one.measure.upper()}, {one.name}{where}", _figures(one.apart)
+    label, figures = f"{one.measure.upper()}, {one.name}{where}", figures_of(one.apart)
     if one.measure == "auc" and one.name == GAINS:
         return row(label, figures, SURE, met=figures[1] > 0)
     if one.measure == "auc" and one.name in _promised(evaluation):
@@ -57,7 +57,7 @@ def _promised(evaluation: Evaluation) -> set[str]:
 
 def _period_rows(evaluation: Evaluation) -> list[Row]:
     return [
-        row(f"AUC in later period {one.period}, {one.way} ({one.interactions} interactions)", _figures(one.auc))
+        row(f"AUC in later period {one.period}, {one.way} ({one.interactions} interactions)", figures_of(one.auc))
         for one in evaluation.periods
     ]
 
@@ -65,14 +65,14 @@ def _period_rows(evaluation: Evaluation) -> list[Row]:
 def _ranking_rows(evaluation: Evaluation) -> list[Row]:
     """The table of lists; the best family with demonstrations was promised a mean, and more than without them."""
     lists = f"({evaluation.ranked} lists of {evaluation.candidates})"
-    apart = {one.name: _figures(one.apart) for one in evaluation.differences if one.measure == "ndcg"}
+    apart = {one.name: figures_of(one.apart) for one in evaluation.differences if one.measure == "ndcg"}
     shown = [one for one in evaluation.ranking if one.way == RECICL.name]
     best = max(shown, key=lambda one: one.ndcg.value or 0.0, default=None)
-    rows = [row(f"NDCG@10, {_family(one)}{one.way} {lists}", _figures(one.ndcg)) for one in evaluation.ranking]
+    rows = [row(f"NDCG@10, {_family(one)}{one.way} {lists}", figures_of(one.ndcg)) for one in evaluation.ranking]
     rows += [row(f"NDCG@10, {name}", figures) for name, figures in apart.items()]
     if best is not None:
         label = f"NDCG@10, the better family with demonstrations: {_family(best)}{best.way}"
-        rows.append(row(label, _figures(best.ndcg), LEAST_NDCG))
+        rows.append(row(label, figures_of(best.ndcg), LEAST_NDCG))
         bare = apart.get(f"{best.family}, {_OWN_BARE}")
         if bare is not None:
             rows.append(row(f"{label}, minus its own zero-shot", bare, BETTER))
@@ -91,16 +91,19 @@ def _step_rows(evaluation: Evaluation) -> list[Row]:
         rows += [
             row(
                 f"{label}, time / {forward}",
-                _figures(one.time_ratio),
+                figures_of(one.time_ratio),
                 MOST_STEP,
             ),
-            row(f"{label}, tokens / those of that forward", _figures(one.token_ratio)),
-            row(f"{label}, time / our own pass from scratch, which runs shared words once", _figures(one.packed_ratio)),
-            row(f"{label}, seconds", _figures(one.seconds)),
+            row(f"{label}, tokens / those of that forward", figures_of(one.token_ratio)),
+            row(
+                f"{label}, time / our own pass from scratch, which runs shared words once", figures_of(one.packed_ratio)
+            ),
+            row(f"{label}, seconds", figures_of(one.seconds)),
         ]
     return rows
 
 
-def _figures(one: Measured) -> tuple[float, float, float]:
+def figures_of(one: Measured) -> tuple[float, float, float]:
+    """Value and ends of the interval; nan for what is missing."""
     value, low, high = (math.nan if end is None else end for end in (one.value, one.low, one.high))
     return value, low, high

@@ -22,9 +22,9 @@ def test_a_number_of_cases():
     assert _positive("5") == 5
 
 
-@pytest.mark.parametrize("words", [["--data", "here"], ["--part", "speed,lrgd", "--data", "here"]])
-def test_other_data_go_with_part_lrgd_alone(words):
+@pytest.mark.parametrize("words", [["--data", "here"], ["--part", "recicl,lrgd", "--data", "here"]])
+def test_other_data_go_with_part_lrgd_or_recicl_alone(words):
     found = subprocess.run([sys.executable, "-m", "bench", *words], capture_output=True, text=True, check=False)
     assert found.returncode == 2
-    assert "--part lrgd" in found.stderr
+    assert "--part lrgd or --part recicl alone" in found.stderr
     assert "Traceback" not in found.stderr

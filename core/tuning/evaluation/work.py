@@ -202,7 +202,7 @@ class Found:
         """Measure a round, or take it from where its scores are kept."""
         for (family, name, tuned), prompts in work.prompts(number).items():
             work.between(name if family is None else f"{name}, lists, {family}")
-            record = _scores_of(work.models[tuned], prompts, work.keep)
+            record = scores_of(work.models[tuned], prompts, work.keep)
             self.tokens += record["tokens"]
             self.seconds += record["seconds"]
             if family is None:
@@ -227,8 +227,8 @@ class Found:
         return work.lists[:count], scores
 
 
-def _scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: Keep) -> dict[str, Any]:
-    """Scores [prompt, candidate] of one model, tokens run and seconds."""
+def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: Keep) -> dict[str, Any]:
+    """Under `scores` those of one model, [prompt, candidate] in nats; `tokens` run, and `seconds`."""
 
     def measure() -> dict[str, Any]:
         start = time.perf_counter()
