@@ -101,13 +101,15 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
 
 
 def _answers(found: Evaluation) -> list[tuple[str, ...]]:
-    """One line a way: AUC and UAUC with their intervals, and AUC in each later period."""
+    """One line a way that is measured: AUC and UAUC with their intervals, and AUC in each later period."""
     numbers = sorted({one.period for one in found.periods})
     at = {(one.way, one.period): one.auc for one in found.periods}
     lines = [("way", "AUC", "interval", "UAUC", "interval", *(f"period {number}" for number in numbers))]
     for one in found.ways:
         later = (_number((at.get((one.way, number)) or Measured(value=None)).value) for number in numbers)
         auc, uauc = one.auc, one.uauc
+        if auc.value is None and uauc.value is None:
+            continue
         lines.append((one.way, _number(auc.value), _between(auc), _number(uauc.value), _between(uauc), *later))
     return lines
 
@@ -120,12 +122,12 @@ def _lists(found: Evaluation) -> list[tuple[str, ...]]:
 
 
 def _differences(found: Evaluation) -> list[tuple[str, ...]]:
-    """One line for each paired difference over the whole test."""
+    """One line for each measured paired difference over the whole test."""
     lines: list[tuple[str, ...]] = [("difference", "of", "value", "interval")]
     lines += [
         (one.name, one.measure.upper(), _number(one.apart.value), _between(one.apart))
         for one in found.differences
-        if one.period is None
+        if one.period is None and one.apart.value is not None
     ]
     return lines
 

@@ -104,7 +104,7 @@ def examples(
         _check_time(dataset)
     if family == "yes_no" and not dataset.has_ratings:
         raise RequestError(
-            f"the data set {dataset.name} has no ratings, so nobody is known to have said No",
+            f"the data set {dataset.name} has no ratings, or only equal ones, so nobody is known to have said No",
             expected="family next_item, which needs none",
         )
     places = _queries(dataset, window, family)

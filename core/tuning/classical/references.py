@@ -124,7 +124,7 @@ def both_answers(dataset: Dataset, rows: Seen, what: str) -> None:
     """Pass when the window holds likes and dislikes; else `RequestError`: `what` cannot learn from one answer."""
     if not dataset.has_ratings:
         raise RequestError(
-            f"the data set {dataset.name} has no ratings, so nothing is known to be disliked",
+            f"the data set {dataset.name} has no ratings, or only equal ones, so nothing is known to be disliked",
             expected=f"ratings for {what}; popularity and SASRec need none",
         )
     if rows.liked.all() or not rows.liked.any():

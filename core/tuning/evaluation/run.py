@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from core.metrics.binary import LEVEL
+from core.prompt.build import ANSWERS
 from core.tuning.evaluation.record import Evaluation, StepRow
-from core.tuning.evaluation.summary import MEASURES, difference_rows, period_rows, ranking_rows, way_rows
+from core.tuning.evaluation.summary import MEASURES, Answers, difference_rows, period_rows, ranking_rows, way_rows
 from core.tuning.evaluation.work import Found, Work
 from core.tuning.examples import periods
 
@@ -62,5 +63,12 @@ def evaluated(work: Work, found: Found, *, made_by: str, steps: tuple[StepRow, .
         periods=later,
         ranking=ranking,
         steps=steps,
-        notices=work.notices,
+        notices=(*work.notices, *_one_answer(answers)),
     )
+
+
+def _one_answer(answers: Answers) -> Iterator[str]:
+    """Why no AUC is defined, where all true answers are the same."""
+    if len(set(answers.liked)) == 1:
+        answer = ANSWERS[0] if answers.liked[0] else ANSWERS[1]
+        yield f"All {len(answers.liked)} true answers are {answer}, so no AUC is defined."

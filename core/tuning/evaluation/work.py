@@ -144,7 +144,9 @@ def planned(
     usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
     history = usual if settings.history is None else settings.history
     if not dataset.has_ratings:
-        missing.append(f"The data set {dataset.name} has no ratings, so only next_item is measured.")
+        missing.append(
+            f"The data set {dataset.name} has no ratings, or only equal ones, so only next_item is measured."
+        )
     draw = {"history": history, "seed": settings.seed}
     asked = drawn(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw) if dataset.has_ratings else ()
     ranked = {"count": settings.ranked, "candidates": settings.candidates, "demos": FRESH}

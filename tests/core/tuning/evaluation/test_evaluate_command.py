@@ -117,10 +117,29 @@ def test_without_ratings_lists_are_ranked_and_nothing_else(
     found = read_evaluation(result)
     assert (found.interactions, found.ways, found.liked_share) == (0, (), None)
     assert {row.family for row in found.ranking} == {"next_item", None}
-    assert any("has no ratings, so only next_item is measured" in notice for notice in found.notices)
+    assert any(
+        "has no ratings, or only equal ones, so only next_item is measured" in notice for notice in found.notices
+    )
     assert any(notice.startswith("item mean is not measured: ") for notice in found.notices)
     assert asked(data=data) == 0
     assert "NDCG@10" in capsys.readouterr().out
+
+
+def test_answers_of_one_kind_leave_auc_undefined_and_say_so(
+    asked: Callable[..., int], films_of: Films, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(f"u{u}", (3 * p + u) % 8, 5 - (u + p) % 2, 10 * p + u) for u in range(6) for p in range(6)]
+    data, result = films_of(rows), tmp_path / "found.json"
+    assert asked("--json", str(result), data=data) == 0
+    found = read_evaluation(result)
+    assert found.liked_share == 1
+    assert {row.auc.value for row in found.ways} == {None}
+    assert "All 10 true answers are Yes, so no AUC is defined." in found.notices
+    assert asked(data=data) == 0
+    told = capsys.readouterr().out
+    assert "All 10 true answers are Yes" in told
+    assert "AUC  interval" not in told
+    assert "gain of" not in told
 
 
 def test_users_who_met_everything_leave_no_lists_but_answers(

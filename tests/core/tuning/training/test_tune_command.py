@@ -144,7 +144,10 @@ def test_data_that_cannot_be_tuned_on_are_one_sentence(
     unrated = films_of([(*row[:2], row[3]) for row in rows], columns=["timestamp:float"])
     for folder, sentence in (
         (timeless, "demolens: the data set films has no timestamps, so nothing tells what was known before the test;"),
-        (unrated, "demolens: the data set films has no ratings, so nobody is known to have said No; expected family"),
+        (
+            unrated,
+            "demolens: the data set films has no ratings, or only equal ones, so nobody is known to have said No; expected",
+        ),
         (tmp_path / "nowhere", "demolens: data set"),
     ):
         words = ["--dataset", str(folder), "--model", str(llama_folder), "--device", "cpu"]
