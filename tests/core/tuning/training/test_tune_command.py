@@ -146,7 +146,7 @@ def test_data_that_cannot_be_tuned_on_are_one_sentence(
         (timeless, "demolens: the data set films has no timestamps, so nothing tells what was known before the test;"),
         (
             unrated,
-            "demolens: the data set films has no ratings, or only equal ones, so nobody is known to have said No; expected",
+            "demolens: the data set films has no ratings, or only equal ones, so nobody is known to have said No;",
         ),
         (tmp_path / "nowhere", "demolens: data set"),
     ):
