@@ -83,3 +83,13 @@ def test_who_cannot_be_asked_about_is_left_out_and_told(plays):
     lists.take(["u99"])
     assert lists.found == {}
     assert lists.left_out[0].startswith("plays: user u99 is left out: ")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["amazon_games", "amazon_office_2018", "lastfm"])
+def test_one_list_of_shared_data(plays, shared, name, capsys):
+    bench = elsewhere.elsewhere(plays, shared(name))
+    *_, last = recicl_data.recicl_data([bench], 1)
+    assert all(one.measure.startswith(f"{name}: ") and "(1 lists)" in one.measure for one in last)
+    assert f"{name}, 1 lists" in capsys.readouterr().out
+    bench.dataset.close()
