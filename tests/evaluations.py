@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, PeriodRow, WayRow
-from core.tuning.evaluation.ways import ANSWERING, RECICL, TALLREC, TALLREC_BARE, minus
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, PeriodRow, RankingRow, WayRow
+from core.tuning.evaluation.ways import ANSWERING, RANKING, RECICL, TALLREC, TALLREC_BARE, minus
 
 AUC = {"base": 0.5, "tallrec": 0.6, "recicl": 0.61}
 
@@ -77,3 +77,15 @@ def made(ways=ANSWERING, references=(("popularity", 0.57), ("item mean", 0.63)),
         differences=tuple(apart),
         periods=tuple(later),
     )
+
+
+def ranked():
+    """The same with lists: `next_item` is 0.1 above `yes_no`, demonstrations gain 0.01 each, popularity has 0.6."""
+    start = {"base": 0.2, "recicl": 0.4}
+    rows = [
+        RankingRow(family=family, way=way.name, ndcg=around(round(start[way.tuned] + more + 0.01 * way.demos, 4)))
+        for family, more in (("yes_no", 0.0), ("next_item", 0.1))
+        for way in RANKING
+    ]
+    rows.append(RankingRow(family=None, way="popularity", ndcg=around(0.6)))
+    return made().model_copy(update={"ranking": tuple(rows)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.charts import ability, drift
+from app.charts import ability, drift, ranking
 from app.components import failures, tab
 from app.components.panel import panel, section
 from app.text import safe_html
@@ -39,16 +39,18 @@ def evaluation(adapter: str | None, model_id: str) -> None:
         return
     section(
         f"Evaluation of {whose}",
-        f"{found.interactions} test interactions of {found.users} users in {safe_html(found.dataset_name, 60)}, the "
-        f"latest {100 * (1 - found.share):.0f} % of time; bars hold {100 * found.level:.0f} % of bootstrap draws of "
-        "users.",
+        f"{found.interactions} test interactions and {found.ranked} lists of {found.users} users in "
+        f"{safe_html(found.dataset_name, 60)}, the latest {100 * (1 - found.share):.0f} % of time; bars hold "
+        f"{100 * found.level:.0f} % of bootstrap draws of users.",
     )
-    if found.ways:
-        _claim(found)
+    if any(one.auc.value is not None for one in found.ways):
+        _claims(found)
+    if found.ranking:
+        _lists(found)
     failures.notices(list(found.notices))
 
 
-def _claim(found: Evaluation) -> None:
+def _claims(found: Evaluation) -> None:
     colours = tab.colours()
     panel(
         "ability",
@@ -67,3 +69,16 @@ def _claim(found: Evaluation) -> None:
             table=lambda: drift.table(found),
             alt=drift.alt(found),
         )
+
+
+def _lists(found: Evaluation) -> None:
+    colours = tab.colours()
+    panel(
+        "ranking",
+        "How high does the next liked item rank?",
+        f"NDCG@10 among {found.candidates} candidates, the others items that the user never met; the line is a random "
+        "order.",
+        figure=lambda: ranking.figure(found, colours),
+        table=lambda: ranking.table(found),
+        alt=ranking.alt(found),
+    )

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from core.analysis.request import Request
 from core.data.records import Case, Interaction, Item
+from core.tuning.evaluation.record import Measured
 from core.tuning.personal.task import PersonaliseTask
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
@@ -138,7 +139,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
     assert "Where this comes from" in said
-    assert charts(page) == 6  # The stream, the flow, what moved it, what it costs, and the evaluation's two.
+    assert charts(page) == 7  # The stream, the flow, what moved it, what it costs, and the evaluation's three.
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
     assert len(page.dataframe) == 1
 
@@ -295,12 +296,12 @@ def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pyte
     page, _ = open_page()
     page = press(page, "run")
     assert "Evaluation of the shipped adapter" not in words(page)
-    told = evaluations.made()
+    told = evaluations.ranked()
     record.write_text(told.model_dump_json(), encoding="utf-8")
     page, _ = open_page()
     page = press(page, "run")
-    assert f"{told.interactions} test interactions of {told.users} users" in words(page)
-    assert charts(page) == 6
+    assert f"{told.interactions} test interactions and {told.ranked} lists of {told.users} users" in words(page)
+    assert charts(page) == 7
     record.write_text("{", encoding="utf-8")
     page, _ = open_page()
     page = press(page, "run")
@@ -321,6 +322,20 @@ def test_an_own_adapter_s_evaluation_is_shown_once_it_is_made(monkeypatch: pytes
     assert "Evaluation of this adapter" in shown("a")
     assert "the latest 30 % of time" in shown("a")
     assert "made with other weights" in shown("b")
+
+
+def test_an_evaluation_without_auc_shows_its_lists_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DEMOLENS_MODEL_ROOTS", str(tmp_path))
+    own = tmp_path / "own"
+    own.mkdir()
+    told = evaluations.ranked()
+    ways = tuple(one.model_copy(update={"auc": Measured(value=None)}) for one in told.ways)
+    said = {"ways": ways, "notices": ("All 9 true answers are Yes, so no AUC is defined.",)}
+    (own / "evaluation.json").write_text(told.model_copy(update=said).model_dump_json(), encoding="utf-8")
+    page = AppTest.from_function(_evaluated, kwargs={"adapter": str(own), "model_id": "a"}).run()
+    assert charts(page) == 1
+    assert "How high does the next liked item rank?" in words(page)
+    assert "All 9 true answers are Yes" in words(page)
 
 
 def _evaluated(adapter: str, model_id: str) -> None:
