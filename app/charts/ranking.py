@@ -27,7 +27,7 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """NDCG@10 with its interval: a row a way, a mark a family, and the line of a random order."""
     ways = _ways(evaluation)
     figure = go.Figure(layout={"template": template(colours), "height": ROW * len(ways) + AROUND})
-    figure.add_vline(x=by_chance(evaluation.candidates), line={"color": colours.rule, "width": 1.2})
+    figure.add_vline(x=by_chance(evaluation.candidates), line={"color": colours.muted, "width": 1.2, "dash": "dot"})
     strokes = {
         "yes_no": Stroke("circle", "solid", colours.ink, 1.6),
         "next_item": Stroke("diamond", "solid", colours.muted, 1.6),

@@ -47,7 +47,7 @@ def evaluation(adapter: str | None, model_id: str) -> None:
         _claims(found)
     if found.ranking:
         _lists(found)
-    failures.notices(list(found.notices))
+    failures.notices(list(found.notices), "About this evaluation")
 
 
 def _claims(found: Evaluation) -> None:
@@ -76,8 +76,8 @@ def _lists(found: Evaluation) -> None:
     panel(
         "ranking",
         "How high does the next liked item rank?",
-        f"NDCG@10 among {found.candidates} candidates, the others items that the user never met; the line is a random "
-        "order.",
+        f"NDCG@10 among {found.candidates} candidates, the others items that the user never met; the dotted line is a "
+        "random order.",
         figure=lambda: ranking.figure(found, colours),
         table=lambda: ranking.table(found),
         alt=ranking.alt(found),

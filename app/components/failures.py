@@ -20,11 +20,11 @@ def note(sentence: str) -> None:
     st.html(f'<p class="dl-note">{safe_html(sentence)}</p>')
 
 
-def notices(sentences: list[str]) -> None:
-    """What a reader should know, one line each."""
+def notices(sentences: list[str], title: str = "Good to know") -> None:
+    """What a reader should know, one line each; `title` is our own text."""
     if sentences:
         lines = "".join(f"<p>{safe_html(sentence)}</p>" for sentence in sentences)
-        st.html(f'<div class="dl-box" role="note"><h3>Good to know</h3>{lines}</div>')
+        st.html(f'<div class="dl-box" role="note"><h3>{title}</h3>{lines}</div>')
 
 
 def failed(sentence: str, error_id: str | None) -> None:
