@@ -21,10 +21,10 @@ def note(sentence: str) -> None:
 
 
 def notices(sentences: list[str], title: str = "Good to know") -> None:
-    """What a reader should know, one line each; `title` is our own text."""
+    """What a reader should know, one line each."""
     if sentences:
         lines = "".join(f"<p>{safe_html(sentence)}</p>" for sentence in sentences)
-        st.html(f'<div class="dl-box" role="note"><h3>{title}</h3>{lines}</div>')
+        st.html(f'<div class="dl-box" role="note"><h3>{html.escape(title)}</h3>{lines}</div>')
 
 
 def failed(sentence: str, error_id: str | None) -> None:
