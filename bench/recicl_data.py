@@ -27,7 +27,7 @@ from core.prompt.spans import Family
 from core.study.output import aligned
 from core.tuning.evaluation.record import Measured
 from core.tuning.evaluation.summary import mean_over_users
-from core.tuning.evaluation.ways import RANKING, Tuned
+from core.tuning.evaluation.ways import BARE, FRESH, RANKING, Tuned, Way, gain
 from core.tuning.evaluation.work import scores_of
 
 LISTS = 5
@@ -99,17 +99,28 @@ class Lists:
         by_depth = (np.array([ndcg(place, depth) for place in self.found[ranker]]) for depth in DEPTHS)
         return [mean_over_users(values, self.ranked, seed=self.bench.seed) for values in by_depth]
 
+    def gained(self) -> Iterator[tuple[str, Measured]]:
+        """What demonstrations are worth to each model in each family: paired differences of NDCG@10."""
+        for family in FAMILIES:
+            for tuned in self.models if self.ranked else ():
+                shown, bare = (self.found[family, Way(tuned, demos).name] for demos in (FRESH, BARE))
+                apart = np.array([ndcg(one) - ndcg(other) for one, other in zip(shown, bare, strict=True)])
+                yield f"{family}, {gain(tuned)}", mean_over_users(apart, self.ranked, seed=self.bench.seed)
+
     def rows(self) -> Iterator[Row]:
-        """A row for every ranker and depth."""
+        """A row for every ranker and depth, and for every gain."""
         for family, way in self.found:
             label = way if family is None else f"{family}, {way}"
             for depth, one in zip(DEPTHS, self.worth((family, way)), strict=True):
                 yield row(f"{self.name}: NDCG@{depth}, {label} ({len(self.ranked)} lists)", figures_of(one))
+        for label, one in self.gained():
+            yield row(f"{self.name}: NDCG@10, {label} ({len(self.ranked)} lists)", figures_of(one))
 
     def table(self) -> str:
-        """One line a ranker."""
+        """One line a ranker, and one a gain."""
         lines = [(f"{self.name}, {len(self.ranked)} lists", "family", *(f"NDCG@{depth}" for depth in DEPTHS))]
         lines += [(way, family or "", *map(_cell, self.worth((family, way)))) for family, way in self.found]
+        lines += [(label, "", *[""] * (len(DEPTHS) - 1), _cell(one)) for label, one in self.gained()]
         return aligned(lines)
 
 

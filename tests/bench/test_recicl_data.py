@@ -14,7 +14,7 @@ from core.data.dataset import open_dataset
 from core.lm import adapter
 from core.lm.score import Scorer
 from core.metrics.ranking import ndcg
-from core.tuning.evaluation.ways import RANKING
+from core.tuning.evaluation.ways import RANKING, Way
 
 USERS = 7
 
@@ -53,13 +53,25 @@ def test_worth_is_the_mean_gain_of_the_ranks(plays):
     assert "0.750 [0.500, 1.000]" in lists.table()
 
 
+def test_a_gain_is_paired(plays):
+    users, models = ["u0", "u1"], {"recicl": plays.model}
+    ranks = {"yes_no": ([1, 3], [3, 1]), "next_item": ([1, 1], [3, 99])}
+    found = {
+        (family, Way("recicl", demos).name): places
+        for family, both in ranks.items()
+        for demos, places in zip((4, 0), both, strict=True)
+    }
+    gained = dict(Lists(plays, users, models, {}, ranked=users, found=found).gained())
+    assert [gained[f"{family}, gain of RecICL by 4 demonstrations"].value for family in FAMILIES] == [0.0, 0.75]
+
+
 def test_every_way_ranks_the_given_lists_and_a_cut_run_goes_on(plays, tmp_path, capsys):
     first = next(recicl_data.recicl_data([plays], USERS))
     assert all("(5 lists)" in one.measure for one in first)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("bench-cases-recicl/*.json")}
     assert len(before) == len(RANKING) * len(FAMILIES)
     *_, last = recicl_data.recicl_data([plays], USERS)
-    assert len(last) == (len(RANKING) * len(FAMILIES) + 1) * len(DEPTHS)
+    assert len(last) == (len(RANKING) * len(FAMILIES) + 1) * len(DEPTHS) + 2 * len(FAMILIES)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     said = capsys.readouterr().out
     assert f"plays, {USERS} lists" in said
@@ -82,6 +94,7 @@ def test_who_cannot_be_asked_about_is_left_out_and_told(plays):
     lists = recicl_data._lists(plays, 1)
     lists.take(["u99"])
     assert lists.found == {}
+    assert list(lists.rows()) == []
     assert lists.left_out[0].startswith("plays: user u99 is left out: ")
 
 
