@@ -90,7 +90,8 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     """On what it was measured, tables of single answers, of lists and of differences, and what a reader must know."""
     yield (
         f"{escaped(found.dataset_name)}: {found.interactions} test interactions and {found.ranked} lists of"
-        f" {found.candidates} of {found.users} users; intervals of {100 * found.level:.0f} % over users"
+        f" {found.candidates} of {found.users} users, {found.both_answers} of them with both answers (for UAUC);"
+        f" intervals of {100 * found.level:.0f} % over users"
     )
     for table in (_answers(found), _lists(found), _differences(found)):
         if len(table) > 1:

@@ -137,6 +137,7 @@ def test_answers_of_one_kind_leave_auc_undefined_and_say_so(
     assert "All 10 true answers are Yes, so no AUC is defined." in found.notices
     assert asked(data=data) == 0
     told = capsys.readouterr().out
+    assert "users, 0 of them with both answers (for UAUC)" in told
     assert "All 10 true answers are Yes" in told
     assert "AUC  interval" not in told
     assert "gain of" not in told
