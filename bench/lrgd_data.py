@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
-
 from bench import lrgd_inference, lrgd_sets, lrgd_utility
 from bench.cases import CANDIDATES, Bench
 from bench.clock import Clock
@@ -20,7 +18,7 @@ from bench.lrgd import ROWS, Course, plan, share
 from bench.lrgd_records import Part
 from bench.table import Row
 from core.errors import DemoLensError
-from core.metrics.ranking import ndcg
+from core.metrics.ranking import ndcg_by_chance
 from core.study.output import aligned
 
 UTILITY_SHARE = 1.0
@@ -153,8 +151,7 @@ def _short(value: float) -> str:
 
 def notes(columns: Mapping[str, Column], count: int) -> list[str]:
     """What a reader of the tables should know, a line for each data set."""
-    random = float(np.mean([ndcg(rank) for rank in range(1, CANDIDATES + 1)]))
-    said = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {random:.3f}."]
+    said = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {ndcg_by_chance(CANDIDATES):.3f}."]
     for name, column in columns.items():
         short = f"The utility check finds only {column.checks} cases."
         fewer = [short] if column.checks < share(UTILITY_SHARE, count) else []

@@ -101,8 +101,10 @@ class Lists:
 
     def gained(self) -> Iterator[tuple[str, Measured]]:
         """What demonstrations are worth to each model in each family: paired differences of NDCG@10."""
+        if not self.ranked:
+            return
         for family in FAMILIES:
-            for tuned in self.models if self.ranked else ():
+            for tuned in self.models:
                 shown, bare = (self.found[family, Way(tuned, demos).name] for demos in (FRESH, BARE))
                 apart = np.array([ndcg(one) - ndcg(other) for one, other in zip(shown, bare, strict=True)])
                 yield f"{family}, {gain(tuned)}", mean_over_users(apart, self.ranked, seed=self.bench.seed)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import legend, whiskers
 from app.theme import Palette, number, template
 from core import columns
 from core.tuning.evaluation.record import Evaluation, Measured, WayRow
@@ -88,8 +89,7 @@ def framed(colours: Palette) -> go.Figure:
     figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
     figure.add_hline(y=CHANCE, line={"color": colours.rule, "width": 1.2})
     figure.update_yaxes(title_text="AUC (0.5 is chance)", zeroline=False)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}}
-    figure.update_layout(showlegend=True, legend=legend, margin={"t": 56, "b": 44})
+    figure.update_layout(showlegend=True, legend=legend(colours), margin={"t": 56, "b": 44})
     return figure
 
 
@@ -103,24 +103,16 @@ def line(
     **more: Any,
 ) -> go.Scatter:
     """Marks with whiskers joined by a line; what is not defined leaves a gap."""
-    ends = [(one.value, one.high, one.low) for one in figures]
+    values = [one.value for one in figures]
     symbol = f"{mark.symbol}-open" if open_marks and not mark.symbol.endswith("-open") else mark.symbol
     return go.Scatter(
         name=name,
         mode="lines+markers",
         x=list(x),
-        y=[value for value, _, _ in ends],
+        y=values,
         line={"dash": mark.dash, "width": mark.width, "color": mark.colour},
         marker={"symbol": symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [0.0 if value is None or high is None else high - value for value, high, _ in ends],
-            "arrayminus": [0.0 if value is None or low is None else value - low for value, _, low in ends],
-            "color": mark.colour,
-            "thickness": 1.3,
-            "width": 4,
-        },
+        error_y=whiskers(values, [one.low for one in figures], [one.high for one in figures], mark.colour),
         hovertemplate="%{hovertext}<extra></extra>",
         **more,
     )

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
+from app.charts.frame import legend
 from app.theme import Palette, number, template
 from core.tuning.personal.task import PersonaliseReport, Which
 
@@ -53,7 +54,7 @@ def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
         yaxis2={"title_text": "tokens", "rangemode": "tozero", "zeroline": False, "anchor": "x2"},
         barmode="overlay",
         showlegend=bool(which),
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}},
+        legend=legend(colours),
         margin={"t": 36, "b": 40},
     )
     return figure

@@ -8,79 +8,68 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.ability import WAY, Stroke, said
-from app.theme import Palette, number, template
+from app.charts.frame import framed, legend, whiskers
+from app.theme import Palette, number
 from core import columns
-from core.metrics.ranking import ndcg
+from core.metrics.ranking import ndcg_by_chance
 from core.prompt.spans import Family
 from core.tuning.evaluation.record import Evaluation, RankingRow
 
 ROW, AROUND = 34, 108
 """Pixels of one way's row, and of axis and legend."""
-APART = 0.17
-"""Shift of one family's marks against the other's, in rows."""
+SHIFTS: dict[Family | None, float] = {"yes_no": -0.17, "next_item": 0.17, None: 0.0}
+"""Of each family's marks and of the references', in rows."""
 REFERENCE = "classical reference"
 FAMILY, NDCG = "family", "ndcg_at_10"
-_ORDER: tuple[Family | None, ...] = ("yes_no", "next_item", None)
 
 
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """NDCG@10 with its interval: a row a way, a mark a family, and the line of a random order."""
-    ways = _ways(evaluation)
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(ways) + AROUND})
-    figure.add_vline(x=by_chance(evaluation.candidates), line={"color": colours.muted, "width": 1.2, "dash": "dot"})
+    ways, chance = _ways(evaluation), ndcg_by_chance(evaluation.candidates)
     strokes = {
         "yes_no": Stroke("circle", "solid", colours.ink, 1.6),
         "next_item": Stroke("diamond", "solid", colours.muted, 1.6),
         None: Stroke("x-thin-open", "solid", colours.neutral_mark, 1.6),
     }
-    for family in _ORDER:
+    traces = []
+    for family, shift in SHIFTS.items():
         rows = [row for row in evaluation.ranking if row.family == family and row.ndcg.value is not None]
         if rows:
-            shift = {"yes_no": -APART, "next_item": APART}.get(str(family), 0.0)
-            figure.add_trace(_marks(rows, [ways.index(row.way) + shift for row in rows], strokes[family]))
-    figure.update_yaxes(
-        tickvals=list(range(len(ways))),
-        ticktext=[way.replace("demonstration", "demo") for way in ways],
-        range=[len(ways) - 0.5, -0.5],
-        zeroline=False,
-        showgrid=False,
-        automargin=True,
+            traces.append(_marks(rows, [ways.index(row.way) + shift for row in rows], strokes[family]))
+    dotted = {"color": colours.muted, "width": 1.2, "dash": "dot"}
+    return framed(
+        traces,
+        colours,
+        height=ROW * len(ways) + AROUND,
+        shapes=[{"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper", "line": dotted}],
+        xaxis={"title_text": "NDCG@10", "zeroline": False},
+        yaxis={
+            "tickvals": list(range(len(ways))),
+            "ticktext": [way.replace("demonstration", "demo") for way in ways],
+            "range": [len(ways) - 0.5, -0.5],
+            "zeroline": False,
+            "showgrid": False,
+            "automargin": True,
+        },
+        showlegend=True,
+        legend=legend(colours),
+        margin={"t": 56, "b": 44},
     )
-    figure.update_xaxes(title_text="NDCG@10", zeroline=False)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}}
-    figure.update_layout(showlegend=True, legend=legend, margin={"t": 56, "b": 44})
-    return figure
 
 
 def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.Scatter:
-    values = [row.ndcg.value or 0.0 for row in rows]
+    found = [row.ndcg for row in rows]
+    values = [one.value for one in found]
     return go.Scatter(
         name=rows[0].family or REFERENCE,
         mode="markers",
         x=values,
         y=places,
         marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [_or(row.ndcg.high, value) - value for row, value in zip(rows, values, strict=True)],
-            "arrayminus": [value - _or(row.ndcg.low, value) for row, value in zip(rows, values, strict=True)],
-            "color": mark.colour,
-            "thickness": 1.3,
-            "width": 4,
-        },
+        error_x=whiskers(values, [one.low for one in found], [one.high for one in found], mark.colour),
         hovertext=[f"{_named(row)}<br>NDCG@10 {said(row.ndcg)}" for row in rows],
         hovertemplate="%{hovertext}<extra></extra>",
     )
-
-
-def _or(end: float | None, value: float) -> float:
-    return value if end is None else end
-
-
-def by_chance(candidates: int) -> float:
-    """Mean NDCG@10 of a random order."""
-    return sum(ndcg(rank) for rank in range(1, candidates + 1)) / candidates
 
 
 def alt(evaluation: Evaluation) -> str:
@@ -91,7 +80,7 @@ def alt(evaluation: Evaluation) -> str:
     if not best:
         return "No list is ranked yet."
     parts = [f"{_named(row)} has {said(row.ndcg)}" for row in best]
-    chance = f"a random order {number(by_chance(evaluation.candidates))}"
+    chance = f"a random order {number(ndcg_by_chance(evaluation.candidates))}"
     lists = f"{evaluation.ranked} lists of {evaluation.candidates}"
     return f"Best NDCG@10 on {lists}: {'; among classical references '.join(parts)}; {chance}."
 

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.cells import numbers, targets
+from app.charts.frame import legend, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template
 from core import columns
@@ -261,8 +262,7 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
         zeroline=False,
         tickfont={"color": colours.ink, "size": 12.5},
     )
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}}
-    figure.update_layout(margin={"t": 40, "b": 40}, showlegend=len(slots) > 1, legend=legend)
+    figure.update_layout(margin={"t": 40, "b": 40}, showlegend=len(slots) > 1, legend=legend(colours))
     return figure
 
 
@@ -271,21 +271,14 @@ def _dots(rows: list[KindRow], mode: Mode, strength: float, y: list[float], colo
     symbol, name = MODES[mode]
     ink = colours.ink if mode == "plain" else colours.muted
     ends = [_ends(row.score) for row in rows]
+    means, lows, highs = ([each[place] for each in ends] for place in range(3))
     return go.Scatter(
         name=f"{percent(strength)}, {name}",
         mode="markers",
-        x=[mean for mean, _, _ in ends],
+        x=means,
         y=y,
         marker={"symbol": symbol, "size": 6 + 7 * strength, "color": ink},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - mean for mean, _, high in ends],
-            "arrayminus": [mean - low for mean, low, _ in ends],
-            "color": ink,
-            "thickness": 1.4,
-            "width": 3,
-        },
+        error_x=whiskers(means, lows, highs, ink, thickness=1.4, width=3),
         customdata=[row.kind for row in rows],
         hovertext=[
             f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)} ({interval(low, high)})"

@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import legend
 from app.text import plain, safe_mark
 from app.theme import Palette, template
 from core import columns
@@ -134,8 +135,7 @@ def figure(found: Sequence[Mark], colours: Palette, *, step: int | None = None) 
         zeroline=False,
         tickfont={"color": colours.ink, "size": 12.5},
     )
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}}
-    figure.update_layout(margin={"t": 30, "b": 40}, showlegend=True, legend=legend)
+    figure.update_layout(margin={"t": 30, "b": 40}, showlegend=True, legend=legend(colours))
     return figure
 
 

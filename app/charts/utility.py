@@ -7,6 +7,7 @@ from textwrap import wrap
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frame import whiskers
 from app.theme import Palette, number, signed, template
 from core import columns
 from core.analysis.quality.utility_task import SCORES, TRUTHS, Truth, UtilityReport, UtilityRow, verdict
@@ -61,9 +62,6 @@ def _rows(report: UtilityReport, truth: Truth) -> list[UtilityRow]:
 def _dots(name: str, symbol: str, chosen: list[UtilityRow], rows: list[UtilityRow], colours: Palette) -> go.Scatter:
     shown = [row for row in chosen if row.mean is not None]
     means = [row.mean or 0.0 for row in shown]
-    ends = [
-        (mean if end is None else end) for row, mean in zip(shown, means, strict=True) for end in (row.low, row.high)
-    ]
     ink = colours.neutral_mark if name == "floor" else colours.ink
     return go.Scatter(
         name=name,
@@ -72,15 +70,7 @@ def _dots(name: str, symbol: str, chosen: list[UtilityRow], rows: list[UtilityRo
         y=[rows.index(row) for row in shown],
         customdata=[row.score for row in shown],
         marker={"symbol": symbol, "size": 11, "color": ink, "line": {"width": 2, "color": ink}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - mean for high, mean in zip(ends[1::2], means, strict=True)],
-            "arrayminus": [mean - low for low, mean in zip(ends[::2], means, strict=True)],
-            "color": ink,
-            "thickness": 1.4,
-            "width": 5,
-        },
+        error_x=whiskers(means, [row.low for row in shown], [row.high for row in shown], ink, thickness=1.4, width=5),
         hovertext=[_hover(row) for row in shown],
         hovertemplate="%{hovertext}<extra></extra>",
     )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.frame import framed
+from app.charts.frame import framed, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, colour, interval, nats, number, ordinal, signed
 from core import columns
@@ -71,15 +71,8 @@ def _bars(
     values = [made.values[index] for index in indices]
     spread = None
     if made.low is not None and made.high is not None:
-        spread = {
-            "type": "data",
-            "symmetric": False,
-            "array": [made.high[index] - made.values[index] for index in indices],
-            "arrayminus": [made.values[index] - made.low[index] for index in indices],
-            "color": colours.ink,
-            "thickness": 1.2,
-            "width": 4,
-        }
+        low, high = ([ends[index] for index in indices] for ends in (made.low, made.high))
+        spread = whiskers(values, low, high, colours.ink, thickness=1.2)
     return go.Bar(
         name="contribution",
         orientation="h",

@@ -21,3 +21,8 @@ def ndcg(rank: int | None, at: int = 10) -> float:
     if rank is None:
         return math.nan
     return 1 / math.log2(rank + 1) if rank <= at else 0.0
+
+
+def ndcg_by_chance(candidates: int, at: int = 10) -> float:
+    """Mean `ndcg` over all ranks: what a random order of so many candidates is worth."""
+    return sum(ndcg(rank, at) for rank in range(1, candidates + 1)) / candidates

@@ -70,5 +70,4 @@ def evaluated(work: Work, found: Found, *, made_by: str, steps: tuple[StepRow, .
 def _one_answer(answers: Answers) -> Iterator[str]:
     """Why no AUC is defined, where all true answers are the same."""
     if len(set(answers.liked)) == 1:
-        answer = ANSWERS[0] if answers.liked[0] else ANSWERS[1]
-        yield f"All {len(answers.liked)} true answers are {answer}, so no AUC is defined."
+        yield f"All {len(answers.liked)} true answers are {ANSWERS[not answers.liked[0]]}, so no AUC is defined."

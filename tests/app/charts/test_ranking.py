@@ -9,6 +9,7 @@ from evaluations import made, ranked
 
 from app.charts import ranking
 from app.theme import DARK, LIGHT
+from core.metrics.ranking import ndcg_by_chance
 from core.tuning.evaluation.record import Measured
 from core.tuning.evaluation.ways import RANKING, RECICL
 
@@ -29,12 +30,12 @@ def test_every_way_has_a_row_and_every_family_a_mark(colours):
     assert reference.y[0] == len(RANKING)
     assert (round(yes_no.error_x.array[place], 4), round(yes_no.error_x.arrayminus[place], 4)) == (0.03, 0.03)
     (line,) = figure.layout.shapes
-    assert line.x0 == line.x1 == ranking.by_chance(20)
+    assert line.x0 == line.x1 == ndcg_by_chance(20)
 
 
 def test_chance_is_the_mean_over_all_ranks():
-    assert ranking.by_chance(2) == (1 + 1 / math.log2(3)) / 2
-    assert ranking.by_chance(20) == sum(1 / math.log2(rank + 1) for rank in range(1, 11)) / 20
+    assert ndcg_by_chance(2) == (1 + 1 / math.log2(3)) / 2
+    assert ndcg_by_chance(20) == sum(1 / math.log2(rank + 1) for rank in range(1, 11)) / 20
 
 
 def test_what_was_not_measured_has_no_mark_and_no_whisker():

@@ -191,3 +191,16 @@ def test_a_task_is_refused_before_a_model_is_loaded_where_it_can_be(monkeypatch:
     monkeypatch.setattr("core.tuning.personal.play.targets_for", lambda *_: None)
     with pytest.raises(DataError, match="'no such item' is not in the data set films"):
         list(ModelEngine().run(PersonaliseTask(added=("no such item:yes",)), lambda *_: None))
+
+
+def test_threads_are_all_cores_unless_the_environment_says_how_many(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    module.use_all_cores()
+    assert asked == []
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    module.use_all_cores()
+    assert len(asked) == 1
+    assert asked[0] >= 1
