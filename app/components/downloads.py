@@ -23,7 +23,8 @@ def neutralised(value: Any) -> Any:
 
 def csv(table: pd.DataFrame) -> bytes:
     """RFC 4180 as UTF-8 with a byte order mark, so that spreadsheets read the titles rightly."""
-    safe = pd.DataFrame({neutralised(name): [neutralised(value) for value in table[name]] for name in table.columns})
+    cells = {neutralised(name): [neutralised(value) for value in table[name]] for name in table.columns}
+    safe = pd.DataFrame(cells, dtype=object)  # Texts of pandas' own kind cannot hold half a surrogate pair.
     return safe.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig", "surrogatepass")
 
 

@@ -3,7 +3,7 @@ import io
 import json
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.components import downloads
@@ -32,6 +32,7 @@ def test_json_is_exact_and_knows_no_nan():
 
 
 @given(st.lists(st.text(st.characters(blacklist_characters="\x00"), max_size=40), min_size=1, max_size=5))
+@example(["\ud800"])
 def test_no_cell_starts_a_formula(titles):
     table = pd.DataFrame({"title": titles}, dtype=object)
     data = downloads.csv(table)
