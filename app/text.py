@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 SHORT = 44
 """Characters of a title in a label; the full title is always one step away."""
@@ -33,6 +34,8 @@ def visible(text: str) -> str:
     """`text` with everything invisible made visible: line breaks, controls, direction overrides, lone surrogates."""
     if not text.strip():
         return "(no title)"
+    if text.isprintable():  # Then no character is of a category that is replaced.
+        return text
     return "".join(_visible_character(character) for character in text)
 
 
@@ -52,7 +55,7 @@ def shortened(text: str, limit: int = SHORT) -> str:
 
 def isolated(text: str) -> str:
     """`text` inside a direction isolate where it holds right-to-left letters, so that its neighbours stay in place."""
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
+    if not text.isascii() and any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
         return f"\u2068{text}\u2069"
     return text
 
@@ -70,6 +73,7 @@ def safe_label(text: str, limit: int = SHORT) -> str:
     return shown
 
 
+@lru_cache(maxsize=8192)  # Every run of a page asks for the label of each user in its list.
 def option(text: str, limit: int = SHORT) -> str:
     """For options of a selectbox, which are plain text when chosen: what Markdown might read is kept apart unseen."""
     shown = shortened(visible(text), limit)

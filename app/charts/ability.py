@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import legend, whiskers
 from app.theme import Palette, number, template
 from core import columns
@@ -43,6 +44,7 @@ def stroke(tuned: Tuned | None, colours: Palette) -> Stroke:
     return Stroke("x-thin-open", "longdashdot", colours.neutral_mark, 1.2)
 
 
+@cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """AUC with its interval over the number of demonstrations, a line a model, and the best classical reference."""
     figure = framed(colours)

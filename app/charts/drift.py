@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
+from app.charts.cache import cached_figure
 from app.theme import Palette, interval, signed
 from core import columns
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow
@@ -20,6 +21,7 @@ APART = 0.07
 PERIOD = "period"
 
 
+@cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """AUC with its interval in each later period: filled marks with demonstrations, open ones without."""
     figure = framed(colours)

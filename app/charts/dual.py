@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.charts.cache import cached_figure
 from app.charts.cells import targets
 from app.text import plain, safe_mark
 from app.theme import Palette, number, template
@@ -32,6 +33,7 @@ AS_IS = "the head as it is"
 FEATURES, ERROR, KIND, STEP, DECAY, LOSS = "features", "relative error", "of", "step", "weight decay", "loss"
 
 
+@cached_figure
 def figure(report: DualReport, view: View, colours: Palette, *, head: int | None = None) -> go.Figure:
     """The figure of one view; for `norm`, `head` picks one head where None is the mean over heads.
 

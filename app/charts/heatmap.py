@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
@@ -33,6 +34,7 @@ def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> 
     return kept + wanted
 
 
+@cached_figure
 def figure(
     explanation: Explanation, colours: Palette, *, limit: int, demo: int | None = None, item: str | None = None
 ) -> go.Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.text import plain, safe_mark
 from app.theme import Palette, nats, number, ordinal, signed, template
 from core import columns
@@ -31,6 +32,7 @@ STOPS = {
 }
 
 
+@cached_figure
 def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     """Objective J of the best set so far over full-prompt passes, each step's best, and two sets to compare with."""
     path = report.path

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.text import plain, safe_mark
 from app.theme import Palette, colour, number, ordinal, template, value_missing
 from core import columns
@@ -36,6 +37,7 @@ class Standing:
     flips_high: float | None
 
 
+@cached_figure
 def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
     """A mark per setting, NDCG@10 across and flip rate up, both with their intervals; the plain model comes first.
 
@@ -167,6 +169,7 @@ def changed_name(report: RobustnessReport) -> str:
     return next((mode.name for mode in report.modes if mode.mode == "changed"), "the changed dual model")
 
 
+@cached_figure
 def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
     """A line per candidate from its place in the plain list to its place in the changed one; rank 1 on top.
 

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
+from app.charts.cache import cached_figure
 from app.charts.frame import legend
 from app.theme import Palette, number, template
 from core.tuning.personal.task import PersonaliseReport, Which
@@ -34,6 +35,7 @@ def share(report: PersonaliseReport, which: Which) -> float | None:
     return None if took is None or not report.full_seconds else took / report.full_seconds
 
 
+@cached_figure
 def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
     """Left: milliseconds of every step, one line per model, and of one whole pass. Right: tokens run and in all."""
     which = lists.models(report)

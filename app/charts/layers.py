@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.cells import targets, tiles
 from app.charts.frame import box, framed
 from app.text import safe_mark
@@ -23,6 +24,7 @@ def parts(explanation: Explanation) -> tuple[tuple[float, ...], ...]:
     return made.by_layer
 
 
+@cached_figure
 def figure(explanation: Explanation, colours: Palette, *, selected: int | None = None) -> go.Figure:
     """Demonstrations (rows, prompt order) x layers (columns), nats; each row adds up to its gradient answer."""
     z = parts(explanation)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import heading
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal, template
@@ -90,6 +91,7 @@ def drawn(report: PersonaliseReport, limit: int, item: str | None = None) -> lis
     return ranked[:limit] + wanted
 
 
+@cached_figure
 def flow(
     report: PersonaliseReport, colours: Palette, *, limit: int, item: str | None = None, step: int | None = None
 ) -> go.Figure:

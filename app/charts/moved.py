@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
+from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, heading
 from app.text import plain, safe_mark
@@ -40,6 +41,7 @@ def strongest(report: PersonaliseReport, which: Which, candidate: int) -> tuple[
     return best if best is not None and best[1].effects[candidate] > 0 else None
 
 
+@cached_figure
 def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str | None = None) -> go.Figure:
     """Candidates (rows, best last rank first) x demonstrations (columns), nats; blue: it raises the candidate.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
@@ -19,6 +20,7 @@ ROOM = 12
 Cells = list[list[float | None]]
 
 
+@cached_figure
 def figure(report: QualityReport, colours: Palette, *, selected: int | None = None) -> go.Figure:
     """Demonstrations x demonstrations: cosine of their equivalent gradients, -1 to 1; blue: they teach the same.
 

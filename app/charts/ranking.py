@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.ability import WAY, Stroke, said
+from app.charts.cache import cached_figure
 from app.charts.frame import framed, legend, whiskers
 from app.theme import Palette, number
 from core import columns
@@ -23,6 +24,7 @@ REFERENCE = "classical reference"
 FAMILY, NDCG = "family", "ndcg_at_10"
 
 
+@cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """NDCG@10 with its interval: a row a way, a mark a family, and the line of a random order."""
     ways, chance = _ways(evaluation), ndcg_by_chance(evaluation.candidates)

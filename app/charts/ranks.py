@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import framed
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal
@@ -16,6 +17,7 @@ from core.analysis.explanation import CandidateRow, Explanation
 ROW = 22
 
 
+@cached_figure
 def figure(explanation: Explanation, colours: Palette, *, item: str | None = None) -> go.Figure:
     """A line per candidate from its rank without demonstrations to its rank with them; rank 1 on top."""
     rows = [row for row in explanation.candidates if row.rank is not None and row.zero_shot_rank is not None]

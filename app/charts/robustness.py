@@ -8,6 +8,7 @@ from itertools import groupby
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets
 from app.charts.frame import legend, whiskers
 from app.text import plain, safe_mark
@@ -37,6 +38,7 @@ MODES: dict[Mode, tuple[str, str]] = {"plain": ("circle", "plain model"), "chang
 KIND, STRENGTH, MODEL, COUNT = "kind", "strength", "model", "variants"
 
 
+@cached_figure
 def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -> go.Figure:
     """Kinds (rows) x strengths (columns), share of variants whose first place differs, darker for more.
 
@@ -125,6 +127,7 @@ def flips_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
     return f"{text} Never a flip: {', '.join(NAMES[kind] for kind in still)}." if still else text
 
 
+@cached_figure
 def flow(report: RobustnessReport, colours: Palette, *, item: str | None = None) -> go.Figure:
     """A line per candidate over the variants (the case as it is comes first), kinds side by side; rank 1 on top.
 
@@ -234,6 +237,7 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@cached_figure
 def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
     """Mean change of the target score, in nats, per kind (rows) and strength, with its 90 % interval.
 

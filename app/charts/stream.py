@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import legend
 from app.text import plain, safe_mark
 from app.theme import Palette, template
@@ -101,6 +102,7 @@ def drawn(found: Sequence[Mark]) -> list[Mark]:
     return before + played + [mark for mark in found if mark.state == "added"] + later
 
 
+@cached_figure
 def figure(found: Sequence[Mark], colours: Palette, *, step: int | None = None) -> go.Figure:
     """One mark per interaction, time to the right, liked above disliked; played ones carry their step.
 

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from app.charts.cache import cached_figure
 from app.theme import Palette, number, signed, symmetric, template
 from core import columns
 from core.analysis.dual.updates_task import LABELS, SUBJECTS, Measure, Subject, UpdateRow, UpdatesReport
@@ -25,6 +26,7 @@ BASELINES: dict[Measure, str] = {
 }
 
 
+@cached_figure
 def figure(report: UpdatesReport, colours: Palette) -> go.Figure:
     """A panel per measure: similarity (-1 to 1) over layers, one line per subject and the model's own baseline.
 

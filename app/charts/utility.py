@@ -7,6 +7,7 @@ from textwrap import wrap
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import whiskers
 from app.theme import Palette, number, signed, template
 from core import columns
@@ -18,6 +19,7 @@ LINE = 24
 """Most characters in a line of the axis title, so that it stands below a narrow plot."""
 
 
+@cached_figure
 def figure(report: UtilityReport, colours: Palette, *, truth: Truth = "removal_score") -> go.Figure:
     """A dot and its interval per score: mean rank correlation with one truth; floors are hollow, below the rest.
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.cache import cached_figure
 from app.charts.frame import framed, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, colour, interval, nats, number, ordinal, signed
@@ -26,6 +27,7 @@ def order_of(contributions: Contributions, order: Order) -> list[int]:
     return indices if order == "prompt" else sorted(indices, key=lambda index: -abs(contributions.values[index]))
 
 
+@cached_figure
 def figure(
     explanation: Explanation, colours: Palette, *, selected: int | None = None, order: Order = "prompt"
 ) -> go.Figure:

@@ -131,7 +131,10 @@ class Desk:
         if stored is None:
             return None
         asked, found = stored
-        return _snapshot(_stored_entry(_Entry(key, asked, _now()), found), 0)
+        with self._changed:
+            if key not in self._entries:  # Every run of a page asks again, and to read a result takes long.
+                self._remember(_stored_entry(_Entry(key, asked, _now()), found))
+            return self._snapshot(self._entries[key])
 
     def jobs(self) -> tuple[Job, ...]:
         """Every job this desk remembers, the oldest first."""
