@@ -160,6 +160,13 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def duration(value: float | None) -> str:
+    """A measured time: `184 ms` below a second, else as `seconds`."""
+    if value is not None and 0 <= value < 0.9995:
+        return f"{1000 * value:.0f} ms"
+    return seconds(value)
+
+
 def memory(size: float | None) -> str:
     """Bytes as `640 MB` or `1.1 GB` (powers of ten)."""
     if value_missing(size):

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
 from app.charts.cache import cached_figure
+from app.charts.stream import when
 from app.theme import Palette, interval, signed
 from core import columns
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow
@@ -98,8 +99,8 @@ def table(evaluation: Evaluation) -> pd.DataFrame:
             WAY: [row.way for row in rows],
             DEMOS: pd.array([row.demos for row in rows], dtype="Int64"),
             PERIOD: [row.period for row in rows],
-            "since": [row.since for row in rows],
-            "until": [row.until for row in rows],
+            "since_utc": [when(row.since) for row in rows],
+            "until_utc": [when(row.until) for row in rows],
             "interactions": [row.interactions for row in rows],
             "users": [row.users for row in rows],
             AUC: [row.auc.value for row in rows],

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.cache import cached_figure
+from app.charts.stream import when
 from app.text import plain, safe_mark
 from app.theme import Palette, nats, number, ordinal, signed, template
 from core import columns
@@ -139,7 +140,7 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         "answer": [row.answer for row in rows],
         "place_in_best": pd.array([places.get(row.demo_id) for row in rows], dtype="Int64"),
         "relevance": [row.relevance for row in rows],
-        "recency": [row.recency for row in rows],
+        **_recency(report),
         "bm25": [row.bm25 for row in rows],
         "embedding": [row.embedding for row in rows],
         "effect": [row.effect for row in rows],
@@ -147,6 +148,13 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
     found = pd.DataFrame(data)
     missing = [name for name in ("answer", "embedding", "effect") if found[name].isna().all()]
     return found.drop(columns=missing)
+
+
+def _recency(report: ImproveReport) -> dict[str, object]:
+    """How new each shortlisted demonstration is: its time, or its place in the history where the data have no times."""
+    if any(row.timestamp is not None for row in report.held_out):
+        return {"time_utc": [when(row.recency, "%Y-%m-%d %H:%M:%S") for row in report.shortlist]}
+    return {columns.POSITION: [row.recency for row in report.shortlist]}
 
 
 def shortlist_alt(report: ImproveReport) -> str:

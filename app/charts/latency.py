@@ -10,17 +10,12 @@ import plotly.graph_objects as go
 from app.charts import lists
 from app.charts.cache import cached_figure
 from app.charts.frame import legend
-from app.theme import Palette, number, template
+from app.theme import Palette, duration, number, template
 from core.tuning.personal.task import PersonaliseReport, Which
 
 HEIGHT = 270
 GAP = 0.12
 """Share of the width between the panels of time and of tokens."""
-
-
-def milliseconds(value: float | None) -> str:
-    """`184 ms`, from seconds; a dash where there is no number."""
-    return "–" if value is None else f"{number(1000 * value, 0)} ms"
 
 
 def median(report: PersonaliseReport, which: Which) -> float | None:
@@ -37,7 +32,7 @@ def share(report: PersonaliseReport, which: Which) -> float | None:
 
 @cached_figure
 def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
-    """Left: milliseconds of every step, one line per model, and of one whole pass. Right: tokens run and in all."""
+    """Left: seconds of every step, one line per model, and of one whole pass. Right: tokens run and in all."""
     which = lists.models(report)
     last = report.stream[-1].step if report.stream else 0
     figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
@@ -52,7 +47,7 @@ def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
     figure.update_layout(
         xaxis=steps | {"domain": [0, middle], "title_text": "step", "zeroline": False},
         xaxis2=steps | {"domain": [1 - middle, 1], "anchor": "y2", "title_text": "step", "zeroline": False},
-        yaxis={"title_text": "ms", "rangemode": "tozero", "zeroline": False},
+        yaxis={"title_text": "seconds", "rangemode": "tozero", "zeroline": False},
         yaxis2={"title_text": "tokens", "rangemode": "tozero", "zeroline": False, "anchor": "x2"},
         barmode="overlay",
         showlegend=bool(which),
@@ -69,12 +64,12 @@ def _times(report: PersonaliseReport, which: Which, colours: Palette, *, strong:
         name=lists.NAMES[which],
         mode="lines+markers",
         x=[row.step for row, _ in played],
-        y=[1000 * one.seconds for _, one in played],
+        y=[one.seconds for _, one in played],
         line={"width": 2.2 if strong else 1.4, "color": ink},
         marker={"size": 8, "symbol": "circle" if strong else "circle-open", "color": ink},
         hovertext=[
             f"{lists.NAMES[which]}, {'before the play' if row.step == 0 else f'step {row.step}'}"
-            f"<br>{milliseconds(one.seconds)}"
+            f"<br>{duration(one.seconds)}"
             for row, one in played
         ],
         hovertemplate="%{hovertext}<extra></extra>",
@@ -87,9 +82,9 @@ def _whole(figure: go.Figure, seconds: float, last: int, colours: Palette) -> No
             name="one whole pass",
             mode="lines",
             x=[-0.6, last + 0.6],
-            y=[1000 * seconds] * 2,
+            y=[seconds] * 2,
             line={"dash": "dash", "width": 1.4, "color": colours.muted},
-            hovertext=f"one pass over the last whole prompt<br>{milliseconds(seconds)}",
+            hovertext=f"one pass over the last whole prompt<br>{duration(seconds)}",
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
@@ -117,25 +112,25 @@ def alt(report: PersonaliseReport) -> str:
     which = [name for name in lists.models(report) if median(report, name) is not None]
     if not which:
         return "No step has been played yet."
-    text = "Median step: " + ", ".join(f"{lists.NAMES[name]} {milliseconds(median(report, name))}" for name in which)
+    text = "Median step: " + ", ".join(f"{lists.NAMES[name]} {duration(median(report, name))}" for name in which)
     if report.full_seconds is not None:
-        text += f"; one pass over the whole prompt {milliseconds(report.full_seconds)}"
+        text += f"; one pass over the whole prompt {duration(report.full_seconds)}"
     steps = [one for row, one in lists.listed(report, lists.leading(report)) if row.step > 0]
     share_run = sum(one.tokens_run for one in steps) / max(1, sum(one.tokens for one in steps))
     return f"{text}. The steps run {number(100 * share_run, 0)} % of their prompts' tokens; the rest was remembered."
 
 
 def table(report: PersonaliseReport) -> pd.DataFrame:
-    """One row per model and step: milliseconds, tokens of the whole prompt and tokens run."""
+    """One row per model and step: seconds, tokens of the whole prompt and tokens run."""
     return pd.DataFrame(
         [
             {
                 "model": lists.NAMES[which],
                 "step": row.step,
-                "milliseconds": 1000 * one.seconds,
+                "seconds": one.seconds,
                 "tokens": one.tokens,
                 "tokens_run": one.tokens_run,
-                "whole_pass_milliseconds": None if report.full_seconds is None else 1000 * report.full_seconds,
+                "whole_pass_seconds": report.full_seconds,
             }
             for which in lists.models(report)
             for row, one in lists.listed(report, which)

@@ -11,6 +11,7 @@ from app.state import View
 from app.theme import CHART_CONFIG, Palette
 from core import columns
 from core.analysis.explanation import Explanation
+from core.words import NOTHING
 
 
 def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
@@ -56,6 +57,7 @@ def _list(view: View, explanation: Explanation) -> None:
         on_select=lambda: _row(key, list(full[columns.ITEM])),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
+        placeholder=NOTHING,
         alt=ranks.alt(explanation),
         column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
         column_config={

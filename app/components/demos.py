@@ -15,6 +15,7 @@ from app.state import View
 from app.text import safe_html
 from core import columns
 from core.analysis.explanation import Explanation
+from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
 EDITOR, ADDED = "demos-editor", "demos-added"
@@ -66,6 +67,7 @@ def _read(view: View, explanation: Explanation) -> None:
         on_select=lambda: _picked(key),
         selection_mode="single-row",
         selection_default={"selection": {"rows": [chosen]}} if chosen is not None else None,
+        placeholder=NOTHING,
         column_order=_columns(explanation),
         column_config=_config(),
         alt="Demonstrations in prompt order with their contributions",

@@ -12,8 +12,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.components import downloads
+from app.headings import Heading, headings, scaled
 from app.text import visible
 from app.theme import CHART_CONFIG
+from core.words import NOTHING
+
+LONG = 26
+"""Rows from which a table scrolls inside its own frame."""
 
 
 def section(title: str, note: str = "") -> None:
@@ -52,11 +57,7 @@ def panel(
     """One chart; "Table" shows the same numbers. `on_pick` is called with the chart's key after a click."""
     form = switched(name, title, note, ["Chart", "Table"])
     if form == "Table":
-        shown = table()
-        st.dataframe(
-            literal(shown), hide_index=True, key=f"table-{name}", alt=alt, height="content" if len(shown) < 26 else 600
-        )
-        downloads.buttons(name, shown)
+        twin(name, table(), alt=alt)
         return
     key = f"chart-{name}"
     picking: dict[str, Any] = {}
@@ -64,6 +65,27 @@ def panel(
         picking = {"selection_mode": "points", "on_select": partial(on_pick, key)}
     with st.container(key=f"wide-{name}"):
         st.plotly_chart(figure(), theme=None, config=CHART_CONFIG, key=key, alt=alt, **picking)
+
+
+def twin(name: str, table: pd.DataFrame, *, alt: str) -> None:
+    """A table on the screen: headings with units, rounded numbers, a dash for what is missing; and its downloads."""
+    shown = headings(name, table)
+    st.dataframe(
+        literal(scaled(table, shown).replace("", None)),
+        hide_index=True,
+        key=f"table-{name}",
+        alt=alt,
+        height="content" if len(table) < LONG else 600,
+        column_config={column: _column(each) for column, each in shown.items()},
+        placeholder=NOTHING,
+    )
+    downloads.buttons(name, table)
+
+
+def _column(shown: Heading) -> Any:
+    if shown.digits is None:
+        return shown.label
+    return st.column_config.NumberColumn(shown.label, format=shown.digits)
 
 
 def literal(table: pd.DataFrame) -> pd.DataFrame:

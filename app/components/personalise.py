@@ -10,7 +10,7 @@ from app.charts import latency, lists, moved
 from app.components import failures, play
 from app.components.head import Readout
 from app.text import safe_html
-from app.theme import nats, number, ordinal
+from app.theme import duration, nats, number, ordinal
 from core.lm.adapter import is_there
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask, Which
 
@@ -88,9 +88,9 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
     took, share = latency.median(report, which), latency.share(report, which)
     if took is not None:
-        whole = f"one whole pass {latency.milliseconds(report.full_seconds)}: {number(share)} of it"
+        whole = f"one whole pass {duration(report.full_seconds)}: {number(share)} of it"
         small = whole if share is not None else "one whole pass is timed at the end"
-        cells.append(Readout("Median step", latency.milliseconds(took), small))
+        cells.append(Readout("Median step", duration(took), small))
     if report.weights_before is not None:
         cells.append(_weights(report.weights_before, report.weights_after))
     adapter = f"adapter {safe_html(source.adapter, 40)}" if source.adapter else "no adapter"

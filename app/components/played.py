@@ -19,6 +19,7 @@ from app.theme import seconds
 from core import columns
 from core.analysis.task import Report
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
+from core.words import NOTHING
 
 STEP, ITEM = "pick-step", "pick-listed"
 
@@ -171,6 +172,7 @@ def before_and_after(view: View, report: PersonaliseReport, step: int | None) ->
         on_select=lambda: _row(key, ids),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
+        placeholder=NOTHING,
         alt=lists.flow_alt(report),
         column_order=[*_FIRST, *_THEN, *(f"base_{name}" for name in (*_FIRST[:2], *_THEN)), columns.ITEM],
         column_config=_config(both=len(prefixes) > 1),

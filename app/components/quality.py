@@ -6,8 +6,8 @@ import streamlit as st
 
 from app.charts import quality as charts
 from app.charts import utility as utility_charts
-from app.components import downloads, sidejob, tab
-from app.components.panel import literal, panel, section
+from app.components import sidejob, tab
+from app.components.panel import panel, section, twin
 from app.components.views import pick_demo_pair
 from app.state import View
 from app.text import safe_html
@@ -33,9 +33,7 @@ def quality(view: View, explanation: Explanation) -> None:
     )
     if not isinstance(found, QualityReport):
         return
-    table = charts.scores(found)
-    st.dataframe(literal(table), hide_index=True, key="table-quality", height="content")
-    downloads.buttons("quality", table)
+    twin("quality", charts.scores(found), alt="The scores of every demonstration, in prompt order")
     _costs(found)
     if found.cosines is not None and len(found.cosines) > 1:
         panel(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import robustness as charts
-from app.components import downloads, sidejob
+from app.components import sidejob
 from app.components.head import Readout
-from app.components.panel import literal, section
+from app.components.panel import section, twin
 from app.text import safe_html
 from app.theme import interval, number, ordinal, signed
 from core.analysis.explanation import Explanation
@@ -27,9 +27,7 @@ def quick(explanation: Explanation) -> None:
     if not isinstance(found, RobustnessReport):
         return
     st.html(f'<p class="dl-lead">{sentence(found)}</p>' + "".join(f'<p class="dl-note">{w}</p>' for w in weak(found)))
-    shown = charts.table(found)
-    st.dataframe(literal(shown), hide_index=True, key="table-quick", height="content")
-    downloads.buttons("robustness-quick", shown)
+    twin("robustness-quick", charts.table(found), alt=charts.flips_alt(found))
 
 
 def sentence(report: RobustnessReport) -> str:

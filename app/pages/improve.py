@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import improve as charts
-from app.components import downloads, options, tab, task
 from app.components import improve as words
+from app.components import options, tab, task
 from app.components.head import head
-from app.components.panel import literal, panel, section
+from app.components.panel import panel, section, twin
 from app.state import TaskView, View
 from core.analysis.task import Report
 from core.selection.task import ImproveReport
@@ -61,15 +61,10 @@ def shortlist(report: ImproveReport) -> None:
     """Stage one as a table."""
     section(
         "The shortlist",
-        "Stage one: fused ranks of all criteria, thinned for diversity. The recency is a time in seconds, or a place in"
-        " the history where the data have no times.",
+        "Demonstrations that the search could choose from, the best fused rank first. A fused rank score of 1 means "
+        "first in every criterion; demonstrations much like an earlier one are left out.",
     )
-    table = charts.shortlist_table(report)
-    shown = table.assign(place_in_best=table["place_in_best"].astype("string").fillna(""))
-    st.dataframe(
-        literal(shown), hide_index=True, key="table-shortlist", height="content", alt=charts.shortlist_alt(report)
-    )
-    downloads.buttons("shortlist", table)
+    twin("shortlist", charts.shortlist_table(report), alt=charts.shortlist_alt(report))
 
 
 task.show(

@@ -350,8 +350,8 @@ def test_the_median_leaves_the_first_list_out(report):
 @BOTH
 def test_time_and_tokens_of_every_step(report, colours):
     figure = latency.figure(report, colours)
-    assert list(_trace(figure, "with the adapter").y) == pytest.approx([900, 200, 300, 250, 400])
-    assert list(_trace(figure, "one whole pass").y) == [500, 500]
+    assert list(_trace(figure, "with the adapter").y) == pytest.approx([0.9, 0.2, 0.3, 0.25, 0.4])
+    assert list(_trace(figure, "one whole pass").y) == [0.5, 0.5]
     assert list(_trace(figure, "run").y) == [600, 200, 200, 200, 200]
     assert list(_trace(figure, "whole prompt").y) == [600, 610, 620, 630, 640]
     assert _trace(figure, "run").yaxis == "y2"
@@ -365,5 +365,5 @@ def test_words_and_table_of_the_cost(report):
     )
     shown = latency.table(report)
     assert len(shown) == 10
-    assert list(shown["milliseconds"])[:2] == [800, 100]
+    assert list(shown["seconds"])[:2] == [0.8, 0.1]
     assert math.isclose(shown["tokens_run"].sum(), 2 * 1400)

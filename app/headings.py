@@ -1,0 +1,215 @@
+"""Under which heading, in which unit and how rounded does a column of a table stand on the screen?
+
+Downloads keep the columns' own names and every digit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from core import columns
+
+
+@dataclass(frozen=True)
+class Heading:
+    """How one column is shown."""
+
+    text: str
+    unit: str = ""
+    digits: str | None = None
+    """A printf format for numbers; None for texts and for yes or no."""
+    times: float = 1.0
+    """What the stored number is multiplied with: 100 for a share that is shown in per cent."""
+
+    @property
+    def label(self) -> str:
+        """The heading with its unit: `contribution (nats)`."""
+        return f"{self.text} ({self.unit})" if self.unit else self.text
+
+
+def _count(text: str, unit: str = "") -> Heading:
+    return Heading(text, unit, "%d")
+
+
+def _ratio(text: str) -> Heading:
+    return Heading(text, "", "%.3f")
+
+
+def _nats(text: str) -> Heading:
+    return Heading(text, "nats", "%.3f")
+
+
+def _share(text: str) -> Heading:
+    return Heading(text, "%", "%.0f", 100.0)
+
+
+def _seconds(text: str) -> Heading:
+    return Heading(text, "s", "%.2f")
+
+
+COLUMNS: Mapping[str, Heading] = {
+    columns.RANK: _count("rank"),
+    columns.TITLE: Heading("title"),
+    columns.ITEM: Heading("item id"),
+    columns.DEMO: Heading("demonstration"),
+    columns.CONTRIBUTION: _nats("contribution"),
+    columns.LOW: _ratio("low end"),
+    columns.HIGH: _ratio("high end"),
+    columns.LAYER: _count("layer"),
+    columns.SCORE: _nats("score"),
+    columns.POSITION: _count("place in the history"),
+    columns.POPULARITY: _count("interactions of the item"),
+    "rank_without": _count("rank without demonstrations"),
+    "score_without": _nats("score without demonstrations"),
+    "chosen_next": Heading("really chosen next"),
+    # Dual model and updates.
+    "of": Heading("head"),
+    "features": _count("random features"),
+    "relative error": _ratio("relative error"),
+    "weight decay": Heading("weight decay", "", "%.2f"),
+    "loss": _ratio("loss"),
+    "step": _count("step"),
+    "measure": Heading("measure"),
+    "subject": Heading("trained network"),
+    "similarity": _ratio("similarity, -1 to 1"),
+    "baseline_is": Heading("baseline"),
+    "setting": Heading("way of recommending"),
+    "ndcg_low": _ratio("NDCG@10, low end"),
+    "ndcg_high": _ratio("NDCG@10, high end"),
+    "flip_low": _share("variants with another first item, low end"),
+    "flip_high": _share("variants with another first item, high end"),
+    "baseline": _ratio("baseline, -1 to 1"),
+    # Robustness.
+    "kind": Heading("kind of change"),
+    "strength": _share("share touched"),
+    "model": Heading("model"),
+    "variants": _count("variants"),
+    "flip_rate": _share("variants with another first item"),
+    "kendall_tau": _ratio("Kendall tau"),
+    "rank_biased_overlap": _ratio("rank-biased overlap"),
+    "ndcg_change": _ratio("change of NDCG@10"),
+    "score_change_nats": _nats("change of the target's score"),
+    "what_was_done": Heading("what was changed"),
+    "first_item": Heading("first item, id"),
+    "first_title": Heading("first item"),
+    "flips": Heading("another item comes first"),
+    "rank_changed": _count("rank, changed model"),
+    "score_changed": _nats("score, changed model"),
+    "spread_changed": _nats("spread of the score, changed model"),
+    # Improve.
+    "move": Heading("move"),
+    "objective": _nats("objective"),
+    "mean": _nats("mean score"),
+    "spread": _nats("spread"),
+    "best": _nats("best objective so far"),
+    "improved": Heading("better than before"),
+    "passes": Heading("cost so far", "full passes", "%.1f"),
+    "answer": Heading("answer"),
+    "set": Heading("set of demonstrations"),
+    "target_score": _nats("score of the target"),
+    "target_rank": _count("rank of the target"),
+    "place_in_best": _count("place in the best set"),
+    "relevance": _ratio("fused rank score"),
+    "bm25": _ratio("BM25"),
+    "embedding": _ratio("cosine of embeddings"),
+    "effect": _ratio("label-free effect"),
+    # Quality and its check.
+    "gain": _nats("gain"),
+    "gain_low": _nats("gain, low end"),
+    "gain_high": _nats("gain, high end"),
+    "alignment": _ratio("alignment, -1 to 1"),
+    "redundancy": _ratio("redundancy, -1 to 1"),
+    "nearest": Heading("most alike"),
+    "stability": _ratio("stability"),
+    "perturbations": _count("perturbations"),
+    "unit": Heading("unit"),
+    "needs a target": Heading("needs a target"),
+    "same pass as": Heading("measured in one pass with"),
+    "tokens": _count("tokens"),
+    "demo_id": Heading("demonstration id"),
+    "quality_score": Heading("score"),
+    "true_utility": Heading("true use"),
+    "mean_rank_correlation": _ratio("mean rank correlation"),
+    "pooled_rank_correlation": _ratio("rank correlation, all cases in one"),
+    "strongest_floor": _ratio("strongest floor"),
+    "cases": _count("cases"),
+    "cases_left_out": _count("cases left out"),
+    "verdict": Heading("verdict"),
+    # Personalise and the evaluation of an adapter.
+    "time_utc": Heading("time", "UTC"),
+    "liked": Heading("liked"),
+    "state": Heading("state"),
+    "before": _count("rank before the play"),
+    "rank_before": _count("rank before the play"),
+    "climb": _count("places won"),
+    "score_before": _nats("score before the play"),
+    "seconds": _seconds("time of the step"),
+    "whole_pass_seconds": _seconds("time of one whole pass"),
+    "tokens_run": _count("tokens run"),
+    "way": Heading("way of recommending"),
+    "demonstrations": _count("demonstrations"),
+    "auc": _ratio("AUC"),
+    "uauc": _ratio("UAUC"),
+    "ndcg_at_10": _ratio("NDCG@10"),
+    "period": _count("period"),
+    "since_utc": Heading("since", "UTC"),
+    "until_utc": Heading("until", "UTC"),
+    "interactions": _count("interactions"),
+    "users": _count("users"),
+    "family": Heading("question to the model"),
+}
+"""Column -> how it is shown, in every table that does not say otherwise in `TABLES`."""
+
+_EACH_DEMO = r"(?:(base|adapter)_)?(D\d+)"
+_EACH_HEAD = r"()(head \d+)"
+TABLES: Mapping[str, Mapping[str, Heading]] = {
+    "waterfall": {columns.LOW: _nats("low end"), columns.HIGH: _nats("high end")},
+    "matrix": {_EACH_DEMO: _nats("")},
+    "layers": {_EACH_DEMO: _nats("")},
+    "norm": {_EACH_DEMO: _ratio("")},
+    "gram": {_EACH_DEMO: _ratio("")},
+    "residual": {_EACH_HEAD: Heading("", "", "%.1e")},
+    "zero_factor": {_EACH_HEAD: _ratio("")},
+    "descent": {"step": Heading("step")},
+    "costs": {
+        columns.SCORE: Heading("score"),
+        "passes": Heading("cost", "full passes", "%.1f"),
+        "seconds": _seconds("cost"),
+    },
+}
+"""Table -> pattern of a column -> how it is shown there; the two groups of a pattern make its text."""
+_ENDS = {columns.LOW: "low end", columns.HIGH: "high end"}
+
+
+def heading(table: str, column: str) -> Heading | None:
+    """How `column` of `table` is shown; None for a column that nobody has named."""
+    for pattern, special in TABLES.get(table, {}).items():
+        if match := re.fullmatch(pattern, column):
+            return special if special.text else replace(special, text=" ".join(part for part in match.groups() if part))
+    if column in COLUMNS:
+        return COLUMNS[column]
+    stem, _, end = column.rpartition("_")
+    if end in _ENDS and stem in COLUMNS:
+        return replace(COLUMNS[stem], text=f"{COLUMNS[stem].text}, {_ENDS[end]}")
+    if column.startswith("base_") and (own := COLUMNS.get(column.removeprefix("base_"))):
+        return replace(own, text=f"base model: {own.text}")
+    if match := re.fullmatch(r"step_(\d+)", column):
+        return _count(f"rank after step {match[1]}")
+    if column.startswith(f"{columns.RANK}_"):
+        return _count(f"rank of {column.removeprefix(f'{columns.RANK}_')}")
+    return None
+
+
+def headings(table: str, frame: pd.DataFrame) -> dict[str, Heading]:
+    """Column -> how it is shown; an unknown column keeps its own name."""
+    return {str(name): heading(table, str(name)) or Heading(str(name)) for name in frame.columns}
+
+
+def scaled(frame: pd.DataFrame, shown: Mapping[str, Heading]) -> pd.DataFrame:
+    """The numbers in the units of their headings."""
+    factors = {name: each.times for name, each in shown.items() if each.times != 1.0}
+    return frame.assign(**{name: pd.to_numeric(frame[name]) * times for name, times in factors.items()})
