@@ -22,6 +22,7 @@ from transformers.masking_utils import sdpa_mask
 from core.errors import ModelError
 from core.lm.change import DualChange, changed
 from core.lm.forest import Forest
+from core.lm.head import widen
 
 NAME = "demolens"
 
@@ -92,7 +93,10 @@ class Form:
 
 
 def prepare(network: Any) -> None:
-    """Make `network` use this attention. Raises `ModelError` for a family without the shared attention interface."""
+    """Make `network` use this attention and give its logits in single precision.
+
+    Raises `ModelError` for a family without the shared attention interface.
+    """
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     family = getattr(network.config, "model_type", type(network).__name__)
@@ -107,6 +111,7 @@ def prepare(network: Any) -> None:
         raise ModelError(
             f"the model family {family} kept its own attention", expected="one that uses the shared interface"
         )
+    widen(network)
 
 
 def attend(

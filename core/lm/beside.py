@@ -13,6 +13,9 @@ from torch.nn.functional import linear
 
 from core.errors import ModelError
 from core.lm.adapter import CONFIG, WEIGHTS, AdapterFiles
+from core.lm.head import WideHead
+
+_PLAIN = (torch.nn.Linear, WideHead)
 
 
 class BesideLinear(torch.nn.Module):
@@ -37,7 +40,8 @@ class BesideLinear(torch.nn.Module):
         """[..., output] from [..., input]."""
         made: Tensor = self.base_layer(x)
         rows = made.view(-1, made.shape[-1])  # A view, never a copy: the sum must arrive in what is returned.
-        rows.addmm_(linear(x, self.lora_A).reshape(-1, self.lora_A.shape[0]), self.lora_B.t())
+        x, down, up = (part.to(made.dtype) for part in (x, self.lora_A, self.lora_B))  # Logits are wider.
+        rows.addmm_(linear(x, down).reshape(-1, down.shape[0]), up.t())
         return made
 
 
@@ -88,7 +92,7 @@ def _fuse(network: Any) -> None:
     from peft.tuners.lora import Linear
 
     for name, layer in list(network.named_modules()):
-        if isinstance(layer, Linear) and not layer.lora_variant and type(layer.base_layer) is torch.nn.Linear:
+        if isinstance(layer, Linear) and not layer.lora_variant and type(layer.base_layer) in _PLAIN:
             (one,) = layer.active_adapters
             up = layer.lora_B[one].weight * layer.scaling[one]
             fused = BesideLinear(layer.base_layer, layer.lora_A[one].weight, up).eval().requires_grad_(False)

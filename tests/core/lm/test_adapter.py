@@ -21,6 +21,7 @@ from core.lm.beside import BesideLinear, attached
 from core.lm.encoded import attention_scales
 from core.lm.forest import Forest, Segment
 from core.lm.hashes import weights_sha256
+from core.lm.head import widen
 from core.lm.load import LanguageModel, load
 from core.lm.run import run
 
@@ -217,6 +218,17 @@ def test_half_precision_stays_half(tiny_llama: Any, adapter: Path) -> None:
     assert {one.dtype for one in model.network.parameters()} == {torch.bfloat16}
     near = output(language_model(merged_copy(tiny_llama, adapter)).network)
     assert (output(model.network).float() - near).abs().mean() < 0.05 * near.abs().mean()
+
+
+def test_beside_an_output_layer_of_half_precision_logits_are_single(tiny_llama: Any) -> None:
+    random = torch.Generator().manual_seed(0)
+    network = copy.deepcopy(tiny_llama).bfloat16()
+    widen(network)
+    sizes = ((2, 32), (len(network.lm_head.weight), 2), (1, 5, 32))
+    down, up, given = (torch.randn(*size, generator=random).bfloat16() for size in sizes)
+    logits = BesideLinear(network.lm_head, down, up)(given)
+    expected = given.double() @ (network.lm_head.weight.double() + up.double() @ down.double()).T
+    torch.testing.assert_close(logits, expected.float(), atol=1e-4, rtol=1e-5)
 
 
 # Records and names
