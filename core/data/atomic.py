@@ -8,13 +8,9 @@ before DuckDB sees it, and DuckDB reads only our own numbered copy, so that a cr
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,20 @@ from core.columns import ITEM, RATING, TIMESTAMP, USER
 from core.data.duck import NUMERIC_ORDER, locked_connection, one
 from core.data.lines import Lines
 from core.errors import DataError
-from core.store.home import home, stored, sync_folder, write_atomically
+from core.store.home import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    check_free,
+    disk_full,
+    home,
+    put_folder,
+    room,
+    stored,
+    workplace,
+    write_atomically,
+)
+from core.store.lock import alone
+from core.store.proof import content_hash, sealed, unsealed
 
 FORMAT = "demolens-dataset-1"
 """Changes whenever the stored layout or its meaning does; part of every data set's id."""
@@ -81,44 +90,44 @@ def store_atomic(inter: Path, item: Path | None) -> Stored:
     known = _known(source)
     if known is not None:
         return known
-    with stored("the data set"):
-        source.parent.mkdir(parents=True, exist_ok=True)
-    with _scratch(top) as scratch:
-        made = _import(inter, item, digests, scratch, top)
-    record = {"dataset_id": made.dataset_id, "notices": made.notices}
-    write_atomically(source, json.dumps(record, ensure_ascii=False).encode())
+    check_free()
+    room("datasets", "sources")
+    with alone(f"import-{source.stem}", f"the import of {inter.name}"):
+        known = _known(source)  # Another process may have finished while this one waited.
+        if known is not None:
+            return known
+        with workplace() as scratch:
+            made = _import(inter, item, digests, scratch, top)
+        write_atomically(source, sealed({"dataset_id": made.dataset_id, "notices": list(made.notices)}))
     return made
 
 
 def _file_hash(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return content_hash(path)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise DataError(f"cannot be read: {reason}", where=path.name) from None
 
 
 def _known(source: Path) -> Stored | None:
-    try:
-        record = json.loads(source.read_bytes())
-        folder = source.parent.parent / str(record["dataset_id"])
-        facts = json.loads((folder / _FACTS).read_bytes())
-        whole = all((folder / name).stat().st_size == size for name, size in facts["sizes"].items())
-        return Stored(folder, folder.name, facts, tuple(record["notices"])) if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    """What was stored from these files before, if all of it is as it was written."""
+    record = unsealed(source)
+    if record is None:
         return None
+    folder = source.parent.parent / str(record["dataset_id"])
+    facts = _facts_of(folder)
+    return None if facts is None else Stored(folder, folder.name, facts, tuple(record["notices"]))
 
 
-@contextlib.contextmanager
-def _scratch(top: Path) -> Iterator[Path]:
-    folder = top / f".import-{secrets.token_hex(8)}.part"
-    with stored("the data set"):
-        folder.mkdir()
+def _facts_of(folder: Path) -> dict[str, Any] | None:
+    """The facts of a stored data set, or None where it is not whole."""
+    facts = unsealed(folder / _FACTS)
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        whole = facts is not None and all(content_hash(folder / name) == facts["hashes"][name] for name in _TABLES)
+    except (OSError, KeyError, TypeError):
+        return None
+    return facts if whole else None
 
 
 def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scratch: Path, top: Path) -> Stored:
@@ -135,6 +144,10 @@ def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scr
         raise DataError(
             "too large to be sorted here", expected=f"a data set that fits {MEMORY} and the disk", where=inter.name
         ) from None
+    except duckdb.IOException as error:
+        if "space" in str(error).lower() or "too large" in str(error).lower():
+            raise disk_full("the data set") from None
+        raise DataError("cannot be read (IOException)", where=inter.name) from None
     except duckdb.Error as error:
         raise DataError(f"cannot be read ({type(error).__name__})", where=inter.name) from None
     finally:
@@ -461,31 +474,21 @@ def _kept(
     """Write the three tables and the facts, then give the folder its name: it appears whole or not at all."""
     part = scratch / dataset_id
     with stored("the data set"):
-        part.mkdir()
+        part.mkdir(mode=PRIVATE_FOLDER)
         orders = (("ordered", "user_id, position"), ("catalogue", "place"), ("people", "place"))
         for name, (table, order) in zip(_TABLES, orders, strict=True):
             path = part / name
             connection.table(table).order(order).write_parquet(str(path), row_group_size=ROW_GROUP, compression="zstd")
+            path.chmod(PRIVATE_FILE)
             _sync(path)
-        facts = facts | {"sizes": {name: (part / name).stat().st_size for name in _TABLES}}
-        write_atomically(part / _FACTS, json.dumps(facts).encode())
-        folder = _placed(part, top / dataset_id)
-    return Stored(folder, dataset_id, facts, notices)
-
-
-def _placed(part: Path, folder: Path) -> Path:
-    try:
-        os.replace(part, folder)
-    except OSError:
-        if not (folder / _FACTS).is_file():
-            raise
-        # Another process stored the same content; a damaged copy is the only reason to prefer ours.
-        facts = json.loads((folder / _FACTS).read_bytes())
-        if any(not (folder / n).is_file() or (folder / n).stat().st_size != s for n, s in facts["sizes"].items()):
-            shutil.rmtree(folder)
-            os.replace(part, folder)
-    sync_folder(folder.parent)
-    return folder
+        facts = facts | {"hashes": {name: content_hash(part / name) for name in _TABLES}}
+        write_atomically(part / _FACTS, sealed(facts))
+        folder = top / dataset_id
+        with alone(f"dataset-{dataset_id}", "the same data"):
+            existing = _facts_of(folder)  # Of other files with the same content.
+            if existing is None:
+                put_folder(part, folder)
+    return Stored(folder, dataset_id, facts if existing is None else existing, notices)
 
 
 def _sync(path: Path) -> None:

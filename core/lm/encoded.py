@@ -21,7 +21,8 @@ from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forest import Forest, Memory, Segment
 from core.lm.run import run
 from core.lm.score import PACK_TOKENS
-from core.store.home import home, stored, write_atomically
+from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
+from core.store.proof import bytes_of
 
 if TYPE_CHECKING:
     from core.lm.load import LanguageModel
@@ -209,10 +210,10 @@ class _Disk:
 
     def load(self, key: str) -> DemoMemory | None:
         """What is stored under `key`, or None; a damaged file is removed."""
-        path = self._path(key)
         try:
-            raw = path.read_bytes()
-        except OSError:
+            path = self._path(key)
+            raw = bytes_of(path)
+        except (OSError, MaterialError):
             return None
         memory = _decoded(raw, key)
         if memory is None:
@@ -233,7 +234,7 @@ class _Disk:
         if sum(self._own.values()) + len(raw) > self._limit:
             return
         with stored("the folder of encodings"):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._evict(len(raw))
         write_atomically(self._path(key), raw)
         self._own[key] = len(raw)
@@ -244,7 +245,7 @@ class _Disk:
     def _evict(self, room: int) -> None:
         """Remove the least recently used files until `room` bytes more fit."""
         rows = []
-        for path in self.folder.glob("*.safetensors"):
+        for path in self.folder.iterdir():
             with contextlib.suppress(OSError):
                 found = path.stat()
                 rows.append((found.st_mtime_ns, found.st_size, path))
@@ -252,7 +253,7 @@ class _Disk:
         for _, size, path in sorted(rows):
             if total <= self._limit:
                 return
-            if path.stem not in self._own:
+            if path.stem not in self._own and path.suffix == ".safetensors":
                 with contextlib.suppress(OSError):
                     path.unlink()
                 total -= size

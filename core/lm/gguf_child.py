@@ -1,6 +1,6 @@
 """Child process of `core.lm.gguf_convert`: opens one GGUF file and saves it as a safetensors folder.
 
-Run by path, alone: `python gguf_child.py FILE FOLDER ADDRESS_SPACE`. Prints one line of JSON.
+Run by `core.store.child` with FILE FOLDER ADDRESS_SPACE. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     file, target, address_space = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     limit(address_space)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             alone(file, Path(folder))
             convert(Path(folder), target)
         answer: dict[str, Any] = {"done": True}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,13 @@ import psutil
 from core.errors import ModelError
 from core.lm.gguf_header import GgufHead, checked_head
 from core.lm.hashes import file_hash
-from core.store.home import home, stored, write_atomically
+from core.store.child import run_child
+from core.store.home import PRIVATE_FOLDER, check_free, home, put_folder, room, stored, workplace, write_atomically
+from core.store.lock import alone, tell
+from core.store.proof import content_hash, hashes_of, sealed, unsealed
 
-SECONDS = 120.0
-"""Longest conversion; the sample model takes 25 s on two cores."""
+CPU_SECONDS = 1200.0
+"""Most processor time of a conversion; the sample model takes 40 s."""
 MANIFEST = "complete.json"
 RECIPE = 1
 """Raised when the conversion changes: older folders are then made anew."""
@@ -28,28 +28,35 @@ _ROOM = 3 << 30
 
 
 def converted(file: Path, *, where: str) -> Path:
-    """Folder with the model of a GGUF file as float32 safetensors, made on first use and checked on every other.
+    """Folder with the model of a GGUF file as float32 safetensors, made on first use and proven on every other.
 
-    It lies under the home folder, named by the file's content. Raises `ModelError` for a file that is damaged, of an
-    unknown family, too large for memory or disk, or not converted within two minutes.
+    It lies under the home folder, named by the file's content; each process reads it once and compares it with the
+    hashes taken when it was made. One process converts, others wait for it. Raises `ModelError` for a file that is
+    damaged, of an unknown family, too large for memory or disk, or not converted within `CPU_SECONDS`.
     """
     head = checked_head(file, where=where)
     source = file_hash(file, where=where)
     folder = home() / "models" / source[:16]
     if not is_complete(folder, source):
-        _check_room(head, where)
-        _make(file, folder, source, head, where)
+        check_free()
+        room("models")
+        with alone(f"model-{source[:16]}", f"the conversion of {file.name}"):
+            if not is_complete(folder, source):  # Another process may have finished while this one waited.
+                _check_room(head, where)
+                _make(file, folder, source, head, where)
     return folder
 
 
 def is_complete(folder: Path, source: str) -> bool:
-    """Whether the folder was made from that file by this recipe and still holds every file with its size."""
-    try:
-        note = json.loads((folder / MANIFEST).read_bytes())
-        sizes = {name: (folder / name).stat().st_size for name in note["files"]}
-        return bool(note["source"] == source and note["recipe"] == RECIPE and sizes == note["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """Whether the folder was made from that file by this recipe and still holds exactly what was written then."""
+    note = unsealed(folder / MANIFEST)
+    if note is None or (note.get("source"), note.get("recipe")) != (source, RECIPE):
         return False
+    try:
+        hashes = hashes_of(folder)
+    except OSError:
+        return False
+    return {name: digest for name, digest in hashes.items() if name != MANIFEST} == note.get("files")
 
 
 def _check_room(head: GgufHead, where: str) -> None:
@@ -64,41 +71,35 @@ def _check_room(head: GgufHead, where: str) -> None:
 
 
 def _make(file: Path, folder: Path, source: str, head: GgufHead, where: str) -> None:
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
-    with stored("the folder of converted models"):
-        part.mkdir(parents=True)
-    try:
-        _run_child(file, part, head, where)
-        sizes = {path.name: path.stat().st_size for path in part.iterdir()}
-        write_atomically(part / MANIFEST, json.dumps({"source": source, "recipe": RECIPE, "files": sizes}).encode())
-        _put(part, folder, source)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with stored("the converted model"), workplace() as part:
+        made = part / "model"
+        made.mkdir(mode=PRIVATE_FOLDER)
+        _run_child(file, made, head, where)
+        _check_unchanged(file, source, where)
+        write_atomically(made / MANIFEST, sealed({"source": source, "recipe": RECIPE, "files": hashes_of(made)}))
+        put_folder(made, folder)
 
 
-def _put(part: Path, folder: Path, source: str) -> None:
-    """Rename into place; another process that was faster wins, a folder that is not whole is replaced."""
-    with stored("the converted model"):
-        if folder.exists() and not is_complete(folder, source):
-            folder.rename(part.with_name(part.name + ".old"))
-            shutil.rmtree(part.with_name(part.name + ".old"), ignore_errors=True)
-        try:
-            part.rename(folder)
-        except OSError:
-            if not is_complete(folder, source):
-                raise
+def _check_unchanged(file: Path, source: str, where: str) -> None:
+    if content_hash(file) != source:
+        raise ModelError("the file changed while it was converted", expected="a file that stays as it is", where=where)
 
 
 def _run_child(file: Path, part: Path, head: GgufHead, where: str) -> None:
-    room = _ROOM + head.numbers * 4 * 3 + file.stat().st_size * 2
-    command = [sys.executable, "-I", str(Path(__file__).with_name("gguf_child.py")), str(file), str(part), str(room)]
+    memory = _ROOM + head.numbers * 4 * 3 + file.stat().st_size * 2
+    command = [str(Path(__file__).with_name("gguf_child.py")), str(file), str(part), str(memory)]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, env=quiet)
-    except subprocess.TimeoutExpired:
-        raise ModelError(f"not converted within {SECONDS:.0f} s", expected="a smaller GGUF file", where=where) from None
-    answer = _answer(done.stdout)
-    if done.returncode or not answer.get("done"):
+    done = run_child(
+        command,
+        cpu_seconds=CPU_SECONDS,
+        environment=quiet,
+        between=lambda: tell(f"converting {file.name} (the first time only)"),
+    )
+    if done.status is None:
+        found = f"not converted within {CPU_SECONDS:.0f} s of processor time"
+        raise ModelError(found, expected="a smaller GGUF file", where=where)
+    answer = _answer(done.output)
+    if done.status or not answer.get("done"):
         reason = str(answer.get("error", "the converter died; it may have used up its memory"))[:200]
         raise ModelError(f"the GGUF file cannot be converted: {reason}", expected="a whole GGUF file", where=where)
 

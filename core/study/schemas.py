@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core.errors import RequestError
+from core.store.export import write_whole
 from core.tuning.evaluation.record import Evaluation
 from core.work.kinds import KINDS
 
@@ -36,7 +37,7 @@ def write_schemas(folder: Path) -> list[Path]:
     for kind in SHAPES:
         path = folder / f"{kind}.schema.json"
         try:
-            path.write_text(schema_text(kind), encoding="utf-8", newline="\n")
+            write_whole(path, schema_text(kind).encode())
         except OSError as error:
             raise RequestError(f"{str(path)!r} cannot be written: {error.strerror}", where="--into") from None
         written.append(path)

@@ -9,6 +9,7 @@ import typer
 
 from core.analysis.checked import checked
 from core.errors import RequestError
+from core.study.output import write_out
 from core.study.progress import is_first, progress
 from core.tuning.training.settings import Tuning
 from core.work.log import escaped, log_to_file
@@ -35,7 +36,7 @@ def tune(
     with progress(width=90, logged=True) as report:
         card = tuned(settings, out, progress=report)
     if is_first():
-        typer.echo("\n".join(_lines(card, out)))
+        write_out("\n".join(_lines(card, out)) + "\n")
 
 
 def _lines(card: Card, out: str) -> Iterator[str]:

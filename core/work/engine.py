@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from core.analysis.request import Request
 from core.analysis.subject import subject_of
+from core.store.lock import reporting
 from core.work.kinds import Asked, Found, case_of, kind_of
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ class ModelEngine:
         """
         report("opening the data", 0.0)
         request, kind = case_of(asked), kind_of(asked)
-        dataset = self._dataset_for(request)
+        with reporting(report):
+            dataset = self._dataset_for(request)
         subject_of(request, dataset)  # A wrong choice is told before a model is loaded for it.
         kind.check(asked, dataset)
         use_all_cores()
         report("loading the model", 0.01)
-        model, pulse = self._model_for(request), _Pulse(report)
+        with reporting(report):
+            model = self._model_for(request)
+        pulse = _Pulse(report)
         with _before_every_layer(_networks(model), pulse.again):
             yield from kind.work(asked, dataset=dataset, model=model, progress=pulse)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.analysis.request import Request
 from core.errors import MaterialError
 from core.store.home import home, write_atomically
+from core.store.proof import sealed, unsealed
 from core.work.kinds import Asked, Found, case_of, kind_of, passes_of, tokens_of
 from core.work.log import logger
 
@@ -68,8 +69,8 @@ class Forecaster:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = home() / "forecast.json" if path is None else path
-        self._stored = _read(self._path)
+        self._path = path
+        self._stored = self._read()
 
     def calibrate(self, seconds_per_token: float) -> None:
         """Take in the speed that a worker measured at its start."""
@@ -108,9 +109,18 @@ class Forecaster:
 
     def _write(self) -> None:
         try:
-            write_atomically(self._path, self._stored.model_dump_json().encode("ascii"))
+            write_atomically(self._file(), sealed(self._stored.model_dump(mode="json")))
         except MaterialError as error:
             logger.warning("%s", error)
+
+    def _read(self) -> _Stored:
+        try:
+            return _Stored.model_validate(unsealed(self._file()) or {})
+        except (MaterialError, ValidationError):
+            return _Stored()
+
+    def _file(self) -> Path:
+        return home() / "forecast.json" if self._path is None else self._path
 
 
 def prompt_tokens(request: Request) -> int:
@@ -149,10 +159,3 @@ def _spread(rates: Sequence[float], observations: int) -> tuple[float, float, fl
         tenths = statistics.quantiles(rates, n=10, method="inclusive")
         return min(tenths[0], middle / 1.2), middle, max(tenths[-1], middle * 1.2)
     return middle / factor, middle, middle * factor
-
-
-def _read(path: Path) -> _Stored:
-    try:
-        return _Stored.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return _Stored()

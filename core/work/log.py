@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import secrets
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from core.errors import MaterialError
-from core.store.home import home
+from core.store.home import PRIVATE_FOLDER, home, private
 
 LOG_BYTES = 2 * 2**20
 LOG_FILES = 3
@@ -49,6 +51,18 @@ def unexpected(error: BaseException) -> tuple[str, str]:
     return UNEXPECTED.format(error_id), error_id
 
 
+class _PrivateFile(RotatingFileHandler):
+    """A log that only this user may read; where it stands, a pipe or device is refused."""
+
+    def _open(self) -> TextIOWrapper:
+        path = Path(self.baseFilename)
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        file = open(path, self.mode, encoding=self.encoding, errors=self.errors, opener=private)  # noqa: SIM115
+        assert isinstance(file, TextIOWrapper)
+        return file
+
+
 def log_to_file(name: str, folder: Path | None = None) -> Path | None:
     """Send the log of this process to `<folder>/<name>.log` (default: the home's `logs`); returns its path.
 
@@ -56,8 +70,8 @@ def log_to_file(name: str, folder: Path | None = None) -> Path | None:
     """
     try:
         path = (home() / "logs" if folder is None else folder) / f"{name}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        handler = _PrivateFile(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
     except (OSError, MaterialError):
         return None
     _use(handler)

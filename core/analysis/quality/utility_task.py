@@ -13,7 +13,8 @@ from core.analysis.request import Request
 from core.analysis.task import Report, Task
 from core.errors import MaterialError
 from core.prompt.spans import Family
-from core.store.home import home, stored, write_atomically
+from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
+from core.store.proof import sealed, unsealed
 from core.words import figure
 
 Score = Literal[
@@ -198,8 +199,8 @@ def keep(report: UtilityReport) -> None:
     made_of = report.provenance
     path = _path(made_of.model_id, made_of.dataset_id, report.family)
     with stored("the folder of utility reports"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, report.model_dump_json().encode("utf-8", "surrogatepass"))
+        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    write_atomically(path, sealed(report.model_dump(mode="json")))
 
 
 def latest_utility(model_id: str, dataset_id: str, family: Family) -> UtilityReport | None:
@@ -207,12 +208,7 @@ def latest_utility(model_id: str, dataset_id: str, family: Family) -> UtilityRep
 
     A file that is damaged, or of another version, is as good as none.
     """
-    try:
-        paths = [_path(model_id, dataset_id, family)]
-    except MaterialError:
-        paths = []
-    for path in (*paths, CARDS / f"utility-{family}.json"):
-        report = _read(path)
+    for report in (_kept(model_id, dataset_id, family), _read(CARDS / f"utility-{family}.json")):
         if report is not None and _belongs(report, model_id, dataset_id, family):
             return report
     return None
@@ -221,6 +217,13 @@ def latest_utility(model_id: str, dataset_id: str, family: Family) -> UtilityRep
 def _path(model_id: str, dataset_id: str, family: Family) -> Path:
     key = hashlib.sha256("\x1f".join((model_id, dataset_id, family)).encode()).hexdigest()[:32]
     return home() / "utility" / f"{key}.json"
+
+
+def _kept(model_id: str, dataset_id: str, family: Family) -> UtilityReport | None:
+    try:
+        return UtilityReport.model_validate(unsealed(_path(model_id, dataset_id, family)))
+    except (MaterialError, ValidationError):
+        return None
 
 
 def _read(path: Path) -> UtilityReport | None:

@@ -65,4 +65,5 @@ def books(write: Write) -> Dataset:
 
 
 def leftovers(home: Path) -> list[str]:
-    return [name for name in os.listdir(home / "datasets") if name.endswith(".part")]
+    unfinished = [str(path) for path in (home / "scratch").glob("*/*")]
+    return unfinished + [name for name in os.listdir(home / "datasets") if name.startswith(".")]

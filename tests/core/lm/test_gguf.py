@@ -24,6 +24,7 @@ from core.lm import gguf_convert
 from core.lm.gguf_convert import converted, is_complete
 from core.lm.gguf_header import checked_head
 from core.lm.load import load
+from core.store import child
 
 SECONDS = 10.0
 STRING, ARRAY, U32 = 8, 9, 4
@@ -227,14 +228,14 @@ def test_what_lies_beside_the_file_is_not_read(
 ) -> None:
     seen: list[Path] = []
 
-    def child(file: Path, part: Path, *_: Any) -> None:
+    def written(file: Path, part: Path, *_: Any) -> None:
         seen.append(part)
         (part / "config.json").write_text("{}")
 
-    monkeypatch.setattr(gguf_convert, "_run_child", child)
+    monkeypatch.setattr(gguf_convert, "_run_child", written)
     folder = converted(Path(shutil.copy(tiny_gguf, tmp_path)), where="tiny")
     assert sorted(path.name for path in folder.iterdir()) == ["complete.json", "config.json"]
-    assert seen[0].parent == folder.parent
+    assert seen[0].is_relative_to(tmp_path / "home" / "scratch")
     assert not seen[0].exists()
 
 
@@ -244,11 +245,11 @@ def test_a_conversion_that_hangs_or_dies_is_reported(
     tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "python"
-    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.write_text("#!/bin/sh\nwhile true; do :; done\n")
     script.chmod(0o755)
-    monkeypatch.setattr(gguf_convert.sys, "executable", str(script))
-    monkeypatch.setattr(gguf_convert, "SECONDS", 0.5)
-    with pytest.raises(ModelError, match="not converted within"):
+    monkeypatch.setattr(child.sys, "executable", str(script))
+    monkeypatch.setattr(gguf_convert, "CPU_SECONDS", 0.3)
+    with pytest.raises(ModelError, match="not converted within 0 s of processor time"):
         converted(tiny_gguf, where="tiny")
     script.write_text("#!/bin/sh\nkill -9 $$\n")
     with pytest.raises(ModelError, match="the converter died"):

