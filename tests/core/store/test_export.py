@@ -83,7 +83,7 @@ def test_what_is_no_file_is_written_to_and_a_bad_folder_is_told_early(tmp_path: 
         write_whole(Path("/dev/full"), b"x")
     check_folder(tmp_path)
     assert os.listdir(tmp_path) == []
-    with pytest.raises(OSError, match="such file|denied|permitted"):
+    with pytest.raises(OSError, match=r"such file|denied|permitted"):
         check_folder(Path("/proc"))
 
 
