@@ -53,15 +53,15 @@ def as_json(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, **options)
 
 
-def rendered(template: str, special: dict[str, str], words: str, longest: int) -> str:
-    """The template's text for one message of a user and the start of the answer, at most `longest` characters."""
+def rendered(template: str, special: dict[str, str], messages: list[dict[str, str]], longest: int) -> str:
+    """The template's text for the messages, with the start of an answer behind a user's; at most `longest` letters."""
     world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation])
     world.filters["tojson"] = as_json
     world.globals["raise_exception"] = raise_exception
     world.globals["strftime_now"] = lambda _form: DATE
-    messages = [{"role": "user", "content": words}]
     pieces, size = [], 0
-    for piece in world.from_string(template).generate(messages=messages, add_generation_prompt=True, **special):
+    start = messages[-1]["role"] == "user"
+    for piece in world.from_string(template).generate(messages=messages, add_generation_prompt=start, **special):
         pieces.append(piece)
         size += len(piece)
         if size > longest:
@@ -69,12 +69,22 @@ def rendered(template: str, special: dict[str, str], words: str, longest: int) -
     return "".join(pieces)
 
 
+def answered(question: list[dict[str, str]], reply: str, **options: Any) -> str:
+    """The text of a conversation that ends in the model's answer; "" for a template that knows none."""
+    try:
+        return rendered(messages=[*question, {"role": "assistant", "content": reply}], **options)
+    except Exception:
+        return ""
+
+
 def main() -> None:
     """Read the question from standard input, write the answer to standard output."""
-    question = json.load(sys.stdin)
+    options = json.load(sys.stdin)
+    question = [{"role": "user", "content": options.pop("words")}]
+    reply = options.pop("reply")
     limit()
     try:
-        answer = {"text": rendered(**question)}
+        answer = {"text": rendered(messages=question, **options), "answered": answered(question, reply, **options)}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"[:200]}
     json.dump(answer, sys.stdout)

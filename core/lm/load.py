@@ -212,7 +212,7 @@ def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
             )
     except Exception as error:  # a damaged tokenizer file can fail in any of the library's classes
         raise _failed("the tokenizer cannot be loaded", error, where) from None
-    return TextTokenizer(tokenizer, where=where)
+    return TextTokenizer(tokenizer, where=where, rows=folder.config.get("vocab_size"))
 
 
 def _check_vocabulary(network: Any, tokenizer: TextTokenizer, where: str) -> tuple[str, ...]:

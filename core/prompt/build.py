@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
 from core.prompt.codes import Codes
 from core.prompt.fit import Histories, fitted
-from core.prompt.spans import Family, Prompt, Span, SpanKind, Tokenizer
+from core.prompt.spans import Encoding, Family, Prompt, Span, SpanKind, Tokenizer
 from core.prompt.template import Placeholder, Template, template_for
 from core.prompt.titles import oddities, quoted, shown_title
 
@@ -21,8 +21,7 @@ SEPARATOR = "; "
 """Between two titles of a history."""
 ANSWERS = ("Yes", "No")
 NO_CODES = Codes({}, {})
-
-Frame = tuple[tuple[int, ...], str, tuple[int, ...], str]
+_NO_CHAT = ("The model has no chat template; the plain prompt is used.",)
 
 
 def build(
@@ -51,7 +50,8 @@ def build(
     """
     _check_candidates(case.candidates)
     shape = _template(template, family, codes)
-    writer = _Writer(items, tokenizer, family, noun, _frame(tokenizer, chat), shape, case.user_id, codes or NO_CODES)
+    framed = chat and tokenizer.chat_frame() is not None
+    writer = _Writer(items, tokenizer, family, noun, framed, shape, case.user_id, codes or NO_CODES)
     latest = [one.item_id for one in case.history if liked is None or liked(one)]
     histories = Histories(_last(latest, history), tuple(_last(one.history, history) for one in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
@@ -60,7 +60,7 @@ def build(
     instruction, *demos, query = writer.prefix(demonstrations, kept)
     shown = [*case.candidates, *(demonstrations[index].item_id for index in kept.shown), *kept.query]
     shown += [item for index in kept.shown for item in kept.demos[index]]
-    notices = [*(_no_chat(tokenizer) if chat else ()), *_about_candidates(case, items), *writer.oddities(shown)]
+    notices = [*(_NO_CHAT if chat and not framed else ()), *_about_candidates(case, items), *writer.oddities(shown)]
     return Prompt(
         family=family,
         instruction=instruction,
@@ -83,7 +83,8 @@ class _Writer:
     tokenizer: Tokenizer
     family: Family
     noun: str
-    frame: Frame | None
+    chat: bool
+    """Whether the prompt stands in the model's chat template."""
     template: Template
     user: str
     """Whose case it is."""
@@ -94,9 +95,7 @@ class _Writer:
         return [self.instruction(), *demos, self.query(kept.query)]
 
     def instruction(self) -> Span:
-        span = self.span("instruction", 0, self.text("instruction") + "\n")
-        ids, text = (self.tokenizer.start(), "") if self.frame is None else self.frame[:2]
-        return _after(ids, text, span)
+        return _span("instruction", 0, self.tokenizer.opening(self.text("instruction") + "\n", chat=self.chat))
 
     def demo(self, index: int, demonstration: Demonstration, history: Sequence[str]) -> Span:
         answer = ANSWERS[0] if demonstration.liked else ANSWERS[1]
@@ -107,15 +106,13 @@ class _Writer:
 
     def query(self, history: Sequence[str]) -> Span:
         text = self.text("query", user=self.user, history=history)
-        if self.family == "yes_no":
-            return self.span("query", 0, text + "\n")
-        return self.with_tail(self.span("query", 0, text))
+        return self.span("query", 0, text + "\n") if self.family == "yes_no" else self.last("query", 0, text)
 
     def candidate(self, index: int, item: str) -> Span:
         text = self.text("candidate", item=item)
         if self.family == "yes_no":
-            return self.with_tail(self.span("candidate", index, text))
-        span = self.span("candidate", index, self.lead() + text)
+            return self.last("candidate", index, text)
+        span = _span("candidate", index, self.tokenizer.reply(text, chat=self.chat))
         if not span.token_ids:
             raise PromptError(
                 f"the title {quoted(self.title(item))} of item {item!r} gives no token",
@@ -123,21 +120,18 @@ class _Writer:
             )
         return span
 
-    def lead(self) -> str:
-        """What stands before an answer: a space after a cue, nothing after the assistant's header."""
-        return "" if self.frame is not None else " "
-
-    def with_tail(self, span: Span) -> Span:
-        return span if self.frame is None else _before(span, self.frame[2], self.frame[3])
+    def last(self, kind: SpanKind, index: int, text: str) -> Span:
+        """The span that the model's answer follows."""
+        return _span(kind, index, self.tokenizer.closing(text)) if self.chat else self.span(kind, index, text)
 
     def answer_ids(self) -> tuple[int, int]:
-        yes, no = (self.answer_id(self.lead() + answer) for answer in ANSWERS)
+        yes, no = (self.answer_id(answer) for answer in ANSWERS)
         if yes == no:
             raise PromptError("the model's tokenizer gives Yes and No the same token", expected="two different ones")
         return yes, no
 
-    def answer_id(self, text: str) -> int:
-        ids, offsets = self.tokenizer.encode(text)
+    def answer_id(self, answer: str) -> int:
+        text, ids, offsets = self.tokenizer.reply(answer, chat=self.chat)
         if len(ids) != 1:
             pieces = ", ".join(repr(text[start:end]) for start, end in offsets) or "nothing"
             raise PromptError(f"the model's tokenizer splits the answer {text!r} into {pieces}", expected="one token")
@@ -170,12 +164,18 @@ class _Writer:
         return known.title
 
     def span(self, kind: SpanKind, index: int, text: str) -> Span:
-        ids, offsets = self.tokenizer.encode(text)
-        return Span(kind, index, text, ids, offsets)
+        return Span(kind, index, text, *self.tokenizer.encode(text))
 
     def oddities(self, shown: Iterable[str]) -> list[str]:
         cues = self.template.cues(shown_title(self.noun))
-        return [sentence for item in dict.fromkeys(shown) for sentence in oddities(self.title(item), cues)]
+        titles = [self.title(item) for item in dict.fromkeys(shown)]
+        return [sentence for title in titles for sentence in (*oddities(title, cues), *self.lost(title))]
+
+    def lost(self, title: str) -> tuple[str, ...]:
+        unread = self.tokenizer.unread(shown_title(title))
+        if not unread:
+            return ()
+        return (f"Title {quoted(title)} loses {quoted(unread)}: the model's tokenizer has no token for that.",)
 
 
 def _template(template: Template | None, family: Family, codes: Codes | None) -> Template:
@@ -189,8 +189,8 @@ def _template(template: Template | None, family: Family, codes: Codes | None) ->
     return template.checked_for(family)
 
 
-def _frame(tokenizer: Tokenizer, chat: bool) -> Frame | None:
-    return tokenizer.chat_frame() if chat else None
+def _span(kind: SpanKind, index: int, encoding: Encoding) -> Span:
+    return Span(kind, index, *encoding)
 
 
 def _last(ids: Sequence[str], count: int) -> tuple[str, ...]:
@@ -209,31 +209,12 @@ def _sizes(writer: _Writer, demonstrations: Sequence[Demonstration], longest: in
     return tokens
 
 
-def _after(ids: tuple[int, ...], text: str, span: Span) -> Span:
-    """The span with the frame's tokens before it; each of them stands for the whole text of the frame."""
-    shift = len(text)
-    offsets = ((0, shift),) * len(ids) + tuple((start + shift, end + shift) for start, end in span.offsets)
-    return replace(span, text=text + span.text, token_ids=ids + span.token_ids, offsets=offsets)
-
-
-def _before(span: Span, ids: tuple[int, ...], text: str) -> Span:
-    """The span with the frame's tokens behind it; each of them stands for the whole text of the frame."""
-    offsets = span.offsets + ((len(span.text), len(span.text) + len(text)),) * len(ids)
-    return replace(span, text=span.text + text, token_ids=span.token_ids + ids, offsets=offsets)
-
-
 def _check_candidates(candidates: Sequence[str]) -> None:
     if not candidates:
         raise PromptError("no candidates", expected="at least one item to score")
     twice = [item for item, count in Counter(candidates).items() if count > 1]
     if twice:
         raise PromptError(f"candidate {twice[0][:80]!r} is listed {candidates.count(twice[0])} times", expected="once")
-
-
-def _no_chat(tokenizer: Tokenizer) -> tuple[str, ...]:
-    if tokenizer.chat_frame() is not None:
-        return ()
-    return ("The model has no chat template; the plain prompt is used.",)
 
 
 def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Family = Literal["yes_no", "next_item"]
 SpanKind = Literal["instruction", "demo", "query", "candidate"]
+Offsets = tuple[tuple[int, int], ...]
+ChatFrame = tuple[tuple[int, ...], str, tuple[int, ...], str]
+"""Ids and text before the user's words in a chat, ids and text after them."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,40 @@ class Prompt:
         return sum(len(span.token_ids) for span in self.prefix) + longest
 
 
+class Encoding(NamedTuple):
+    """A text as tokens; `offsets[i]` is the half-open character range of token i in `text`."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    offsets: Offsets
+
+
 class Tokenizer(Protocol):
-    """What the builder needs of a tokenizer; `core.lm.tokenizer` implements it over transformers."""
+    """What the builder needs of a tokenizer; `core.lm.tokenizer` implements it over transformers.
 
-    def encode(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-        """Token ids and character offsets of `text` as plain text: never a control token, whatever it contains."""
+    Text that is handed in never gives a control token, whatever it contains.
+    """
+
+    def encode(self, text: str) -> tuple[tuple[int, ...], Offsets]:
+        """Token ids and character offsets of text that follows a line break."""
         ...
 
-    def start(self) -> tuple[int, ...]:
-        """Ids the model expects before any text without a chat template (a BOS token, or nothing)."""
+    def opening(self, text: str, *, chat: bool) -> Encoding:
+        """The first words of a prompt, behind the start of the chat or the ids that begin any text (a BOS token)."""
         ...
 
-    def chat_frame(self) -> tuple[tuple[int, ...], str, tuple[int, ...], str] | None:
-        """Ids and text before and after the user's words in the chat template; None when the model has none."""
+    def closing(self, text: str) -> Encoding:
+        """The last words of the user in a chat, with what the chat template writes between them and the answer."""
+        ...
+
+    def reply(self, text: str, *, chat: bool) -> Encoding:
+        """The model's own words: behind a cue and a space, or in the form they have in the chat template."""
+        ...
+
+    def unread(self, text: str) -> str:
+        """The letters of `text` that its tokens do not hold."""
+        ...
+
+    def chat_frame(self) -> ChatFrame | None:
+        """What stands before and after the user's words in the chat template; None when the model has none."""
         ...

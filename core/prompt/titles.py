@@ -55,7 +55,7 @@ def _odd(title: str, cues: Iterable[str]) -> list[str]:
         "Title {title} is blank; the prompt says (untitled).": not title.strip(),
         "Title {title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),
         f"Title {{title}} has {len(title)} characters; the prompt shows {LONGEST_TITLE}.": len(title) > LONGEST_TITLE,
-        "Title {title} holds text that looks like a control token; it is encoded as plain text.": bool(
+        "Title {title} holds text that looks like a control token; it is never encoded as one.": bool(
             _CONTROL_LIKE.search(shown)
         ),
         "Title {title} imitates a line of the template; it is encoded as plain text.": any(

@@ -14,7 +14,7 @@ from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
 from core.lm.tokenizer import TextTokenizer
 from core.prompt.build import build
-from core.prompt.spans import Prompt, Span
+from core.prompt.spans import Encoding, Prompt, Span
 from core.prompt.template import parse_template
 
 TITLES = ("Alien", "Aliens", "Heat", "The Matrix", "Toy Story", "Fargo", "Blade Runner", "Ran", "Brazil", "Seven")
@@ -176,7 +176,7 @@ def test_control_like_titles_are_text_and_told(tiny_tokenizer: TextTokenizer, at
 def test_a_model_without_a_chat_template_gets_the_plain_prompt(tiny_tokenizer: TextTokenizer) -> None:  # C12
     class Plain(TextTokenizer):
         def __init__(self) -> None:
-            self.__dict__ = tiny_tokenizer.__dict__ | {"_chat": None}
+            self.__dict__ = tiny_tokenizer.__dict__
 
         def chat_frame(self) -> None:
             return None
@@ -196,8 +196,18 @@ class Letters:
         heard = [(ord(letter), (at, at + 1)) for at, letter in enumerate(text) if letter not in self.deaf]
         return tuple(code for code, _ in heard), tuple(place for _, place in heard)
 
-    def start(self) -> tuple[int, ...]:
-        return (7,)
+    def opening(self, text: str, *, chat: bool) -> Encoding:
+        ids, offsets = self.encode(text)
+        return Encoding(text, (7, *ids), ((0, 0), *offsets))
+
+    def closing(self, text: str) -> Encoding:
+        return Encoding(text, *self.encode(text))
+
+    def reply(self, text: str, *, chat: bool) -> Encoding:
+        return Encoding(" " + text, *self.encode(" " + text))
+
+    def unread(self, text: str) -> str:
+        return "".join(letter for letter in text if letter in self.deaf)
 
     def chat_frame(self) -> None:
         return None

@@ -110,11 +110,8 @@ class _Glued:
             return ids, offsets
         return ids[:-1], (*offsets[:-2], (offsets[-2][0], offsets[-1][1]))
 
-    def start(self) -> Any:
-        return self._tokenizer.start()
-
-    def chat_frame(self) -> None:
-        return None
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
 
 
 def test_an_answer_that_reads_otherwise_in_a_demonstration_is_told(
