@@ -8,8 +8,10 @@ position kept.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +21,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from core.errors import ModelError
+from core.errors import ComputeError, ModelError
 from core.lm.change import DualChange, changed
 from core.lm.forest import Forest
 from core.lm.head import widen
@@ -50,7 +52,7 @@ class Probe:
 
 @dataclass
 class Pass:
-    """Everything attention needs for one forward pass, handed to it as an argument."""
+    """Everything attention needs for one forward pass; see `running`."""
 
     forest: Forest
     gates: Tensor | None = None
@@ -65,6 +67,24 @@ class Pass:
     values: dict[int, Tensor] = field(default_factory=dict)
     on_device: dict[tuple[int, int | None], tuple[Tensor, Tensor | slice, Tensor]] = field(default_factory=dict)
     """(block, window) -> additive mask [rows, keys], key indices and inside flags on the model's device."""
+    layers: set[int] = field(default_factory=set)
+    """Layers whose attention has run."""
+
+
+_PASS: ContextVar[Pass | None] = ContextVar("the forest pass that runs in this thread", default=None)
+
+
+@contextlib.contextmanager
+def running(forest_pass: Pass) -> Iterator[None]:
+    """Attention in this thread reads the forest of `forest_pass`.
+
+    Not an argument of the network: the layers of some families (StableLM, Nemotron) drop arguments they do not know.
+    """
+    before = _PASS.set(forest_pass)
+    try:
+        yield
+    finally:
+        _PASS.reset(before)
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,6 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    forest_pass: Pass | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
@@ -129,12 +148,17 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention output [batch, rows, head, width] from query [batch, head, rows, width], keys and values unrepeated.
 
-    Without `forest_pass` this is ordinary attention under `attention_mask`; with it, batch is 1.
+    Outside `running` this is ordinary attention under `attention_mask`; within it, batch is 1. Raises `ComputeError`
+    where a layer attends a second time in one pass: what is remembered and shown of a layer is one attention.
     """
+    forest_pass = _PASS.get()
     form = Form(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
     if forest_pass is None:
         return _ordinary(query, key, value, attention_mask, form), None
     layer = int(module.layer_idx)
+    if layer in forest_pass.layers:
+        raise ComputeError(f"layer {layer} attends more than once", expected="one attention in each layer")
+    forest_pass.layers.add(layer)
     if forest_pass.keep:
         forest_pass.keys[layer], forest_pass.values[layer] = key[0].detach(), value[0].detach()
     memory = forest_pass.forest.memory

@@ -21,6 +21,7 @@ from core.lm.gguf_convert import converted
 from core.lm.hashes import model_id_of
 from core.lm.hub import hub_folder
 from core.lm.places import place_of
+from core.lm.proof import Proof, proven
 from core.lm.sample import sample_model_folder
 from core.lm.tokenizer import TextTokenizer
 from core.prompt.codes import Codes
@@ -55,6 +56,8 @@ class LanguageModel:
     """The same model without its adapter, from the same weights in memory; None where there is no adapter."""
     codes: Codes | None = field(default=None, repr=False)
     """Codes of users and items that the model or its adapter was tuned to read; None where it knows none."""
+    proof: Proof | None = None
+    """How well forests of segments agree with plain passes of this network, measured when it was loaded."""
 
     def codes_for(self, dataset_id: str) -> Codes | None:
         """What a prompt of that data must say about users and items; None where the model knows no codes."""
@@ -125,9 +128,7 @@ def _record(
     dtype: str,
     notices: tuple[str, ...],
 ) -> LanguageModel:
-    from core.lm.attention import prepare
-
-    prepare(network)
+    proof = proven(network, where=name)
     config = network.config.get_text_config()
     return LanguageModel(
         network=network,
@@ -143,6 +144,7 @@ def _record(
         adapter=None,
         notices=(*notices, *_windows(config)),
         codes=folder.codes,
+        proof=proof,
     )
 
 

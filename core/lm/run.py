@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.errors import ComputeError
-from core.lm.attention import Pass, Probe
+from core.lm.attention import Pass, Probe, running
 from core.lm.change import DualChange
 from core.lm.forest import Forest, Memory
 
@@ -35,25 +35,25 @@ def run(
     on_device = None if gates is None else gates.to(device)
     forward = Pass(forest=forest, gates=on_device, keep=keep, probe=probe, changes=changes)
     offset = forest.memory.tokens
-    output = network(
-        input_ids=forest.token_ids[None].to(device),
-        position_ids=forest.positions[None, offset:].to(device),
-        attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),  # 4-d: no mask is built from it
-        use_cache=False,
-        logits_to_keep=torch.tensor(list(rows), dtype=torch.long, device=device),
-        forest_pass=forward,
-    )
+    with running(forward):
+        output = network(
+            input_ids=forest.token_ids[None].to(device),
+            position_ids=forest.positions[None, offset:].to(device),
+            attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device),  # 4-d: no mask is built from it
+            use_cache=False,
+            logits_to_keep=torch.tensor(list(rows), dtype=torch.long, device=device),
+        )
     logits = output.logits[0]
     return logits if logits.dtype == torch.float64 else logits.float(), _memory(forest, forward) if keep else None
 
 
 def _memory(forest: Forest, forward: Pass) -> Memory:
-    layers = sorted(forward.keys)
-    old = forest.memory
+    layers = range(max(forward.keys) + 1)
+    nothing = torch.empty(1, len(forest.token_ids), 0)  # of a layer without attention, so that layers keep their number
     return Memory(
         forest.segments,
-        tuple(_joined(old.keys, forward.keys[layer], layer) for layer in layers),
-        tuple(_joined(old.values, forward.values[layer], layer) for layer in layers),
+        tuple(_joined(forest.memory.keys, forward.keys.get(layer, nothing), layer) for layer in layers),
+        tuple(_joined(forest.memory.values, forward.values.get(layer, nothing), layer) for layer in layers),
     )
 
 
