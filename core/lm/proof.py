@@ -203,7 +203,7 @@ def _kind(layer: Any) -> str:
 def _first_logits(network: Any) -> Iterator[None]:
     """Only the first `LOGITS` rows of the output layer."""
     head = network.get_output_embeddings()
-    if type(head) is not torch.nn.Linear:
+    if not isinstance(head, torch.nn.Linear):
         yield
         return
     whole = dict(head._parameters)
