@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
+_NO_MEMORY = re.compile(
+    r"(cannot|can't|failed to) (allocate|map)|not enough memory|out of memory|bad_alloc|os error 12\b", re.IGNORECASE
+)
+"""What libraries say when memory is short: the allocator of torch, the loader of shared libraries, Rust, C++."""
+
 
 class DemoLensError(Exception):
     """A fault that a person can act on; its text is one plain sentence without paths of this package.
@@ -46,3 +54,18 @@ class WorkerError(DemoLensError):
 
 class Cancelled(DemoLensError):  # noqa: N818  (not a fault: the user asked for it)
     """The job was cancelled between two forward passes."""
+
+
+def short_of_memory(error: BaseException | None) -> bool:
+    """Whether `error`, or what it came from, says that memory is short; libraries say so in many ways."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError) or type(error).__name__.startswith("OutOfMemory"):
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        if not isinstance(error, DemoLensError) and _NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

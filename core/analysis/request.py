@@ -34,7 +34,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 class Request(BaseModel):
     """One case and how to explain it; equal requests have equal results, apart from timings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: Text = "sample"
     """`sample`, or the folder of a data set in RecBole's atomic format."""

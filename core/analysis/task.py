@@ -17,7 +17,7 @@ Progress = Callable[[str, float], None]
 class Task(BaseModel):
     """A case and what is to be found out about it; equal tasks have equal reports, apart from timings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     case: Request = Request()
 

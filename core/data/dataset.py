@@ -15,6 +15,7 @@ from core.data.records import Interaction, Item
 from core.data.sample import sample_folder
 from core.errors import DataError
 from core.store.material import LICENCES
+from core.store.names import form_fault
 
 LONGEST_PATH = 4096
 """Most characters in the name of a data set folder."""
@@ -136,8 +137,9 @@ def open_dataset(name: str) -> Dataset:
 
 def _folder(name: str) -> Path:
     expected = "sample, or a folder with a .inter file"
-    if not name.strip() or "\0" in name or len(name) > LONGEST_PATH:
-        raise DataError(f"data set {brief(name)} is not a folder name", expected=expected)
+    fault = form_fault(name, longest=LONGEST_PATH)
+    if fault:
+        raise DataError(f"data set {brief(name)} is not a folder name", expected=f"{expected}, not a name {fault}")
     try:
         folder = Path(name).expanduser()
         if folder.is_dir():

@@ -11,6 +11,8 @@ ALLOWED = "DEMOLENS_ALLOW_HUB"
 """Environment variable: `1` lets models be fetched; otherwise only what is already in the local cache is used."""
 SECONDS = 5.0
 """How long the hub may take to answer."""
+MOST_NAMES = 100
+"""Names of commits that are read of one model."""
 _WANTED = ("*.json", "*.safetensors", "*.jinja", "merges.txt")
 
 
@@ -42,3 +44,16 @@ def _cached(repo: str, revision: str | None, reason: str = "") -> tuple[Path, st
         expected = f"a model folder, a cached model, or {ALLOWED}=1 and a network"
         raise ModelError(found, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
     return folder, folder.name
+
+
+def cached_state(repo: str) -> str:
+    """Which commits of a hub model lie in the local cache and which one each of its names stands for, as one text."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    try:
+        names = sorted(path for path in (folder / "refs").rglob("*") if path.is_file())
+        rows = [f"{path.name} {path.read_text(encoding='utf-8', errors='replace')[:80]}" for path in names[:MOST_NAMES]]
+        return "\n".join([*rows, *sorted(path.name for path in (folder / "snapshots").iterdir())])
+    except OSError:
+        return ""

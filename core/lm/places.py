@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Literal
 
 from core.errors import ModelError
+from core.store.names import form_fault
 
-LONGEST_NAME = 500
 ROOTS = "DEMOLENS_MODEL_ROOTS"
 """Environment variable: folders (separated as in PATH) outside which no model is opened; unset means any folder."""
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_HUB = re.compile(r"(?P<repo>[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95})(@(?P<revision>[\w-][\w.-]{0,99}))?", re.ASCII)
+HUB_NAME = re.compile(r"(?P<repo>[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95})(@(?P<revision>[\w-][\w.-]{0,99}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def place_of(name: str) -> Place:
     if name == "sample":
         return Place("sample")
     _check_form(name)
-    hub = _HUB.fullmatch(name)
+    hub = HUB_NAME.fullmatch(name)
     if hub and not name.endswith(".gguf") and not Path(name).exists():
         return Place("hub", repo=hub["repo"], revision=hub["revision"])
     path = allowed_path(name)
@@ -52,7 +51,10 @@ def place_of(name: str) -> Place:
 def allowed_path(name: str) -> Path:
     """The absolute path of a plain name; raises `ModelError` if its form is refused or it is outside the roots."""
     _check_form(name)
-    path = Path(os.path.abspath(Path(name).expanduser()))
+    try:
+        path = Path(os.path.abspath(Path(name).expanduser()))
+    except RuntimeError:
+        raise ModelError("no user of that name has a folder here", expected="a path", where=name) from None
     roots = [Path(os.path.abspath(root)) for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
     if roots and not any(path.is_relative_to(root) for root in roots):
         raise ModelError("outside the folders that models may be taken from", expected=f"a path in {ROOTS}", where=name)
@@ -68,16 +70,5 @@ def _check_form(name: str) -> None:
         raise ModelError(f"a name {reason}", expected=expected, where=repr(name[:80]))
 
 
-def _reason(name: str) -> str | None:
-    windows = os.name == "nt"
-    drive = bool(PureWindowsPath(name).drive) and not windows
-    reasons = {
-        "that is empty": not name.strip(),
-        f"of {len(name)} characters": len(name) > LONGEST_NAME,
-        "with control characters": any(ord(letter) < 32 or ord(letter) == 127 for letter in name),
-        "of a network share": name.startswith(("\\\\", "//")),
-        "with a drive letter or URL scheme": drive or (bool(_SCHEME.match(name)) and not windows) or "://" in name,
-        "with a backslash": "\\" in name and not windows,
-        "with .. in it": ".." in re.split(r"[/\\]", name),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), None)
+def _reason(name: str) -> str:
+    return form_fault(name) or ("with .. in it" if ".." in re.split(r"[/\\]", name) else "")

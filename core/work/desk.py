@@ -38,6 +38,15 @@ MOST_DEATHS = 2
 """A request that ended the worker this often is not run again unless someone insists."""
 MOST_FALSE_STARTS = 3
 """A worker that ends this often before it is ready is not started again for what waits."""
+ANSWER_SECONDS = 5.0
+"""How long a worker may take to answer a ping, whatever it computes."""
+START_SECONDS = 60.0
+"""How long a worker may take to import what it needs."""
+NO_WORKER = "The worker process cannot be started; the details are in the log"
+CHANGED = (
+    "The files of the data, the model or the adapter changed while this was computed; nothing of it is stored. "
+    "Press Run to compute it for the files as they are now"
+)
 WATCH_SECONDS = 0.2
 TOLD_AT_ONCE = 0.1
 """Fraction of a run from which its own speed says more than the forecast."""
@@ -62,7 +71,11 @@ class _Entry:
     cancelled_at: float | None = None
     reason: str = ""
     again: bool = False
+    taken: bool = False
+    """Whether the worker said that it has begun the run."""
     deaths: int = 0
+    losses: int = 0
+    """How often a worker ended after this was handed to it and before it had begun."""
 
 
 class Desk:
@@ -93,8 +106,8 @@ class Desk:
         self._queue: list[_Entry] = []
         self._running: _Entry | None = None
         self._runner: Runner | None = None
-        self._killed: Runner | None = None
         self._ready, self._false_starts, self._closed = False, 0, False
+        self._alive_at = self._started_at = float("-inf")
         threading.Thread(target=self._watch, daemon=True, name="desk").start()
         atexit.register(self.close)
 
@@ -186,6 +199,24 @@ class Desk:
             runner.stop()
         atexit.unregister(self.close)
 
+    def fault(self, timeout: float = ANSWER_SECONDS) -> str:
+        """What keeps this desk from computing, in one sentence; empty while a worker answers or is just starting.
+
+        Starts a worker where there is none, and waits for its answer to a ping.
+        """
+        with self._changed:
+            if self._closed:
+                return "The app is stopping"
+            runner, asked_at = self._ensure_runner(), time.monotonic()
+            if runner is None:
+                return NO_WORKER
+            runner.send({"ping": True})
+            self._changed.wait_for(lambda: self._alive_at >= asked_at or runner is not self._runner, timeout)
+            starting = not self._ready and time.monotonic() - self._started_at < START_SECONDS
+            if self._alive_at >= asked_at or starting:
+                return ""
+            return f"The worker process did not answer within {timeout:g} seconds"
+
     @property
     def worker_pid(self) -> int | None:
         """Process id of the worker; None while there is none, or when it is a thread."""
@@ -200,16 +231,27 @@ class Desk:
             self._heard_ready(runner, event)
             return
         with self._changed:
+            if isinstance(event, protocol.Alive):
+                self._alive_at = time.monotonic() if runner is self._runner else self._alive_at
+                self._changed.notify_all()
+                return
             entry = self._running
             if runner is not self._runner or entry is None or entry.key != event.key:
                 return
+            entry.taken = True
+        try:
+            self._heard_of(entry, event)
+        except Exception as error:  # The thread that listens must go on, and so must the jobs behind this one.
+            self._fail(entry, *unexpected(error))
+
+    def _heard_of(self, entry: _Entry, event: protocol.RunEvent) -> None:
         if isinstance(event, protocol.Progress):
             self._heard_progress(entry, event)
         elif isinstance(event, protocol.Partial):
             self._heard_partial(entry, event)
         elif isinstance(event, protocol.Done):
             self._heard_done(entry, event)
-        else:
+        elif isinstance(event, protocol.Failed | protocol.Cancelled):
             self._heard_end(entry, event)
 
     def gone(self, runner: Runner, status: int) -> None:
@@ -221,7 +263,7 @@ class Desk:
             self._false_starts = 0 if self._ready else self._false_starts + 1
             self._runner, self._ready = None, False
             if self._running is not None:
-                self._bury(self._running, runner, status)
+                self._bury(self._running, status)
             if self._false_starts >= MOST_FALSE_STARTS:
                 self._give_up()
             elif not self._closed:
@@ -243,15 +285,20 @@ class Desk:
 
     def _heard_partial(self, entry: _Entry, event: protocol.Partial) -> None:
         found = found_in(entry.asked, event.found)
+        current = job_key(entry.asked) == entry.key
         with self._changed:
-            entry.found = found or entry.found
+            entry.found = (found or entry.found) if current else None
             self._changed.notify_all()
 
     def _heard_done(self, entry: _Entry, event: protocol.Done) -> None:
         """Store first, show second: what a page reads as done survives the app."""
         found = found_in(entry.asked, event.found)
         if found is None:
-            self._fail_unreadable(entry)
+            self._fail(entry, *unexpected(WorkerError("the worker sent something that cannot be read")))
+            return
+        if job_key(entry.asked) != entry.key:
+            entry.found = None
+            self._fail(entry, CHANGED)
             return
         sentence = self._save(entry.key, enveloped(entry.asked, event.found))
         self._forecaster.learn(entry.asked, found, seconds=event.seconds, peak_bytes=event.peak_bytes)
@@ -267,14 +314,15 @@ class Desk:
             if event.broken and self._runner is not None:
                 self._runner, self._ready = None, False
                 self._ensure_runner()
-            entry.error_id = event.error_id
-            self._finish(entry, "failed", event.sentence)
+            if event.error_id is not None:  # In the log before it is on a screen.
+                logger.error("error id %s: %s", event.error_id, event.details)
+            self._fail(entry, event.sentence, event.error_id)
 
-    def _fail_unreadable(self, entry: _Entry) -> None:
-        sentence, error_id = unexpected(WorkerError("the worker sent something that cannot be read"))
+    def _fail(self, entry: _Entry, sentence: str, error_id: str | None = None) -> None:
         with self._changed:
-            entry.error_id = error_id
-            self._finish(entry, "failed", sentence)
+            if entry is self._running:
+                entry.error_id = error_id
+                self._finish(entry, "failed", sentence)
 
     def _save(self, key: str, text: str) -> str:
         """Store a result; the sentence to show when that failed."""
@@ -328,9 +376,14 @@ class Desk:
         if runner is None:
             return
         entry = self._running = self._queue.pop(0)
-        entry.state, entry.started = "running", time.monotonic()
+        entry.state, entry.started, entry.taken = "running", time.monotonic(), False
         entry.label = "starting" if self._ready else "starting the worker"
-        runner.send({"run": entry.key, "kind": kind_of(entry.asked).name, "asked": entry.asked.model_dump(mode="json")})
+        try:
+            asked = entry.asked.model_dump(mode="json")
+            runner.send({"run": entry.key, "kind": kind_of(entry.asked).name, "asked": asked})
+        except Exception as error:  # Whatever it is, the jobs behind it must not wait for ever.
+            sentence, entry.error_id = unexpected(error)
+            self._finish(entry, "failed", sentence)
         self._changed.notify_all()
 
     def _ensure_runner(self) -> Runner | None:
@@ -339,9 +392,10 @@ class Desk:
         return self._runner
 
     def _started(self) -> Runner | None:
+        self._started_at = time.monotonic()
         try:
             return self._start(self)
-        except OSError as error:
+        except (OSError, RuntimeError, MemoryError) as error:  # No descriptor, process, thread or memory is left.
             logger.error("the worker cannot be started: %s", error)
             self._give_up()
             return None
@@ -351,7 +405,7 @@ class Desk:
         self._false_starts = 0
         waiting, self._queue = self._queue, []
         for entry in waiting:
-            self._end(entry, "failed", "The worker process cannot be started; the details are in the log")
+            self._end(entry, "failed", NO_WORKER)
 
     def _ask_to_stop(self, entry: _Entry, reason: str) -> None:
         if entry.cancelled_at is None and self._runner is not None:
@@ -359,16 +413,16 @@ class Desk:
             self._runner.send({"cancel": entry.key})
             self._changed.notify_all()
 
-    def _bury(self, entry: _Entry, runner: Runner, status: int) -> None:
+    def _bury(self, entry: _Entry, status: int) -> None:
         """The worker died while it ran `entry`."""
         if entry.cancelled_at is not None:
             self._finish(entry, "cancelled", entry.reason, dispatch=False)
             return
-        if runner is self._killed:  # Ended for the job before, which had just finished: not this one's fault.
-            entry.state, entry.started, self._running = "queued", None, None
+        if not entry.taken and entry.losses < MOST_FALSE_STARTS:  # It died before this run: not this one's fault.
+            entry.state, entry.started, entry.losses, self._running = "queued", None, entry.losses + 1, None
             self._queue.insert(0, entry)
             return
-        entry.deaths += 1
+        entry.deaths += entry.taken
         self._finish(entry, "failed", _death(status, entry.deaths), dispatch=False)
 
     def _finish(self, entry: _Entry, state: State, sentence: str, *, dispatch: bool = True) -> None:
@@ -397,7 +451,6 @@ class Desk:
         if entry.cancelled_at is not None:
             if now - entry.cancelled_at > self._cancel_seconds and self._runner is not None:
                 logger.warning("the worker did not stop in %s s and is ended", self._cancel_seconds)
-                self._killed = self._runner
                 self._runner.kill()
                 entry.cancelled_at = now
         elif entry.started is not None and now - entry.started > self._time_limit:

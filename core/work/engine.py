@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from core.analysis.request import Request
 from core.analysis.subject import subject_of
 from core.store.lock import reporting
+from core.work.contents import data_fingerprint, model_fingerprint
 from core.work.kinds import Asked, Found, case_of, kind_of
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ class Engine(Protocol):
 class ModelEngine:
     """Keeps the model and the data set of the last request; another request's are loaded in their place.
 
-    Another adapter, or none, is no other model: the weights stay in memory.
+    Files that changed are other material: a choice holds their fingerprint from before they were opened, so what
+    changed meanwhile is opened again for the next request. Another adapter, or none, is no other model: the weights
+    stay in memory.
     """
 
     def __init__(self) -> None:
         self._model: LanguageModel | None = None
-        self._model_choice: tuple[str | None, ...] = ()
+        self._model_choice: tuple[str, ...] = ()
         self._dataset: Dataset | None = None
-        self._dataset_choice = ""
+        self._dataset_choice: tuple[str, ...] = ()
 
     def warm_up(self) -> float | None:
         """Import torch, load the sample model if it lies on this machine, and time one forward pass of it.
@@ -79,15 +82,16 @@ class ModelEngine:
     def _dataset_for(self, request: Request) -> Dataset:
         from core.data.dataset import open_dataset
 
-        if self._dataset is None or self._dataset_choice != request.dataset:
+        choice = (request.dataset, data_fingerprint(request.dataset))
+        if self._dataset is None or self._dataset_choice != choice:
             self._dataset = None
-            self._dataset, self._dataset_choice = open_dataset(request.dataset), request.dataset
+            self._dataset, self._dataset_choice = open_dataset(request.dataset), choice
         return self._dataset
 
     def _model_for(self, request: Request) -> LanguageModel:
         from core.lm.load import load
 
-        choice = (request.model, request.device, request.dtype)
+        choice = (request.model, model_fingerprint(request.model), request.device, request.dtype)
         if self._model is None or self._model_choice != choice:
             self._model = None  # Freed before the next one is loaded: two models may not fit.
             _release()

@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from core.analysis.explanation import SCHEMA_VERSION, Explanation
-from core.lm.adapter import ADAPTERS, SHIPPED
+from core.work.contents import adapter_fingerprint, data_fingerprint, model_fingerprint
 from core.work.kinds import Asked, Found, case_of, kind_of
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-MOST_FILES = 2000
-"""Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
 NUMBER_ROOMS = ("analysis", "selection", "tuning", "lm", "prompt", "data", "metrics")
 """Rooms of `core` whose code makes the numbers of a finding."""
 
@@ -66,14 +63,18 @@ class Job:
 def job_key(asked: Asked) -> str:
     """64 hex digits for a request or task on today's files and code, found without opening a model.
 
-    The same request has another key after its data, model or adapter folder changed (names, sizes and times of the
-    files), and after the code that makes the numbers changed; so a stored result is never shown for other content.
+    The same request has another key after its data, model or adapter folder changed, and after the code that makes the
+    numbers changed; so a stored result is never shown for other content.
     """
     request = case_of(asked)
     parts = {
         "kind": kind_of(asked).name,
         "asked": asked.model_dump(mode="json"),
-        "files": [_fingerprint(name) for name in (request.dataset, request.model, _adapter(request.adapter))],
+        "files": [
+            data_fingerprint(request.dataset),
+            model_fingerprint(request.model),
+            adapter_fingerprint(request.adapter),
+        ],
         "code": code_fingerprint(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()
@@ -102,22 +103,3 @@ def _number_files() -> Iterator[Path]:
         yield from sorted((ROOT / "core" / room).rglob("*.py"))
     yield ROOT / "core" / "store" / "material.py"
     yield from sorted((ROOT / "assets").rglob("*.txt"))
-
-
-def _adapter(name: str | None) -> str:
-    """The folder of a request's adapter, by path; empty for none."""
-    return str(ADAPTERS / name) if name in SHIPPED else name or ""
-
-
-def _fingerprint(name: str) -> str:
-    """Names, sizes and times of a local file or folder; empty for `sample` (pinned by hash) and for hub names."""
-    if name in ("", "sample"):
-        return ""
-    try:
-        path = Path(name).expanduser()
-        # Not recursive and bounded: a name from a URL may be any folder of this machine.
-        files = sorted(islice(path.iterdir(), MOST_FILES)) if path.is_dir() else [path]
-        rows = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    except (OSError, ValueError, RuntimeError):
-        return ""
-    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()

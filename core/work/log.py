@@ -6,6 +6,7 @@ import errno
 import logging
 import re
 import secrets
+import traceback
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -49,6 +50,11 @@ def unexpected(error: BaseException) -> tuple[str, str]:
     error_id = new_error_id()
     logger.error("error id %s", error_id, exc_info=error)
     return UNEXPECTED.format(error_id), error_id
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback as a log shows it."""
+    return "".join(traceback.format_exception(error)).rstrip()
 
 
 class _PrivateFile(RotatingFileHandler):

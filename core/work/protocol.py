@@ -1,6 +1,7 @@
 """What the desk and its worker say to each other: one JSON object a line, never a pickle.
 
-Commands (desk to worker): `{"run": key, "kind": name, "asked": {...}}`, `{"cancel": key}`, `{"stop": true}`.
+Commands (desk to worker): `{"run": key, "kind": name, "asked": {...}}`, `{"cancel": key}`, `{"ping": true}`,
+`{"stop": true}`.
 Events (worker to desk) have an `event` and the fields of the record of that name below.
 """
 
@@ -26,6 +27,19 @@ class Ready(_Event):
     event: Literal["ready"] = "ready"
     seconds_per_token: float | None = None
     """Of one forward pass, measured after start; None when no model was there to measure."""
+
+
+class Alive(_Event):
+    """The answer to a ping: the worker listens, whatever it computes."""
+
+    event: Literal["alive"] = "alive"
+
+
+class Started(_Event):
+    """The worker has taken this run; what ends the worker from now on is charged to it."""
+
+    event: Literal["started"] = "started"
+    key: str
 
 
 class Progress(_Event):
@@ -57,13 +71,15 @@ class Done(_Event):
 
 
 class Failed(_Event):
-    """The run ended with a fault; `error_id` stands beside the traceback in the log."""
+    """The run ended with a fault; `error_id` stands beside the `details` in the log."""
 
     event: Literal["failed"] = "failed"
     key: str
     sentence: str
     kind: str
     error_id: str | None = None
+    details: str = ""
+    """The traceback of what was not expected, for the log: the desk writes it before it shows the error id."""
     broken: bool = False
     """Whether the worker cannot be used any more (a CUDA fault) and leaves."""
 
@@ -75,7 +91,8 @@ class Cancelled(_Event):
     key: str
 
 
-Event = Ready | Progress | Partial | Done | Failed | Cancelled
+RunEvent = Started | Progress | Partial | Done | Failed | Cancelled
+Event = Ready | Alive | RunEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

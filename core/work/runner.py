@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -39,7 +40,10 @@ class Runner(Protocol):
     pid: int | None
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Say something to the worker; a worker that is gone hears nothing, and `gone` is on its way."""
+        """Say something to the worker, without waiting for it to listen.
+
+        A worker that is gone hears nothing, and `gone` is on its way. Raises `ValueError` for what JSON cannot carry.
+        """
         ...
 
     def kill(self) -> None:
@@ -69,16 +73,14 @@ class ProcessRunner:
             bufsize=0,
         )
         self.pid: int | None = self._process.pid
-        self._sending = threading.Lock()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._write_lines, daemon=True, name="worker commands").start()
         threading.Thread(target=self._read_log, daemon=True, name="worker log").start()
         threading.Thread(target=self._read_events, daemon=True, name="worker events").start()
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Write one line to the worker's stdin."""
-        line = memoryview(protocol.line_of(message))
-        with self._sending, contextlib.suppress(OSError, ValueError):
-            while line:
-                line = line[_pipe(self._process.stdin).write(line) :]
+        """Hand one line to the thread that writes to the worker's stdin."""
+        self._lines.put(protocol.line_of(message))
 
     def kill(self) -> None:
         """End the process by SIGKILL: a forward pass does not listen to anything milder."""
@@ -88,16 +90,19 @@ class ProcessRunner:
     def stop(self) -> None:
         """Close stdin, which the worker takes as its end; kill it if that does not help."""
         self.send({"stop": True})
-        self._close_stdin()
+        self._lines.put(None)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
 
-    def _close_stdin(self) -> None:
-        with self._sending, contextlib.suppress(OSError):
-            _pipe(self._process.stdin).close()
+    def _write_lines(self) -> None:
+        with contextlib.suppress(OSError), _pipe(self._process.stdin) as commands:
+            while (line := self._lines.get()) is not None:
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[commands.write(rest) :]
 
     def _read_events(self) -> None:
         with _buffered(self._process.stdout) as events:
@@ -108,7 +113,7 @@ class ProcessRunner:
                 else:
                     self._listener.heard(self, event)
         status = self._process.wait()
-        self._close_stdin()
+        self._lines.put(None)
         self._listener.gone(self, status)
 
     def _read_log(self) -> None:

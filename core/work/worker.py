@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from core.analysis.checked import checked
-from core.errors import Cancelled, ComputeError, DemoLensError
+from core.errors import Cancelled, ComputeError, DemoLensError, short_of_memory
 from core.work import protocol
 from core.work.engine import Engine
 from core.work.kinds import Found, kind_named
-from core.work.log import log_to_stderr, logger, unexpected
+from core.work.log import UNEXPECTED, log_to_stderr, logger, new_error_id, traceback_of
 
 ENGINE = "core.work.engine:ModelEngine"
 POLITE = 5
@@ -31,6 +31,7 @@ PROGRESS_SECONDS = 0.05
 """Shortest time between two progress events with the same label."""
 BROKEN_STATUS = 70
 """Exit status of a worker whose device cannot be used any more."""
+SHORT_OF_MEMORY = "the memory is too small for this; try fewer demonstrations or candidates, or a smaller model"
 Emit = Callable[[protocol.Event], None]
 
 
@@ -59,6 +60,8 @@ class Worker:
             self._runs.put(self._known[key])
         elif isinstance(cancelled, str) and cancelled in self._known:
             self._known[cancelled].cancelled.set()
+        if "ping" in command:
+            self._emit(protocol.Alive())
         return "stop" not in command
 
     def stop(self) -> None:
@@ -71,6 +74,7 @@ class Worker:
         """Warm up unless a run waits already, then do the runs in their order until `stop`."""
         self._emit(protocol.Ready(seconds_per_token=None if self._known else self._warm_up()))
         while (run := self._runs.get()) is not None:
+            self._emit(protocol.Started(key=run.key))
             event = self._outcome(run)
             self._known.pop(run.key, None)
             self._emit(event)
@@ -134,12 +138,13 @@ def _done(key: str, last: Found | None, seconds: float) -> protocol.Done:
 
 def _failure(key: str, error: Exception) -> protocol.Failed:
     """The event for a fault that is not DemoLens' own: out of memory, a lost device, or a bug."""
-    name, broken = type(error).__name__, "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
-    sentence, error_id = unexpected(error)
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
-        sentence = "the memory is too small for this; try fewer demonstrations or candidates, or a smaller model"
-        return protocol.Failed(key=key, sentence=sentence, kind=ComputeError.__name__, error_id=error_id)
-    return protocol.Failed(key=key, sentence=sentence, kind=name, error_id=error_id, broken=broken)
+    name, error_id = type(error).__name__, new_error_id()
+    sentence, broken = UNEXPECTED.format(error_id), "CUDA error" in str(error) or name == "AcceleratorError"
+    if short_of_memory(error):
+        sentence, name, broken = SHORT_OF_MEMORY, ComputeError.__name__, False
+    return protocol.Failed(
+        key=key, sentence=sentence, kind=name, error_id=error_id, details=traceback_of(error), broken=broken
+    )
 
 
 def peak_bytes() -> int:

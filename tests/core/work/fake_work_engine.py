@@ -114,6 +114,10 @@ def _candidate(index: int, title: str) -> CandidateRow:
 class FakeEngine:
     """Yields the scores, takes its steps, and yields the complete explanation."""
 
+    def __init__(self) -> None:
+        if os.environ.get("FAKE_START") == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def warm_up(self) -> float | None:
         if os.environ.get("FAKE_WARM_UP") == "die":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -9,7 +9,7 @@ import pytest
 
 from core.analysis.request import Request
 from core.store.results import KEY
-from core.work import job
+from core.work import contents, job
 from core.work.job import job_key
 
 
@@ -46,7 +46,7 @@ def test_other_code_is_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_replaced_shipped_adapter_is_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "ADAPTERS", tmp_path)
+    monkeypatch.setattr(contents, "ADAPTERS", tmp_path)
     request = Request(adapter="recicl")
     before = job.job_key(request)
     (tmp_path / "recicl").mkdir()

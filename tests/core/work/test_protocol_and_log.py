@@ -84,7 +84,8 @@ def test_a_run_cancelled_before_it_began_never_runs() -> None:
     worker.hear(b'{"cancel": "k"}')
     worker._runs.put(None)
     worker.work()
-    assert said == [protocol.Ready(seconds_per_token=None), protocol.Cancelled(key="k")]
+    begun = [protocol.Ready(seconds_per_token=None), protocol.Started(key="k")]
+    assert said == [*begun, protocol.Cancelled(key="k")]
 
 
 @pytest.mark.parametrize(

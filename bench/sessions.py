@@ -1,0 +1,87 @@
+"""A browser tab without a browser: Streamlit's own protocol over its WebSocket, for many sessions on few cores."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+WAIT_SECONDS = 120.0
+"""Longest a script may run."""
+TOO_LARGE = 512 * 2**20
+GOOD = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
+
+
+class Session:
+    """One tab of the server at `address`: its page is `path`, its link `query`."""
+
+    def __init__(self, address: str, path: str = "", query: str = "") -> None:
+        self._path, self._query, self._hash = path, query, ""
+        self._widgets: dict[str, WidgetState] = {}
+        self._cached: set[str] = set()
+        self.elements = 0
+        """Elements that the last run sent in full; the others were references to what the tab has."""
+        self.bytes = 0
+        """Length of all messages of the last run."""
+        self.faults: list[str] = []
+        """What a run of the script ended with, other than success."""
+        host = urlsplit(address).netloc
+        self._socket: ClientConnection = connect(
+            f"ws://{host}/_stcore/stream",
+            origin=Origin(f"http://{host}"),
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=TOO_LARGE,
+        )
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._socket.close()
+
+    def run(self, fragment: str = "") -> float:
+        """Run the page with the widgets as they are; seconds from the request to the end of the script."""
+        message = BackMsg()
+        state = message.rerun_script
+        state.query_string, state.page_script_hash, state.fragment_id = self._query, self._hash, fragment
+        state.page_name = "" if self._hash else self._path
+        state.context_info.url = f"http://localhost/{self._path}"
+        state.widget_states.widgets.extend(self._widgets.values())
+        state.cached_message_hashes.extend(self._cached)
+        begin = time.perf_counter()
+        self._socket.send(message.SerializeToString())
+        self._receive(begin + WAIT_SECONDS)
+        return time.perf_counter() - begin
+
+    def _receive(self, end: float) -> None:
+        self.elements = self.bytes = 0
+        while True:
+            message = ForwardMsg()
+            data = self._socket.recv(timeout=max(0.1, end - time.perf_counter()))
+            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            kind = message.WhichOneof("type")
+            self.bytes += len(data)
+            if message.metadata.cacheable:
+                self._cached.add(message.hash)
+            if kind == "new_session":
+                self._hash = message.new_session.page_script_hash
+            elif kind == "page_info_changed":
+                self._query = message.page_info_changed.query_string
+            elif kind == "delta":
+                self.elements += message.delta.WhichOneof("type") == "new_element"
+            elif kind == "script_finished":
+                if message.script_finished not in GOOD:
+                    self.faults.append(ForwardMsg.ScriptFinishedStatus.Name(message.script_finished))
+                return

@@ -1,0 +1,129 @@
+"""What do the files under a name hold now? A fingerprint that changes with every change of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from core.data.dataset import LONGEST_PATH
+from core.errors import ModelError
+from core.lm.adapter import ADAPTERS, SHIPPED
+from core.lm.hub import cached_state
+from core.lm.places import HUB_NAME, allowed_path
+from core.store.names import form_fault
+
+MOST_FILES = 2000
+"""Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
+READ_BYTES = 64 * 2**20
+"""Bytes of a folder whose contents are read, the first files by name; larger ones count by their stamps alone."""
+SETTLED_SECONDS = 2.0
+"""Age of a change from which a stamp is believed: two changes within one tick of a file system's clock have one."""
+MOST_HASHES = 4096
+Stamp = tuple[int, ...]
+
+
+def data_fingerprint(name: str) -> str:
+    """Hex digits for what lies in a data set's folder; empty for `sample`, which is pinned by hash, and for nothing.
+
+    Every file counts with its size, times and inode, and small ones with their contents too. No file is opened that is
+    not a regular one, and nothing is looked at under a name whose form is refused.
+    """
+    return "" if name == "sample" or form_fault(name, longest=LONGEST_PATH) else _fingerprint(Path(name))
+
+
+def model_fingerprint(name: str) -> str:
+    """The same of a model folder or GGUF file; for a hub name, of what the local cache holds of it."""
+    if name == "sample":
+        return ""
+    try:
+        content = _fingerprint(allowed_path(name))
+    except ModelError:
+        return ""
+    hub = HUB_NAME.fullmatch(name)
+    return hashlib.sha256(cached_state(hub["repo"]).encode()).hexdigest() if hub and not content else content
+
+
+def adapter_fingerprint(name: str | None) -> str:
+    """The same of an adapter's folder; empty for none."""
+    return model_fingerprint(name or "") if name not in SHIPPED else _fingerprint(ADAPTERS / str(name))
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        rows = list(_rows(Path(os.path.abspath(path.expanduser()))))
+    except (OSError, ValueError, RuntimeError):
+        return ""
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest() if rows else ""
+
+
+def _rows(path: Path) -> Iterator[str]:
+    """One line a file, in the order of their names."""
+    left = READ_BYTES
+    for file in sorted(islice(_files(path), MOST_FILES)):
+        try:
+            found = file.stat()
+        except OSError:  # A link to nothing, or a file that was just removed.
+            yield f"{file.relative_to(path)} cannot be looked at"
+            continue
+        stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        content = ""
+        if stat.S_ISREG(found.st_mode) and found.st_size <= left:
+            left -= found.st_size
+            content = HASHES.content(file, stamp)
+        yield f"{file.relative_to(path)} {stamp} {content}"
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file itself, or the files of a folder and of the folders right inside it (chat templates lie there)."""
+    if not path.is_dir():
+        if path.exists():
+            yield path
+        return
+    for entry in sorted(path.iterdir()):
+        if not entry.is_dir():
+            yield entry
+        else:
+            with contextlib.suppress(OSError):
+                yield from (inner for inner in entry.iterdir() if not inner.is_dir())
+
+
+class Hashes:
+    """SHA-256 of small files, read again only when their stamp changed; safe to use from several threads."""
+
+    def __init__(self, most: int = MOST_HASHES) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._known: OrderedDict[tuple[str, Stamp], str] = OrderedDict()
+
+    def content(self, file: Path, stamp: Stamp) -> str:
+        """The hash of what `file` holds; empty where it cannot be read."""
+        key = (os.fspath(file), stamp)
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None:
+            return known
+        now = time.time_ns()
+        try:
+            with open(file, "rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return ""
+        if now - max(stamp[1], stamp[2]) > SETTLED_SECONDS * 1e9:
+            self._remember(key, digest)
+        return digest
+
+    def _remember(self, key: tuple[str, Stamp], digest: str) -> None:
+        with self._lock:
+            self._known[key] = digest
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+
+
+HASHES = Hashes()
