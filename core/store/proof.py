@@ -32,8 +32,11 @@ def bytes_of(path: Path) -> bytes:
         return file.read()
 
 
-def state_of(path: Path) -> tuple[object, ...]:
-    """What changes whenever a file does: size, times and inode; raises `OSError`.
+State = tuple[int, int, int, int]
+
+
+def state_of(path: Path) -> State:
+    """What changes whenever a file does: size, times of writing and of change, and inode; raises `OSError`.
 
     The time of the last change of the inode cannot be set back by hand.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import threading
 import time
 from collections import OrderedDict
@@ -19,15 +18,15 @@ from core.lm.adapter import ADAPTERS, SHIPPED
 from core.lm.hub import cached_state
 from core.lm.places import HUB_NAME, allowed_path
 from core.store.names import form_fault
+from core.store.proof import State, regular, state_of
 
 MOST_FILES = 2000
 """Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
 READ_BYTES = 64 * 2**20
-"""Bytes of a folder whose contents are read, the first files by name; larger ones count by their stamps alone."""
+"""Bytes of a folder whose contents are read, the first files by name; larger ones count by their state alone."""
 SETTLED_SECONDS = 2.0
-"""Age of a change from which a stamp is believed: two changes within one tick of a file system's clock have one."""
+"""Age of a change from which a state is believed: two changes within one tick of a file system's clock look alike."""
 MOST_HASHES = 4096
-Stamp = tuple[int, ...]
 
 
 def data_fingerprint(name: str) -> str:
@@ -69,16 +68,15 @@ def _rows(path: Path) -> Iterator[str]:
     left = READ_BYTES
     for file in sorted(islice(_files(path), MOST_FILES)):
         try:
-            found = file.stat()
+            state = state_of(file)
         except OSError:  # A link to nothing, or a file that was just removed.
             yield f"{file.relative_to(path)} cannot be looked at"
             continue
-        stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         content = ""
-        if stat.S_ISREG(found.st_mode) and found.st_size <= left:
-            left -= found.st_size
-            content = HASHES.content(file, stamp)
-        yield f"{file.relative_to(path)} {stamp} {content}"
+        if state[0] <= left:
+            left -= state[0]
+            content = HASHES.content(file, state)
+        yield f"{file.relative_to(path)} {state} {content}"
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -96,30 +94,30 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 class Hashes:
-    """SHA-256 of small files, read again only when their stamp changed; safe to use from several threads."""
+    """SHA-256 of small files, read again only when their state changed; safe to use from several threads."""
 
     def __init__(self, most: int = MOST_HASHES) -> None:
         self._most, self._lock = most, threading.Lock()
-        self._known: OrderedDict[tuple[str, Stamp], str] = OrderedDict()
+        self._known: OrderedDict[tuple[str, State], str] = OrderedDict()
 
-    def content(self, file: Path, stamp: Stamp) -> str:
+    def content(self, file: Path, state: State) -> str:
         """The hash of what `file` holds; empty where it cannot be read."""
-        key = (os.fspath(file), stamp)
+        key = (os.fspath(file), state)
         with self._lock:
             known = self._known.get(key)
         if known is not None:
             return known
         now = time.time_ns()
         try:
-            with open(file, "rb") as stream:
+            with regular(file) as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             return ""
-        if now - max(stamp[1], stamp[2]) > SETTLED_SECONDS * 1e9:
+        if now - max(state[1:3]) > SETTLED_SECONDS * 1e9:
             self._remember(key, digest)
         return digest
 
-    def _remember(self, key: tuple[str, Stamp], digest: str) -> None:
+    def _remember(self, key: tuple[str, State], digest: str) -> None:
         with self._lock:
             self._known[key] = digest
             while len(self._known) > self._most:

@@ -173,6 +173,7 @@ def test_a_worker_that_does_not_listen_blocks_nobody(make_desk: MakeDesk) -> Non
     assert desk.wait(desk.submit(Request(user="u")), 20).state == "done"
     worker = psutil.Process(desk.worker_pid)
     worker.suspend()
+    until(lambda: worker.status() == psutil.STATUS_STOPPED)
     ids = tuple(str(number) * 40 for number in range(5000))
     key = desk.submit(Request(user="v", candidate_ids=ids))
     began = time.monotonic()
@@ -200,6 +201,7 @@ def test_a_deaf_worker_is_a_fault(make_desk: MakeDesk) -> None:
     assert desk.wait(desk.submit(Request(user="u")), 20).state == "done"
     worker = psutil.Process(desk.worker_pid)
     worker.suspend()
+    until(lambda: worker.status() == psutil.STATUS_STOPPED)
     assert desk.fault(0.2) == "The worker process did not answer within 0.2 seconds"
     worker.resume()
     assert desk.fault() == ""
