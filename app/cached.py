@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import streamlit as st
 
 from core.analysis.request import Request
-from core.analysis.subject import case_for, demonstrations_for, item_ids
+from core.analysis.subject import item_ids, shortages, subject_of
+from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
-from core.data.records import Case, Demonstration, Item
-from core.errors import DemoLensError
+from core.data.records import Case, Demonstration, Item, Split
+from core.errors import DemoLensError, ModelError
+from core.lm import hub
+from core.lm.adapter import adapter_folder
+from core.lm.places import place_of
 from core.work.desk import Desk
 from core.work.forecast import Forecast
 from core.work.job import Job, job_key
@@ -57,7 +62,9 @@ class Preview:
     case: Case
     demos: tuple[Demonstration, ...]
     items: dict[str, Item]
-    """Every item named by the history or the demonstrations."""
+    """Every item named by the history, the candidates or the demonstrations."""
+    shortages: tuple[str, ...] = ()
+    """What the data could not fill, one sentence each."""
 
 
 @st.cache_data(show_spinner=False, max_entries=128)
@@ -76,9 +83,31 @@ def preview(request: Request) -> Preview | str:
 
 def _preview(request: Request) -> Preview:
     opened = dataset(request.dataset)
-    case = case_for(request, opened)
-    demos = demonstrations_for(request, opened, case)
-    return Preview(case, demos, opened.items(item_ids(case, demos)))
+    case, demos = subject_of(request, opened)
+    return Preview(case, demos, opened.items(item_ids(case, demos)), shortages(request, case, demos))
+
+
+def first_user(name: str, split: Split) -> str | None:
+    """The first user who makes a case; None where the data cannot be opened or hold none."""
+    try:
+        return next(iter(eligible_users(dataset(name), split, 1)), None)
+    except DemoLensError:
+        return None
+
+
+def material_fault(request: Request) -> str:
+    """Why the model or the adapter of a request cannot be loaded, as far as a look at the disk tells; or nothing."""
+    try:
+        place = place_of(request.model)
+        if place.kind == "folder" and not (place.path / "config.json").is_file():
+            raise ModelError("no config.json", expected="a model folder", where=request.model)
+        if place.kind == "hub" and os.environ.get(hub.ALLOWED) != "1":
+            hub.hub_folder(place.repo, place.revision)
+        if request.adapter is not None:
+            adapter_folder(request.adapter)
+    except DemoLensError as fault:
+        return str(fault)
+    return ""
 
 
 def licence(name: str) -> str:

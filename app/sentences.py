@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.text import safe_html
-from app.theme import interval, nats, number, ordinal, seconds, signed
+from app.theme import amount, nats, number, ordinal, seconds, signed, with_interval
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
 
 STRONG = 0.8
@@ -139,22 +139,18 @@ def lead(explanation: Explanation) -> str:
 
 
 def demonstration(explanation: Explanation, index: int, *, most: bool = False) -> str:
-    """What one demonstration does to the target: amount, unit, interval, and the rank without it; as HTML."""
+    """What one demonstration does to the target: its contribution, and score and rank without it; as HTML."""
     made, row = explanation.contributions, explanation.demos[index]
     name = f"<strong>{row.label}</strong> (<em>{safe_html(row.title, 60)}</em>{_answer(row.answer)})"
     if made is None:
         return f"{name} has {row.tokens} tokens; its contribution is being computed."
-    value = made.values[index]
-    sign = "dl-up" if value > 0 else "dl-down"
-    verb = "raises" if value > 0 else "lowers" if value < 0 else "does not change"
-    extra = " most" if most and value != 0 else ""
-    goal = _goal(made)
-    spread = f" (90 % {interval(made.low[index], made.high[index])})" if made.low and made.high else ""
-    without = _without(explanation, index)
+    value, without = made.values[index], _without(explanation, made, index)
     if value == 0:
-        return f"{name} does not change {goal}.{without}"
-    amount = f'<span class="{sign}">{nats(value)}</span>'
-    return f"{name} {verb} {goal}{extra}: {amount}{spread}.{without}"
+        return f"{name} does not change {_goal(made)}.{without}"
+    verb, sign = ("raises", "dl-up") if value > 0 else ("lowers", "dl-down")
+    extra = " most," if most else ""
+    spread = with_interval(made.low[index], made.high[index]) if made.low and made.high else ""
+    return f'{name} {verb} {_goal(made)}{extra} by <span class="{sign}">{amount(value)}</span>{spread}.{without}'
 
 
 def _answer(answer: str | None) -> str:
@@ -168,32 +164,38 @@ def _goal(made: Contributions) -> str:
     return f"{title} over <em>{safe_html(made.target.against_title, 60)}</em>"
 
 
-def _without(explanation: Explanation, index: int) -> str:
+def _without(explanation: Explanation, made: Contributions, index: int) -> str:
+    """The removal effect of a demonstration on the target; it need not have the sign of the contribution."""
     row = target_row(explanation)
     if explanation.matrix is None or row is None or row.rank is None:
         return ""
-    after = explanation.matrix.ranks_without[index][explanation.candidates.index(row)]
-    if after == row.rank:
-        return f" Without it the rank stays {ordinal(row.rank)}."
-    verb = "falls" if after > row.rank else "rises"
-    return f" Without it the rank {verb} from {ordinal(row.rank)} to {ordinal(after)}."
+    at = explanation.candidates.index(row)
+    fall, after = explanation.matrix.values[index][at], explanation.matrix.ranks_without[index][at]
+    score = "the score" if made.target.against_id is None else f"the score of <em>{safe_html(row.title, 60)}</em>"
+    text = f"{score} is {_score_without(fall)} and the rank {_rank_without(row.rank, after)}"
+    if made.target.against_id is None and fall * made.values[index] < 0:
+        return f" Yet with it alone removed {text}: its contribution depends on the other demonstrations."
+    return f" Without it {text}."
 
 
 def pair(explanation: Explanation, demo: int, candidate: int) -> str:
-    """What one demonstration does to one candidate, as HTML; empty before the matrix is there."""
+    """The removal effect of one demonstration on one candidate, as HTML; empty before the matrix is there."""
     if explanation.matrix is None:
         return ""
-    value = explanation.matrix.values[demo][candidate]
-    after = explanation.matrix.ranks_without[demo][candidate]
+    fall, after = explanation.matrix.values[demo][candidate], explanation.matrix.ranks_without[demo][candidate]
     row, label = explanation.candidates[candidate], explanation.demos[demo].label
     title = f"<em>{safe_html(row.title, 60)}</em>"
-    if value == 0:
-        return f"Removing {label} leaves the score of {title} unchanged."
-    sign, verb = ("dl-up", "raises") if value > 0 else ("dl-down", "lowers")
-    return (
-        f'{label} {verb} {title} by <span class="{sign}">{nats(value)}</span>; '
-        f"rank {row.rank if row.rank is not None else '–'} with it, {after} without it."
-    )
+    return f"Without {label}, {title} scores {_score_without(fall)} and ranks {_rank_without(row.rank, after)}."
+
+
+def _score_without(fall: float) -> str:
+    return "the same" if fall == 0 else f"{amount(fall)} {'lower' if fall > 0 else 'higher'}"
+
+
+def _rank_without(rank: int | None, after: int) -> str:
+    if rank is None:
+        return ordinal(after)
+    return f"still {ordinal(after)}" if rank == after else f"{ordinal(after)} instead of {ordinal(rank)}"
 
 
 def cost(made: Contributions) -> str:

@@ -51,9 +51,14 @@ class View:
     """What the controls of the changed dual models say."""
     key: str | None = None
     """The job of `shown`, once submitted."""
+    seen: str | None = None
+    """The job of the explanation that was last on screen; it stays there while the next one has nothing to show."""
     written: dict[str, list[str]] | None = None
     """The link as the page last wrote it; a different one means that a person changed it."""
     notice: str = ""
+    """What could not be used of a link or a choice, in one sentence."""
+    typed: set[str] = field(default_factory=set)
+    """Data, models and adapters that a person named here; what only a link names is not looked at before Run."""
     demo_revision: int = 0
     """Raised when a demonstration is selected outside its table: the table is drawn anew with that row."""
     item_revision: int = 0

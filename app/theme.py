@@ -141,9 +141,28 @@ def nats(value: float | None) -> str:
     return f"{signed(value)} nats"
 
 
+def amount(value: float) -> str:
+    """A size without its sign, for sentences whose verb says the direction: `0.42 nats`."""
+    return f"{number(abs(value), fine_digits(value))} nats"
+
+
+def fine_digits(value: float) -> int:
+    """Decimals, two to four, in which a value that is not zero does not look like zero."""
+    return next((digits for digits in (2, 3) if value == 0 or round(abs(value), digits) > 0), 4)
+
+
 def interval(low: float | None, high: float | None) -> str:
-    """`+0.20 to +0.61`, or nothing."""
-    return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    """`+0.20 to +0.61`, in as many decimals, two to four, as tell the ends apart; nothing where none do."""
+    if low is None or high is None:
+        return ""
+    texts = ((signed(low, digits), signed(high, digits)) for digits in (2, 3, 4))
+    return next((f"{start} to {end}" for start, end in texts if start != end), "")
+
+
+def with_interval(low: float | None, high: float | None) -> str:
+    """` (90 % +0.20 to +0.61)`, or nothing where there is no interval."""
+    between = interval(low, high)
+    return f" (90 % {between})" if between else ""
 
 
 def seconds(value: float | None) -> str:

@@ -11,7 +11,7 @@ from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
-from app.theme import Palette, nats, shade, signed, symmetric
+from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
 
@@ -38,7 +38,7 @@ def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> 
 def figure(
     explanation: Explanation, colours: Palette, *, limit: int, demo: int | None = None, item: str | None = None
 ) -> go.Figure:
-    """Candidates (rows, best rank first) x demonstrations (columns), nats; blue: it raises the candidate.
+    """Candidates (rows, best rank first) x demonstrations (columns), nats; blue: the score falls without it.
 
     An invisible marker in every cell carries `[demonstration, item id]`, because a heat map takes no clicks.
     """
@@ -90,7 +90,8 @@ def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Sc
 def _hover(explanation: Explanation, matrix: Matrix, demo: int, candidate: int) -> str:
     row = explanation.candidates[candidate]
     return (
-        f"{explanation.demos[demo].label} on {safe_mark(row.title, 60)}<br>{nats(matrix.values[demo][candidate])}"
+        f"{explanation.demos[demo].label} on {safe_mark(row.title, 60)}"
+        f"<br>removal effect {nats(matrix.values[demo][candidate])}"
         f"<br>rank {'–' if row.rank is None else row.rank} with it, {matrix.ranks_without[demo][candidate]} without it"
     )
 
@@ -122,16 +123,16 @@ def alt(explanation: Explanation) -> str:
     matrix = _matrix(explanation)
     cells = [(value, d, c) for d, line in enumerate(matrix.values) for c, value in enumerate(line)]
     text = f"{len(explanation.demos)} demonstrations by {len(explanation.candidates)} candidates."
-    for word, pick in (("raise", max), ("fall", min)):
+    for word, pick in (("falls", max), ("rises", min)):
         value, d, c = pick(cells)
-        if (value > 0) == (word == "raise") and value != 0:
+        if (value > 0) == (word == "falls") and value != 0:
             title = plain(explanation.candidates[c].title)
-            text += f" Largest {word}: {explanation.demos[d].label} on {title}, {nats(value)}."
+            text += f" Without {explanation.demos[d].label} the score of {title} {word} most, by {amount(value)}."
     return text
 
 
 def table(explanation: Explanation) -> pd.DataFrame:
-    """One row per candidate, one column per demonstration; nats, positive where the demonstration raises it."""
+    """One row per candidate, one column per demonstration; removal effects in nats, positive where the score falls."""
     matrix = _matrix(explanation)
     data: dict[str, object] = {
         columns.RANK: [row.rank for row in explanation.candidates],

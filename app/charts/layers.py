@@ -26,14 +26,14 @@ def parts(explanation: Explanation) -> tuple[tuple[float, ...], ...]:
 
 @cached_figure
 def figure(explanation: Explanation, colours: Palette, *, selected: int | None = None) -> go.Figure:
-    """Demonstrations (rows, prompt order) x layers (columns), nats; each row adds up to its gradient answer."""
+    """Demonstrations (rows, prompt order) x layers (columns), nats; each row adds up to its gradient part."""
     z = parts(explanation)
     bound = symmetric(value for line in z for value in line)
     layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
     cells = [(layer, demo) for demo in demos for layer in layers]
     names = [f"{row.label} {safe_mark(row.title, 40)}" for row in explanation.demos]
     grid = tiles(z, len(layers), bound, colours, xgap=1, bar=_bar(bound, colours))
-    hover = [f"{names[d]}<br>layer {layer}: {signed(z[d][layer], 3)} nats" for layer, d in cells]
+    hover = [f"{names[d]}<br>layer {layer}: gradient part {signed(z[d][layer], 3)} nats" for layer, d in cells]
     ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
     return framed(
         [grid, targets(cells, [demo for _, demo in cells], hover, size=ROW - 6)],

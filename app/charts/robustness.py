@@ -12,7 +12,7 @@ from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets
 from app.charts.frame import legend, whiskers
 from app.text import plain, safe_mark
-from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template
+from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template, with_interval
 from core import columns
 from core.analysis.robustness.kinds import NAMES, Kind
 from core.analysis.robustness.task import Estimate, KindRow, Mode, RankLine, RobustnessReport, VariantRow, kinds_of
@@ -285,7 +285,7 @@ def _dots(rows: list[KindRow], mode: Mode, strength: float, y: list[float], colo
         error_x=whiskers(means, lows, highs, ink, thickness=1.4, width=3),
         customdata=[row.kind for row in rows],
         hovertext=[
-            f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)} ({interval(low, high)})"
+            f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)}{with_interval(low, high)}"
             for row, (mean, low, high) in zip(rows, ends, strict=True)
         ],
         hovertemplate="%{hovertext}<extra></extra>",

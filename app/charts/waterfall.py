@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.charts.cache import cached_figure
 from app.charts.frame import framed, whiskers
 from app.text import plain, safe_mark
-from app.theme import Palette, colour, interval, nats, number, ordinal, signed
+from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
 from core import columns
 from core.analysis.explanation import Contributions, Explanation
 
@@ -105,8 +105,8 @@ def _bars(
 def _hover(explanation: Explanation, made: Contributions, index: int) -> str:
     row = explanation.demos[index]
     answer = f" · {row.answer}" if row.answer else ""
-    spread = f"<br>90 %: {interval(made.low[index], made.high[index])}" if made.low and made.high else ""
-    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>{nats(made.values[index])}{spread}"
+    spread = with_interval(made.low[index], made.high[index]) if made.low and made.high else ""
+    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {nats(made.values[index])}{spread}"
 
 
 def _ends(made: Contributions, rows: int, colours: Palette) -> go.Scatter:
@@ -233,7 +233,7 @@ def alt(explanation: Explanation) -> str:
     text = f"The demonstrations move the score of {plain(made.target.title)} {ends}."
     for word, index in (("raises", _extreme(made, max)), ("lowers", _extreme(made, min))):
         if index is not None:
-            text += f" {explanation.demos[index].label} {word} it most, by {nats(made.values[index])}."
+            text += f" {explanation.demos[index].label} {word} it most, by {amount(made.values[index])}."
     return f"{text} Residual {nats(made.residual)}."
 
 

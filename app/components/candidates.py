@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from app.charts import ranks
@@ -13,10 +14,14 @@ from core import columns
 from core.analysis.explanation import Explanation
 from core.words import NOTHING
 
+IN_VIEW = 24
+"""Most candidates that are listed without scrolling within the list."""
+
 
 def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
-    note = "Best first. ◆ was really chosen next. ▲ ▼ places won or lost through the demonstrations."
+    first = " Here it and the selected one stand first." if len(explanation.candidates) > IN_VIEW else ""
+    note = f"Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"
@@ -35,7 +40,8 @@ def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
 
 
 def _list(view: View, explanation: Explanation) -> None:
-    full = ranks.table(explanation)
+    chosen = tab.selected_item(view, explanation)
+    full = in_view(ranks.table(explanation), chosen)
     rows = {row.item_id: row for row in explanation.candidates}
     shown = literal(full)
     shown = shown.assign(
@@ -45,7 +51,6 @@ def _list(view: View, explanation: Explanation) -> None:
             for item, title in zip(full[columns.ITEM], shown[columns.TITLE], strict=True)
         ],
     )
-    chosen = tab.selected_item(view, explanation)
     at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
     key = f"candidates-{view.item_revision}"
     config = st.column_config
@@ -53,7 +58,7 @@ def _list(view: View, explanation: Explanation) -> None:
         shown,
         hide_index=True,
         key=key,
-        height=min(38 + 35 * len(shown), 458),
+        height="content" if len(shown) <= IN_VIEW else 38 + 35 * IN_VIEW,
         on_select=lambda: _row(key, list(full[columns.ITEM])),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
@@ -69,6 +74,14 @@ def _list(view: View, explanation: Explanation) -> None:
             columns.ITEM: config.TextColumn("id", width=44),
         },
     )
+
+
+def in_view(table: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
+    """The candidates, best first; in a list that scrolls, the target and the chosen one come before them."""
+    if len(table) <= IN_VIEW:
+        return table
+    leading = table["chosen_next"] | (table[columns.ITEM] == chosen)
+    return pd.concat([table[leading], table[~leading]], ignore_index=True)
 
 
 def _row(key: str, ids: list[str]) -> None:

@@ -23,7 +23,7 @@ EDITOR, ADDED = "demos-editor", "demos-added"
 
 def demos(view: View, explanation: Explanation) -> None:
     """The demonstrations in prompt order, to read or to edit."""
-    note = "In prompt order. Adds: nats that each adds to the target's score, with the ends of its 90 % interval."
+    note = "In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == EDIT:
         _edit(view)
@@ -92,7 +92,7 @@ def _config() -> dict[str, Any]:
         columns.DEMO: config.TextColumn("", width=44),
         columns.TITLE: config.TextColumn("title", width="medium"),
         "answer": config.TextColumn("answer", width=64),
-        columns.CONTRIBUTION: config.NumberColumn("adds (nats)", format="%+.2f", width=90),
+        columns.CONTRIBUTION: config.NumberColumn("contribution", format="%+.2f", width=100),
         columns.LOW: config.NumberColumn("low", format="%+.2f", width=64),
         columns.HIGH: config.NumberColumn("high", format="%+.2f", width=64),
         "tokens": config.NumberColumn("tokens", width=64),

@@ -40,4 +40,5 @@ def failed(sentence: str, error_id: str | None) -> None:
 def cancelled(sentence: str, kept: bool) -> None:
     """A job that was cancelled, and what is left of it."""
     what = "What was found until then stands below; it is not complete." if kept else "Nothing had been found yet."
-    box("Cancelled", sentence, f"{what} Press Run to go on.")
+    why = "" if sentence.strip(". ").casefold() == "cancelled" else sentence[:1].upper() + sentence[1:]
+    box("Cancelled", why, f"{what} Press Run to start it again.")

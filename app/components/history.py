@@ -17,12 +17,12 @@ SHOWN = 30
 
 
 def timeline(explanation: Explanation, liked: float | None) -> None:
-    """The history as a strip, oldest first, ending with the item really chosen next; `liked` is a rating."""
+    """The history as a strip that ends, at the right, with the item really chosen next; `liked` is a rating."""
     rows = explanation.history
     filled = "" if liked is None else f" Filled mark: rated {liked:g} or more."
     section(
         "History",
-        f"{len(rows)} interactions before this moment, oldest first.{filled} "
+        f"{len(rows)} interactions before this moment, the newest to the right.{filled} "
         "Underlined: stands in the prompt's query. Diamond: really chosen next.",
     )
     if not rows:
@@ -32,11 +32,15 @@ def timeline(explanation: Explanation, liked: float | None) -> None:
 
 
 def strip(rows: Sequence[HistoryRow], liked: float | None, last: str = "") -> str:
-    """The newest interactions as an HTML list, oldest first."""
+    """The newest interactions as an HTML list, the newest first; the style sheet puts the newest to the right.
+
+    So a strip that is too long for its window opens at its newest end, and what is cut off is the oldest.
+    """
     left = len(rows) - SHOWN
     earlier = f'<li class="dl-earlier"><span class="dl-when">{left} earlier</span></li>' if left > 0 else ""
-    cells = "".join(_cell(row, liked) for row in rows[-SHOWN:])
-    return f'<ol class="dl-history" tabindex="0" aria-label="History, oldest first">{earlier}{cells}{last}</ol>'
+    cells = "".join(_cell(row, liked) for row in reversed(rows[-SHOWN:]))
+    attributes = 'class="dl-history" reversed tabindex="0" aria-label="History, newest first"'
+    return f"<ol {attributes}>{last}{cells}{earlier}</ol>"
 
 
 def _cell(row: HistoryRow, liked: float | None) -> str:

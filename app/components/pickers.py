@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
 from app import cached
-from app.components import failures, tab
+from app.components import failures, preview, tab
 from app.sentences import FAMILIES, METHODS
 from app.settings import SETTINGS
 from app.state import View
 from app.text import option, safe_html, unique_labels
 from app.theme import memory, seconds
-from core.analysis.explanation import Explanation
 from core.errors import DemoLensError
 from core.lm.adapter import SHIPPED, is_there
 from core.tuning.evaluation.ways import TUNED
@@ -40,14 +40,15 @@ def sidebar(view: View, job: cached.Job | None) -> None:
     with st.sidebar:
         brand()
         case(view)
-        _explanation(view, job.explanation if job is not None else None)
+        _explanation(view)
         with st.expander("Advanced"):
             _toggle(view, "matrix", "Demonstrations x candidates")
             _budget(view)
             material(view)
         with st.container(key="runbox", gap="xsmall"):
-            run_button(changed, job, on_click=tab.run_draft)
-            st.html(f'<p class="dl-note">{forecast(view.draft, changed, job)}</p>')
+            blocked = preview.obstacle(view)
+            run_button(changed, job, blocked, on_click=tab.run_draft)
+            st.html(f'<p class="dl-note">{forecast(view.draft, changed, job, blocked)}</p>')
 
 
 def brand() -> None:
@@ -58,11 +59,14 @@ def brand() -> None:
 def case(view: View, *, strategy: bool = True) -> None:
     """Which user, which demonstrations, how many of what, and how the model is asked.
 
-    Without `strategy` nobody chooses demonstrations: the page takes them from the user's stream.
+    Without `strategy` nobody chooses demonstrations: the page takes them from the user's stream. What may grow by a
+    line stands in a container of its own, so that what follows keeps its place: an expander that moves is closed.
     """
-    _user(view)
+    with st.container(key="pick-user"):
+        _user(view)
     if strategy:
-        _demonstrations(view)
+        with st.container(key="pick-demos"):
+            _demonstrations(view)
     _sizes(view)
     _choice(view, "family", "Question to the model", FAMILIES)
 
@@ -95,12 +99,29 @@ def _number(view: View, field: str, label: str, low: int, high: int, hint: str, 
 def _text(view: View, field: str, label: str, hint: str) -> None:
     key = f"in-{field}"
     st.session_state[key] = getattr(view.draft, field) or ""
-    st.text_input(label, key=key, max_chars=500, on_change=_keep_text, args=(field, key), help=hint)
+    st.text_input(label, key=key, max_chars=500, on_change=_material_typed, args=(field, key), help=hint)
 
 
 def _keep_text(field: str, key: str) -> None:
     text = st.session_state[key].strip()
     tab.change(**{field: text or tab.unset(field)})
+
+
+def _material_typed(field: str, key: str) -> None:
+    """Other data have other users and items: with them go the user and everything named by an id."""
+    view: View = st.session_state[tab.VIEW]
+    was = view.draft.dataset
+    view.typed.add(st.session_state[key].strip())
+    _keep_text(field, key)
+    if view.draft.dataset != was:
+        first = cached.first_user(view.draft.dataset, view.draft.split)
+        tab.change(**(_without_ids(view) | ({} if first is None else {"user": first})))
+
+
+def _without_ids(view: View) -> dict[str, Any]:
+    """The draft's choices that name items or demonstrations of one user, emptied."""
+    strategy = "recent" if view.draft.strategy == "manual" else view.draft.strategy
+    return {"demo_ids": None, "candidate_ids": None, "target": None, "against": None, "strategy": strategy}
 
 
 def _user(view: View) -> None:
@@ -131,15 +152,7 @@ def _user_label(user: str, found: dict[str, int]) -> str:
 def _user_picked() -> None:
     """Another user has other demonstrations and candidates: those named by hand go."""
     view: View = st.session_state[tab.VIEW]
-    strategy = "recent" if view.draft.strategy == "manual" else view.draft.strategy
-    tab.change(
-        user=st.session_state["in-user"],
-        demo_ids=None,
-        candidate_ids=None,
-        target=None,
-        against=None,
-        strategy=strategy,
-    )
+    tab.change(**_without_ids(view), user=st.session_state["in-user"])
 
 
 def _demonstrations(view: View) -> None:
@@ -182,22 +195,26 @@ def _sizes(view: View) -> None:
         _number(view, "seed", "Seed", -(2**31), 2**31, "Equal seeds give equal candidates and equal numbers.")
 
 
-def _explanation(view: View, explanation: Explanation | None) -> None:
+def _explanation(view: View) -> None:
     _choice(view, "method", "Method", METHODS, "How the score is divided among the demonstrations.")
-    if explanation is None or explanation.request.user != view.draft.user:
-        return
-    names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
-    target = {"": "item really chosen next"} | names
-    _item(view, "target", "Explain the score of", target)
-    _item(
-        view,
-        "against",
-        "Against",
-        {"": "nothing: the score itself"} | {one: name for one, name in names.items() if one != view.draft.target},
-    )
+    names = _candidates(view)
+    hint = "The candidate whose score is divided among the demonstrations."
+    _item(view, "target", "Explain the score of", {"": "item really chosen next"} | names, hint)
+    others = {item: name for item, name in names.items() if item != view.draft.target}
+    hint = "With a second candidate, the first one's lead over it is divided instead of its score."
+    _item(view, "against", "Against", {"": "nothing: the score itself"} | others, hint)
 
 
-def _item(view: View, field: str, label: str, options: dict[str, str]) -> None:
+def _candidates(view: View) -> dict[str, str]:
+    """Id -> label of the candidates that the draft would rank, by title."""
+    found = cached.preview(view.draft.model_copy(update={"target": None, "against": None}))
+    if isinstance(found, str):
+        return {}
+    pairs = [(item, found.items[item].title) for item in found.case.candidates if item in found.items]
+    return unique_labels(sorted(pairs, key=lambda pair: pair[1].casefold()))
+
+
+def _item(view: View, field: str, label: str, options: dict[str, str], hint: str) -> None:
     key, value = f"in-{field}", getattr(view.draft, field) or ""
     shown = options if value in options else options | {value: option(value)}
     st.session_state[key] = value
@@ -208,6 +225,7 @@ def _item(view: View, field: str, label: str, options: dict[str, str]) -> None:
         key=key,
         on_change=_keep_text,
         args=(field, key),
+        help=hint,
     )
 
 
@@ -215,7 +233,15 @@ def _budget(view: View) -> None:
     key = "in-budget"
     st.session_state[key] = view.draft.budget
     st.number_input(
-        "Budget (full passes)", 0.5, 1000.0, step=1.0, format="%g", key=key, on_change=_keep, args=("budget", key)
+        "Budget (full passes)",
+        0.5,
+        1000.0,
+        step=1.0,
+        format="%g",
+        key=key,
+        on_change=_keep,
+        args=("budget", key),
+        help="Most that a refined or sampled method may use; one full pass scores the whole prompt once.",
     )
 
 
@@ -265,16 +291,16 @@ def _toggle(view: View, field: str, label: str) -> None:
 
 
 def run_button(
-    changed: bool, job: cached.Job | None, *, on_click: Callable[..., None], args: tuple[str, ...] = ()
+    changed: bool, job: cached.Job | None, blocked: str, *, on_click: Callable[..., None], args: tuple[str, ...] = ()
 ) -> None:
-    """Run; `changed`: the settings are not those of `job`."""
+    """Run; `changed`: the settings are not those of `job`; `blocked`: why they cannot be run."""
     busy = job is not None and not job.ended and not changed
     ready = not changed and job is not None and job.state == "done"
     st.button(
         "Running" if busy else "Run",
         on_click=on_click,
         args=args,
-        disabled=busy or ready,
+        disabled=busy or ready or bool(blocked),
         width="stretch",
         key="run",
         type="primary",
@@ -282,8 +308,10 @@ def run_button(
     )
 
 
-def forecast(asked: Asked, changed: bool, job: cached.Job | None) -> str:
-    """What a run would cost, or that what is shown is already its result; HTML."""
+def forecast(asked: Asked, changed: bool, job: cached.Job | None, blocked: str) -> str:
+    """What a run would cost, why there can be none, or that what is shown is already its result; HTML."""
+    if blocked:
+        return f"This cannot be run: {safe_html(blocked)}."
     if not changed and job is not None and job.state == "done":
         return "What you see is the result of these settings."
     told = cached.desk().forecast(asked)

@@ -28,6 +28,14 @@ DATA = (
 """Choices that change what the model reads; the others change how it is explained."""
 
 
+def obstacle(view: View) -> str:
+    """Why the chosen case cannot be run, in one sentence; empty where nothing is known against it."""
+    found = cached.preview(view.draft)
+    if isinstance(found, str):
+        return found
+    return cached.material_fault(view.draft) if view.typed & {view.draft.model, view.draft.adapter} else ""
+
+
 def upcoming(view: View) -> None:
     """The history and the demonstrations of changed choices; nothing while they are as shown."""
     if all(getattr(view.draft, name) == getattr(view.shown.request, name) for name in DATA):
@@ -46,6 +54,8 @@ def reading(request: Request) -> bool:
         return False
     rows = [_row(found, place) for place in range(len(found.case.history))]
     st.html(strip(rows, cached.like_threshold(request.dataset)) + _demos(found))
+    for sentence in found.shortages:
+        failures.note(sentence)
     return True
 
 

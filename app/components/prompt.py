@@ -24,7 +24,7 @@ def prompt_view(view: View, explanation: Explanation, colours: Palette) -> None:
     """The prompt with its spans; tokens tinted by their share of the gradient answer."""
     record, made = explanation.prompt, explanation.contributions
     source = (
-        f" Tint: each token's part of the gradient answer ({METHODS[made.split_of]})."
+        f" Tint: each token's gradient part ({METHODS[made.split_of]})."
         if made and made.by_token and made.split_of
         else ""
     )
@@ -32,9 +32,8 @@ def prompt_view(view: View, explanation: Explanation, colours: Palette) -> None:
         "Prompt", f"{record.length} of {record.context} tokens, with the explained candidate as its last part.{source}"
     )
     if made is not None and made.by_token:
-        st.html(
-            f'<p class="dl-key">{_key("raises", colours.raises, "solid")}{_key("lowers", colours.lowers, "dotted")}</p>'
-        )
+        adds, takes = _key("adds", colours.raises, "solid"), _key("takes away", colours.lowers, "dotted")
+        st.html(f'<p class="dl-key">{adds}{takes}</p>')
     for sentence in (*record.cut, *record.notices):
         st.html(f'<p class="dl-note">{safe_html(sentence)}</p>')
     body = markup(explanation, colours, tab.selected_demo(view, explanation))
@@ -67,7 +66,8 @@ def _tag(explanation: Explanation, span: SpanRow) -> str:
     if span.kind != "demo":
         return f"<strong>{span.kind.capitalize()}</strong>{count}"
     made = explanation.contributions
-    amount = f"<br>{nats(made.values[span.index])}" if made is not None and span.index < len(made.values) else ""
+    value = made.values[span.index] if made is not None and span.index < len(made.values) else None
+    amount = "" if value is None else f"<br>contribution {nats(value)}"
     return f"<strong>D{span.index + 1}</strong>{count}{amount}"
 
 
@@ -83,9 +83,8 @@ def _token(token: str, value: float, bound: float, colours: Palette) -> str:
         return _literal(token)
     tint = _tint(colours.raises if value > 0 else colours.lowers, STRONGEST * share)
     line = (" dl-plus" if value > 0 else " dl-minus") if share >= UNDERLINED else ""
-    return (
-        f'<span class="dl-t{line}" style="background:{tint}" title="{signed(value, 3)} nats">{_literal(token)}</span>'
-    )
+    title = f"gradient part {signed(value, 3)} nats"
+    return f'<span class="dl-t{line}" style="background:{tint}" title="{title}">{_literal(token)}</span>'
 
 
 def _literal(text: str) -> str:

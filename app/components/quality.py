@@ -23,7 +23,8 @@ def quality(view: View, explanation: Explanation) -> None:
     """The scores of this prompt's demonstrations, each with its measured worth."""
     section(
         "Quality of the demonstrations",
-        "Five scores, each under its own name and unit; none of them is an explanation by itself.",
+        "Five scores, each under its own name and unit; none of them is an explanation by itself. Gain is measured by "
+        "a method of its own, so it need not equal the contribution above.",
     )
     found = sidejob.report_of(
         "quality",

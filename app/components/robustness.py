@@ -9,7 +9,7 @@ from app.components import sidejob
 from app.components.head import Readout
 from app.components.panel import section, twin
 from app.text import safe_html
-from app.theme import interval, number, ordinal, signed
+from app.theme import number, ordinal, signed, with_interval
 from core.analysis.explanation import Explanation
 from core.analysis.robustness.kinds import NAMES
 from core.analysis.robustness.task import Estimate, RobustnessReport, RobustnessTask
@@ -89,5 +89,4 @@ def readouts(report: RobustnessReport) -> list[Readout]:
 def _estimate(value: Estimate | None) -> str:
     if value is None:
         return "not defined"
-    spread = f" ({interval(value.low, value.high)})" if value.low is not None else ""
-    return f"{number(value.mean)}{spread}"
+    return f"{number(value.mean)}{with_interval(value.low, value.high)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components import tab
-from app.sentences import demonstration, pair
+from app.sentences import demonstration, pair, target_row
 from app.state import View
 from app.text import unique_labels
 from core.analysis.explanation import Explanation
@@ -47,12 +47,11 @@ def words(explanation: Explanation, demo: int | None, item: str | None) -> str:
     at = next((index for index, row in enumerate(explanation.candidates) if row.item_id == item), None)
     if demo is None and at is None:
         return '<span class="dl-quiet">Click a bar, a cell or a row, or use the controls: every view follows.</span>'
-    parts = []
-    if demo is not None:
-        parts.append(demonstration(explanation, demo))
-    if demo is not None and at is not None:
-        parts.append(pair(explanation, demo, at))
-    return " ".join(parts) or "Now choose a demonstration to see what it does to this candidate."
+    if demo is None:
+        return "Now choose a demonstration to see what it does to this candidate."
+    about_target = at is None or explanation.candidates[at] is target_row(explanation)
+    of_item = "" if at is None or about_target else pair(explanation, demo, at)
+    return " ".join(filter(None, (demonstration(explanation, demo), of_item)))
 
 
 def _demo_picked(labels: list[str]) -> None:

@@ -16,7 +16,8 @@ def report_of(name: str, task: Task, label: str, why: str) -> Report | None:
     job = cached.desk().job(cached.job_key(task))
     if job is None or (job.state in ("failed", "cancelled") and job.found is None):
         if job is not None:
-            failures.note(job.sentence or "Cancelled before anything was found.")
+            cancelled = "Cancelled before anything was found."
+            failures.note(job.sentence if job.state == "failed" else cancelled)
         _offer(name, task, label, why)
         return None
     if not job.ended:

@@ -15,7 +15,7 @@ from core.analysis.explanation import Explanation
 STAGES = {
     "scores": " · scores only, the contributions are being computed",
     "first": " · first answer, it is being refined",
-    "refined": " · contributions complete, the rest is being computed",
+    "refined": " · the rest is being computed",
 }
 """What an incomplete explanation is called beside its headline."""
 

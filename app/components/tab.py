@@ -35,7 +35,8 @@ def opened() -> View:
         choices, notice = links.read(link)
         tasks = view.tasks if view is not None else {}
         inference = choices.inference or PLAIN
-        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference)
+        seen = view.seen if view is not None else None
+        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference, seen=seen)
         st.session_state[VIEW] = view
         arrive(view)
     return view
@@ -147,6 +148,22 @@ def picked(key: str) -> list[Any]:
     points = chart["selection"]["points"] if chart else []
     found = [point.get("customdata") for point in points]
     return [value for value in found if value is not None]
+
+
+def drawn_from(view: View) -> object:
+    """Everything that only the whole page shows: its choices, its jobs and its notice."""
+    tasks = {kind: (mine.key, mine.draft) for kind, mine in view.tasks.items()}
+    return view.page, view.key, view.draft, view.notice, tasks
+
+
+def whole_page_after_change(drawn: object) -> None:
+    """Draw the page anew where a press inside a fragment changed more than the fragment shows.
+
+    Streamlit answers a press inside a fragment by that fragment alone, with the arguments it had: a new job or a new
+    choice would stay unseen. `drawn` is `drawn_from` of the view when the page was drawn.
+    """
+    if drawn_from(st.session_state[VIEW]) != drawn:
+        st.rerun(scope="app")
 
 
 def run_draft() -> None:

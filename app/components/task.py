@@ -47,14 +47,15 @@ def show(page: Page) -> None:
         pickers.fault(view)
         _status(page, view, mine, job)
     if job is not None and isinstance(job.found, Report):
-        _result(page, view, job.found)
+        _result(page, view, job.found, tab.drawn_from(view))
     else:
         _write_link(mine, {})
 
 
 @st.fragment
-def _result(page: Page, view: View, report: Report) -> None:
+def _result(page: Page, view: View, report: Report, drawn: object) -> None:
     """Every view of one report; a click redraws these views only."""
+    tab.whole_page_after_change(drawn)
     case = view.tasks[page.kind].answered.case
     page.result(view, report)
     failures.notices(list(report.notices))
@@ -144,8 +145,9 @@ def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> 
             pickers.material(view)
         with st.container(key="runbox", gap="xsmall"):
             changed = mine.draft != mine.shown
-            pickers.run_button(changed, job, on_click=run, args=(page.kind,))
-            st.html(f'<p class="dl-note">{pickers.forecast(mine.draft, changed, job)}</p>')
+            blocked = preview.obstacle(view)
+            pickers.run_button(changed, job, blocked, on_click=run, args=(page.kind,))
+            st.html(f'<p class="dl-note">{pickers.forecast(mine.draft, changed, job, blocked)}</p>')
 
 
 def _status(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:

@@ -28,14 +28,15 @@ def contributions(view: View, explanation: Explanation) -> None:
         alt=waterfall.alt(explanation),
         on_pick=pick_demo,
     )
-    st.segmented_control(
-        "Order of the bars",
-        ["Prompt order", "By size"],
-        default="Prompt order",
-        required=True,
-        key="order",
-        label_visibility="collapsed",
-    )
+    if st.session_state.get("form-waterfall") != "Table":  # The table has an order of its own.
+        st.segmented_control(
+            "Order of the bars",
+            ["Prompt order", "By size"],
+            default="Prompt order",
+            required=True,
+            key="order",
+            label_visibility="collapsed",
+        )
 
 
 def matrix(view: View, explanation: Explanation) -> None:
@@ -44,8 +45,9 @@ def matrix(view: View, explanation: Explanation) -> None:
     panel(
         "matrix",
         "Every demonstration on every candidate",
-        "Nats by which a candidate's score would fall without the demonstration: + and blue, it raises the candidate; "
-        "− and orange, it lowers it. The rank stands behind the title.",
+        "Removal effect: nats by which a candidate's score falls when this one demonstration is taken out; + and blue, "
+        "it falls; − and orange, it rises. It need not agree with the contribution, which shares the demonstrations' "
+        "joint effect among them. The rank stands behind the title.",
         figure=lambda: heatmap.figure(
             explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item
         ),
@@ -58,12 +60,13 @@ def matrix(view: View, explanation: Explanation) -> None:
 def layer_map(view: View, explanation: Explanation) -> None:
     """The layer map."""
     made = explanation.contributions
-    method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient answer"
-    other = "" if made is not None and made.method == made.split_of else ", not to the refined bars above"
+    method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient"
+    other = "" if made is not None and made.method == made.split_of else ", not to the contribution above"
     panel(
         "layers",
         "Inside the model",
-        f"Split of the gradient answer ({method}) over the layers: each row adds up to that answer{other}.",
+        f"Gradient part: what the {method} alone gives each demonstration, split over the layers in nats; a row adds "
+        f"up to that{other}.",
         figure=lambda: layers.figure(explanation, tab.colours(), selected=tab.selected_demo(view, explanation)),
         table=lambda: layers.table(explanation),
         alt=layers.alt(explanation),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
+from app import cached, links
 from app.components import (
     candidates,
     demos,
+    failures,
     history,
     jobs,
     pickers,
@@ -36,9 +37,10 @@ def page() -> None:
     with st.container(key="status"):  # Always there, so that the charts below keep their place and are not drawn anew.
         status(view, job)
     if job is not None and job.explanation is not None:
-        result(view, job.explanation)
-    elif job is not None and not job.ended:
-        jobs.empty(view)
+        view.seen = view.key
+        result(view, job.explanation, tab.drawn_from(view))
+    else:
+        nothing_yet(view, job)
     tab.write_link()
 
 
@@ -52,9 +54,42 @@ def status(view: View, job: cached.Job | None) -> None:
         jobs.follow(job)
 
 
+def nothing_yet(view: View, job: cached.Job | None) -> None:
+    """In place of a result: what the model will read or would have read, and the result that was seen before."""
+    if job is not None and not job.ended:
+        jobs.empty(view)
+    elif view.key is not None or not links.needs_consent(view.shown.request):
+        preview.reading(view.shown.request)
+    earlier = None if view.seen is None else cached.desk().job(view.seen)
+    if earlier is not None and earlier.explanation is not None:
+        with st.container(key="earlier"):
+            failures.note("The result before this one:")
+            earlier_result(view, earlier.explanation, tab.drawn_from(view))
+
+
 @st.fragment
-def result(view: View, explanation: Explanation) -> None:
+def earlier_result(view: View, explanation: Explanation, drawn: object) -> None:
+    """The views of an explanation that is not the one asked for."""
+    tab.whole_page_after_change(drawn)
+    views_of(view, explanation)
+
+
+@st.fragment
+def result(view: View, explanation: Explanation, drawn: object) -> None:
     """Every view of one explanation; a click redraws these views only."""
+    tab.whole_page_after_change(drawn)
+    views_of(view, explanation)
+    if explanation.demos:
+        quality.quality(view, explanation)
+        robustness.quick(explanation)
+        regularised.regularised(view)
+    provenance.known(explanation)
+    provenance.provenance(explanation, cached.licence(explanation.request.dataset))
+    tab.write_link()
+
+
+def views_of(view: View, explanation: Explanation) -> None:
+    """Sentences, charts and tables of one explanation."""
     colours = tab.colours()
     summary.summary(explanation)
     history.timeline(explanation, cached.like_threshold(explanation.request.dataset))
@@ -72,13 +107,6 @@ def result(view: View, explanation: Explanation) -> None:
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:
         views.layer_map(view, explanation)
     prompt.prompt_view(view, explanation, colours)
-    if explanation.demos:
-        quality.quality(view, explanation)
-        robustness.quick(explanation)
-        regularised.regularised(view)
-    provenance.known(explanation)
-    provenance.provenance(explanation, cached.licence(explanation.request.dataset))
-    tab.write_link()
 
 
 page()

@@ -26,7 +26,7 @@ from core.analysis.explanation import (
     Target,
 )
 from core.analysis.request import Request
-from core.analysis.subject import item_ids, subject_of, targets_for
+from core.analysis.subject import item_ids, shortages, subject_of, targets_for
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
@@ -84,7 +84,7 @@ class Setting:
             target_index=self.case.candidates.index(str(self.case.target)) if in_case else None,
             prompt=self._prompt(),
             provenance=_provenance(self, command_line(self.request)),
-            notices=(*self.dataset.notices, *self.model.notices),
+            notices=self._notices(),
         )
 
     def head(self, command: str) -> dict[str, object]:
@@ -94,8 +94,12 @@ class Setting:
             "target": self.target_record(),
             "provenance": _provenance(self, command),
             "tokens": self.prompt.length,
-            "notices": (*self.dataset.notices, *self.model.notices, *self.prompt.notices),
+            "notices": (*self._notices(), *self.prompt.notices),
         }
+
+    def _notices(self) -> tuple[str, ...]:
+        short = shortages(self.request, self.case, self.demos)
+        return (*self.dataset.notices, *self.model.notices, *short)
 
     def demo_rows(self) -> tuple[DemoRow, ...]:
         """The demonstrations as they stand in the prompt."""

@@ -37,6 +37,18 @@ def demonstrations_for(request: Request, dataset: Dataset, case: Case) -> tuple[
     return pick(dataset, case, k=request.demos, strategy=request.strategy, history=request.history)
 
 
+def shortages(request: Request, case: Case, demos: tuple[Demonstration, ...]) -> tuple[str, ...]:
+    """One sentence for each number that the data could not fill: candidates, demonstrations."""
+    found = []
+    if request.candidate_ids is None and len(case.candidates) < request.candidates:
+        why = "the data hold no more items that this user has not met"
+        found.append(f"Only {len(case.candidates)} of the {request.candidates} candidates asked for: {why}.")
+    if request.demo_ids is None and len(demos) < request.demos:
+        why = "this user has no more" if request.strategy == "recent" else "no more other users have any"
+        found.append(f"Only {len(demos)} of the {request.demos} demonstrations asked for: {why} before this moment.")
+    return tuple(found)
+
+
 def targets_for(request: Request, case: Case) -> tuple[int, int | None]:
     """Candidate indices of what is explained and of what it is held against.
 

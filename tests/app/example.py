@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from app.cached import Preview
 from core.analysis.explanation import (
     CandidateRow,
     Contributions,
@@ -27,6 +28,7 @@ from core.analysis.explanation import (
     Timings,
 )
 from core.analysis.request import Request
+from core.data.records import Case, Demonstration, Interaction, Item
 from core.work.kinds import Asked, case_of, kind_of
 
 TITLES = [
@@ -295,6 +297,20 @@ def _tests_of(name: str) -> Any:
     return module
 
 
+def preview(request: Request) -> Preview:
+    """The case of a request before it is run, as `app.cached.preview` finds it."""
+    items = {str(100 + place): TITLES[place % len(TITLES)] for place in range(request.candidates)}
+    items |= {"1": "Title 1", "2": "Title 2"}
+    history = (Interaction("1", 0, 4.0, 891_000_000.0), Interaction("2", 1, 2.0, 891_100_000.0))
+    demos = (
+        Demonstration("7:1", "7", 1, ("1",), "2", False, "recent"),
+        Demonstration("7:0", "7", 0, (), "1", True, "recent"),
+    )
+    candidates = tuple(items)[: request.candidates]
+    case = Case("d", request.user, "last", history, candidates, candidates[0], None, 1)
+    return Preview(case, demos, {item: Item(item, title) for item, title in items.items()})
+
+
 class FakeDesk:
     """Answers like the desk; the stored example is done, anything else takes `seconds` or stays in `state`."""
 
@@ -380,4 +396,4 @@ def with_titles(record: Explanation, titles: list[str]) -> Explanation:
     return record.model_copy(update={"candidates": rows})
 
 
-__all__ = ["FakeDesk", "FakeForecast", "FakeJob", "explanation", "replace", "with_titles"]
+__all__ = ["FakeDesk", "FakeForecast", "FakeJob", "explanation", "preview", "replace", "with_titles"]

@@ -28,12 +28,12 @@ def desk(example):
 
 
 @pytest.fixture
-def open_page(monkeypatch, desk):
+def open_page(monkeypatch, desk, example):
     def start(**query: str) -> AppTest:
         monkeypatch.setattr(cached, "desk", lambda: desk)
         monkeypatch.setattr(cached, "job_key", desk.key)
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("7", 40)])
-        monkeypatch.setattr(cached, "preview", lambda request: "nothing to preview")
+        monkeypatch.setattr(cached, "preview", example.preview)
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
         monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
@@ -82,18 +82,19 @@ def test_a_link_to_the_shipped_adapter_runs_by_itself(shipped, open_page, desk):
     assert link(page) == ["recicl"]
 
 
-def test_a_folder_is_typed_and_its_link_asks_first(shipped, open_page, desk):
+def test_a_folder_is_typed_and_its_link_asks_first(shipped, open_page, desk, tmp_path):
+    mine = str(tmp_path)
     page = open_page()
     page.selectbox(key=KIND).set_value("folder").run()
     assert TYPED in fields(page)
     assert page.selectbox(key=KIND).value == "folder"
-    page.text_input(key=TYPED).set_value("/tmp/mine").run()
+    page.text_input(key=TYPED).set_value(mine).run()
     page.button(key="run").click().run()
-    assert link(page) == ["/tmp/mine"]
+    assert link(page) == [mine]
     before = desk.submitted
-    page = open_page(adapter="/tmp/mine")
+    page = open_page(adapter=mine)
     assert desk.submitted == before
-    assert (page.selectbox(key=KIND).value, page.text_input(key=TYPED).value) == ("folder", "/tmp/mine")
+    assert (page.selectbox(key=KIND).value, page.text_input(key=TYPED).value) == ("folder", mine)
 
 
 def test_only_the_sample_model_is_offered_the_shipped_adapter(shipped, open_page):

@@ -9,23 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
+from app.charts import ranks
+from app.components.candidates import in_view
+from core import columns
 from core.analysis.request import Request
-from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import DataError, WorkerError
 
+NOBODY = "user none has no interaction; expected a user with two"
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
-
-
-def _preview(request: Request):
-    if request.user == "none":
-        return "user none has no interaction; expected a user with two"
-    history = (Interaction("1", 0, 4.0, 891_000_000.0), Interaction("2", 1, 2.0, 891_100_000.0))
-    demos = (
-        Demonstration("7:1", "7", 1, ("1",), "2", False, "recent"),
-        Demonstration("7:0", "7", 0, (), "1", True, "recent"),
-    )
-    case = Case("d", request.user, "last", history, ("3",), "3", None, 1)
-    return cached.Preview(case, demos, {one: Item(one, f"Title {one}") for one in "123"})
 
 
 @pytest.fixture
@@ -37,7 +28,9 @@ def open_page(monkeypatch, example):
         monkeypatch.setattr(cached, "desk", lambda: desk)
         monkeypatch.setattr(cached, "job_key", desk.key)
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("none", 0)])
-        monkeypatch.setattr(cached, "preview", _preview)
+        monkeypatch.setattr(
+            cached, "preview", lambda request: NOBODY if request.user == "none" else example.preview(request)
+        )
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
         monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
@@ -95,7 +88,7 @@ def test_selecting_by_keyboard_moves_every_view_and_the_link(open_page):
     assert link(page, "demo") == ["5"]
     told = re.sub(r"\s+", " ", words(page))
     assert "dl-chosen" in " ".join(element.proto.body for element in page.get("html"))
-    assert re.search(r"D5 (raises|lowers) Usual Suspects", told)
+    assert re.search(r"Without D5, Usual Suspects, The \(1995\) scores [\d.]+ nats (lower|higher)", told)
     page.button(key="clear-selection").click().run()
     assert "demo" not in page.query_params
     assert "item" not in page.query_params
@@ -301,3 +294,107 @@ def test_table_twins_and_order(open_page):
     assert not page.exception
     assert len(page.get("plotly_chart")) == 1
     assert len(page.dataframe) == 4
+
+
+def test_other_data_bring_their_own_user_and_forget_what_was_named_by_id(open_page, monkeypatch):
+    page = open_page(user="7", target="103", against="104", **{"with": "7:1", "strategy": "manual"})
+    monkeypatch.setattr(cached, "first_user", lambda name, split: "anna")
+    page.text_input(key="in-dataset").set_value("/data/books").run()
+    draft = page.session_state["view"].draft
+    assert (draft.dataset, draft.user, draft.strategy) == ("/data/books", "anna", "recent")
+    assert draft.demo_ids is draft.candidate_ids is draft.target is draft.against is None
+
+
+def test_the_pickers_offer_the_candidates_that_would_be_ranked(open_page, example):
+    page = open_page(example.FakeDesk(titles=["Of the old result"] * 28))
+    options = page.selectbox(key="in-target").options
+    assert len(options) == 21
+    assert "Heat (1995) · 100" in options
+    assert not any("old result" in option for option in options)
+    assert "user 7" not in words(page)
+
+
+def test_what_cannot_be_run_is_said_beside_a_disabled_run(open_page):
+    page = open_page()
+    page.selectbox(key="in-user").set_value("none").run()
+    assert page.button(key="run").disabled
+    assert "This cannot be run: user none has no interaction" in re.sub(r"\s+", " ", words(page))
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "reason"),
+    [
+        ("in-model", "/no/such/model", "no such folder or file"),
+        ("in-model", "someone/never-fetched", "not in the local cache"),
+        ("in-model", "FOLDER", "no config.json"),
+    ],
+)
+def test_a_typed_model_is_checked_before_run(open_page, tmp_path, monkeypatch, key, name, reason):
+    monkeypatch.delenv("DEMOLENS_ALLOW_HUB", raising=False)
+    page = open_page()
+    page.text_input(key=key).set_value(name.replace("FOLDER", str(tmp_path))).run()
+    assert page.button(key="run").disabled
+    assert reason in words(page)
+    page.text_input(key=key).set_value("sample").run()
+    assert "cannot be run" not in words(page)
+
+
+def test_a_model_that_only_a_link_names_is_not_looked_at(open_page, monkeypatch):
+    monkeypatch.setattr(cached, "material_fault", lambda request: pytest.fail("the disk was asked"))
+    page = open_page(model="/no/such/model")
+    assert not page.button(key="run").disabled
+
+
+def test_a_failed_run_leaves_the_result_before_it_in_view(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    before, found = page.session_state["view"].key, desk.job
+    done = desk.job(before)
+    desk.job = lambda key: done if key == before else found(key)
+    desk.state = "failed"
+    page.number_input(key="in-demos").set_value(4).run()
+    page.button(key="run").click().run()
+    told = re.sub(r"\s+", " ", words(page))
+    assert "This could not be computed" in told
+    assert "The result before this one: User 12" in told
+    assert "ranks 7th of 20" in told
+
+
+def test_a_failed_run_on_arrival_shows_what_the_model_would_have_read(open_page, example):
+    told = words(open_page(example.FakeDesk(state="failed"), user="7"))
+    assert "Title 2" in told
+
+
+def test_cancelled_is_said_once(open_page, example):
+    desk = example.FakeDesk(state="running")
+    page = open_page(desk, user="7")
+    found = desk.job
+    desk.job = lambda key: (job := found(key)) and example.replace(job, sentence="cancelled")
+    page.button(key="cancel").click().run()
+    assert words(page).casefold().count("cancelled") == 1
+
+
+def test_a_long_list_begins_with_the_target_and_the_chosen_candidate(example):
+    record = example.explanation(Request(candidates=40))
+    table = ranks.table(record)
+    shown = in_view(table, "130")
+    assert list(shown[columns.ITEM])[:2] == ["106", "130"]
+    assert sorted(shown[columns.ITEM]) == sorted(table[columns.ITEM])
+    short = ranks.table(example.explanation())
+    assert in_view(short, "115") is short
+
+
+def test_the_order_of_the_bars_is_offered_beside_the_bars_only(open_page):
+    page = open_page()
+    assert len([group for group in page.get("button_group") if group.key == "order"]) == 1
+    page.session_state["form-waterfall"] = "Table"
+    page.run()
+    assert not [group for group in page.get("button_group") if group.key == "order"]
+
+
+def test_the_history_opens_at_its_newest_end(open_page):
+    page = open_page()
+    strip = next(element.proto.body for element in page.get("html") if "<ol" in element.proto.body)
+    days = re.findall(r"\d{4}-\d\d-\d\d", strip)
+    assert len(days) == 13
+    assert days[1:] == sorted(days[1:], reverse=True)  # The first is the moment of the choice itself.

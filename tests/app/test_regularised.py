@@ -47,7 +47,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         monkeypatch.setattr(cached, "desk", lambda: desk)
         monkeypatch.setattr(cached, "job_key", desk.key)
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
-        monkeypatch.setattr(cached, "preview", lambda request: "user none has no interaction; expected a user with two")
+        monkeypatch.setattr(cached, "preview", example.preview)
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
         monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)

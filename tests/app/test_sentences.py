@@ -1,6 +1,7 @@
 import re
 
 from app import sentences
+from app.components.selection import words
 from core.analysis.request import Request
 
 
@@ -47,7 +48,35 @@ def test_no_demonstrations_and_no_contributions_are_said(example):
 
 def test_a_pair_has_amount_and_both_ranks(complete):
     told = _plain(sentences.pair(complete, 0, 4))
-    assert f"rank 5 with it, {complete.matrix.ranks_without[0][4]} without it" in told
+    fall, after = complete.matrix.values[0][4], complete.matrix.ranks_without[0][4]
+    assert fall > 0
+    assert after == 3
+    assert told == f"Without D1, Usual Suspects, The (1995) scores {fall:.2f} nats lower and ranks 3rd instead of 5th."
+
+
+def test_words_of_direction_are_for_contributions_alone_and_their_amounts_have_no_sign(complete):
+    for demo in range(len(complete.demos)):
+        told = _plain(sentences.demonstration(complete, demo))
+        assert len(re.findall(r"\b(?:raises|lowers)\b", told)) == 1
+        assert re.search(r"(raises|lowers) .* by \d", told)
+        for candidate in range(len(complete.candidates)):
+            of_pair = _plain(sentences.pair(complete, demo, candidate))
+            assert not re.search(r"raises|lowers|[+\u2212]\d", of_pair)
+
+
+def test_a_removal_that_contradicts_the_contribution_says_so(complete):
+    at = complete.target_index
+    made, matrix = complete.contributions, complete.matrix
+    for demo in range(len(complete.demos)):
+        told = _plain(sentences.demonstration(complete, demo))
+        assert ("depends on the other demonstrations" in told) == (made.values[demo] * matrix.values[demo][at] < 0)
+
+
+def test_the_target_is_not_told_twice(complete):
+    at = complete.target_index
+    assert words(complete, 2, complete.candidates[at].item_id) == sentences.demonstration(complete, 2)
+    other = words(complete, 2, complete.candidates[at - 1].item_id)
+    assert other == f"{sentences.demonstration(complete, 2)} {sentences.pair(complete, 2, at - 1)}"
 
 
 def test_hostile_titles_are_escaped(example):

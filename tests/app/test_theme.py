@@ -1,7 +1,7 @@
 import pytest
 
 from app import theme
-from app.theme import contrast
+from app.theme import amount, contrast, interval, with_interval
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=lambda colours: colours.kind)
@@ -73,3 +73,20 @@ def test_numbers_carry_sign_and_unit():
 
 def test_no_chart_offers_to_send_itself_away():
     assert theme.CHART_CONFIG["showSendToCloud"] is False
+
+
+def test_an_interval_has_the_digits_that_tell_its_ends_apart_or_is_left_out():
+    assert interval(0.2, 0.61) == "+0.20 to +0.61"
+    assert interval(0.801, 0.804) == "+0.801 to +0.804"
+    assert interval(-0.00011, 0.00012) == "−0.0001 to +0.0001"
+    assert interval(0.8, 0.8) == ""
+    assert interval(None, 0.8) == ""
+    assert with_interval(0.8, 0.8) == ""
+    assert with_interval(-0.1, 0.1) == " (90 % −0.10 to +0.10)"
+
+
+def test_an_amount_has_no_sign_and_does_not_look_like_nothing():
+    assert amount(-0.07) == amount(0.07) == "0.07 nats"
+    assert amount(0.004) == "0.004 nats"
+    assert amount(0.0004) == "0.0004 nats"
+    assert amount(0.0) == "0.00 nats"

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
-from urllib.parse import urlparse
 
 import pytest
+from browser.driving import MARKS, WAIT, drawn, headline, link, serving
 
 from app.theme import contrast
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 sync_api = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER TEST WAS RUN: no chromium on the PATH"),
-    # Playwright's own loop is left to the garbage collector when its browser closes.
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WAIT = 60_000
-"""Milliseconds that a busy machine may take for one step."""
+pytestmark = MARKS
 LONG_TITLE = "x" * 300
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -54,135 +29,6 @@ HOSTILE = [
     LONG_TITLE,
     "<b>$x$</b>",
 ]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def serving(*command: str):
-    """Run a server whose port is the last word of `command` until the block ends; yields its address."""
-    port = _free_port()
-    words = [part.replace("PORT", str(port)) for part in command]
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    try:
-        _wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer,
-        ):
-            if answer.status == 200:
-                return
-        time.sleep(0.3)
-    raise AssertionError("the server did not start")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with serving("tests/browser/fake_app.py", "PORT", "5") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def slow_server():
-    """Its jobs outlast any page load, so that there is something to cancel."""
-    with serving("tests/browser/fake_app.py", "PORT", "120") as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Open pages: `visit(url, width=1440, dark=False)`; none may err, call out, or grow too wide."""
-    pages, faults = [], []
-
-    def start(url: str, *, width: int = 1440, dark: bool = False):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900 if width > 600 else 844}, color_scheme="dark" if dark else "light"
-        )
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        host = urlparse(url).netloc
-        page.on(
-            "console", lambda message: faults.append(f"console: {message.text}") if message.type == "error" else None
-        )
-        page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "request", lambda request: faults.append(f"request: {request.url}") if not _own(request.url, host) else None
-        )
-        page.goto(url)
-        pages.append(page)
-        return page
-
-    yield start
-    for page in pages:
-        over = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-        assert over <= 1, f"the page is {over} px wider than the window"
-        assert page.locator('[data-testid="stException"]').count() == 0
-        page.context.close()
-    assert faults == []
-
-
-def _own(url: str, host: str) -> bool:
-    found = urlparse(url)
-    return found.scheme in ("data", "blob") or found.netloc == host
-
-
-def headline(page, pattern: str = "ranks") -> str:
-    """The headline once it says what is expected."""
-    shown = page.locator("h1.dl-headline", has_text=re.compile(pattern))
-    shown.wait_for()
-    return shown.inner_text()
-
-
-def drawn(page, number: int = 3) -> None:
-    """Wait until so many charts are drawn."""
-    page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {number}")
-    idle(page)
-
-
-def idle(page) -> None:
-    """Wait until the script has not run for a moment: a redraw would close what a test has just opened."""
-    quiet = "() => document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'"
-    for _ in range(3):
-        page.wait_for_function(quiet)
-        page.wait_for_timeout(200)
-
-
-def link(page, pattern: str) -> str:
-    """The address once it holds what is expected."""
-    page.wait_for_url(re.compile(pattern))
-    return page.url
 
 
 def click_bar(page, index: int) -> None:

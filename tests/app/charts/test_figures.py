@@ -81,8 +81,11 @@ def test_the_slopes_hold_the_ranks(complete):
 def test_alt_texts_state_the_conclusion(complete):
     made = complete.contributions
     best = max(range(8), key=lambda index: made.values[index])
-    assert f"D{best + 1} raises it most" in waterfall.alt(complete)
-    assert "Largest raise" in heatmap.alt(complete)
+    assert f"D{best + 1} raises it most, by {made.values[best]:.2f} nats." in waterfall.alt(complete)
+    cells = {(d, c): value for d, line in enumerate(complete.matrix.values) for c, value in enumerate(line)}
+    demo, candidate = max(cells, key=cells.__getitem__)
+    told = f"Without D{demo + 1} the score of {complete.candidates[candidate].title} falls most"
+    assert f"{told}, by {cells[demo, candidate]:.2f} nats." in heatmap.alt(complete)
     assert "Strongest" in layers.alt(complete)
     assert "Largest climb" in ranks.alt(complete)
 

@@ -1,0 +1,111 @@
+"""Every button of every page answers a press: a person sees something change. A dead button fails."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from browser.driving import MARKS, WAIT, idle, serving
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = [*MARKS, pytest.mark.slow]
+LIMIT = 10.0
+"""Seconds in which something must change; 2 are promised on an idle machine, and a dead button never changes any."""
+LOOK = """() => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    const plots = [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.textContent).join('|');
+    const marks = '[role="progressbar"], [role="dialog"], [role="listbox"], [data-baseweb="popover"],'
+        + '[data-testid="stDataFrame"]';
+    return [app.innerText, plots, document.querySelectorAll(marks).length, location.search].join('|');
+}"""
+"""What a person can see: words, charts, progress bars, dialogs, tables, the address."""
+BUTTONS = """() => {
+    const own = '[data-testid="stHeader"], [data-testid="stSidebarCollapseButton"], [data-testid="stTooltipIcon"],'
+        + '[data-testid="stElementToolbar"], [data-testid="stDownloadButton"], [data-testid="stNumberInput"]';
+    const all = [...document.querySelectorAll('[data-testid="stApp"] button')].filter(button =>
+        button.checkVisibility({visibilityProperty: true}) && !button.disabled && !button.closest(own)
+        && button.getAttribute('aria-checked') !== 'true' && button.getAttribute('aria-pressed') !== 'true'
+        && !(button.dataset.testid || '').includes('Active'));
+    return all.map(button => {
+        const home = button.closest('[class*="st-key-"]');
+        const key = home ? [...home.classList].find(name => name.startsWith('st-key-')).slice(7) : '';
+        const name = `${key}: ${(button.innerText || button.ariaLabel || '').trim().replaceAll('\\n', ' ')}`;
+        button.dataset.press = name;
+        return name;
+    });
+}"""
+"""Marks each button that can be pressed with its name, the key of its element and its words; returns the names.
+
+Left out: what is chosen already, downloads (the browser answers), and Streamlit's own menus."""
+PAGES = {
+    "explore": "/?user=7&demos=3&candidates=6&demo=2",
+    "without demonstrations": "/?user=7&demos=0",
+    "not run": "/?user=7&model=someone/model",
+    "theory": "/theory?user=7&demos=3",
+    "theory, empty": "/theory",
+    "robustness": "/robustness?user=7&demos=3",
+    "robustness, empty": "/robustness",
+    "improve": "/improve?user=7&demos=3",
+    "improve, empty": "/improve",
+    "personalise": "/personalise?user=7",
+    "personalise, empty": "/personalise",
+}
+
+
+@pytest.fixture(scope="module")
+def quick_server():
+    """Its jobs are done at once."""
+    with serving("tests/browser/fake_app.py", "PORT", "0") as address:
+        yield address
+
+
+def names(page) -> list[str]:
+    idle(page)
+    return page.evaluate(BUTTONS)
+
+
+def answered(page, name: str) -> bool:
+    """Whether something visible changes after a press on the button with this name."""
+    button = page.locator(f'[data-press="{name}"]').first
+    button.scroll_into_view_if_needed()
+    button.hover()
+    page.wait_for_timeout(300)  # A tooltip that opens by itself is no answer.
+    before = page.evaluate(LOOK)
+    button.click()
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        if page.evaluate(LOOK) != before:
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+def dead_buttons(page, url: str) -> tuple[list[str], set[str]]:
+    """Press every button once, those that appear on the way too; returns the dead ones, and all."""
+    pressed: set[str] = set()
+    dead: list[str] = []
+    fresh = True
+    while True:
+        left = [name for name in names(page) if name not in pressed]
+        if left:
+            pressed.add(left[0])
+            if not answered(page, left[0]):
+                dead.append(left[0])
+            page.keyboard.press("Escape")
+            fresh = False
+        elif fresh:
+            return dead, pressed
+        else:  # Buttons that an earlier press took away are found on the page as it was.
+            page.goto(url)
+            fresh = True
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_button_answers_a_press(quick_server, visit, name):
+    url = f"{quick_server}{PAGES[name]}"
+    page = visit(url)
+    page.locator(".st-key-run").wait_for(timeout=WAIT)
+    dead, pressed = dead_buttons(page, url)
+    assert pressed
+    assert not dead, dead
