@@ -5,6 +5,8 @@ from __future__ import annotations
 USER = "user_id"
 ITEM = "item_id"
 RATING = "rating"
+LABEL = "label"
+"""RecBole's name for a plain Yes or No."""
 TIMESTAMP = "timestamp"
 POSITION = "position"
 """Place of an interaction in its user's history, from 0, in time order (ties keep file order)."""

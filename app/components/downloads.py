@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,15 @@ import streamlit as st
 from core.analysis.explanation import Explanation
 from core.analysis.task import Report
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet run a cell."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters that make a spreadsheet run a cell; the last four are the full-width signs."""
+_START = re.compile(rf"(^|[;\t\r\n])(?=[\s\u200b\u2060\ufeff]*[{re.escape(''.join(FORMULA))}])")
+"""Where a cell starts: at the text's start, or behind what a spreadsheet may part cells at instead of commas."""
 
 
 def neutralised(value: Any) -> Any:
-    """A text that a spreadsheet would run gets a leading apostrophe; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """A text gets an apostrophe wherever a spreadsheet would begin to run it; numbers stay numbers."""
+    return _START.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def csv(table: pd.DataFrame) -> bytes:
@@ -50,7 +53,7 @@ def buttons(name: str, table: pd.DataFrame) -> None:
             mime="text/csv",
             key=f"csv-{name}",
             on_click="ignore",
-            help="Texts that a spreadsheet would take for a formula get a leading apostrophe.",
+            help="Texts that a spreadsheet would take for a formula get an apostrophe before it.",
         )
         st.download_button(
             "JSON",

@@ -44,7 +44,7 @@ def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -
 
 
 def met(task: PersonaliseTask) -> list[timeline.Met]:
-    """The user's interactions before the case's moment; empty where the data cannot be opened any more."""
+    """The user's rated interactions before the case's moment; empty where the data cannot be opened any more."""
     found, least = cached.preview(task.case), cached.like_threshold(task.case.dataset)
     if isinstance(found, str):
         return []
@@ -56,6 +56,7 @@ def met(task: PersonaliseTask) -> list[timeline.Met]:
             one.timestamp,
         )
         for one in found.case.history
+        if least is None or one.rating is not None
     ]
 
 

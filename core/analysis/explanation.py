@@ -181,11 +181,28 @@ class Timings(Record):
     total: float = 0.0
 
 
+class DataReading(Record):
+    """How the files of a data set were read."""
+
+    noun: str
+    """What an item is called in prompts."""
+    like_threshold: float | None
+    """Least rating that counts as liked; None without ratings, where every interaction counts as liked."""
+    like_share: float | None
+    """Share of the rated interactions that count as liked."""
+    rating_column: str | None
+    title_column: str | None
+    unused_columns: tuple[str, ...]
+    """Columns of the files that were not read."""
+
+
 class Provenance(Record):
     """Everything needed to repeat the numbers."""
 
     dataset_id: str
     dataset_name: str
+    data: DataReading | None = None
+    """None in results of versions before 0.2."""
     model_id: str
     """Hash of configuration and weights."""
     model_name: str

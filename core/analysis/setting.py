@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from core.analysis.explanation import (
     CandidateRow,
+    DataReading,
     DemoRow,
     Explanation,
     HistoryRow,
@@ -215,6 +216,7 @@ def _provenance(setting: Setting, command: str) -> Provenance:
     return Provenance(
         dataset_id=setting.dataset.dataset_id,
         dataset_name=setting.dataset.name,
+        data=_reading(setting.dataset),
         model_id=setting.model.model_id,
         model_name=setting.model.name,
         adapter=setting.model.adapter,
@@ -227,6 +229,11 @@ def _provenance(setting: Setting, command: str) -> Provenance:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
     )
+
+
+def _reading(dataset: Dataset) -> DataReading:
+    threshold = dataset.like_threshold if dataset.has_ratings else None
+    return DataReading(noun=dataset.noun, like_threshold=threshold, **dataset.meaning)
 
 
 def command_line(request: BaseModel, command: str = "explain") -> str:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from core.data.atomic import Stored, store_atomic
 from core.data.catalogue import Catalogue, brief
 from core.data.duck import locked_connection, one
+from core.data.folder import files_of, folder_of, licence_of
+from core.data.lines import label
 from core.data.records import Interaction, Item
 from core.data.sample import sample_folder
 from core.errors import DataError
 from core.store.material import LICENCES
-from core.store.names import form_fault
 
-LONGEST_PATH = 4096
-"""Most characters in the name of a data set folder."""
+_SAMPLE_LICENCE = next(f"{licence}: {note}" for title, licence, note, _ in LICENCES if title.startswith("MovieLens"))
 
 
 class Dataset:
@@ -31,6 +31,8 @@ class Dataset:
         self.licence = licence
         self.notices = stored.notices
         """What a reader should know about the files, one sentence each."""
+        self.meaning: dict[str, Any] = stored.meaning
+        """How the files were read: `rating_column`, `title_column`, `like_share`, `unused_columns`."""
         self.noun: str = stored.facts["noun"]
         """What an item is called, such as `movie`."""
         self.has_ratings: bool = stored.facts["has_ratings"]
@@ -100,6 +102,10 @@ class Dataset:
         rows = self.cursor().execute(query, {"text": text, "limit": max(0, limit)}).fetchall()
         return tuple(self.item(row[0]) for row in rows)
 
+    def is_rated(self, interaction: Interaction) -> bool:
+        """Whether it is known if the user liked it; always true without ratings, false for a missing rating."""
+        return not self.has_ratings or interaction.rating is not None
+
     def liked(self, interaction: Interaction) -> bool:
         """Whether the rating reaches `like_threshold`; always true without ratings, false for a missing rating."""
         if not self.has_ratings:
@@ -125,52 +131,10 @@ class Dataset:
 def open_dataset(name: str) -> Dataset:
     """The data set `sample`, or the one in the folder `name` in RecBole's atomic format.
 
-    In a folder the files are `<folder name>.inter` and `.item`, else the only `*.inter` and its `.item`.
-    Raises `DataError` for anything that is not a whole data set, `MaterialError` when it cannot be stored.
+    `core.data.folder` says which files of a folder these are. Raises `DataError` for anything that is not a whole
+    data set, `MaterialError` when it cannot be stored.
     """
-    folder = sample_folder() if name == "sample" else _folder(name)
-    inter = _inter(folder)
-    item = inter.with_suffix(".item")
-    found = store_atomic(inter, item if item.is_file() else None)
-    return Dataset(found, name=inter.stem, licence=_licence(name, folder))
-
-
-def _folder(name: str) -> Path:
-    expected = "sample, or a folder with a .inter file"
-    fault = form_fault(name, longest=LONGEST_PATH)
-    if fault:
-        raise DataError(f"data set {brief(name)} is not a folder name", expected=f"{expected}, not a name {fault}")
-    try:
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            return folder.resolve()
-        found = "is a file" if folder.exists() else "does not exist"
-    except (OSError, RuntimeError, ValueError):
-        found = "cannot be opened"
-    raise DataError(f"data set {brief(name)} {found}", expected=expected)
-
-
-def _inter(folder: Path) -> Path:
-    own = folder / f"{folder.name}.inter"
-    if own.is_file():
-        return own
-    try:
-        found = sorted(path for path in folder.glob("*.inter") if path.is_file())
-    except OSError:
-        found = []
-    if len(found) != 1:
-        what = "no .inter file" if not found else f"{len(found)} .inter files and none named {own.name}"
-        raise DataError(what, expected=f"one, such as {own.name}", where=folder.name)
-    return found[0]
-
-
-def _licence(name: str, folder: Path) -> str:
-    if name == "sample":
-        return next(f"{licence}: {note}" for title, licence, note, _ in LICENCES if title.startswith("MovieLens"))
-    for path in sorted(folder.glob("LICEN[CS]E*")):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return next((line.strip()[:200] for line in file if line.strip()), "not stated")
-        except OSError:
-            continue
-    return "not stated"
+    folder = sample_folder() if name == "sample" else folder_of(name)
+    inter, item = files_of(folder)
+    licence = _SAMPLE_LICENCE if name == "sample" else licence_of(folder)
+    return Dataset(store_atomic(inter, item), name=label(inter).removesuffix(".inter"), licence=licence)

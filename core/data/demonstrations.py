@@ -38,7 +38,8 @@ def pick(dataset: Dataset, case: Case, *, k: int, strategy: Strategy, history: i
     `recent` shows the user's own latest interactions; the others show the latest interaction, one each, of other
     users that has at least one before it: `similar` by BM25 on titles and categories, `diverse` by maximal
     marginal relevance among the `SHORTLIST` most similar, `random` by the case's seed, oldest first. A larger `k`
-    keeps what a smaller one picked. `history` is the most liked items shown before each. Fewer than `k` available
+    keeps what a smaller one picked. `history` is the most liked items shown before each. In data with ratings an
+    interaction that has none is never picked: nobody knows whether its answer is Yes or No. Fewer than `k` available
     gives what there is. Raises `RequestError` for strategy `manual`, whose demonstrations `by_ids` names.
     """
     if strategy == "manual":
@@ -46,10 +47,8 @@ def pick(dataset: Dataset, case: Case, *, k: int, strategy: Strategy, history: i
     if k <= 0:
         return ()
     if strategy == "recent":
-        return tuple(
-            _shown(dataset, case.user_id, case.history, place, history, "recent")
-            for place in range(max(0, len(case.history) - k), len(case.history))
-        )
+        rated = [place for place, met in enumerate(case.history) if dataset.is_rated(met)]
+        return tuple(_shown(dataset, case.user_id, case.history, place, history, "recent") for place in rated[-k:])
     pool = demonstration_pool(dataset, case)
     if strategy == "random":
         chosen = _at_random(case, pool, k)
@@ -84,7 +83,7 @@ class Peer:
     position: int
     timestamp: float | None
     recent: tuple[str, ...]
-    """Item ids of at most `WINDOW` latest interactions before the moment, oldest first."""
+    """Item ids of at most `WINDOW` latest interactions (rated ones, in data with ratings) before it, oldest first."""
 
 
 def demonstration_pool(dataset: Dataset, case: Case) -> tuple[Peer, ...]:
@@ -93,6 +92,7 @@ def demonstration_pool(dataset: Dataset, case: Case) -> tuple[Peer, ...]:
         usable, bound = "position < $bound", float(len(case.history))
     else:
         usable, bound = "timestamp < $bound", case.moment
+    usable += " AND rating IS NOT NULL" if dataset.has_ratings else ""
     query = (
         "WITH early AS (SELECT user_id, item_id, position, timestamp, row_number() OVER (PARTITION BY user_id"
         f" ORDER BY position DESC) AS back FROM interactions WHERE user_id <> $user AND {usable}),"
@@ -223,6 +223,9 @@ def _by_hand(
     if not _is_before(case, met[position]):
         expected = "an interaction before the case's moment"
         raise RequestError(f"demonstration {brief(demo_id)} is not yet known to this case", expected=expected)
+    if answer is None and not dataset.is_rated(met[position]):
+        expected = f"an interaction with a rating, or {user}:{position}:yes or {user}:{position}:no"
+        raise RequestError(f"demonstration {brief(demo_id)} has no rating, so its answer is unknown", expected=expected)
     plain = _shown(dataset, user, met, position, history, "manual")
     if answer is None:
         return plain

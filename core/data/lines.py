@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from core.errors import DataError
 LONGEST_LINE = 1_000_000
 """Most bytes in one line."""
 _STEP = 1 << 20
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 _KINDS = (
     (b"\x1f\x8b", "a gzip archive"),
@@ -45,7 +47,7 @@ class Lines:
     @property
     def name(self) -> str:
         """The file's name, for messages."""
-        return self.path.name
+        return label(self.path)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Numbered lines from 1 without their ends; a BOM is dropped, CRLF and CR end a line as LF does.
@@ -126,3 +128,13 @@ def _is_utf8(block: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def label(path: Path) -> str:
+    """A file's name for sentences and results."""
+    return shown_name(path.name)
+
+
+def shown_name(name: str) -> str:
+    """A name from the file system as text: bytes in it that are not UTF-8 are shown as \ufffd."""
+    return _SURROGATE.sub("\ufffd", name)

@@ -231,4 +231,16 @@ def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:
         for item in case.candidates
         if item in met
     ]
-    return same + again
+    return same + again + _namesakes(case, items, titles)
+
+
+def _namesakes(case: Case, items: Mapping[str, Item], titles: Mapping[str, str]) -> list[str]:
+    """Candidates that are no item of the history but have the title of one."""
+    history = dict.fromkeys(one.item_id for one in case.history)
+    known = {shown_title(items[item].title).casefold(): item for item in history if item in items}
+    return [
+        f"Candidate {quoted(title)} (item {item!r:.80}) has the title of item {known[title.casefold()]!r:.80}"
+        " in the user's history; they are two items with one title."
+        for item, title in titles.items()
+        if item not in history and title.casefold() in known
+    ]

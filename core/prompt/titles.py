@@ -13,7 +13,7 @@ _LINE_BREAKS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _CONTROL_LIKE = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>|<(start|end)_of_(turn|image)>"
     r"|</?(think|thinking|tool_call|tool_response)>|<(bos|eos|pad|unk|mask)>|\[(CLS|SEP|PAD|UNK|MASK)\]"
-    r"|###\s*(response|instruction|input|system|user|assistant|human)\s*:|\b(human|assistant|system)\s*:",
+    r"|#{2,}\s*(response|instructions?|input|output|answer|system|user|assistant|human)\b|\b(human|assistant|system)\s*:",
     re.IGNORECASE,
 )
 _INSTRUCTION_LIKE = re.compile(

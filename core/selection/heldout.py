@@ -51,12 +51,12 @@ def held_out(
 ) -> tuple[HeldOut, ...]:
     """At most `count` of the user's latest choices before the case's moment, oldest first.
 
-    Each needs an interaction strictly before it. With `both_answers`, up to half are disliked ones (`Dataset.liked`)
-    where there are any. Candidates are the choice and `negatives` items the user never met, drawn by `sampling` and
-    seeded by the case and the choice. `history` titles are shown, one of which `shortened` lacks. Raises `DataError`
-    where the user has no choice to hold out.
+    Each needs an interaction strictly before it and, in data with ratings, a rating. With `both_answers`, up to half
+    are disliked ones (`Dataset.liked`) where there are any. Candidates are the choice and `negatives` items the user
+    never met, drawn by `sampling` and seeded by the case and the choice. `history` titles are shown, one of
+    which `shortened` lacks. Raises `DataError` where the user has no choice to hold out.
     """
-    usable = [choice for choice in case.history if _strictly_before(case.history, choice)]
+    usable = [choice for choice in case.history if dataset.is_rated(choice) and _strictly_before(case.history, choice)]
     if not usable:
         known = len(case.history)
         raise DataError(

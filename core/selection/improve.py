@@ -353,8 +353,8 @@ def _said(setting: Setting, liked: bool) -> str | None:
 
 
 def _answer(setting: Setting) -> str | None:
-    """The true answer for the case's target; None for `next_item`."""
+    """The true answer for the case's target; None for `next_item`, and where the target has no rating."""
     case = setting.case
     later = setting.dataset.history(case.user_id)[len(case.history) :]
     chosen = next(one for one in later if one.item_id == case.target and one.timestamp == case.moment)
-    return _said(setting, setting.dataset.liked(chosen))
+    return _said(setting, setting.dataset.liked(chosen)) if setting.dataset.is_rated(chosen) else None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from core.data.dataset import LONGEST_PATH
+from core.data.folder import LONGEST_PATH
 from core.errors import ModelError
 from core.lm.adapter import ADAPTERS, SHIPPED
 from core.lm.hub import cached_state

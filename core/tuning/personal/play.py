@@ -42,7 +42,7 @@ class Play:
 
     request: Request
     case: Case
-    """With everything before its moment as history."""
+    """With everything before its moment as history, in data with ratings everything that has one."""
     met: tuple[Met, ...]
     """What is known at the end, oldest first, those made by hand last."""
     start: int
@@ -97,6 +97,7 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     request = task.case
     case = case_for(request, dataset)
     targets_for(request, case)
+    case = replace(case, history=tuple(one for one in case.history if dataset.is_rated(one)))
     known = _known(task, case)
     met = [
         Met(one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp)

@@ -16,7 +16,15 @@ Write = Callable[..., Path]
 
 
 def test_what_the_ten_lines_say(books: Dataset) -> None:
-    assert (books.name, books.noun, books.licence, books.notices) == ("books", "book", "not stated", ())
+    assert (books.name, books.noun, books.licence) == ("books", "book", "not stated")
+    # ratings in order: 5 3 4 5 4 5 2 5 5 1; seven of ten are at least 4
+    assert books.notices == (
+        "Rating runs from 1 to 5; an item counts as liked from 4 on: 70 % of 10 rated interactions.",
+        "Titles are read from column 'book_title'; an item is called book.",
+    )
+    assert books.meaning == {
+        "rating_column": "rating", "title_column": "book_title", "like_share": 0.7, "unused_columns": [],
+    }  # fmt: skip
     assert books.size == {"users": 3, "items": 6, "interactions": 10}
     assert books.has_ratings
     assert books.like_threshold == 4.0
@@ -60,7 +68,7 @@ def test_constant_ratings_are_no_ratings(write: Write) -> None:
     dataset = open_dataset(str(write(("user_id\titem_id\trating\ttimestamp", "a\t1\t1\t1", "a\t2\t1\t2"))))
     assert not dataset.has_ratings
     assert all(dataset.liked(each) for each in dataset.history("a"))
-    assert dataset.notices == ("All ratings are equal: every interaction counts as liked.",)
+    assert dataset.notices[0] == "All ratings are equal: every interaction counts as liked."
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,8 @@ def test_a_missing_rating_is_not_liked(write: Write) -> None:
     dataset = open_dataset(str(write(("user_id\titem_id\trating\ttimestamp", *rows))))
     assert dataset.history("a")[0].rating is None
     assert not dataset.liked(dataset.history("a")[0])
-    assert dataset.notices == ("1 interaction has no rating and does not count as liked.",)
+    assert not dataset.is_rated(dataset.history("a")[0])
+    assert dataset.notices[1] == "1 interaction has no rating and counts neither as liked nor as disliked."
 
 
 @pytest.mark.parametrize(
