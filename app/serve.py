@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import SETTINGS, is_loopback
+from core.store.home import fix_home
+from core.work.stopping import until_stopped
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "streamlit_app.py"
@@ -177,9 +179,15 @@ def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: 
     app.run(config={"server.port": port, "server.address": address, "server.headless": True})
 
 
-if __name__ == "__main__":
+def command_line() -> None:
+    """Serve where the command line says."""
     parser = argparse.ArgumentParser(description="Serve the DemoLens dashboard on this machine.")
     parser.add_argument("--port", type=int, default=SETTINGS.port)
     parser.add_argument("--address", default=SETTINGS.address)
     given = parser.parse_args()
+    fix_home()
     main(given.port, given.address)
+
+
+if __name__ == "__main__":
+    sys.exit(until_stopped(command_line))

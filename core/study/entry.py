@@ -7,8 +7,8 @@ from core.work.stopping import interruptible, stop_now
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    interruptible()
     try:
+        interruptible()
         from core.study import command
     except KeyboardInterrupt:
         stop_now()

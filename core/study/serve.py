@@ -13,6 +13,7 @@ import psutil
 
 from core.errors import RequestError
 from core.work.job import ROOT
+from core.work.stopping import hold_back
 
 LOOPBACK = ("localhost", "127.0.0.1")
 WARNING = (
@@ -26,6 +27,8 @@ def serve(command: list[str]) -> None:
     os.chdir(ROOT)
     if os.name == "nt":  # There exec leaves a detached process behind.
         sys.exit(subprocess.call(command))
+    if "app.serve" in command:
+        hold_back()
     os.execv(sys.executable, command)
 
 

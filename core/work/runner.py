@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import IO, Protocol
 
+from core.store.home import fix_home
 from core.work import protocol
 from core.work.engine import Engine
 from core.work.job import ROOT
@@ -160,6 +161,7 @@ def quiet_environment() -> dict[str, str]:
 def _environment() -> dict[str, str]:
     """The worker's environment: the checkout first on the path, and no request to a hub unless it was allowed."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    fix_home()  # The worker starts in another directory.
     return quiet_environment() | dict(os.environ) | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -39,6 +40,24 @@ def interruptible() -> None:
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     sys.unraisablehook = _swallowed
     threading.Thread(target=_listen, args=(hears,), daemon=True, name="Ctrl-C").start()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def until_stopped(work: Callable[[], object]) -> int:
+    """Do `work`; returns 0, or 130 with the sentence on stderr where Ctrl-C ended it."""
+    try:
+        interruptible()
+        work()
+    except KeyboardInterrupt:
+        return say_stopped()
+    return say_stopped() if pressed() else 0
+
+
+def hold_back() -> None:
+    """Keep a Ctrl-C for the program that takes this process over; it hears it once it is `interruptible`."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def pressed() -> bool:

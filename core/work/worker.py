@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -194,6 +195,7 @@ def _listen(worker: Worker) -> None:
 
 def main() -> None:
     """Serve the desk at the other end of stdin and stdout until it goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the desk decides.
     emit = _emitter(_private_stdout())
     log_to_stderr()
     with contextlib.suppress(AttributeError, OSError):
