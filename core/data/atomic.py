@@ -8,9 +8,12 @@ before DuckDB sees it, and DuckDB reads only our own numbered copy, so that a cr
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from core.data.duck import NUMERIC_ORDER, locked_connection, one
 from core.data.interactions import read_interactions
 from core.data.lines import label
 from core.data.table import Table, brief, checked
-from core.errors import DataError
+from core.errors import DataError, MaterialError
 from core.store.home import (
     PRIVATE_FILE,
     PRIVATE_FOLDER,
@@ -86,17 +89,43 @@ def store_atomic(inter: Path, item: Path | None) -> Stored:
     known = _known(source)
     if known is not None:
         return known
-    check_free()
-    room("datasets", "sources")
-    with alone(f"import-{source.stem}", f"the import of {label(inter)}"):
-        known = _known(source)  # Another process may have finished while this one waited.
-        if known is not None:
-            return known
-        with workplace() as scratch:
-            made = _import(inter, item, digests, scratch, top)
-        record = {"dataset_id": made.dataset_id, "notices": list(made.notices), "meaning": made.meaning}
-        write_atomically(source, sealed(record))
+    try:
+        check_free()
+        room("datasets", "sources")
+        with alone(f"import-{source.stem}", f"the import of {label(inter)}"):
+            known = _known(source)  # Another process may have finished while this one waited.
+            return _stored(inter, item, digests, source) if known is None else known
+    except MaterialError as error:
+        return _for_now(inter, item, digests, error)
+
+
+def _stored(inter: Path, item: Path | None, digests: tuple[str | None, ...], source: Path) -> Stored:
+    with workplace() as scratch:
+        made = _placed(_import(inter, item, digests, scratch), source.parent.parent)
+    record = {"dataset_id": made.dataset_id, "notices": list(made.notices), "meaning": made.meaning}
+    write_atomically(source, sealed(record))
     return made
+
+
+def _placed(made: Stored, top: Path) -> Stored:
+    """Give the folder its name: it appears whole or not at all."""
+    folder = top / made.dataset_id
+    with alone(f"dataset-{made.dataset_id}", "the same data"):
+        existing = _facts_of(folder)  # Of other files with the same content.
+        if existing is None:
+            put_folder(made.folder, folder)
+    return replace(made, folder=folder, facts=made.facts if existing is None else existing)
+
+
+def _for_now(inter: Path, item: Path | None, digests: tuple[str | None, ...], reason: MaterialError) -> Stored:
+    """The data set in a folder that goes with this process, where the home cannot take it."""
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="demolens-"))
+    except OSError:
+        raise reason from None
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    made = _import(inter, item, digests, scratch)
+    return replace(made, notices=(*made.notices, f"The data are read anew every time: {reason}."))
 
 
 def _file_hash(path: Path) -> str:
@@ -127,7 +156,7 @@ def _facts_of(folder: Path) -> dict[str, Any] | None:
     return facts if whole else None
 
 
-def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scratch: Path, top: Path) -> Stored:
+def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scratch: Path) -> Stored:
     interactions = checked(inter, scratch / "inter.tsv", required=(USER, ITEM))
     items = None if item is None else checked(item, scratch / "item.tsv", required=(ITEM,))
     if (interactions.digest, items and items.digest) != digests:
@@ -138,7 +167,7 @@ def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scr
         )
     connection = locked_connection(scratch, memory=MEMORY)
     try:
-        return _loaded(connection, interactions, items, scratch, top)
+        return _loaded(connection, interactions, items, scratch)
     except duckdb.OutOfMemoryException:
         raise DataError(
             "too large to be sorted here", expected=f"a data set that fits {MEMORY} and the disk", where=label(inter)
@@ -153,9 +182,7 @@ def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scr
         connection.close()
 
 
-def _loaded(
-    connection: duckdb.DuckDBPyConnection, interactions: Table, items: Table | None, scratch: Path, top: Path
-) -> Stored:
+def _loaded(connection: duckdb.DuckDBPyConnection, interactions: Table, items: Table | None, scratch: Path) -> Stored:
     tables = [table for table in (interactions, items) if table is not None]
     cut = [f"{t.name}: the last line has no line end; the file may be cut short." for t in tables if t.cut]
     reading = read_interactions(connection, interactions)
@@ -178,7 +205,7 @@ def _loaded(
         "like_share": scale.liked / scale.interactions if scale.rated else None,
         "unused_columns": [column for columns in unused for column in columns],
     }
-    made = _kept(connection, dataset_id, facts | _counts(connection), notices, scratch, top)
+    made = _kept(connection, dataset_id, facts | _counts(connection), notices, scratch)
     return replace(made, meaning=meaning)
 
 
@@ -232,9 +259,8 @@ def _kept(
     facts: dict[str, Any],
     notices: tuple[str, ...],
     scratch: Path,
-    top: Path,
 ) -> Stored:
-    """Write the three tables and the facts, then give the folder its name: it appears whole or not at all."""
+    """Write the three tables and the facts into a folder named by the content."""
     part = scratch / dataset_id
     with stored("the data set"):
         part.mkdir(mode=PRIVATE_FOLDER)
@@ -246,12 +272,7 @@ def _kept(
             _sync(path)
         facts = facts | {"hashes": {name: content_hash(part / name) for name in _TABLES}}
         write_atomically(part / _FACTS, sealed(facts))
-        folder = top / dataset_id
-        with alone(f"dataset-{dataset_id}", "the same data"):
-            existing = _facts_of(folder)  # Of other files with the same content.
-            if existing is None:
-                put_folder(part, folder)
-    return Stored(folder, dataset_id, facts if existing is None else existing, notices)
+    return Stored(part, dataset_id, facts, notices)
 
 
 def _sync(path: Path) -> None:
