@@ -83,9 +83,7 @@ def store_atomic(inter: Path, item: Path | None) -> Stored:
     """
     top = home() / "datasets"
     digests = tuple(None if path is None else _file_hash(path) for path in (inter, item))
-    # Notices name the files, so that files of other names are other sources of what may be the same data set.
-    parts = (FORMAT, digests, label(inter), None if item is None else label(item))
-    source = top / "sources" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.json"
+    source = top / "sources" / f"{source_name(inter, item, digests)}.json"
     known = _known(source)
     if known is not None:
         return known
@@ -97,6 +95,13 @@ def store_atomic(inter: Path, item: Path | None) -> Stored:
             return _stored(inter, item, digests, source) if known is None else known
     except MaterialError as error:
         return _for_now(inter, item, digests, error)
+
+
+def source_name(inter: Path, item: Path | None, digests: tuple[str | None, ...]) -> str:
+    """32 hex digits for two files of that content and those names."""
+    # Notices name the files, so that files of other names are other sources of what may be the same data set.
+    parts = (FORMAT, digests, label(inter), None if item is None else label(item))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _stored(inter: Path, item: Path | None, digests: tuple[str | None, ...], source: Path) -> Stored:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.data.atomic import FORMAT
+from core.data.atomic import source_name
 from core.store.lock import alone
 from core.work.stopping import STOPPED
 
@@ -86,19 +86,15 @@ def test_a_command_that_waits_for_another_says_so_and_can_be_stopped(
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "home"))
     data = tmp_path / "books"
     data.mkdir()
-    (data / "books.inter").write_text("user_id:token\titem_id:token\na\t1\n")
-    with alone(f"import-{_source_of(data / 'books.inter')}", "the test"):
+    inter = data / "books.inter"
+    inter.write_text("user_id:token\titem_id:token\na\t1\n")
+    digest = hashlib.sha256(inter.read_bytes()).hexdigest()
+    with alone(f"import-{source_name(inter, None, (digest, None))}", "the test"):
         process = started("-m", "core.study.entry", "explain", "--dataset", str(data), home=tmp_path / "home")
         assert process.stderr.readline() == b"demolens: waiting for another process: the import of books.inter\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == (b"", b"demolens: stopped\n")
     assert process.returncode == STOPPED
-
-
-def _source_of(inter: Path) -> str:
-    """The name under which the import of this file alone is noted."""
-    digests = (hashlib.sha256(inter.read_bytes()).hexdigest(), None)
-    return hashlib.sha256(repr((FORMAT, digests)).encode()).hexdigest()[:32]
 
 
 @pytest.mark.slow
