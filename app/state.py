@@ -22,6 +22,8 @@ class TaskView:
     """What the page shows and its link says, once there is one."""
     key: str | None = None
     """The job of `shown`."""
+    link: dict[str, list[str]] = field(default_factory=dict)
+    """The link that the tab came with; it stands until something is shown."""
     written: dict[str, list[str]] | None = None
     """The link as the page last wrote it."""
     aside: dict[str, Any] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def _result(page: Page, view: View, report: Report, drawn: object) -> None:
 
 def opened(kind: str) -> View:
     """This tab's view, with its task of this kind: from the link on arrival, else as it was left."""
-    link = {name: st.query_params.get_all(name) for name in st.query_params}
+    link = _address()
     view: View | None = st.session_state.get(tab.VIEW)
     if view is None:
         view = st.session_state[tab.VIEW] = View(page="")
@@ -84,18 +84,13 @@ def opened(kind: str) -> View:
 
 
 def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
-    """The task that a link asks for; it is run, unless it names material that a person must agree to load."""
+    """The task that a link asks for, with its report where there is one: to look at a page starts no work."""
     task, view.notice = tasks.read(link, task_named(kind))
     if not link:
         return _found_ready(TaskView(tasks.with_case(task, view.draft)))
     view.draft = task.case
     view.shown = replace(view.shown, item=links.single(link.get("item")))
-    mine = TaskView(task, shown=task, after=tasks.step_of(link))
-    try:
-        mine.key = tab.key_on_arrival(task)
-    except DemoLensError as fault:
-        mine.key, view.notice = None, str(fault)
-    return mine
+    return _found_ready(TaskView(task, link=link, after=tasks.step_of(link)))
 
 
 def _found_ready(mine: TaskView) -> TaskView:
@@ -130,10 +125,14 @@ def run(kind: str) -> None:
 
 
 def _write_link(mine: TaskView, selection: dict[str, list[str]]) -> None:
-    link = tasks.written(mine.shown) | selection if mine.shown is not None else {}
-    if link != mine.written:
+    link = tasks.written(mine.shown) | selection if mine.shown is not None else mine.link
+    if link != _address():  # The way over the navigation empties the address.
         st.query_params.from_dict(link)
-        mine.written = link
+    mine.written = link
+
+
+def _address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
@@ -151,21 +150,27 @@ def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> 
 
 
 def _status(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
-    if mine.shown is None:
-        _first(page, view, mine)
-    elif job is None or job.state in ("failed", "cancelled"):
-        jobs.outcome(job, consent=mine.key is None)
-    elif not job.ended:
+    if job is not None and job.state in ("failed", "cancelled"):
+        jobs.outcome(job, consent=False)
+    elif job is not None and not job.ended:
         jobs.follow(job)
+    if job is None or job.found is None:
+        _without_report(page, view, mine, job)
 
 
-def _first(page: Page, view: View, mine: TaskView) -> None:
-    """Nothing was run yet: what Run will show, what it costs, and what the model will read."""
-    told = cached.desk().forecast(mine.draft)
+def _without_report(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
+    """What the page will show and what the model reads, before there is a report, and after a run without one."""
+    case = view.draft if job is None or job.ended else mine.answered.case
     st.html(
-        f'<p class="dl-over">User {safe_html(view.draft.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
-        f'<p class="dl-lead">{page.lead}</p>'
-        f'<p class="dl-note">Not run yet. About {seconds(told.seconds)}, {memory(told.memory_bytes)}.</p>'
+        f'<p class="dl-over">User {safe_html(case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
+        f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(mine, job)}</p>'
     )
-    if preview.reading(view.draft):
-        st.button("Run", key="run-first", type="primary", on_click=run, args=(page.kind,))
+    preview.reading(case)
+
+
+def _how_far(mine: TaskView, job: cached.Job | None) -> str:
+    if job is not None and not job.ended:
+        return "Running. The result appears here as soon as its first part is there; you may leave the page."
+    told = cached.desk().forecast(mine.draft)
+    cost = f"Run, on the left, takes about {seconds(told.seconds)} and {memory(told.memory_bytes)}."
+    return f"Not run yet. {cost}" if job is None else cost

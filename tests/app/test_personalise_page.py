@@ -45,9 +45,9 @@ def shipped(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
-    """Open the page: `open_page("done", user="7")`; the desk remembers what was submitted."""
+    """Open the page: `open_page("done", user="7")`, and press Run where told; the desk remembers what was submitted."""
 
-    def start(state: str = "done", **query: Any) -> tuple[AppTest, Any]:
+    def start(state: str = "done", *, run: bool = False, **query: Any) -> tuple[AppTest, Any]:
         desk = example.FakeDesk()
         desk.of_tasks = state
         monkeypatch.setattr(cached, "desk", lambda: desk)
@@ -65,7 +65,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
         page = AppTest.from_file(SCRIPT, default_timeout=60)
         for parameter, value in query.items():
             page.query_params[parameter] = value
-        return page.switch_page(PAGE).run(), desk
+        page = page.switch_page(PAGE).run()
+        return press(page, "run") if run else page, desk
 
     return start
 
@@ -156,6 +157,9 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
     page, desk = open_page(
         "running", user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6"
     )
+    assert desk.asked == []  # To look at a page starts no work.
+    assert link(page)["added"] == ["50:yes", "56:no"]
+    page = press(page, "run")
     case = Request(user="7", **(OWN | {"demos": 6}))
     asked = PersonaliseTask(case=case, known=5, steps=2, added=("50:yes", "56:no"), compare=False)
     assert desk.asked[-1] == asked
@@ -172,34 +176,37 @@ def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
 @pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])
 def test_a_link_chooses_the_adapter_or_none(open_page, shipped, adapter, there, asked) -> None:
     shipped(there)
-    page, desk = open_page("running", user="7", **({} if adapter is None else {"adapter": adapter}))
-    if asked == "x":  # A folder: a person must agree first.
-        assert desk.asked == []
-        page = press(page, "run")
+    page, desk = open_page("running", run=True, user="7", **({} if adapter is None else {"adapter": adapter}))
     assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", demos=4, history=3, adapter=asked))
     assert link(page)["adapter"] == [asked or "none"]
 
 
 def test_a_link_keeps_the_chosen_step_and_candidate(open_page) -> None:
-    page, _ = open_page(user="7")
+    page, _ = open_page(run=True, user="7")
     page = page.selectbox(key="pick-step").set_value(2).run()
     page = page.selectbox(key="pick-listed").set_value("d").run()
     assert (link(page)["after"], link(page)["item"]) == (["2"], ["d"])
-    page, _ = open_page(**page.query_params)
+    stored = page.query_params
+    page, desk = open_page()
+    desk.submit(PersonaliseTask(case=Request(user="7", **OWN)))
+    for parameter, value in stored.items():
+        page.query_params[parameter] = value
+    page = page.run()
     assert "After step 2" in words(page)
     assert page.selectbox(key="pick-listed").value == "d"
     page = press(page, "clear-selection")
     assert not {"after", "item"} & set(link(page))
-    page, _ = open_page(user="7", after="999", item="nobody")
+    page, _ = open_page(run=True, user="7", after="999", item="nobody")
     assert "After step 4" in words(page)
     assert "could not be used" not in words(page)
 
 
 def test_wrong_parts_of_a_link_are_named(open_page) -> None:
     page, desk = open_page("running", known="0", added="50:maybe", user="7")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
     assert "known" in words(page)
     assert "added" in words(page)
+    press(page, "run")
+    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
 
 
 def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
@@ -268,15 +275,15 @@ def test_a_step_and_a_candidate_are_chosen_by_keyboard(open_page) -> None:
 
 
 def test_failed_cancelled_and_running_are_said_calmly(open_page, example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, _ = open_page("failed", user="7")
+    page, _ = open_page("failed", run=True, user="7")
     assert "layer 99 does not exist" in words(page)
-    page, _ = open_page("running", user="7")
+    page, _ = open_page("running", run=True, user="7")
     assert button(page, "cancel")
     makers = example._tests_of("personalise")
     for steps, said in ((0, "The first list is being made"), (1, "none has been played"), (3, "After 2 new")):
         part = makers.made(example, steps=steps)
         monkeypatch.setattr(example, "reports", lambda part=part: {"personalise": part})
-        page, _ = open_page("cancelled", user="7")
+        page, _ = open_page("cancelled", run=True, user="7")
         assert "What was found until then stands below" in words(page)
         assert said in words(page)
 

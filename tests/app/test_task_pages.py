@@ -31,9 +31,9 @@ def reports(example: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
-    """Open a page: `open_page("theory", state="done", user="7")`; the desk remembers what was submitted."""
+    """Open a page: `open_page("theory", "done", user="7")`, and press Run where told; the desk remembers the tasks."""
 
-    def start(name: str, state: str = "done", **query: str) -> tuple[AppTest, Any]:
+    def start(name: str, state: str = "done", *, run: bool = False, **query: str) -> tuple[AppTest, Any]:
         desk = example.FakeDesk()
         desk.of_tasks = state
         monkeypatch.setattr(cached, "desk", lambda: desk)
@@ -45,7 +45,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         page = AppTest.from_file(SCRIPT, default_timeout=60).run()
         for parameter, value in query.items():
             page.query_params[parameter] = value
-        return page.switch_page(f"app/pages/{name}.py").run(), desk
+        page = page.switch_page(f"app/pages/{name}.py").run()
+        return press(page, "run") if run else page, desk
 
     return start
 
@@ -77,19 +78,54 @@ def test_run_hands_in_the_task_and_shows_its_report(open_page, name: str, kind: 
 
 
 @pytest.mark.parametrize(("name", "kind"), PAGES.items())
-def test_a_link_runs_its_case(open_page, name: str, kind: type) -> None:
-    _, desk = open_page(name, user="7")
+def test_a_link_starts_no_work_and_stays_until_run(open_page, name: str, kind: type) -> None:
+    page, desk = open_page(name, user="7")
+    assert desk.asked == [Request()]  # Only Explore's own example, which was opened first.
+    assert "Not run yet" in words(page)
+    assert page.query_params == {"user": "7"}
+    page = press(page, "run")
+    assert desk.asked[-1] == kind(case=Request(user="7"))
+
+
+@pytest.mark.parametrize(("name", "kind"), PAGES.items())
+def test_a_link_shows_the_stored_result_of_its_case(open_page, name: str, kind: type) -> None:
+    page, desk = open_page(name)
+    desk.submit(kind(case=Request(user="7")))
+    page.query_params["user"] = "7"
+    page = page.run()
+    assert "Where this comes from" in words(page)
+    assert len(desk.asked) == 2  # The example and what was stored.
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_page_has_one_run_button(open_page, name: str) -> None:
+    page, _ = open_page(name)
+    assert [button.key for button in page.button if button.label == "Run"] == ["run"]
+
+
+@pytest.mark.parametrize(("name", "kind"), PAGES.items())
+def test_the_way_over_another_page_keeps_the_choices_and_the_link(open_page, name: str, kind: type) -> None:
+    page, desk = open_page(name, run=True, user="7")
+    other = "robustness" if name == "theory" else "theory"
+    page = page.switch_page(f"app/pages/{other}.py").run()
+    page.query_params.clear()  # As the navigation of a browser does.
+    page = page.switch_page(f"app/pages/{name}.py").run()
+    assert page.query_params == {"user": "7"}
+    page = page.number_input(key="in-demos").set_value(2).run()
+    assert "User  7  in" in words(page)
     assert desk.asked[-1] == kind(case=Request(user="7"))
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_failed_cancelled_and_running_are_said_calmly(open_page, name: str) -> None:
-    page, _ = open_page(name, "failed", user="7")
+    page, _ = open_page(name, "failed", run=True, user="7")
     assert "layer 99 does not exist" in words(page)
     assert "E-3F9A" in words(page)
-    page, _ = open_page(name, "cancelled", user="7")
+    assert "cannot be run" in words(page)  # The page goes on with what the model would read.
+    page, _ = open_page(name, "cancelled", run=True, user="7")
     assert "What was found until then stands below" in words(page)
-    page, _ = open_page(name, "running", user="7")
+    page, _ = open_page(name, "running", run=True, user="7")
+    assert "Running. The result appears here" in words(page)
     assert [button.key for button in page.button if button.key == "cancel"]
 
 
@@ -103,7 +139,7 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_result_is_its_own_case_whatever_the_pickers_say_since(open_page, name: str) -> None:
-    page, desk = open_page(name, user="7")
+    page, desk = open_page(name, run=True, user="7")
     asked = len(desk.asked)
     page.selectbox(key="in-user").set_value("12").run()
     assert "User  7  in" in words(page)
@@ -124,7 +160,7 @@ def test_a_set_is_advised_only_where_sets_were_measured_to_help(
     open_page, family: str, adapter: str, said: str, button: str
 ) -> None:
     chosen = {"family": family} | ({"adapter": adapter} if adapter else {})
-    page, _ = open_page("improve", user="7", **chosen)
+    page, _ = open_page("improve", run=True, user="7", **chosen)
     assert said in words(page)
     [adopt] = [one for one in page.button if one.key == "adopt"]
     assert adopt.proto.type == button
