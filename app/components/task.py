@@ -163,14 +163,16 @@ def _without_report(page: Page, view: View, mine: TaskView, job: cached.Job | No
     case = view.draft if job is None or job.ended else mine.answered.case
     st.html(
         f'<p class="dl-over">User {safe_html(case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
-        f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(mine, job)}</p>'
+        f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(view, mine, job)}</p>'
     )
     preview.reading(case)
 
 
-def _how_far(mine: TaskView, job: cached.Job | None) -> str:
+def _how_far(view: View, mine: TaskView, job: cached.Job | None) -> str:
     if job is not None and not job.ended:
         return "Running. The result appears here as soon as its first part is there; you may leave the page."
-    told = cached.desk().forecast(mine.draft)
-    cost = f"Run, on the left, takes about {seconds(told.seconds)} and {memory(told.memory_bytes)}."
-    return f"Not run yet. {cost}" if job is None else cost
+    not_run = "" if job is not None else "Not run yet. "
+    if preview.obstacle(view):
+        return not_run
+    cost = cached.desk().forecast(mine.draft)
+    return f"{not_run}Run, on the left, takes about {seconds(cost.seconds)} and {memory(cost.memory_bytes)}."

@@ -121,7 +121,7 @@ def test_failed_cancelled_and_running_are_said_calmly(open_page, name: str) -> N
     page, _ = open_page(name, "failed", run=True, user="7")
     assert "layer 99 does not exist" in words(page)
     assert "E-3F9A" in words(page)
-    assert "cannot be run" in words(page)  # The page goes on with what the model would read.
+    assert "Run, on the left, takes about" in words(page)  # The page goes on with what the model would read.
     page, _ = open_page(name, "cancelled", run=True, user="7")
     assert "What was found until then stands below" in words(page)
     page, _ = open_page(name, "running", run=True, user="7")
