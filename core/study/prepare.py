@@ -11,8 +11,10 @@ from core.errors import ComputeError
 from core.store.material import MOVIELENS, SMOLLM2, Material, extracted
 from core.store.results import Results
 from core.work.engine import Engine
+from core.work.forecast import Forecaster
 from core.work.job import job_key
 from core.work.kinds import enveloped
+from core.work.worker import peak_bytes
 
 Report = Callable[[str, float], None]
 
@@ -37,6 +39,7 @@ def prepared(
         return "The sample model, the sample data and the example are ready."
     found = _last(engine or _model_engine(), request, report)
     store.save(key, enveloped(request, found.model_dump_json()))
+    Forecaster().learn(request, found, seconds=found.timings.total, peak_bytes=peak_bytes())
     return f"The sample model, the sample data and the example are ready ({found.timings.total:.0f} s)."
 
 

@@ -21,7 +21,7 @@ from core.errors import MaterialError, RequestError, WorkerError
 from core.store.results import KEY, Results
 from core.work import protocol
 from core.work.engine import Engine
-from core.work.forecast import Forecast, Forecaster
+from core.work.forecast import Forecast, Forecaster, time_left
 from core.work.job import ENDED, Job, State, job_key
 from core.work.kinds import Asked, Found, enveloped, found_in, kind_of, opened
 from core.work.log import log_to_file, logger, unexpected
@@ -48,8 +48,6 @@ CHANGED = (
     "Press Run to compute it for the files as they are now"
 )
 WATCH_SECONDS = 0.2
-TOLD_AT_ONCE = 0.1
-"""Fraction of a run from which its own speed says more than the forecast."""
 
 
 @dataclass
@@ -68,6 +66,8 @@ class _Entry:
     started: float | None = None
     ended: float | None = None
     expected: float = 0.0
+    left: float | None = None
+    """The least remaining time that was said of this run."""
     cancelled_at: float | None = None
     reason: str = ""
     again: bool = False
@@ -508,9 +508,9 @@ def _snapshot(entry: _Entry, ahead: int) -> Job:
 def _remaining(entry: _Entry, elapsed: float | None) -> float | None:
     if entry.state != "running" or elapsed is None or entry.cancelled_at is not None:
         return None
-    if entry.fraction >= TOLD_AT_ONCE:
-        return elapsed * (1 - entry.fraction) / entry.fraction
-    return entry.expected - elapsed if entry.expected > elapsed else None
+    left = time_left(elapsed, entry.fraction, expected=entry.expected, last=entry.left)
+    entry.left = entry.left if left is None else left
+    return left
 
 
 def _death(status: int, deaths: int) -> str:

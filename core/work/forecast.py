@@ -28,6 +28,12 @@ SPREAD = {0: 4.0, 1: 2.5, 2: 2.0}
 """Factor from the forecast to its upper end with few observations; with more, the observed spread is used."""
 
 
+OWN_PACE = 0.1
+"""Fraction of a run from which its own pace says more than the forecast."""
+HOLD = 1.2
+"""How far an estimate may rise above the remaining time said last before that is taken back."""
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What a run will probably need; `low` and `high` hold about 80 % of the observed runs between them."""
@@ -57,23 +63,38 @@ class Observation(BaseModel):
     peak_bytes: int
 
 
+def time_left(elapsed: float, fraction: float, *, expected: float, last: float | None) -> float | None:
+    """Seconds still to go: by a run's own pace from `OWN_PACE` on, before by the forecast `expected`.
+
+    Never more than was said `last`: an estimate up to `HOLD` times that holds it, one above says nothing (None).
+    """
+    estimate = elapsed * (1 - fraction) / fraction if fraction >= OWN_PACE else expected - elapsed
+    if estimate <= 0:
+        return None
+    if last is None or estimate <= last:
+        return estimate
+    return last if estimate <= HOLD * last else None
+
+
 class _Stored(BaseModel):
     observations: tuple[Observation, ...] = ()
     seconds_per_token: float | None = None
 
 
 class Forecaster:
-    """Forecasts from the last jobs, kept in one small file.
+    """Forecasts from the last jobs, kept in one small file that several processes may read and write.
 
     A damaged or unwritable file costs what was learned, never a run.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._stored = self._read()
+        self._stored = _Stored()
+        self._state: tuple[int, int] | None = None
 
     def calibrate(self, seconds_per_token: float) -> None:
         """Take in the speed that a worker measured at its start."""
+        self._refresh()
         self._stored = self._stored.model_copy(update={"seconds_per_token": seconds_per_token})
         self._write()
 
@@ -88,12 +109,14 @@ class Forecaster:
             seconds=seconds,
             peak_bytes=peak_bytes,
         )
+        self._refresh()
         kept = (*self._stored.observations, seen)[-MOST_OBSERVATIONS:]
         self._stored = self._stored.model_copy(update={"observations": kept})
         self._write()
 
     def forecast(self, asked: Asked, tokens: int | None = None) -> Forecast:
         """What `asked` will need; `tokens` is the length of the full prompt where it is known."""
+        self._refresh()
         near = _nearest(self._stored.observations, asked)
         length = tokens if tokens is not None else _learned_tokens(near, case_of(asked))
         rates = [_rate(seen) for seen in near] or [self._stored.seconds_per_token or PARAMETER_SECONDS]
@@ -112,6 +135,20 @@ class Forecaster:
             write_atomically(self._file(), sealed(self._stored.model_dump(mode="json")))
         except MaterialError as error:
             logger.warning("%s", error)
+        self._state = self._file_state()
+
+    def _refresh(self) -> None:
+        """Take in what another process has learned since."""
+        state = self._file_state()
+        if state is not None and state != self._state:
+            self._stored, self._state = self._read(), state
+
+    def _file_state(self) -> tuple[int, int] | None:
+        try:
+            found = self._file().stat()
+        except (OSError, MaterialError):
+            return None
+        return found.st_mtime_ns, found.st_ino
 
     def _read(self) -> _Stored:
         try:

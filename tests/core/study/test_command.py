@@ -265,6 +265,7 @@ def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Request]) 
     job = desk.job(desk.submit(Request()))
     assert job is not None
     assert (job.state, desk.worker_pid) == ("done", None)
+    assert desk.forecast(Request(user="7")).observations == 1
     desk.close()
 
 

@@ -17,6 +17,7 @@ from core.work.forecast import (
     START_SECONDS,
     Forecaster,
     prompt_tokens,
+    time_left,
 )
 
 GIB = 2**30
@@ -104,3 +105,32 @@ def test_hand_picked_demonstrations_and_candidates_are_counted() -> None:
     assert predicted_passes(by_hand) == predicted_passes(Request(demos=2, candidates=3))
     assert prompt_tokens(by_hand) == prompt_tokens(Request(demos=2))
     assert predicted_passes(Request(demos=0)) == predicted_passes(Request(demos=0, faithfulness=9))
+
+
+def test_what_another_process_learned_is_taken_in_and_kept(tmp_path: Path) -> None:
+    page, command = Forecaster(tmp_path / "forecast.json"), Forecaster(tmp_path / "forecast.json")
+    assert page.forecast(Request()).observations == 0
+    command.learn(Request(), explanation(Request()), seconds=50.0, peak_bytes=GIB)
+    assert page.forecast(Request()).observations == 1
+    page.learn(Request(), explanation(Request()), seconds=50.0, peak_bytes=GIB)
+    assert command.forecast(Request()).observations == 2
+
+
+def test_the_remaining_time_never_rises() -> None:
+    """A run of 100 s whose fraction stalls: the estimates by its own pace are 40, 36, 54 and 10 s."""
+    said: list[float | None] = []
+    last = None
+    for elapsed, fraction in ((10.0, 0.2), (12.0, 0.25), (18.0, 0.25), (90.0, 0.9)):
+        left = time_left(elapsed, fraction, expected=100.0, last=last)
+        last = last if left is None else left
+        said.append(left)
+    assert said == [pytest.approx(40.0), pytest.approx(36.0), None, pytest.approx(10.0)]
+
+
+def test_a_small_rise_of_the_remaining_time_is_held() -> None:
+    assert time_left(11.0, 0.2, expected=100.0, last=40.0) == 40.0
+
+
+def test_the_forecast_is_the_remaining_time_until_a_run_has_a_pace() -> None:
+    assert time_left(3.0, 0.05, expected=20.0, last=None) == 17.0
+    assert time_left(30.0, 0.05, expected=20.0, last=2.0) is None
