@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.text import safe_html
-from app.theme import amount, nats, number, ordinal, seconds, signed, with_interval
+from app.theme import amount, interval, nats, number, ordinal, seconds, signed, with_interval
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
 
 STRONG = 0.8
@@ -55,9 +55,8 @@ class Measured:
         """What a reader may conclude, in one sentence."""
         if self.lds is None:
             return "Faithfulness is not measured yet: read the bars as a lead, not as a finding."
-        value = f"LDS {number(self.lds)}" + (
-            f", 90 % {number(self.low)} to {number(self.high)}" if self.low is not None else ""
-        )
+        between = interval(self.low, self.high, number)
+        value = f"LDS {number(self.lds)}" + (f", 90 % {between}" if between else "")
         chance = " It may be no better than chance." if self.low is not None and self.low <= 0 else ""
         meaning = {
             "strong": "Strong: the bars predict well what happens when demonstrations are taken out.",

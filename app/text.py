@@ -82,6 +82,11 @@ def option(text: str, limit: int = SHORT) -> str:
     return isolated(shown)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 demonstration`, `8 demonstrations`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def safe_html(text: str, limit: int | None = None) -> str:
     """For `st.html`: escaped, and kept apart from the direction of its neighbours."""
     shown = visible(text)

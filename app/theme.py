@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,11 +151,11 @@ def fine_digits(value: float) -> int:
     return next((digits for digits in (2, 3) if value == 0 or round(abs(value), digits) > 0), 4)
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, written: Callable[[float, int], str] = signed) -> str:
     """`+0.20 to +0.61`, in as many decimals, two to four, as tell the ends apart; nothing where none do."""
     if low is None or high is None:
         return ""
-    texts = ((signed(low, digits), signed(high, digits)) for digits in (2, 3, 4))
+    texts = ((written(low, digits), written(high, digits)) for digits in (2, 3, 4))
     return next((f"{start} to {end}" for start, end in texts if start != end), "")
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from app.charts.cache import cached_figure
 from app.text import plain, safe_mark
-from app.theme import Palette, colour, number, ordinal, template, value_missing
+from app.theme import Palette, colour, interval, number, ordinal, template, value_missing
 from core import columns
 from core.analysis.robustness.task import RankLine, RobustnessReport
 
@@ -122,8 +122,8 @@ def _hover(row: Standing) -> str:
 
 
 def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    ends = "" if value_missing(low) or value_missing(high) else f" ({number(low)} to {number(high)})"
-    return f"{number(value)}{ends}"
+    ends = "" if value_missing(low) or value_missing(high) else interval(low, high, number)
+    return f"{number(value)} ({ends})" if ends else number(value)
 
 
 def alt(standings: Sequence[Standing]) -> str:

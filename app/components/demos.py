@@ -12,7 +12,7 @@ from app.components import downloads, failures, tab
 from app.components.panel import literal, switched
 from app.sentences import SOURCES
 from app.state import View
-from app.text import safe_html
+from app.text import counted, safe_html
 from core import columns
 from core.analysis.explanation import Explanation
 from core.words import NOTHING
@@ -150,9 +150,10 @@ def _edit(view: View) -> None:
             help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
         )
         ids = chosen_ids(edited, frame, added)
-        st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,))
+        same = ids == view.draft.demo_ids == view.shown.request.demo_ids
+        st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,), disabled=same)
         st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=view.draft.demo_ids is None)
-    st.html(f'<p class="dl-note">{len(ids)} demonstrations in this order: {safe_html(", ".join(ids) or "none")}</p>')
+    failures.note(f"{counted(len(ids), 'demonstration')} in this order: {', '.join(ids) or 'none'}")
 
 
 def chosen_ids(edited: pd.DataFrame, before: pd.DataFrame, added: str) -> tuple[str, ...]:
@@ -172,7 +173,8 @@ def _with_answer(demo_id: str, answer: str, flipped: bool) -> str:
 def _use(ids: tuple[str, ...]) -> None:
     tab.change(demo_ids=ids, strategy="manual")
     view: View = st.session_state[tab.VIEW]
-    if not view.notice:
+    if not view.notice and isinstance(cached.preview(view.draft), cached.Preview):  # Else the page says what is wrong.
+        st.session_state[ADDED] = ""
         tab.run(view.draft)
 
 

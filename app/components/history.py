@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from app.components.panel import section
-from app.text import safe_html, visible
+from app.text import counted, safe_html, visible
 from core.analysis.explanation import Explanation, HistoryRow
 
 SHOWN = 30
@@ -22,7 +22,7 @@ def timeline(explanation: Explanation, liked: float | None) -> None:
     filled = "" if liked is None else f" Filled mark: rated {liked:g} or more."
     section(
         "History",
-        f"{len(rows)} interactions before this moment, the newest to the right.{filled} "
+        f"{counted(len(rows), 'interaction')} before this moment, the newest to the right.{filled} "
         "Underlined: stands in the prompt's query. Diamond: really chosen next.",
     )
     if not rows:

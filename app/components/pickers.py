@@ -12,7 +12,7 @@ from app.components import failures, preview, tab
 from app.sentences import FAMILIES, METHODS
 from app.settings import SETTINGS
 from app.state import View
-from app.text import option, safe_html, unique_labels
+from app.text import counted, option, safe_html, unique_labels
 from app.theme import memory, seconds
 from core.errors import DemoLensError
 from core.lm.adapter import SHIPPED, is_there
@@ -146,7 +146,7 @@ def _user(view: View) -> None:
 
 
 def _user_label(user: str, found: dict[str, int]) -> str:
-    return f"{option(user)} · {found[user]} interactions" if user in found else option(user)
+    return f"{option(user)} · {counted(found[user], 'interaction')}" if user in found else option(user)
 
 
 def _user_picked() -> None:
@@ -157,7 +157,7 @@ def _user_picked() -> None:
 
 def _demonstrations(view: View) -> None:
     if view.draft.demo_ids is not None:
-        failures.note(f"{len(view.draft.demo_ids)} demonstrations chosen by hand.")
+        failures.note(f"{counted(len(view.draft.demo_ids), 'demonstration')} chosen by hand.")
         st.button(
             "Back to a strategy",
             key="back-to-strategy",

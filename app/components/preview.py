@@ -8,7 +8,7 @@ from app import cached
 from app.components import failures
 from app.components.history import strip
 from app.state import View
-from app.text import safe_html
+from app.text import counted, safe_html
 from core.analysis.explanation import HistoryRow
 from core.analysis.request import Request
 
@@ -79,4 +79,4 @@ def _demos(found: cached.Preview) -> str:
         f"D{place} {safe_html(found.items[demo.item_id].title, 40)} ({'Yes' if demo.liked else 'No'})"
         for place, demo in enumerate(found.demos, start=1)
     )
-    return f'<p class="dl-note">{len(found.demos)} demonstrations: {titles}.</p>'
+    return f'<p class="dl-note">{counted(len(found.demos), "demonstration")}: {titles}.</p>'

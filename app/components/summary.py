@@ -9,7 +9,7 @@ from app.components.head import Readout, readouts_row
 from app.sentences import METHODS, cost, headline, lead, measured, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
-from app.theme import nats, number, ordinal
+from app.theme import interval, nats, number, ordinal
 from core.analysis.explanation import Explanation
 
 STAGES = {
@@ -68,7 +68,8 @@ def _readouts(explanation: Explanation) -> list[Readout]:
         )
         cells.append(Readout("Interaction (residual)", nats(made.residual), "in no single bar"))
         value = "not measured" if told.lds is None else f"{told.word}, LDS {number(told.lds)}"
-        spread = f"90 %: {number(told.low)} to {number(told.high)}" if told.low is not None else "1 would be perfect"
+        between = interval(told.low, told.high, number)
+        spread = f"90 %: {between}" if between else "1 would be perfect"
         cells.append(Readout("Faithfulness", value, spread if told.lds is not None else "measure it below the chart"))
         cells.append(
             Readout("Method and cost", f"{number(made.passes, 1)} passes", f"{METHODS[made.method]}; {cost(made)}")
