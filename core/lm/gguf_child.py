@@ -1,6 +1,6 @@
 """Child process of `core.lm.gguf_convert`: opens one GGUF file and saves it as a safetensors folder.
 
-Run by `core.store.child` with FILE FOLDER ADDRESS_SPACE. Prints one line of JSON.
+Run by `core.store.child` with FILE FOLDER ADDRESS_SPACE CONFIG. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,15 +32,25 @@ def alone(file: Path, folder: Path) -> None:
             return
 
 
-def convert(folder: Path, target: Path) -> None:
-    """Load `model.gguf` of `folder` as float32 and save network and tokenizer to `target`."""
+def convert(folder: Path, target: Path, settings: dict[str, Any]) -> None:
+    """Load `model.gguf` of `folder` as float32 and save network and tokenizer to `target`.
+
+    `settings` go into the configuration; raises `ValueError` where the network needs a weight that is not there.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True, "trust_remote_code": False}
-    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    tokenizer.save_pretrained(target)
-    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+    AutoTokenizer.from_pretrained(folder, **options).save_pretrained(target)
+    config = AutoConfig.from_pretrained(folder, **options)
+    for name, value in settings.items():
+        setattr(config, name, value)
+    network, report = AutoModelForCausalLM.from_pretrained(
+        folder, config=config, dtype=torch.float32, output_loading_info=True, **options
+    )
+    missing = sorted(map(str, (*report["missing_keys"], *report["mismatched_keys"])))
+    if missing:
+        raise ValueError(f"{missing[0]} is missing or has another shape")
     # save_pretrained refuses a model that still calls itself quantised, though its weights are plain numbers now
     network.config.__dict__.pop("quantization_config", None)
     network.hf_quantizer = None
@@ -51,11 +61,12 @@ def convert(folder: Path, target: Path) -> None:
 def main() -> None:
     """Convert and say how it went."""
     file, target, address_space = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    settings = json.loads(sys.argv[4])
     limit(address_space)
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             alone(file, Path(folder))
-            convert(Path(folder), target)
+            convert(Path(folder), target, settings)
         answer: dict[str, Any] = {"done": True}
     except BaseException as error:  # also MemoryError, and exits of the libraries
         answer = {"done": False, "error": f"{type(error).__name__}: {error}".replace(str(file.parent), "")}

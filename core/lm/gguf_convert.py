@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from core.errors import ModelError
+from core.lm.gguf_config import config_of, weights_of
 from core.lm.gguf_header import GgufHead, checked_head
 from core.lm.hashes import file_hash
+from core.lm.weights import weights_in
 from core.store.child import run_child
 from core.store.home import PRIVATE_FOLDER, check_free, home, put_folder, room, stored, workplace, write_atomically
 from core.store.lock import alone, tell
@@ -21,7 +24,7 @@ from core.store.proof import content_hash, hashes_of, sealed, unsealed
 CPU_SECONDS = 1200.0
 """Most processor time of a conversion; the sample model takes 40 s."""
 MANIFEST = "complete.json"
-RECIPE = 1
+RECIPE = 2
 """Raised when the conversion changes: older folders are then made anew."""
 _ROOM = 3 << 30
 """Bytes of address space that Python and torch take before any weight."""
@@ -35,6 +38,7 @@ def converted(file: Path, *, where: str) -> Path:
     damaged, of an unknown family, too large for memory or disk, or not converted within `CPU_SECONDS`.
     """
     head = checked_head(file, where=where)
+    settings = config_of(head, where=where)
     source = file_hash(file, where=where)
     folder = home() / "models" / source[:16]
     if not is_complete(folder, source):
@@ -43,7 +47,7 @@ def converted(file: Path, *, where: str) -> Path:
         with alone(f"model-{source[:16]}", f"the conversion of {file.name}"):
             if not is_complete(folder, source):  # Another process may have finished while this one waited.
                 _check_room(head, where)
-                _make(file, folder, source, head, where)
+                _make(file, folder, source, head, settings, where)
     return folder
 
 
@@ -70,14 +74,22 @@ def _check_room(head: GgufHead, where: str) -> None:
         raise ModelError(found, expected="more room, or DEMOLENS_HOME on another disk", where=where)
 
 
-def _make(file: Path, folder: Path, source: str, head: GgufHead, where: str) -> None:
+def _make(file: Path, folder: Path, source: str, head: GgufHead, settings: Mapping[str, Any], where: str) -> None:
     with stored("the converted model"), workplace() as part:
         made = part / "model"
         made.mkdir(mode=PRIVATE_FOLDER)
-        _run_child(file, made, head, where)
+        _run_child(file, made, head, settings, where)
         _check_unchanged(file, source, where)
         write_atomically(made / MANIFEST, sealed({"source": source, "recipe": RECIPE, "files": hashes_of(made)}))
         put_folder(made, folder)
+
+
+def _check_whole(made: Path, head: GgufHead, where: str) -> None:
+    """Every number of the file must be one of the network's: a tensor that no layer took would be lost silently."""
+    numbers = weights_in(made, where=where).numbers
+    if numbers != weights_of(head):
+        found = f"the file holds {weights_of(head)} weights, the network made from it {numbers}"
+        raise ModelError(found, expected="a file whose every tensor belongs to the network", where=where)
 
 
 def _check_unchanged(file: Path, source: str, where: str) -> None:
@@ -85,9 +97,10 @@ def _check_unchanged(file: Path, source: str, where: str) -> None:
         raise ModelError("the file changed while it was converted", expected="a file that stays as it is", where=where)
 
 
-def _run_child(file: Path, part: Path, head: GgufHead, where: str) -> None:
+def _run_child(file: Path, part: Path, head: GgufHead, settings: Mapping[str, Any], where: str) -> None:
     memory = _ROOM + head.numbers * 4 * 3 + file.stat().st_size * 2
-    command = [str(Path(__file__).with_name("gguf_child.py")), str(file), str(part), str(memory)]
+    script = Path(__file__).with_name("gguf_child.py")
+    command = [str(script), str(file), str(part), str(memory), json.dumps(settings)]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
     done = run_child(
         command,
@@ -102,6 +115,7 @@ def _run_child(file: Path, part: Path, head: GgufHead, where: str) -> None:
     if done.status or not answer.get("done"):
         reason = str(answer.get("error", "the converter died; it may have used up its memory"))[:200]
         raise ModelError(f"the GGUF file cannot be converted: {reason}", expected="a whole GGUF file", where=where)
+    _check_whole(part, head, where)
 
 
 def _answer(output: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import ModelError
 
-ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "starcoder2", "stablelm")
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "starcoder2", "stablelm")
 """GGUF names of families that can be converted and that take our attention."""
 BLOCKS: Mapping[int, tuple[int, int]] = {
     0: (1, 4), 1: (1, 2), 30: (1, 2),  # F32 F16 BF16
@@ -29,9 +29,13 @@ MOST_STRINGS = 4_000_000
 """In all arrays together: the largest vocabularies have 260,000 words and twice as many merges."""
 LONGEST_TEXT = 16_000_000
 """Bytes of a text value; the longest in use are chat templates of some ten thousand."""
+FACTORS = ("rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight")
+"""Tensors that are no weights but settings of the rotation."""
 _LONGEST_KEY = 65_535
+_FLOAT32 = 0
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
+LONGEST_FACTORS = 100_000
 _SIZES = {"block_count": 1_000, "embedding_length": 1_000_000, "feed_forward_length": 10_000_000,
           "context_length": 1_000_000_000, "attention.head_count": 10_000, "attention.head_count_kv": 10_000,
           "attention.key_length": 100_000, "attention.value_length": 100_000, "vocab_size": 10_000_000}  # fmt: skip
@@ -46,6 +50,10 @@ class GgufHead:
     """Metadata that is a number, a truth value or a text."""
     shapes: Mapping[str, tuple[int, ...]]
     """Tensor shapes, the innermost axis first, as GGUF writes them."""
+    arrays: frozenset[str] = frozenset()
+    """Names of the metadata that are lists."""
+    factors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """What the frequencies of the rotation are divided by, under the tensors' names."""
 
     @property
     def numbers(self) -> int:
@@ -111,26 +119,24 @@ def _head(cursor: _Cursor) -> GgufHead:
     tensors, entries = cursor.number("<Q"), cursor.number("<Q")
     if max(tensors, entries) > MOST_ENTRIES or not tensors:
         raise cursor.refused(f"{entries} entries and {tensors} tensors are announced")
-    scalars = _scalars(cursor, entries)
+    entry = _entries(cursor, entries)
+    scalars = {key: value for key, value in entry.items() if value is not None}
     architecture = _architecture(scalars, cursor.where)
-    shapes = _tensors(cursor, tensors, _alignment(scalars, cursor))
-    head = GgufHead(architecture, scalars, shapes)
+    shapes, factors = _tensors(cursor, tensors, _alignment(scalars, cursor))
+    head = GgufHead(architecture, scalars, shapes, frozenset(entry.keys() - scalars.keys()), factors)
     _check_sizes(head, cursor.where)
     return head
 
 
-def _scalars(cursor: _Cursor, entries: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
-    for _ in range(entries):
+def _entries(cursor: _Cursor, count: int) -> dict[str, Any]:
+    """All metadata; None for an array."""
+    entries: dict[str, Any] = {}
+    for _ in range(count):
         key = cursor.text(_LONGEST_KEY)
-        if key in seen:
+        if key in entries:
             raise cursor.refused(f"the key {key[:80]!r} stands there twice")
-        seen.add(key)
-        value = _value(cursor, cursor.number("<I"))
-        if value is not None:
-            found[key] = value
-    return found
+        entries[key] = _value(cursor, cursor.number("<I"))
+    return entries
 
 
 def _value(cursor: _Cursor, kind: int) -> Any:
@@ -173,7 +179,10 @@ def _alignment(scalars: Mapping[str, Any], cursor: _Cursor) -> int:
     return value
 
 
-def _tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, tuple[int, ...]]:
+def _tensors(
+    cursor: _Cursor, count: int, alignment: int
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]]:
+    """Shapes of all tensors, and the numbers of those that are factors."""
     shapes: dict[str, tuple[int, ...]] = {}
     ends: dict[str, int] = {}
     for _ in range(count):
@@ -187,13 +196,26 @@ def _tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, tuple[int
     outside = next((name for name, end in ends.items() if start + end > cursor.size), None)
     if outside is not None:
         raise cursor.refused(f"tensor {outside[:80]!r} ends at byte {start + ends[outside]} of {cursor.size}")
-    return shapes
+    return shapes, {
+        name: _factors(cursor, name, shapes[name], start + ends[name]) for name in FACTORS if name in shapes
+    }
+
+
+def _factors(cursor: _Cursor, name: str, shape: tuple[int, ...], end: int) -> tuple[float, ...]:
+    count = math.prod(shape)
+    if count > LONGEST_FACTORS:
+        raise cursor.refused(f"tensor {name} has {count} numbers")
+    cursor.place = end - 4 * count
+    values: tuple[float, ...] = struct.unpack(f"<{count}f", cursor.take(4 * count))
+    if not all(math.isfinite(value) and value > 0 for value in values):
+        raise cursor.refused(f"tensor {name} holds a number that is not finite or not above 0")
+    return values
 
 
 def _stored(cursor: _Cursor, name: str, shape: tuple[int, ...]) -> int:
     """Where the tensor ends, in bytes from the start of the data."""
     kind, offset = cursor.number("<I"), cursor.number("<Q")
-    if kind not in BLOCKS:
+    if kind not in BLOCKS or (name in FACTORS and kind != _FLOAT32):
         raise ModelError(
             f"tensor {name[:80]!r} in number format {kind}", expected="F32 to Q8_0, K or IQ", where=cursor.where
         )
