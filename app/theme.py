@@ -159,9 +159,10 @@ def interval(low: float | None, high: float | None, written: Callable[[float, in
     return next((f"{start} to {end}" for start, end in texts if start != end), "")
 
 
-def with_interval(low: float | None, high: float | None) -> str:
-    """` (90 % +0.20 to +0.61)`, or nothing where there is no interval."""
+def with_interval(low: float | None, high: float | None, *, signs: bool = True) -> str:
+    """` (90 % +0.20 to +0.61)`, or nothing where there is no interval; `signs` for amounts that raise or lower."""
     between = interval(low, high)
+    between = between if signs else between.replace("+", "")
     return f" (90 % {between})" if between else ""
 
 

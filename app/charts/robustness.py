@@ -108,7 +108,8 @@ def _cells(kinds: Sequence[Kind], strengths: Sequence[float], at: dict[tuple[Kin
 
 def _hover(row: KindRow) -> str:
     return (
-        f"{NAMES[row.kind]}, {percent(row.strength)}<br>{percent(row.flips.mean)} of {row.count} flip the first place"
+        f"{NAMES[row.kind]}, {percent(row.strength)}<br>{percent(row.flips.mean)} of {row.count} variants "
+        "put another item first"
         f"<br>Kendall tau {_said(row.tau)}, rank-biased overlap {_said(row.overlap)}"
     )
 
@@ -122,9 +123,12 @@ def flips_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
     still = [kind for kind in kinds_of(rows) if all(row.flips.mean == 0 for row in rows if row.kind == kind)]
     text = f"{len(kinds_of(rows))} kinds of change at {len(_strengths(rows))} strengths. "
     if worst.flips.mean == 0:
-        return f"{text}None flips the first place."
-    text += f"Most flips: {NAMES[worst.kind]} at {percent(worst.strength)}, {percent(worst.flips.mean)} of variants."
-    return f"{text} Never a flip: {', '.join(NAMES[kind] for kind in still)}." if still else text
+        return f"{text}None puts another item first."
+    text += (
+        f"Another item comes first most often with {NAMES[worst.kind]}, {percent(worst.strength)} touched: in "
+        f"{percent(worst.flips.mean)} of the variants."
+    )
+    return f"{text} Never with: {', '.join(NAMES[kind] for kind in still)}." if still else text
 
 
 @cached_figure
@@ -256,7 +260,7 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
         figure.add_trace(_dots(mine, mode, strength, [kinds.index(row.kind) + 0.7 * shift for row in mine], colours))
     figure.add_vline(x=0, line={"color": colours.neutral_mark, "width": 1})
     bound = 1.1 * symmetric(value for row in rows for value in _ends(row.score))
-    figure.update_xaxes(range=[-bound, bound], title_text="change of the target score, nats", zeroline=False)
+    figure.update_xaxes(range=[-bound, bound], title_text="change of the target's score (nats)", zeroline=False)
     figure.update_yaxes(
         tickmode="array",
         tickvals=list(range(len(kinds))),

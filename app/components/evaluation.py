@@ -26,8 +26,8 @@ def evaluation(adapter: str | None, model_id: str) -> None:
         if not path.is_file():
             if own:
                 failures.note(
-                    "How good is this adapter on later interactions? demolens evaluate --recicl FOLDER --json "
-                    f"FOLDER/{FILE} measures it, and the figures then stand here."
+                    "This adapter has no evaluation on later interactions yet. demolens evaluate --recicl FOLDER "
+                    f"--json FOLDER/{FILE} makes one, and this page then shows it."
                 )
             return
         found = read_evaluation(path)
@@ -35,13 +35,13 @@ def evaluation(adapter: str | None, model_id: str) -> None:
         failures.note(f"The evaluation of {whose} cannot be shown: {fault}")
         return
     if own and found.adapters.get("recicl") != model_id:
-        failures.note(f"The evaluation beside this adapter was made with other weights: make {FILE} anew.")
+        failures.note(f"The evaluation beside this adapter belongs to other weights: make {FILE} again.")
         return
     section(
         f"Evaluation of {whose}",
         f"{found.interactions} test interactions and {found.ranked} lists of {found.users} users in "
-        f"{safe_html(found.dataset_name, 60)}, the latest {100 * (1 - found.share):.0f} % of time; bars hold "
-        f"{100 * found.level:.0f} % of bootstrap draws of users.",
+        f"{safe_html(found.dataset_name, 60)}, from the latest {100 * (1 - found.share):.0f} % of time. Bars are "
+        f"{100 * found.level:.0f} % bootstrap intervals over users.",
     )
     if any(one.auc.value is not None for one in found.ways):
         _claims(found)
@@ -55,7 +55,8 @@ def _claims(found: Evaluation) -> None:
     panel(
         "ability",
         "Does the tuned model still learn from demonstrations?",
-        "AUC over the number of demonstrations. RecICL is tuned on prompts with them, TALLRec-style without.",
+        "AUC by the number of demonstrations in the prompt. RecICL is tuned on prompts with demonstrations, the "
+        "TALLRec-style model on prompts without.",
         figure=lambda: ability.figure(found, colours),
         table=lambda: ability.table(found),
         alt=ability.alt(found),
@@ -63,8 +64,8 @@ def _claims(found: Evaluation) -> None:
     if found.periods:
         panel(
             "drift",
-            "Does it last without another update?",
-            "AUC in later periods of a model tuned once; its demonstrations are the user's latest at each moment.",
+            "Does the advantage last without another update?",
+            "AUC in later periods. The model is tuned once; its demonstrations are the user's latest at each moment.",
             figure=lambda: drift.figure(found, colours),
             table=lambda: drift.table(found),
             alt=drift.alt(found),
@@ -76,8 +77,8 @@ def _lists(found: Evaluation) -> None:
     panel(
         "ranking",
         "How high does the next liked item rank?",
-        f"NDCG@10 among {found.candidates} candidates, the others items that the user never met; the dotted line is a "
-        "random order.",
+        f"NDCG@10 of that item among {found.candidates} candidates; the others are items that the user never met. The "
+        "dotted line is a random order.",
         figure=lambda: ranking.figure(found, colours),
         table=lambda: ranking.table(found),
         alt=ranking.alt(found),

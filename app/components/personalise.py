@@ -21,14 +21,14 @@ HASH = 12
 def sentence(report: PersonaliseReport) -> str:
     """What the newest interactions did to the list; HTML."""
     if not report.stream:
-        return "The first list is being made."
+        return "The first list is being computed."
     played, which = report.stream[-1].step, lists.leading(report)
     if played == 0:
-        return "The list before any new interaction; none has been played."
+        return "This is the list before any new interaction; none has been played."
     newest = f"After {_many(played, 'new interaction')}"
     best = lists.climber(report, which)
     if best is None:
-        return f"{newest} no candidate has changed its place."
+        return f"{newest} no candidate has changed its rank."
     return f"{newest} {_title(report, best.index)} rises from {ordinal(best.before)} to {ordinal(best.after)}."
 
 
@@ -37,7 +37,11 @@ def leads(report: PersonaliseReport, task: PersonaliseTask) -> list[str]:
     which = lists.leading(report)
     found = [_base(report), _cause(report, which), _target(report, which)]
     if task.case.adapter is None:
-        tuned = "the tuned one is chosen under Advanced." if is_there("recicl") else f"{play.MISSING} {play.TUNE}"
+        tuned = (
+            "choose the shipped adapter under Advanced to see the tuned model."
+            if is_there("recicl")
+            else f"{play.MISSING} {play.TUNE}"
+        )
         found.append(f"Only the base model plays: {tuned}")
     return [text for text in found if text]
 
@@ -88,7 +92,7 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
     took, share = latency.median(report, which), latency.share(report, which)
     if took is not None:
-        whole = f"one whole pass {duration(report.full_seconds)}: {number(share)} of it"
+        whole = f"{number(share)} of the time of one whole pass ({duration(report.full_seconds)})"
         small = whole if share is not None else "one whole pass is timed at the end"
         cells.append(Readout("Median step", duration(took), small))
     if report.weights_before is not None:
@@ -114,10 +118,10 @@ def weights(report: PersonaliseReport) -> None:
     """The whole hash, to copy."""
     if report.weights_before is None:
         return
-    with st.expander("The whole hash of the weights"):
+    with st.expander("Whole hash of the weights"):
         failures.note(
-            "SHA-256 over every number of the model in memory, the adapter's included, before the first step and "
-            "after the last."
+            "SHA-256 over every weight of the model in memory, the adapter's included, before the first step and after "
+            "the last."
         )
         st.code(report.weights_before, language=None, wrap_lines=True)
         if report.weights_after != report.weights_before:

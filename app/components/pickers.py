@@ -42,7 +42,9 @@ def sidebar(view: View, job: cached.Job | None) -> None:
         case(view)
         _explanation(view)
         with st.expander("Advanced"):
-            _toggle(view, "matrix", "Demonstrations x candidates")
+            _toggle(
+                view, "matrix", "Demonstrations x candidates", "Also measures each removal effect on each candidate."
+            )
             _budget(view)
             material(view)
         with st.container(key="runbox", gap="xsmall"):
@@ -68,7 +70,9 @@ def case(view: View, *, strategy: bool = True) -> None:
         with st.container(key="pick-demos"):
             _demonstrations(view)
     _sizes(view)
-    _choice(view, "family", "Question to the model", FAMILIES)
+    _choice(
+        view, "family", "Question to the model", FAMILIES, "What the prompt asks, and how an answer becomes a score."
+    )
 
 
 def _keep(field: str, key: str) -> None:
@@ -247,14 +251,31 @@ def _budget(view: View) -> None:
 
 def material(view: View) -> None:
     """Details of the prompt, and which data and model."""
-    _choice(view, "sampling", "Other candidates drawn", SAMPLINGS)
-    _choice(view, "scoring", "Score of a title", SCORINGS, "Only for the likelihood of the next title.")
-    _toggle(view, "chat", "Chat template of the model")
+    _choice(
+        view,
+        "sampling",
+        "Other candidates drawn",
+        SAMPLINGS,
+        "How the items beside the one really chosen next are drawn.",
+    )
+    _choice(
+        view,
+        "scoring",
+        "Score of a title",
+        SCORINGS,
+        "How token scores make a title's score; only for the likelihood of the next title.",
+    )
+    _toggle(
+        view, "chat", "Chat template of the model", "Writes the prompt as a message in the model's own chat format."
+    )
     _text(view, "dataset", "Data", "sample, or the folder of a data set in RecBole's atomic format")
     _text(view, "model", "Model", "sample, a model folder, a .gguf file, or a hub name")
     _adapter(view)
-    _choice(view, "device", "Device", {"auto": "best there is", "cpu": "processor", "cuda": "CUDA", "mps": "Apple GPU"})
-    _choice(view, "dtype", "Number type", {name: name for name in DTYPES})
+    devices = {"auto": "best there is", "cpu": "processor", "cuda": "CUDA", "mps": "Apple GPU"}
+    _choice(view, "device", "Device", devices, "Where the model runs.")
+    _choice(
+        view, "dtype", "Number type", {name: name for name in DTYPES}, "Precision of the weights; auto fits the device."
+    )
 
 
 def _adapter(view: View) -> None:
@@ -284,10 +305,10 @@ def _adapter_picked() -> None:
     tab.change(adapter=picked if picked not in ("", FOLDER) else None)
 
 
-def _toggle(view: View, field: str, label: str) -> None:
+def _toggle(view: View, field: str, label: str, hint: str) -> None:
     key = f"in-{field}"
     st.session_state[key] = getattr(view.draft, field)
-    st.toggle(label, key=key, on_change=_keep, args=(field, key))
+    st.toggle(label, key=key, on_change=_keep, args=(field, key), help=hint)
 
 
 def run_button(

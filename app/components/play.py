@@ -18,7 +18,7 @@ FOUND = 30
 MOST_ADDED = 20
 ANSWERS = {"yes": "liked", "no": "not liked"}
 FIND, PICK, ANSWER, USER = "find-title", "pick-title", "pick-answer", "personalise-user"
-MISSING = "no adapter is shipped with this copy."
+MISSING = "no adapter comes with this copy."
 TUNE = "demolens tune makes one for your own data; name its folder under Advanced."
 
 
@@ -34,14 +34,27 @@ def controls(mine: TaskView) -> None:
     _another_user(mine, total)
     _stepping(mine, total)
     options.number(
-        KIND, mine, "steps", "Interactions played", 0, 50, step=1, hint="The newest known ones, one step each."
+        KIND,
+        mine,
+        "steps",
+        "Interactions played",
+        0,
+        50,
+        step=1,
+        hint="How many of the newest known ones are played, one step each.",
     )
     with st.expander("Add an interaction by hand", expanded=bool(asked(mine).added)):
         _by_hand(mine)
     if asked(mine).case.adapter is not None:
-        options.toggle(KIND, mine, "compare", "Base model beside the adapter", "Plays the stream twice.")
+        options.toggle(
+            KIND,
+            mine,
+            "compare",
+            "Base model beside the adapter",
+            "Plays the stream with both models; takes twice as long.",
+        )
     elif is_there("recicl"):
-        failures.note("The base model plays alone; the shipped adapter is chosen under Advanced.")
+        failures.note("The base model plays alone. Choose the shipped adapter under Advanced to play the tuned model.")
     else:
         failures.note(f"The base model plays alone: {MISSING} {TUNE}")
 
@@ -73,7 +86,7 @@ def _stepping(mine: TaskView, total: int | None) -> None:
     """Two buttons that move the end of the play by one interaction."""
     known = asked(mine).known if total is None or asked(mine).known is not None else total
     if total is None or known is None:
-        words = "Where the stream stands is told once the case can be made."
+        words = "These choices cannot be run, so the place in the stream is not known."
     elif total == 0:
         words = "Nothing of this user is known before this moment, so there is nothing to play."
     else:
@@ -107,7 +120,13 @@ def _step(known: int, total: int | None, by: int) -> None:
 def _by_hand(mine: TaskView) -> None:
     """Search a title, say whether it was liked, add it; what was added, each with a button that removes it."""
     case, added = asked(mine).case, asked(mine).added
-    search = st.text_input("Find a title", key=FIND, max_chars=200, placeholder="part of a title, or an id").strip()
+    search = st.text_input(
+        "Find a title",
+        key=FIND,
+        max_chars=200,
+        placeholder="part of a title, or an id",
+        help="Searches the items of this data set.",
+    ).strip()
     found = _found(case.dataset, search)
     names = unique_labels(found)
     if st.session_state.get(PICK) not in names:  # An earlier search, which may have found nothing.
@@ -119,14 +138,28 @@ def _by_hand(mine: TaskView) -> None:
         key=PICK,
         disabled=not names,
         placeholder="search first" if not search else "nothing found",
+        help="The item that the user meets next.",
         filter_mode=None,
     )
     st.segmented_control(
-        "Answer", list(ANSWERS), format_func=ANSWERS.__getitem__, default="yes", required=True, key=ANSWER
+        "Answer",
+        list(ANSWERS),
+        format_func=ANSWERS.__getitem__,
+        default="yes",
+        required=True,
+        key=ANSWER,
+        help="What the user thinks of it; the demonstration says Yes or No.",
     )
-    st.button("Add", key="add-title", on_click=_add, args=(added,), disabled=not names or len(added) >= MOST_ADDED)
+    st.button(
+        "Add",
+        key="add-title",
+        on_click=_add,
+        args=(added,),
+        disabled=not names or len(added) >= MOST_ADDED,
+        help="Appends it to the stream; press Run to play it.",
+    )
     if search and not names:
-        failures.note("No title holds these words.")
+        failures.note("No title contains these words.")
     for place, one in enumerate(added):
         _row(case.dataset, added, place, one)
 

@@ -34,8 +34,8 @@ def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -
     panel(
         "stream",
         "The stream",
-        "Oldest on the left. Filled mark: liked; open: not liked. A number is the step that plays it."
-        + (f" {left} more are in the table." if left else ""),
+        "Oldest on the left. Filled mark: liked; open mark: not liked. A number names the step that plays it."
+        + (f" {left} earlier ones are in the table only." if left else ""),
         figure=lambda: timeline.figure(found, tab.colours(), step=step),
         table=lambda: timeline.table(found),
         alt=timeline.alt(found),
@@ -75,6 +75,7 @@ def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
                 format_func=lambda one: steps.get(one, str(one)),
                 key=STEP,
                 on_change=_step_picked,
+                help="The step after which every list and chart is shown.",
                 filter_mode=None,
                 width=360,
             )
@@ -86,9 +87,16 @@ def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
             index=None,
             on_change=_item_picked,
             placeholder="choose a candidate",
+            help="Marked in every list and chart.",
             width=320,
         )
-        st.button("Clear", key="clear-selection", on_click=_clear, disabled=item is None and chosen is None)
+        st.button(
+            "Clear",
+            key="clear-selection",
+            on_click=_clear,
+            disabled=item is None and chosen is None,
+            help="Shows the newest step and marks no candidate.",
+        )
     return chosen, item
 
 
@@ -215,8 +223,8 @@ def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Rank after every step. Strong: the diamond, really chosen next, and the selected candidate, else the one that "
-        "rises most.",
+        "Rank after every step, 1 on top. Thick lines: the item really chosen next (diamonds) and the selected "
+        "candidate; without a selection, the one that rises most.",
         figure=lambda: lists.flow(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item, step=step),
         table=lambda: lists.flow_table(report),
         alt=lists.flow_alt(report),
@@ -232,9 +240,9 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
     names = "; ".join(safe_html(moved.named(row, place, lambda title: title), 60) for place, row in enumerate(rows))
     panel(
         "matrix",
-        "Which interaction moved it",
-        "Nats by which a candidate's score falls when the demonstration's text is left out of the last prompt, "
-        f"measured one by one: + and blue, it raises the candidate; − and orange, it lowers it. {names}.",
+        "Which interaction moved the list",
+        "Removal effect: nats by which a candidate's score falls when the demonstration's text is left out of the last "
+        f"prompt, one at a time; + and blue, the score falls; − and orange, it rises. {names}.",
         figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
         table=lambda: moved.table(report),
         alt=moved.alt(report),
@@ -250,7 +258,7 @@ def times(report: PersonaliseReport) -> None:
         "latency",
         "What one new interaction costs",
         "Left: time from the new interaction to the new list. Right: tokens of the whole prompt with all candidates, "
-        "and those that were run; the rest was remembered from the step before. "
+        "and the tokens that were run; the others were remembered from the step before. "
         f"The play took {seconds(report.seconds)} in all.",
         figure=lambda: latency.figure(report, tab.colours()),
         table=lambda: latency.table(report),

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import quality as charts
 from app.charts import utility as utility_charts
-from app.components import sidejob, tab
+from app.components import failures, sidejob, tab
 from app.components.panel import panel, section, twin
 from app.components.views import pick_demo_pair
 from app.state import View
@@ -58,18 +58,24 @@ def _costs(report: QualityReport) -> None:
         + (f" (shared with {cost.shared_with})" if cost.shared_with else "")
         for cost in report.costs
     ]
-    st.html(f'<p class="dl-note">About the score of {whose}. {safe_html("; ".join(parts))}.</p>')
+    st.html(f'<p class="dl-note">Scored for {whose}. Unit and cost: {safe_html("; ".join(parts))}.</p>')
 
 
 def _worth(explanation: Explanation) -> None:
     """The rank correlation of every score with the true use of demonstrations, measured over many users."""
     request, source = explanation.request, explanation.provenance
-    section("Do these scores predict anything?", "Measured over many users: a score earns its place or is told not to.")
+    section(
+        "Do these scores predict anything?",
+        "Measured over many users: how well each score ranks demonstrations by their true use.",
+    )
     found = latest_utility(source.model_id, source.dataset_id, request.family)
     if found is None:
         asked = UtilityTask(case=request, cases=CHECKED_CASES) if _checkable(explanation) else None
         if asked is None:
-            st.html('<p class="dl-note">Not measured for this model and data: a rank needs three demonstrations.</p>')
+            failures.note(
+                "Not measured for this model and data: a rank correlation needs three demonstrations or more that a "
+                "strategy picked."
+            )
             return
         made = sidejob.report_of(
             "utility",
@@ -84,8 +90,8 @@ def _worth(explanation: Explanation) -> None:
     panel(
         "utility",
         "Rank correlation with the true use",
-        "Use: how far the target's score falls when the demonstration is removed. A filled dot predicts; an open "
-        "circle does not; diamonds are floors that know nothing of the model.",
+        "True use: how far the target's score falls when the demonstration is removed. A filled dot predicts it, an "
+        "open circle does not; diamonds are floors that know nothing of the model.",
         figure=lambda: utility_charts.figure(found, tab.colours()),
         table=lambda: utility_charts.table(found),
         alt=utility_charts.alt(found),

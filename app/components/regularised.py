@@ -19,7 +19,7 @@ from core.analysis.robustness.task import RankLine, RobustnessReport
 from core.errors import DemoLensError
 
 LABEL = "Compare with the plain list"
-WHY = "The changed list beside the plain one, and both under the same twelve small changes."
+WHY = "Shows the changed list beside the plain one, and tries the same twelve small changes on both."
 REFUSED = "refused-regularise"
 DIGITS = 4
 """Decimals of a control: beyond are rounding errors of its steps."""
@@ -37,23 +37,35 @@ class Control:
 
 CONTROLS = (
     Control(
-        "alpha", "Weight decay (alpha)", 0.95, "The start weights W0, all but the demonstrations, count 1 − alpha."
+        "alpha",
+        "Weight decay (alpha)",
+        0.95,
+        "The start weights W0, which hold everything but the demonstrations, count 1 − alpha times.",
     ),
     Control(
-        "beta", "Negatives (beta)", 1.0, "Of each demonstration's values, beta times the others' mean is taken off."
+        "beta",
+        "Negatives (beta)",
+        1.0,
+        "Subtracts beta times the other demonstrations' mean value from each demonstration's values.",
     ),
-    Control("sigma", "Noise (sigma)", 1.0, "Gaussian, on the demonstrations' keys and values, sigma times their size."),
-    Control("dropout", "Gate dropout", 0.95, "Each sample leaves each demonstration out with this probability."),
+    Control(
+        "sigma",
+        "Noise (sigma)",
+        1.0,
+        "Adds Gaussian noise to the demonstrations' keys and values, sigma times as large as they are.",
+    ),
+    Control("dropout", "Gate dropout", 0.95, "Each sample leaves out each demonstration with this probability."),
 )
 MOST_SAMPLES = 64
+SAMPLES = "Changed models whose scores are averaged; only noise and gate dropout need more than one."
 
 
 def regularised(view: View) -> None:
     """The controls of the changed dual models, and their list beside the plain one once it is asked for."""
     section(
         "Would a steadier model recommend the same?",
-        "Recommending with a regularised or perturbed dual model: the weights of the language model stay, what its "
-        "attention takes from the demonstrations is changed. 0 everywhere is the plain model.",
+        "Ranks the candidates with a regularised or perturbed dual model: the weights of the language model stay, but "
+        "its attention takes less or other things from the demonstrations. 0 everywhere is the plain model.",
     )
     _controls(view)
     task = links.beside(view.shown)
@@ -91,7 +103,7 @@ def _controls(view: View) -> None:
         on_change=_keep,
         args=("samples",),
         disabled=not view.inference.random,
-        help="Changed models whose scores are averaged; only noise and gate dropout need more than one.",
+        help=SAMPLES,
     )
 
 

@@ -28,7 +28,13 @@ def report_of(name: str, task: Task, label: str, why: str) -> Report | None:
 def _offer(name: str, task: Task, label: str, why: str) -> None:
     told = cached.desk().forecast(task)
     failures.note(f"{why} About {seconds(told.seconds)}.")
-    st.button(label, key=f"start-{name}", on_click=_start, args=(name, task))
+    st.button(
+        label,
+        key=f"start-{name}",
+        on_click=_start,
+        args=(name, task),
+        help="Starts this part only; the rest of the page stays.",
+    )
     refused = st.session_state.pop(f"refused-{name}", "")
     if refused:
         failures.note(refused)

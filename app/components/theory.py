@@ -16,8 +16,8 @@ def sentence(report: DualReport) -> str:
     if not report.demos or share is None:
         return "Without demonstrations the dual model is its start weights W0 alone."
     return (
-        f"In layer {report.layer}, head {report.head}, the demonstrations wrote {number(100 * share, 0)} % of the "
-        "attention output in one gradient step."
+        f"The demonstrations write {number(100 * share, 0)} % of the attention output of head {report.head} in layer "
+        f"{report.layer}."
     )
 
 
@@ -30,10 +30,11 @@ def leads(report: DualReport) -> list[str]:
     """The identity, how exactly it was met, and its limits; HTML."""
     worst = max(chain.from_iterable(report.residual))
     return [
-        "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): the demonstrations act like one gradient "
-        f"step from W0. Largest relative residual over all layers and heads: {worst:.1e}.",
-        "This identity is algebra. A small residual checks the code; it says nothing about whether the language model "
-        "learns by gradient descent. That question is asked below, beside two controls.",
+        "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): each demonstration adds one gradient step "
+        "dW to the start weights W0. In every layer and head the sum equals the model's own output; the largest "
+        f"relative residual is {worst:.1e}.",
+        "This identity is algebra: a small residual shows that the numbers are right, not that the language model "
+        "learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
     ]
 
 
@@ -41,13 +42,16 @@ def readouts(report: DualReport) -> list[Readout]:
     """The token looked at, the start weights' share, and what an explicit dual model would need."""
     w0 = report.parts[0]
     cells = [
-        Readout("Token looked at", f"“{safe_html(report.token, 20)}”", f"number {report.position}, {report.place}"),
-        Readout("Z_T/Z of this head", number(w0.mass, 3), "W0 φ(q) is this times zero-shot attention"),
+        Readout("Token", f"“{safe_html(report.token, 20)}”", f"token {report.position}, in the {report.place}"),
+        Readout("Z_T/Z of this head", number(w0.mass, 3), "W0 φ(q) is zero-shot attention times this"),
     ]
     if report.curve:
         best = report.curve[-1]
-        small = f"with {best.features} random features (10–90 % of draws: {number(best.low)} to {number(best.high)})"
+        low, high = number(best.low), number(best.high)
+        draws = f"; 80 % of the draws lie between {low} and {high}" if low != high else ""
+        small = f"relative, with {best.features:,} random features{draws}"
         cells.append(Readout("Error of the explicit model", number(best.error), small))
     if report.exponent is not None:
-        cells.append(Readout("Mean |k + q|²", number(report.exponent, 1), "about e to this many features are needed"))
+        value = f"about e<sup>{number(report.exponent, 0)}</sup>"
+        cells.append(Readout("Random features needed", value, f"mean |k + q|² is {number(report.exponent, 1)}"))
     return cells

@@ -18,21 +18,74 @@ KIND = "improve"
 
 def controls(mine: TaskView) -> None:
     """How large a set, from how many, and for how long."""
-    options.number(KIND, mine, "k", "Demonstrations in a set", 1, 16, step=1, hint="The search may stop at fewer.")
-    options.number(KIND, mine, "pool", "Pool", 1, 5000, step=50, hint="Demonstrations the shortlist is chosen from.")
     options.number(
-        KIND, mine, "budget", "Budget (full passes)", 1.0, 1000.0, step=10.0, hint="The search never uses more."
+        KIND,
+        mine,
+        "k",
+        "Demonstrations in a set",
+        1,
+        16,
+        step=1,
+        hint="Largest size of a set; the search may stop at fewer.",
+    )
+    options.number(
+        KIND, mine, "pool", "Pool", 1, 5000, step=50, hint="Demonstrations that the shortlist is chosen from."
+    )
+    options.number(
+        KIND,
+        mine,
+        "budget",
+        "Budget (full passes)",
+        1.0,
+        1000.0,
+        step=10.0,
+        hint="The search never uses more. One full pass scores the whole prompt once.",
     )
     with st.expander("Search"):
-        options.number(KIND, mine, "shortlist", "Shortlist", 1, 64, step=1, hint="Demonstrations the search may use.")
         options.number(
-            KIND, mine, "held_out", "Held-out choices", 1, 32, step=1, hint="Known choices that sets are judged by."
+            KIND,
+            mine,
+            "shortlist",
+            "Shortlist",
+            1,
+            64,
+            step=1,
+            hint="Demonstrations that the search may put into a set.",
         )
         options.number(
-            KIND, mine, "lam", "Lambda", 0.0, 10.0, step=0.05, hint="Nats of the mean that one nat of spread costs."
+            KIND,
+            mine,
+            "held_out",
+            "Held-out choices",
+            1,
+            32,
+            step=1,
+            hint="Earlier choices of the user on which every set is judged.",
         )
-        options.toggle(KIND, mine, "recents", "Let sets use the latest interactions")
-        options.toggle(KIND, mine, "encode", "Encode the pool", "Embeddings and label-free effect join the criteria.")
+        options.number(
+            KIND,
+            mine,
+            "lam",
+            "Lambda",
+            0.0,
+            10.0,
+            step=0.05,
+            hint="One nat of spread lowers the objective by this many nats.",
+        )
+        options.toggle(
+            KIND,
+            mine,
+            "recents",
+            "Let sets use the latest interactions",
+            "On: a set may hold the user's own latest interactions.",
+        )
+        options.toggle(
+            KIND,
+            mine,
+            "encode",
+            "Encode the pool",
+            "Adds two criteria to the shortlist: cosine of embeddings and label-free effect.",
+        )
 
 
 def result(view: View, report: Report) -> None:
@@ -48,7 +101,7 @@ def result(view: View, report: Report) -> None:
         panel(
             "path",
             "The path of the search",
-            "Objective of the best set after each step, in nats, over the cost so far.",
+            "Objective J (mean score minus lambda times spread) of the best set so far, in nats, over the cost so far.",
             figure=lambda: charts.figure(report, colours),
             table=lambda: charts.table(report),
             alt=charts.alt(report),
@@ -71,8 +124,8 @@ task.show(
     task.Page(
         KIND,
         "Which demonstrations would serve this user better?",
-        "A shortlist from the pool first, then a search over sets and orders, judged on the user's earlier choices "
-        "under small changes of the prompt. Cancel at any time: the best set so far is kept.",
+        "Takes a shortlist from the pool, then searches over sets and orders. Each set is judged on the user's earlier "
+        "choices, under small changes of the prompt. Cancel at any time: the best set so far stays.",
         controls,
         result,
     )

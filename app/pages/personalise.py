@@ -33,8 +33,8 @@ task.show(
     task.Page(
         play.KIND,
         "What do a user's newest interactions do to the list?",
-        "The latest interactions of the user are played one by one: each enters the prompt as a demonstration and the "
-        "list changes, while the weights, whose hash is shown, do not. Add an interaction by hand to see what it does.",
+        "Plays the user's latest interactions one by one: each enters the prompt as a demonstration and changes the "
+        "list. The weights do not change; their hash is shown. Add an interaction by hand to see what it does.",
         play.controls,
         result,
         strategy=False,

@@ -9,6 +9,7 @@ from app.components import options, tab, task
 from app.components import robustness as words
 from app.components.head import head
 from app.components.panel import panel
+from app.components.regularised import CONTROLS, MOST_SAMPLES, SAMPLES
 from app.state import TaskView, View
 from core.analysis.robustness.kinds import NAMES
 from core.analysis.robustness.task import RobustnessReport
@@ -19,24 +20,21 @@ KIND = "robustness"
 
 def controls(mine: TaskView) -> None:
     """Which perturbations, and which changed dual model stands beside the plain one."""
-    options.several(KIND, mine, "kinds", "Perturbations", {str(kind): name for kind, name in NAMES.items()})
+    options.several(
+        KIND,
+        mine,
+        "kinds",
+        "Kinds of change",
+        {str(kind): name for kind, name in NAMES.items()},
+        hint="Kinds of change that are tried on this case. At least one stays chosen.",
+    )
     options.number(
-        KIND, mine, "repeats", "Variants each", 1, 32, step=1, hint="Variants of every kind at every strength."
+        KIND, mine, "repeats", "Variants each", 1, 32, step=1, hint="Changed prompts of each kind at each strength."
     )
     with st.expander("Changed dual model beside the plain one"):
-        for field, label, hint in (
-            ("alpha", "Weight decay (alpha)", "The start weights W0 count (1 − alpha) times."),
-            ("beta", "Negatives (beta)", "Each demonstration's values minus beta times the others' mean value."),
-            (
-                "sigma",
-                "Noise (sigma)",
-                "Gaussian noise on the demonstrations' keys and values, relative to their size.",
-            ),
-            ("dropout", "Gate dropout", "Each sample leaves demonstrations out with this probability."),
-        ):
-            top = 0.95 if field in ("alpha", "dropout") else 1.0
-            options.number(KIND, mine, field, label, 0.0, top, step=0.05, hint=hint)
-        options.number(KIND, mine, "samples", "Samples", 1, 64, step=1, hint="Changed dual models that are averaged.")
+        for each in CONTROLS:
+            options.number(KIND, mine, each.field, each.label, 0.0, each.top, step=0.05, hint=each.hint)
+        options.number(KIND, mine, "samples", "Samples (P)", 1, MOST_SAMPLES, step=1, hint=SAMPLES)
 
 
 def result(view: View, report: Report) -> None:
@@ -49,8 +47,9 @@ def result(view: View, report: Report) -> None:
     colours = tab.colours()
     panel(
         "flips",
-        "What flips the first place",
-        "Share of variants in which another item comes first.",
+        "What puts another item first",
+        "Share of variants in which another item comes first, by kind of change and by the share that it touches; "
+        "darker is more.",
         figure=lambda: charts.flips(report, colours),
         table=lambda: charts.table(report),
         alt=charts.flips_alt(report),
@@ -58,7 +57,8 @@ def result(view: View, report: Report) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Rank of the candidates under every variant; the target is drawn strong.",
+        "Rank of every candidate in every variant, 1 on top. The thick line with diamonds is the item really chosen "
+        "next.",
         figure=lambda: charts.flow(report, colours),
         table=lambda: charts.flow_table(report),
         alt=charts.flow_alt(report),
@@ -68,7 +68,8 @@ def result(view: View, report: Report) -> None:
     panel(
         "score-change",
         "How far the target's score moves",
-        "Mean change in nats with its 90 % bootstrap interval.",
+        "Mean change in nats with its 90 % bootstrap interval; to the right of 0 the score rises. A larger mark: a "
+        "larger share is touched.",
         figure=lambda: charts.scores(report, colours),
         table=lambda: charts.table(report),
         alt=charts.scores_alt(report),
@@ -78,9 +79,9 @@ def result(view: View, report: Report) -> None:
 task.show(
     task.Page(
         KIND,
-        "Does the answer stand when its prompt is changed a little?",
-        "About sixty variants of the history, the demonstrations, their answers and the titles, run in one sweep that "
-        "computes what they share once; you see what flips the first place and which demonstration it hangs on.",
+        "Does the first place hold when the prompt changes a little?",
+        "Scores about sixty variants of the prompt: changed histories, demonstrations, answers and titles. This page "
+        "shows which changes put another item first, and on which demonstration the first place depends most.",
         controls,
         result,
     )

@@ -23,15 +23,17 @@ def controls(mine: TaskView) -> None:
     """Which head, which token, and how the explicit model is trained."""
     own = getattr(mine.draft, "layer", None) is None or getattr(mine.draft, "head", None) is None
     st.toggle(
-        "The head in which the demonstrations write most",
+        "Head with the largest share of demonstrations",
         value=own,
         key="in-dual-strongest",
         on_change=_strongest,
-        help="Otherwise a layer and a head of your own.",
+        help="On: the head of which the demonstrations write the largest share. Off: choose a layer and a head.",
     )
     if not own:
-        options.number(KIND, mine, "layer", "Layer", 0, 999, step=1, hint="From the first, 0.")
-        options.number(KIND, mine, "head", "Head", 0, 999, step=1, hint="Query head, from 0.")
+        options.number(
+            KIND, mine, "layer", "Layer", 0, 999, step=1, hint="Layer of the model, counted from 0 at the input."
+        )
+        options.number(KIND, mine, "head", "Head", 0, 999, step=1, hint="Query head in that layer, counted from 0.")
     options.number(
         KIND,
         mine,
@@ -40,13 +42,29 @@ def controls(mine: TaskView) -> None:
         -100_000,
         100_000,
         step=1,
-        hint="From 0; negative counts from the end: -1 is the last.",
+        hint="Token of the prompt whose attention is read, counted from 0. Negative: from the end, -1 is the last.",
     )
     with st.expander("Explicit dual model"):
         options.number(
-            KIND, mine, "steps", "Steps of gradient descent", 1, 200, step=1, hint="One is the attention output."
+            KIND,
+            mine,
+            "steps",
+            "Steps of gradient descent",
+            1,
+            200,
+            step=1,
+            hint="One step gives the attention output.",
         )
-        options.number(KIND, mine, "weight_decay", "Weight decay", 0.01, 1.0, step=0.05, hint="Of the second descent.")
+        options.number(
+            KIND,
+            mine,
+            "weight_decay",
+            "Weight decay",
+            0.01,
+            1.0,
+            step=0.05,
+            hint="Of the second descent; the first has none.",
+        )
 
 
 def _strongest() -> None:
@@ -59,34 +77,43 @@ def result(view: View, report: Report) -> None:
     assert isinstance(report, DualReport)
     user = view.tasks[KIND].answered.case.user
     head(report, user, words.sentence(report), words.leads(report), words.readouts(report))
-    _chart(report, "residual", "How exactly the identity holds", "Relative residual of every head, as a power of ten.")
+    _chart(
+        report,
+        "residual",
+        "How exactly the identity holds",
+        "Relative residual of every head: what the sum of the parts misses, over the length of the model's own output. "
+        "Darker is larger; the ring marks the head above.",
+    )
     _chart(
         report,
         "zero_factor",
         "How much of each head is left to the start weights",
-        "Z_T/Z: W0 φ(q) is zero-shot attention times this factor, not zero-shot attention itself.",
+        "Z_T/Z, from 0 to 1: W0 φ(q) is zero-shot attention times this factor. Darker: more is left to the start "
+        "weights, less comes from the demonstrations.",
     )
     if report.demos:
         _chart(
             report,
             "norm",
             "Where each demonstration writes",
-            "Length of dW φ(q), mean over the heads of a layer. A length explains no recommendation: Explore does.",
+            "Length of dW φ(q), averaged over the heads of a layer; darker is longer. A length does not say which "
+            "way a score moves: Explore shows that.",
         )
     if report.curve:
         _chart(
             report,
             "features",
             "An explicit dual model needs very many features",
-            "Relative error of W φ(q) with positive random features, after one real step of gradient descent; bars "
-            "hold 10 to 90 % of the draws.",
+            "Relative error of W φ(q) with positive random features, after one step of gradient descent. Bars hold "
+            "80 % of the draws (10 to 90 %).",
         )
     if report.descents:
         _chart(
             report,
             "descent",
             "One step is attention; more steps are something else",
-            "The plain loss is linear in W and has no minimum; with weight decay it has one.",
+            "Left: the loss. Right: the distance from the attention output. Without weight decay the loss falls "
+            "without end; with weight decay it has a minimum (dotted).",
         )
     if report.demos:
         _updates(view)
@@ -106,15 +133,15 @@ def _chart(report: DualReport, name: charts.View, title: str, note: str) -> None
 def _updates(view: View) -> None:
     """The in-context update beside the update of fine-tuning, never without its controls."""
     section(
-        "Is it like real learning?",
-        "The in-context update beside one epoch of fine-tuning on the same demonstrations, for the model, for the same "
-        "architecture with random weights, and for shuffled demonstrations.",
+        "Is the in-context update like real training?",
+        "Compares the in-context update with one epoch of fine-tuning on the same demonstrations, beside two controls: "
+        "the same architecture with random weights, and shuffled demonstrations.",
     )
     found = sidejob.report_of(
         "updates",
         UpdatesTask(case=view.tasks[KIND].answered.case),
         "Compare with fine-tuning",
-        "Trains copies of the key and value projections; the model itself is not changed.",
+        "Trains copies of the key and value projections; the model itself does not change.",
     )
     if not isinstance(found, UpdatesReport) or not found.rows:
         return
@@ -122,7 +149,7 @@ def _updates(view: View) -> None:
     panel(
         "updates",
         "Similarity over the layers",
-        "Thin lines are the model's own baselines.",
+        "From -1 to 1 in every layer; higher is more alike. Thin lines are the baselines that are named below.",
         figure=lambda: update_charts.figure(found, tab.colours()),
         table=lambda: update_charts.table(found),
         alt=update_charts.alt(found),
@@ -135,8 +162,9 @@ task.show(
     task.Page(
         KIND,
         "The dual model of this case, head by head",
-        "Attention over demonstrations equals one step of gradient descent on a linear model. See how exactly, in "
-        "which heads, and beside which controls the likeness to real training means anything.",
+        "Attention over demonstrations equals one step of gradient descent on a linear model, the dual model. This "
+        "page shows how exactly that holds in each head, what each demonstration writes there, and whether the step is "
+        "like real training.",
         controls,
         result,
     )

@@ -175,7 +175,7 @@ class _Work:
         if self.judge.passes(views(self.current)) <= ASIDE_SHARE * self.task.budget:
             self.search.judge_aside(self.current)
         else:
-            self.notices.append("The current demonstrations are not judged: that would take too much of the budget.")
+            self.notices.append("The case's own demonstrations are not judged: that would take too much of the budget.")
 
     # ---- reports
 
@@ -209,7 +209,7 @@ class _Work:
         asked["best"] = self.search.best.order
         case = self.setting.case
         if case.target not in case.candidates:
-            notice = "The item really chosen next is not among the candidates, so there is no before and after."
+            notice = "The item really chosen next is not among the candidates, so its rank is not compared."
             self.notices.append(notice)
             return self.report(stage="complete")
         outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in asked.items()})
@@ -283,11 +283,13 @@ class _Work:
     def _guards(self) -> tuple[str, ...]:
         search, said = self.search, []
         if "close" in search.guards:
-            said.append("Demonstrations that say almost the same are not put into one set.")
+            said.append("Demonstrations that are almost the same are not put into one set.")
         if "worse" in search.guards:
-            said.append("A set with less spread was refused, because its mean is below zero-shot.")
+            said.append(
+                "A set with less spread was refused, because its mean score is below that without demonstrations."
+            )
         if search.stop is not None and search.best is not None and not search.best.order:
-            said.append("No set foretells the held-out choices better than no demonstrations, so none is advised.")
+            said.append("No set predicts the held-out choices better than no demonstrations do, so none is advised.")
         return tuple(said)
 
 

@@ -136,7 +136,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "The base model leaves Diva (1981) at 4th." in said
     assert "D3 ( Heat (1995) , answered No) raises Diva (1981) most: +0.90 nats" in said
     assert "3 of the stream, 1 by hand" in said
-    assert "275 ms one whole pass 500 ms: 0.55 of it" in said
+    assert "275 ms 0.55 of the time of one whole pass (500 ms)" in said
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
     assert "Where this comes from" in said
@@ -250,7 +250,7 @@ def test_an_interaction_is_added_by_hand_and_removed(open_page) -> None:
 def test_a_search_that_finds_nothing_says_so(open_page) -> None:
     page, _ = open_page()
     page = page.text_input(key="find-title").set_value("nowhere").run()
-    assert "No title holds these words" in words(page)
+    assert "No title contains these words" in words(page)
     assert button(page, "add-title").disabled
 
 
@@ -280,7 +280,7 @@ def test_failed_cancelled_and_running_are_said_calmly(open_page, example: Any, m
     page, _ = open_page("running", run=True, user="7")
     assert button(page, "cancel")
     makers = example._tests_of("personalise")
-    for steps, said in ((0, "The first list is being made"), (1, "none has been played"), (3, "After 2 new")):
+    for steps, said in ((0, "The first list is being computed"), (1, "none has been played"), (3, "After 2 new")):
         part = makers.made(example, steps=steps)
         monkeypatch.setattr(example, "reports", lambda part=part: {"personalise": part})
         page, _ = open_page("cancelled", run=True, user="7")
@@ -328,7 +328,7 @@ def test_an_own_adapter_s_evaluation_is_shown_once_it_is_made(monkeypatch: pytes
     (own / "evaluation.json").write_text(told.model_dump_json(), encoding="utf-8")
     assert "Evaluation of this adapter" in shown("a")
     assert "the latest 30 % of time" in shown("a")
-    assert "made with other weights" in shown("b")
+    assert "belongs to other weights" in shown("b")
 
 
 def test_an_evaluation_without_auc_shows_its_lists_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

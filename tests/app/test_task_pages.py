@@ -202,4 +202,13 @@ def test_explore_has_a_first_look_at_robustness(open_page) -> None:
     page, desk = open_page("theory")
     page = press(page.switch_page("app/pages/explore.py").run(), "start-robustness")
     assert desk.asked[-1] == RobustnessTask(quick=True)
-    assert "perturbations" in words(page)
+    assert "variants of the prompt" in words(page)
+
+
+@pytest.mark.parametrize("name", [*PAGES, "personalise"])
+def test_every_control_says_what_it_does(open_page, name: str) -> None:
+    page, _ = open_page(name, run=True)
+    kinds = ("selectbox", "number_input", "text_input", "toggle", "multiselect", "slider", "pills", "button")
+    controls = [each for kind in kinds for each in getattr(page, kind, page.get(kind))]
+    bare = [each.label for each in controls if not each.proto.help and each.key not in ("run", "cancel")]
+    assert bare == []

@@ -82,15 +82,15 @@ def reason_against(setting: Setting, kind: Kind) -> str | None:
     if kind in OF_DEMOS and demos == 0:
         return "The prompt holds no demonstration."
     if kind == "demo_permute" and demos == 1:
-        return "The prompt holds one demonstration, and one has no order."
+        return "The prompt holds one demonstration, so there is no order to change."
     if kind in ("history_drop", "popular_replace") and history == 0:
         return "The query shows no history."
     if kind in ("history_swap", "history_shuffle") and history < 2:
-        return f"The query shows {history or 'no'} history item{'s' * (history != 1)}, and order needs two."
+        return f"The query shows {history or 'no'} history item{'s' * (history != 1)}; a change of order needs two."
     if kind in ("popular_replace", "inject") and not len(_free(setting)):
-        return "The data hold no item that the user never met and that is no candidate."
+        return "The data hold no other item that the user has not met."
     if kind == "typos" and not _letters(setting):
-        return "No title is shown that could be mistyped, apart from those of candidates."
+        return "The prompt shows no title but those of candidates, which stay as they are."
     return None
 
 
@@ -250,7 +250,7 @@ def _demo_duplicate(draw: _Draw) -> Variant:
     demos = shown_demos(draw.setting)
     twice = draw.chosen(len(demos), draw.random())
     origin = [*range(len(demos)), *twice]
-    return draw.with_demos([demos[k] for k in origin], origin, f"{_labels(twice)} stated again at the end", twice)
+    return draw.with_demos([demos[k] for k in origin], origin, f"{_labels(twice)} repeated at the end", twice)
 
 
 def _label_flip(draw: _Draw) -> Variant:

@@ -143,7 +143,7 @@ def test_more_current_demonstrations_than_a_set_may_have_are_judged_aside(films,
     assert len(rich.current.demo_ids) == 4
     poor = last(small({"demos": 4}), films, model)
     assert poor.current is None
-    assert any("current demonstrations are not judged" in notice for notice in poor.notices)
+    assert any("own demonstrations are not judged" in notice for notice in poor.notices)
 
 
 def test_a_pool_that_is_smaller_than_k_is_said(made, model):

@@ -198,12 +198,12 @@ def test_every_perturbed_prompt_is_well_formed(
     [
         ({"family": "next_item"}, ["label_flip"], "no answer that could be flipped"),
         ({"demos": 0}, ["demo_drop", "demo_permute", "demo_duplicate", "label_flip"], "no demonstration"),
-        ({"demos": 1}, ["demo_permute"], "one has no order"),
+        ({"demos": 1}, ["demo_permute"], "no order to change"),
         ({"history": 0}, ["history_drop", "popular_replace"], "shows no history"),
-        ({"history": 0}, ["history_swap", "history_shuffle"], "no history items, and order needs two"),
-        ({"history": 1}, ["history_swap", "history_shuffle"], "1 history item, and order needs two"),
-        ({"candidates": 16}, ["inject", "popular_replace"], "no item that the user never met"),
-        ({"history": 0, "demos": 0}, ["typos"], "No title is shown"),
+        ({"history": 0}, ["history_swap", "history_shuffle"], "no history items; a change of order needs two"),
+        ({"history": 1}, ["history_swap", "history_shuffle"], "1 history item; a change of order needs two"),
+        ({"candidates": 16}, ["inject", "popular_replace"], "no other item that the user has not met"),
+        ({"history": 0, "demos": 0}, ["typos"], "no title but those of candidates"),
     ],
 )
 def test_what_cannot_apply_is_left_out_with_its_reason(
