@@ -11,6 +11,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from core.metrics.ranking import Rank
 from core.words import MINUS, NOTHING, figure
 
 Kind = Literal["light", "dark"]
@@ -200,13 +201,14 @@ def value_missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
 
 
-def ordinal(rank: int | None) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`."""
+def ordinal(rank: Rank | None) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`; `2.5th` for two that share the second and the third place."""
     if rank is None:
         return NOTHING
-    if 10 <= rank % 100 <= 20:
-        return f"{rank}th"
-    return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"
+    whole = int(rank)
+    if rank != whole or 10 <= whole % 100 <= 20:
+        return f"{rank:g}th"
+    return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"
 
 
 def template(colours: Palette) -> go.layout.Template:

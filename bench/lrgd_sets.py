@@ -16,7 +16,7 @@ from core.analysis.request import Request
 from core.analysis.setting import Setting, set_up
 from core.errors import DemoLensError
 from core.lm.many import ManyScorer
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
 from core.selection.heldout import Objective, held_out
 from core.selection.improve import improve
@@ -72,7 +72,7 @@ def _truth(record: Record, way: str) -> float:
 
 
 def _ndcg(record: Record, way: str) -> float:
-    return ndcg(int(ranks(np.array(record["scores"][way]))[record["target"]]))
+    return expected_ndcg(np.array(record["scores"][way]), record["target"])
 
 
 def auc(record: Record, way: str) -> float:

@@ -22,7 +22,7 @@ from core.data.dataset import Dataset
 from core.data.records import Case
 from core.errors import DemoLensError
 from core.lm.load import LanguageModel
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
 from core.study.output import aligned
 from core.tuning.evaluation.record import Measured
@@ -42,7 +42,7 @@ ASKED = tuple((family, way) for way in RANKING for family in FAMILIES)
 
 @dataclass
 class Lists:
-    """The lists of one data set, and at which rank each ranker has the item really chosen."""
+    """The lists of one data set, and how high each ranker has the item really chosen."""
 
     bench: Bench
     users: Sequence[str]
@@ -51,8 +51,8 @@ class Lists:
     """Interactions by item, without each user's last."""
     ranked: list[str] = field(default_factory=list)
     """Users whose lists are measured."""
-    found: dict[Ranker, list[int]] = field(default_factory=dict)
-    """Ranks of the item really chosen, a list each."""
+    found: dict[Ranker, list[list[float]]] = field(default_factory=dict)
+    """NDCG of the item really chosen at each of `DEPTHS`, a list each."""
     left_out: list[str] = field(default_factory=list)
     """A sentence for each user who cannot be asked about."""
 
@@ -88,15 +88,13 @@ class Lists:
             return None
 
     def _add(self, ranker: Ranker, cases: Sequence[Case], scores: Sequence[Sequence[float]]) -> None:
-        places = [
-            int(ranks(np.array(each, dtype=np.float64))[one.candidates.index(str(one.target))])
-            for one, each in zip(cases, scores, strict=True)
-        ]
-        self.found.setdefault(ranker, []).extend(places)
+        for case, each in zip(cases, scores, strict=True):
+            table, target = np.array(each, dtype=np.float64), case.candidates.index(str(case.target))
+            self.found.setdefault(ranker, []).append([expected_ndcg(table, target, depth) for depth in DEPTHS])
 
     def worth(self, ranker: Ranker) -> list[Measured]:
         """NDCG at each of `DEPTHS`, with its interval over users."""
-        by_depth = (np.array([ndcg(place, depth) for place in self.found[ranker]]) for depth in DEPTHS)
+        by_depth = np.array(self.found[ranker]).T
         return [mean_over_users(values, self.ranked, seed=self.bench.seed) for values in by_depth]
 
     def gained(self) -> Iterator[tuple[str, Measured]]:
@@ -105,8 +103,8 @@ class Lists:
             return
         for family in FAMILIES:
             for tuned in self.models:
-                shown, bare = (self.found[family, Way(tuned, demos).name] for demos in (FRESH, BARE))
-                apart = np.array([ndcg(one) - ndcg(other) for one, other in zip(shown, bare, strict=True)])
+                shown, bare = (np.array(self.found[family, Way(tuned, demos).name]) for demos in (FRESH, BARE))
+                apart = (shown - bare)[:, DEPTHS.index(10)]
                 yield f"{family}, {gain(tuned)}", mean_over_users(apart, self.ranked, seed=self.bench.seed)
 
     def rows(self) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from app.text import plain, safe_mark
 from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
 from core.analysis.explanation import Explanation, Matrix
+from core.metrics.ranking import best_first
 
 ROW = 25
 """Pixels of one candidate's row."""
@@ -24,7 +25,7 @@ ROOM = 12
 
 def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> list[int]:
     """Indices of the candidates to draw, best rank first: at most `limit`, and always the target and the selected."""
-    ranked = sorted(range(len(explanation.candidates)), key=lambda i: (explanation.candidates[i].rank or i + 1, i))
+    ranked = best_first([row.rank for row in explanation.candidates], explanation.candidates)
     kept = ranked[:limit]
     wanted = [
         i
@@ -140,4 +141,4 @@ def table(explanation: Explanation) -> pd.DataFrame:
         columns.TITLE: [row.title for row in explanation.candidates],
     }
     data |= {row.label: list(matrix.values[d]) for d, row in enumerate(explanation.demos)}
-    return pd.DataFrame(data).sort_values(columns.RANK, kind="stable", ignore_index=True)
+    return pd.DataFrame(data).sort_values([columns.RANK, columns.TITLE, columns.ITEM], ignore_index=True)

@@ -10,6 +10,7 @@ from app.charts.stream import when
 from app.text import plain, safe_mark
 from app.theme import Palette, nats, number, ordinal, signed, template
 from core import columns
+from core.metrics.ranking import Rank
 from core.selection.task import ImproveReport, Outcome, PathRow, SetRow
 
 HEIGHT = 300
@@ -181,10 +182,16 @@ def outcomes_table(report: ImproveReport) -> pd.DataFrame:
             "mean": [None if row is None else row.mean for row in sets],
             "spread": [None if row is None else row.spread for row in sets],
             "target_score": [None if row is None else row.score for row in outcomes],
-            "target_rank": pd.array([None if row is None else row.rank for row in outcomes], dtype="Int64"),
+            "target_rank": _whole([None if row is None else row.rank for row in outcomes]),
             "ndcg_at_10": [None if row is None else row.ndcg for row in outcomes],
         }
     )
+
+
+def _whole(given: list[Rank | None]) -> object:
+    """Ranks as a column, without decimals where nothing is shared."""
+    shared = any(isinstance(rank, float) for rank in given)
+    return pd.array(given, dtype="Float64" if shared else "Int64")
 
 
 def outcomes_alt(report: ImproveReport) -> str:

@@ -13,6 +13,7 @@ from app.text import plain, safe_mark
 from app.theme import Palette, colour, interval, number, ordinal, template, value_missing
 from core import columns
 from core.analysis.robustness.task import RankLine, RobustnessReport
+from core.metrics.ranking import Rank, best_first
 
 LABEL = 40
 """Characters of a setting's name beside its mark."""
@@ -179,7 +180,8 @@ def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
     lines = moved(report)
     if not lines:
         raise ValueError("a chart of two lists needs changed dual models")
-    after = {line.item_id: place for place, line in enumerate(sorted(lines, key=_changed_rank), start=1)}
+    order = best_first([line.changed_rank for line in lines], lines)
+    after = {lines[index].item_id: place for place, index in enumerate(order, start=1)}
     figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(lines), 4) + 56})
     for before, line in enumerate(lines, start=1):
         end, ink = after[line.item_id], _ink(line, colours)
@@ -200,7 +202,7 @@ def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
             x=1.04,
             xanchor="left",
             y=end,
-            text=f"{_changed_rank(line)} {step(line)} {f'<b>{title}</b>' if line.is_target else title}",
+            text=f"{_changed_rank(line):g} {step(line)} {f'<b>{title}</b>' if line.is_target else title}",
             showarrow=False,
             font={"size": 12, "color": colours.ink if line.is_target else colours.muted},
         )
@@ -210,7 +212,7 @@ def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
     figure.update_yaxes(
         range=[len(lines) + 0.7, 0.3],
         tickvals=list(range(1, len(lines) + 1)),
-        ticktext=[str(line.rank) for line in lines],
+        ticktext=[f"{line.rank:g}" for line in lines],
         showgrid=False,
         zeroline=False,
         title_text="rank",
@@ -219,7 +221,7 @@ def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
     return figure
 
 
-def _changed_rank(line: RankLine) -> int:
+def _changed_rank(line: RankLine) -> Rank:
     assert line.changed_rank is not None
     return line.changed_rank
 
@@ -231,7 +233,7 @@ def _ink(line: RankLine, colours: Palette) -> str:
 def step(line: RankLine) -> str:
     """`▲4`, `▼2`, `=`: places climbed or dropped under the changed dual models."""
     climbed = line.rank - _changed_rank(line)
-    return "=" if climbed == 0 else f"{'▲' if climbed > 0 else '▼'}{abs(climbed)}"
+    return "=" if climbed == 0 else f"{'▲' if climbed > 0 else '▼'}{abs(climbed):g}"
 
 
 def _moved_hover(line: RankLine) -> str:

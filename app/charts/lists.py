@@ -14,6 +14,7 @@ from app.charts.frame import heading
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal, template
 from core import columns
+from core.metrics.ranking import Rank, best_first
 from core.tuning.personal.task import ListRow, PersonaliseReport, StepRow, Which
 
 NAMES: dict[Which, str] = {"base": "base model", "adapter": "with the adapter"}
@@ -35,11 +36,11 @@ class Move:
 
     index: int
     """Place among the report's candidates."""
-    before: int
-    after: int
+    before: Rank
+    after: Rank
 
     @property
-    def climb(self) -> int:
+    def climb(self) -> Rank:
         """Places won; negative: lost."""
         return self.before - self.after
 
@@ -70,16 +71,23 @@ def moves(report: PersonaliseReport, which: Which, step: int | None = None) -> l
     return [Move(index, before, now) for index, (before, now) in enumerate(ranks)]
 
 
+def _ranked(report: PersonaliseReport, which: Which) -> list[int]:
+    """Candidates by their place in the last list of this model."""
+    found = moves(report, which)
+    return best_first([move.after for move in found], report.candidates) if found else []
+
+
 def climber(report: PersonaliseReport, which: Which) -> Move | None:
     """The candidate that rises most, of equals the better placed; None where none rises."""
-    best = max(moves(report, which), key=lambda move: (move.climb, -move.after), default=None)
+    found = moves(report, which)
+    ordered = [found[index] for index in _ranked(report, which)]
+    best = max(ordered, key=lambda move: (move.climb, -move.after), default=None)
     return best if best is not None and best.climb > 0 else None
 
 
 def drawn(report: PersonaliseReport, limit: int, item: str | None = None) -> list[int]:
     """Candidates to draw, best last rank first: at most `limit`, and always the target, the selected, the climber."""
-    found = moves(report, leading(report))
-    ranked = [move.index for move in sorted(found, key=lambda move: move.after)]
+    ranked = _ranked(report, leading(report))
     top = climber(report, leading(report))
     wanted = [
         index
@@ -191,7 +199,7 @@ def _title(
         "xref": "paper",
         "xanchor": "left",
         "xshift": 6,
-        "y": moves(report, which)[index].after,
+        "y": _ranked(report, which).index(index) + 1,
         "text": f"<b>{text}</b>" if strong else text,
         "showarrow": False,
         "font": {"size": 12, "color": colours.ink if strong else colours.muted},
@@ -207,7 +215,7 @@ def flow_alt(report: PersonaliseReport) -> str:
         if best is None:
             parts.append(f"{_capital(NAMES[which])}: no candidate changes its rank.")
             continue
-        worst = min(found, key=lambda move: (move.climb, move.after))
+        worst = min((found[index] for index in _ranked(report, which)), key=lambda move: (move.climb, move.after))
         parts.append(
             f"{_capital(NAMES[which])}: largest climb {_went(report, best)}; largest drop {_went(report, worst)}."
         )
@@ -262,9 +270,9 @@ def table(report: PersonaliseReport, step: int | None = None) -> pd.DataFrame:
     made = pd.DataFrame(data)
     if columns.RANK not in made:
         return made
-    return made.sort_values(columns.RANK, kind="stable", ignore_index=True)
+    return made.sort_values([columns.RANK, columns.TITLE, columns.ITEM], ignore_index=True)
 
 
-def moved(climb: int) -> str:
+def moved(climb: Rank) -> str:
     """`▲ 8`, `▼ 2`, `=`."""
-    return "=" if climb == 0 else f"{'▲' if climb > 0 else '▼'} {abs(climb)}"
+    return "=" if climb == 0 else f"{'▲' if climb > 0 else '▼'} {abs(climb):g}"

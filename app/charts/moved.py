@@ -177,4 +177,4 @@ def table(report: PersonaliseReport) -> pd.DataFrame:
     }
     for which in models(report):
         data |= {f"{which}_D{place}": list(row.effects) for place, row in enumerate(rows_of(report, which), start=1)}
-    return pd.DataFrame(data).sort_values(columns.RANK, kind="stable", ignore_index=True)
+    return pd.DataFrame(data).sort_values([columns.RANK, columns.TITLE, columns.ITEM], ignore_index=True)

@@ -13,6 +13,7 @@ from app.text import plain, safe_mark
 from app.theme import Palette, ordinal
 from core import columns
 from core.analysis.explanation import CandidateRow, Explanation
+from core.metrics.ranking import best_first
 
 ROW = 22
 
@@ -22,6 +23,7 @@ def figure(explanation: Explanation, colours: Palette, *, item: str | None = Non
     """A line per candidate from its rank without demonstrations to its rank with them; rank 1 on top."""
     rows = [row for row in explanation.candidates if row.rank is not None and row.zero_shot_rank is not None]
     ordered = sorted(rows, key=lambda row: (row.is_target, row.item_id == item))
+    places = {explanation.candidates[index].item_id: place for place, index in enumerate(_order(explanation), start=1)}
     return framed(
         [_line(row, colours, strong=_strong(row, item)) for row in ordered],
         colours,
@@ -44,8 +46,12 @@ def figure(explanation: Explanation, colours: Palette, *, item: str | None = Non
             "tick0": 0,
             "title": {"text": "rank"},
         },
-        annotations=[_name(row, colours, strong=_strong(row, item)) for row in ordered],
+        annotations=[_name(row, places[row.item_id], colours, strong=_strong(row, item)) for row in ordered],
     )
+
+
+def _order(explanation: Explanation) -> list[int]:
+    return best_first([row.rank for row in explanation.candidates], explanation.candidates)
 
 
 def _strong(row: CandidateRow, item: str | None) -> bool:
@@ -68,12 +74,13 @@ def _line(row: CandidateRow, colours: Palette, *, strong: bool) -> go.Scatter:
     )
 
 
-def _name(row: CandidateRow, colours: Palette, *, strong: bool) -> dict[str, Any]:
+def _name(row: CandidateRow, place: int, colours: Palette, *, strong: bool) -> dict[str, Any]:
+    """The title at its own place, so that those of candidates with equal scores can be read."""
     title = safe_mark(row.title, 26)
     return {
         "x": 1.03,
         "xanchor": "left",
-        "y": row.rank,
+        "y": place,
         "text": f"<b>{title}</b>" if strong else title,
         "showarrow": False,
         "font": {"size": 12, "color": colours.ink if strong else colours.muted},
@@ -85,7 +92,7 @@ def change(row: CandidateRow) -> str:
     if row.rank is None or row.zero_shot_rank is None:
         return "–"
     moved = row.zero_shot_rank - row.rank
-    return "=" if moved == 0 else f"{'▲' if moved > 0 else '▼'} {abs(moved)}"
+    return "=" if moved == 0 else f"{'▲' if moved > 0 else '▼'} {abs(moved):g}"
 
 
 def _hover(row: CandidateRow) -> str:
@@ -98,7 +105,7 @@ def alt(explanation: Explanation) -> str:
     """The largest moves in words."""
     rows = [
         (row.zero_shot_rank - row.rank, row)
-        for row in explanation.candidates
+        for row in (explanation.candidates[index] for index in _order(explanation))
         if row.rank is not None and row.zero_shot_rank is not None
     ]
     if not rows:
@@ -115,7 +122,7 @@ def alt(explanation: Explanation) -> str:
 
 def table(explanation: Explanation) -> pd.DataFrame:
     """One row per candidate, best first; scores in nats."""
-    rows = sorted(explanation.candidates, key=lambda row: (row.rank is None, row.rank or 0))
+    rows = [explanation.candidates[index] for index in _order(explanation)]
     return pd.DataFrame(
         {
             columns.RANK: [row.rank for row in rows],

@@ -166,8 +166,8 @@ def sentence(report: RobustnessReport) -> str:
     """What the changed dual model does to the first place, to the target and to the list, in words; HTML."""
     lines = charts.moved(report)
     name = safe_html(charts.changed_name(report))
-    before = min(lines, key=lambda line: line.rank)
-    after = min(lines, key=lambda line: line.changed_rank or line.rank)
+    before = min(lines, key=lambda line: (line.rank, line.changed_rank or line.rank))
+    after = min(lines, key=lambda line: (line.changed_rank or line.rank, line.rank))
     if before == after:
         first = f"With {name}, {_title(before)} keeps the first place"
     else:

@@ -66,21 +66,24 @@ def explain(
         yield record
     if request.matrix:
         steps.label = "removing each demonstration for every candidate"
-        matrix = removal_matrix(scorer, score, few_shot)
+        matrix = removal_matrix(scorer, score, few_shot, free)
         timings = timings.model_copy(update={"matrix": matrix.seconds})
         record = record.model_copy(update={"matrix": matrix, "timings": timings})
         yield record
     if request.faithfulness and record.contributions is not None:
         steps.label = "measuring faithfulness"
         values = np.array(record.contributions.values)
-        measured = faithfulness(score, values, ablations=request.faithfulness, seed=setting.case.seed)
+        measured = faithfulness(score, values, ablations=request.faithfulness, seed=setting.case.seed, free=free)
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
         record = record.model_copy(update={"faithfulness": measured})
     yield _complete(record, timings, start, {})
 
 
-def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array) -> Matrix:
-    """How far each candidate's score falls when each demonstration is deleted from the text, [demo][candidate]."""
+def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array, free: Array | float = 0.0) -> Matrix:
+    """How far each candidate's score falls when each demonstration is deleted from the text, [demo][candidate].
+
+    `free` [candidate] is taken from every score before ranking (calibrated scoring).
+    """
     meter = Meter(scorer)
     masks = leave_one_out_masks(scorer.demos)
     without = scorer.subsets(masks)
@@ -90,7 +93,7 @@ def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array) -> Matri
     return Matrix(
         method="text_removal",
         values=tuple(map(tuple, (few_shot[None] - without).tolist())),
-        ranks_without=tuple(tuple(ranks(row).tolist()) for row in without),
+        ranks_without=tuple(ranks(row - free) for row in without),
         forwards=spent.forwards,
         seconds=spent.seconds,
     )

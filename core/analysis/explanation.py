@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from core.analysis.request import Method, Request
+from core.metrics.ranking import Rank
 from core.prompt.spans import Family, SpanKind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Stage = Literal["scores", "first", "refined", "complete"]
 """How far the work is: `scores` recommendations only; `first` one-gradient answer; `refined` the asked method;
 `complete` everything that was asked for."""
@@ -52,7 +53,7 @@ class DemoRow(Record):
 
 
 class CandidateRow(Record):
-    """One candidate; scores in nats, rank 1 is best (ties share the order of the list)."""
+    """One candidate; scores in nats, rank 1 is best, and equal scores share the mean of their places."""
 
     item_id: str
     title: str
@@ -60,9 +61,9 @@ class CandidateRow(Record):
     popularity: int
     is_target: bool
     zero_shot_score: float | None
-    zero_shot_rank: int | None
+    zero_shot_rank: Rank | None
     score: float | None
-    rank: int | None
+    rank: Rank | None
 
 
 class SpanRow(Record):
@@ -152,7 +153,7 @@ class Faithfulness(Record):
     """The demonstration with the largest positive contribution."""
     top_drop: float | None
     """By how many nats the target score falls when it is removed from the text."""
-    top_rank_after: int | None
+    top_rank_after: Rank | None
     """Rank of the target among the candidates after that removal."""
     forwards: int
     seconds: float
@@ -164,7 +165,7 @@ class Matrix(Record):
     method: Literal["gate_removal", "text_removal"]
     values: tuple[tuple[float, ...], ...]
     """[demo][candidate]."""
-    ranks_without: tuple[tuple[int, ...], ...]
+    ranks_without: tuple[tuple[Rank, ...], ...]
     """[demo][candidate]: rank of the candidate when the demonstration is removed."""
     forwards: int
     seconds: float

@@ -32,7 +32,7 @@ from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.load import LanguageModel
-from core.metrics.ranking import ranks
+from core.metrics.ranking import ranks, sharing
 from core.prompt.build import build
 from core.prompt.spans import Prompt, Span
 
@@ -43,6 +43,17 @@ def content_key(request: Request, *, dataset_id: str, model_id: str) -> str:
     """Hex key of what an explanation depends on: the request, the data, the model and this package's version."""
     parts = [request.model_dump(mode="json"), dataset_id, model_id, metadata.version("demolens")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def tie_notices(scores: Array) -> tuple[str, ...]:
+    """What a reader must know about candidates with equal scores [candidate]; nothing where there are none."""
+    shared = sharing(scores)
+    if not shared:
+        return ()
+    return (
+        f"{shared} of {len(scores)} candidates have exactly the score of another one: "
+        "they share the middle of their places and are listed by title.",
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ class Setting:
             target_index=self.case.candidates.index(str(self.case.target)) if in_case else None,
             prompt=self._prompt(),
             provenance=_provenance(self, command_line(self.request)),
-            notices=self._notices(),
+            notices=(*self._notices(), *tie_notices(few_shot)),
         )
 
     def head(self, command: str) -> dict[str, object]:
@@ -146,9 +157,9 @@ class Setting:
                 popularity=self.items[item].popularity,
                 is_target=item == self.case.target,
                 zero_shot_score=float(zero_shot[place]),
-                zero_shot_rank=int(before[place]),
+                zero_shot_rank=before[place],
                 score=float(few_shot[place]),
-                rank=int(after[place]),
+                rank=after[place],
             )
             for place, item in enumerate(self.case.candidates)
         )

@@ -283,8 +283,9 @@ class Scorer:
     def _attach(self, new: list[Segment], known: Memory, query: int, subset: int, chosen: Sequence[int]) -> list[_Leaf]:
         """Add the candidates behind a query segment; say where their scores are to be read.
 
-        Words that all of them begin with are a segment of their own, run once. The first token of a title is
-        predicted by the row before it, which is why queries are never remembered.
+        Words that all of them begin with are a segment of their own, run once; equal candidates share one, so that
+        their scores are equal too. The first token of a title is predicted by the row before it, which is why queries
+        are never remembered.
         """
         segments = (*known.segments, *new)
         end = segments[query].start + len(segments[query].token_ids)
@@ -294,13 +295,14 @@ class Scorer:
             parent = len(segments)
             new.append(Segment(lead, query, end, change=segments[query].change))
             before += _rows((*known.segments, *new), parent, known)
-        leaves = []
+        leaves, rows = [], dict[tuple[int, ...], tuple[int, ...]]()
         for candidate in chosen:
             ids = self.prompt.candidates[candidate].token_ids
-            new.append(Segment(ids[len(lead) :], parent, end + len(lead), change=segments[query].change))
-            own = _rows((*known.segments, *new), len(known.segments) + len(new) - 1, known)
-            rows = (*before, *own[:-1]) if self.prompt.answer_ids is None else (own[-1],)
-            leaves.append(_Leaf(subset, candidate, rows, ids if self.prompt.answer_ids is None else ()))
+            if ids not in rows:
+                new.append(Segment(ids[len(lead) :], parent, end + len(lead), change=segments[query].change))
+                own = _rows((*known.segments, *new), len(known.segments) + len(new) - 1, known)
+                rows[ids] = (*before, *own[:-1]) if self.prompt.answer_ids is None else (own[-1],)
+            leaves.append(_Leaf(subset, candidate, rows[ids], ids if self.prompt.answer_ids is None else ()))
         return leaves
 
     def _lead(self, chosen: Sequence[int]) -> tuple[int, ...]:

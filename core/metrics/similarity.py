@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +42,15 @@ def kendall_tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
     return float(stats.kendalltau(first, second).statistic)
 
 
-def rank_biased_overlap(first: NDArray[np.int64], second: NDArray[np.int64], *, p: float = 0.9) -> float:
+def rank_biased_overlap(first: Sequence[float], second: Sequence[float], *, p: float = 0.9) -> float:
     """Extrapolated rank-biased overlap of two full rankings, 0 to 1; the top weighs more.
 
-    `first` and `second` are ranks [item] from 1, without ties. With A_d the share of items that the two first d places
-    have in common and n items: A_n p^n + (1 - p) / p * sum over d of A_d p^d (Webber, Moffat and Zobel 2010,
-    equation 32 at full depth). nan for no items; `ValueError` for a `p` outside (0, 1).
+    `first` and `second` are ranks [item] from 1; equal ones are ties, each the mean of the places they share. With A_d
+    the share of items that the two first d places have in common and n items: A_n p^n + (1 - p) / p * sum over d of
+    A_d p^d (Webber, Moffat and Zobel 2010, equation 32 at full depth). With ties an item is among the first d places
+    with the chance c that a random order of the tied ones puts it there, and A_d is
+    sum c c' / sqrt(sum c^2 sum c'^2), so that equal rankings have 1 (variant b of Corsi and Urbano 2024). nan for no
+    items; `ValueError` for a `p` outside (0, 1).
     """
     if not 0 < p < 1:
         raise ValueError(f"p is {p:g}, not between 0 and 1")
@@ -54,6 +58,15 @@ def rank_biased_overlap(first: NDArray[np.int64], second: NDArray[np.int64], *, 
     if size == 0:
         return math.nan
     depths = np.arange(1, size + 1)
-    later = np.sort(np.maximum(first, second))  # An item is shared from the deeper of its two places on.
-    agreement = np.searchsorted(later, depths, side="right") / depths
+    one, other = _chances(first), _chances(second)
+    agreement = (one * other).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
     return float(agreement[-1] * p**size + (1 - p) / p * np.sum(agreement * p**depths))
+
+
+def _chances(given: Sequence[float]) -> NDArray[np.float64]:
+    """[depth, item]: chance that a random order of equal ranks puts the item among the first so many places."""
+    places = np.asarray(given, dtype=np.float64)
+    _, group, counts = np.unique(places, return_inverse=True, return_counts=True)
+    size = counts[group]
+    before = places - (size - 1) / 2 - 1
+    return np.clip((np.arange(1, len(places) + 1)[:, None] - before) / size, 0, 1)

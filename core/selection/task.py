@@ -9,6 +9,7 @@ from pydantic import Field
 from core.analysis.explanation import Record
 from core.analysis.request import Text
 from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
 from core.selection.heldout import Objective
 from core.selection.search import Move, Stop
 
@@ -122,7 +123,7 @@ class Outcome(Record):
     demo_ids: tuple[str, ...]
     score: float
     """Target score, nats."""
-    rank: int
+    rank: Rank
     ndcg: float
     """NDCG@10 of the target among the case's candidates."""
 

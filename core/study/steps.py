@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
+from core.metrics.ranking import Rank, best_first
 from core.study.reports import heading
 from core.tuning.personal.task import ListRow, MovedRow, PersonaliseReport, StepRow
 from core.work.log import escaped
@@ -36,24 +37,23 @@ def _new(row: StepRow) -> str:
 
 def _list(report: PersonaliseReport, found: ListRow, before: ListRow | None) -> Iterator[str]:
     yield f"  {found.which}: {1000 * found.seconds:.0f} ms, {found.tokens_run} of {found.tokens} tokens run"
-    places = sorted(range(len(found.ranks)), key=lambda place: found.ranks[place])
-    for place in places[:TOP]:
+    for place in best_first(found.ranks, report.candidates)[:TOP]:
         row, rank = report.candidates[place], found.ranks[place]
         mark = "  <- chosen next" if row.is_target else ""
-        yield f"{rank:>6} {_move(rank, before, place):>4} {found.scores[place]:+9.3f}  {_short(row.title)}{mark}"
+        yield f"{rank:>6g} {_move(rank, before, place):>4} {found.scores[place]:+9.3f}  {_short(row.title)}{mark}"
 
 
-def _move(rank: int, before: ListRow | None, place: int) -> str:
+def _move(rank: Rank, before: ListRow | None, place: int) -> str:
     """Places up (+) or down (-) since the step before."""
     if before is None:
         return ""
-    return f"{before.ranks[place] - rank:+d}" if before.ranks[place] != rank else "="
+    return f"{before.ranks[place] - rank:+g}" if before.ranks[place] != rank else "="
 
 
 def _moved(report: PersonaliseReport) -> Iterator[str]:
     for which in dict.fromkeys(row.which for row in report.moved):
         last = next(found for found in report.stream[-1].lists if found.which == which)
-        top = last.ranks.index(1)
+        top = best_first(last.ranks, report.candidates)[0]
         yield f"{which}: what each demonstration adds to {_short(report.candidates[top].title)}, in nats"
         for row in report.moved:
             if row.which == which:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
+from core.metrics.ranking import Rank, best_first
 from core.study.reports import report_lines
 from core.study.steps import step_lines
 from core.tuning.personal.task import PersonaliseReport
@@ -45,7 +46,8 @@ def _heading(found: Explanation) -> Iterator[str]:
 
 
 def _recommendations(found: Explanation) -> Iterator[str]:
-    rows = sorted(found.candidates, key=lambda row: row.rank or len(found.candidates) + 1)
+    order = best_first([row.rank for row in found.candidates], found.candidates)
+    rows = [found.candidates[index] for index in order]
     yield f"{'rank':>4} {'without':>7} {'score':>8}  title (score in nats; without = rank without demonstrations)"
     for row in rows[:MOST_CANDIDATES]:
         yield _candidate(row)
@@ -58,7 +60,7 @@ def _recommendations(found: Explanation) -> Iterator[str]:
 
 def _candidate(row: CandidateRow) -> str:
     mark = "  <- chosen next" if row.is_target else ""
-    rank, before = _whole(row.rank), _whole(row.zero_shot_rank)
+    rank, before = _place(row.rank), _place(row.zero_shot_rank)
     score = "-" if row.score is None else f"{row.score:+.3f}"
     return f"{rank:>4} {before:>7} {score:>8}  {_title(row.title)}{mark}"
 
@@ -102,5 +104,5 @@ def _title(title: str) -> str:
     return text if len(text) <= TITLE_WIDTH else text[: TITLE_WIDTH - 1] + "…"
 
 
-def _whole(number: int | None) -> str:
-    return "-" if number is None else str(number)
+def _place(rank: Rank | None) -> str:
+    return "-" if rank is None else f"{rank:g}"

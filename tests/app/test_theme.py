@@ -57,6 +57,7 @@ def test_numbers_carry_sign_and_unit():
     assert theme.memory(1.1e9) == "1.1 GB"
     assert theme.memory(64e7) == "640 MB"
     assert theme.memory(None) == "–"
+    assert [theme.ordinal(n) for n in (2.5, 10.5, 3.0)] == ["2.5th", "10.5th", "3rd"]
     assert [theme.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)] == [
         "1st",
         "2nd",

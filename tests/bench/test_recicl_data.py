@@ -43,8 +43,13 @@ def test_popularity_does_not_know_last_choices(write, tmp_path, monkeypatch):
     dataset.close()
 
 
+def gains(*places: int) -> list[list[float]]:
+    """NDCG at every depth of a list each."""
+    return [[ndcg(place, depth) for depth in DEPTHS] for place in places]
+
+
 def test_worth_is_the_mean_gain_of_the_ranks(plays):
-    lists = Lists(plays, ["u0", "u1"], {}, {}, ranked=["u0", "u1"], found={(None, POPULARITY): [1, 3]})
+    lists = Lists(plays, ["u0", "u1"], {}, {}, ranked=["u0", "u1"], found={(None, POPULARITY): gains(1, 3)})
     worth = lists.worth((None, POPULARITY))
     assert [one.value for one in worth] == [sum(ndcg(rank, depth) for rank in (1, 3)) / 2 for depth in DEPTHS]
     assert [one.value for one in worth] == [0.5, 0.75, 0.75]
@@ -57,7 +62,7 @@ def test_a_gain_is_paired(plays):
     users, models = ["u0", "u1"], {"recicl": plays.model}
     ranks = {"yes_no": ([1, 3], [3, 1]), "next_item": ([1, 1], [3, 99])}
     found = {
-        (family, Way("recicl", demos).name): places
+        (family, Way("recicl", demos).name): gains(*places)
         for family, both in ranks.items()
         for demos, places in zip((4, 0), both, strict=True)
     }
@@ -86,7 +91,7 @@ def test_a_rank_is_that_of_the_whole_prompt_from_scratch(plays):
         setting = lists._settings(user)[family, way.name]
         scores = Scorer(lists.models[way.tuned], setting.prompt).full()
         better = (scores > scores[setting.case.candidates.index(setting.case.target)]).sum()
-        assert lists.found[family, way.name] == [better + 1]
+        assert lists.found[family, way.name] == gains(better + 1)
         assert len(setting.prompt.demos) == way.demos
 
 

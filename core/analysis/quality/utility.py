@@ -44,7 +44,7 @@ from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.load import LanguageModel
 from core.lm.score import Aggregate, Scorer
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg
 from core.metrics.similarity import spearman
 from core.seeds import generator
 
@@ -192,7 +192,7 @@ def true_utility(scorer: Scorer, target: int, offsets: Array | float = 0.0) -> d
 
 def _ndcg(table: Array, target: int) -> Array:
     """NDCG@10 of every row of scores [row, candidate]."""
-    return np.array([ndcg(int(ranks(row)[target])) for row in table])
+    return np.array([expected_ndcg(row, target) for row in table])
 
 
 @dataclass

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.values import Array, Meter, Spent
 from core.lm.change import DualChange
 from core.lm.load import LanguageModel
 from core.lm.score import Aggregate, Scorer
-from core.metrics.ranking import ranks
+from core.metrics.ranking import Rank, firsts, ranks
 from core.prompt.spans import Prompt
 from core.seeds import generator, seed_of
 
@@ -33,10 +32,10 @@ class Inference:
     """Mean over samples, [candidate]: the recommendation."""
     spread: Array
     """Standard deviation over samples (n - 1), [candidate]; 0 where nothing is random, nan for one random sample."""
-    ranks: NDArray[np.int64]
+    ranks: tuple[Rank, ...]
     """Ranks of `scores`, [candidate], 1 is best."""
     agreement: float
-    """Share of samples whose first place is the first place of `scores`."""
+    """Share of samples in which a candidate that is first by `scores` is first, alone or with an equal score."""
     spent: Spent
     notices: tuple[str, ...]
 
@@ -51,14 +50,13 @@ def recommend(scorer: Scorer, settings: InferenceSettings, seed: int) -> Inferen
     acting = settings.acting_on(scorer.demos)
     sampled = scorer.full()[None] if acting.plain else scorer.changed(changes_of(acting, scorer.demos, seed))
     mean = sampled.mean(axis=0)
-    first = np.argmax(mean)
     return Inference(
         settings=settings,
         sampled=sampled,
         scores=mean,
         spread=_spread(sampled, acting.random),
         ranks=ranks(mean),
-        agreement=float(np.mean(sampled.argmax(axis=1) == first)),
+        agreement=float(np.mean([not firsts(mean).isdisjoint(firsts(row)) for row in sampled])),
         spent=meter.read(),
         notices=settings.notices(scorer.demos),
     )

@@ -26,7 +26,7 @@ from core.analysis.robustness.task import (
     VariantRow,
     Weakest,
 )
-from core.analysis.setting import Setting, command_line, prompt_of, set_up
+from core.analysis.setting import Setting, command_line, prompt_of, set_up, tie_notices
 from core.analysis.subject import targets_for
 from core.analysis.task import Progress
 from core.analysis.values import Array
@@ -34,7 +34,7 @@ from core.data.dataset import Dataset
 from core.lm.load import LanguageModel
 from core.lm.many import ManyScorer, separate_tokens
 from core.lm.score import Aggregate, Cost, Scorer
-from core.metrics.ranking import ranks
+from core.metrics.ranking import best_first, ranks
 from core.prompt.spans import Prompt
 
 FLOW = 20
@@ -184,12 +184,12 @@ def _report(
     }
     cells = [(one.kind, one.strength) for one in found.variants]
     lines = _lines(setting, found)
-    head = setting.head(command_line(task, "robustness"))
+    head, ties = setting.head(command_line(task, "robustness")), tie_notices(found.base["plain"])
     report = RobustnessReport.model_validate(head | {"tokens": work.longest})
     return report.model_copy(
         update={
             "target": report.target if places.target is not None else None,
-            "notices": tuple(dict.fromkeys([*report.notices, *_notices(setting, places, work)])),
+            "notices": tuple(dict.fromkeys([*report.notices, *ties, *_notices(setting, places, work)])),
             "lines": lines,
             "rows": tuple(row for mode, one in apart.items() for row in rows_of(cells, one, seed=seed, mode=mode)),
             "modes": tuple(_mode(mode, work, found, apart[mode], places, seed) for mode in apart),
@@ -222,22 +222,28 @@ def _lines(setting: Setting, found: _Scored) -> tuple[RankLine, ...]:
     """The best candidates; what must be among them stands in place of the last ones where it is not."""
     case, base, changed = setting.case, found.base["plain"], found.base.get("changed")
     before, after = ranks(base), None if changed is None else ranks(changed)
+    order = _best_first(setting, base)
     must = [case.candidates.index(str(case.target))] if case.target in case.candidates else []
-    must += [] if after is None else [int(np.argmin(after))]
-    shown = list(dict.fromkeys([*must, *np.argsort(before).tolist()]))[:FLOW]
+    must += [] if changed is None else _best_first(setting, changed)[:1]
+    shown = list(dict.fromkeys([*must, *order]))[:FLOW]
     return tuple(
         RankLine(
             item_id=case.candidates[index],
             title=setting.items[case.candidates[index]].title,
             is_target=case.candidates[index] == case.target,
             score=float(base[index]),
-            rank=int(before[index]),
+            rank=before[index],
             changed_score=None if changed is None else float(changed[index]),
             changed_spread=None if found.spread is None else _known(found.spread[index]),
-            changed_rank=None if after is None else int(after[index]),
+            changed_rank=None if after is None else after[index],
         )
-        for index in sorted(shown, key=lambda index: before[index])
+        for index in order
+        if index in shown
     )
+
+
+def _best_first(setting: Setting, scores: Array) -> list[int]:
+    return best_first(ranks(scores), [setting.items[item] for item in setting.case.candidates])
 
 
 def _variant_rows(
@@ -252,8 +258,8 @@ def _variant_rows(
             repeat=one.repeat,
             words=one.words,
             touched=one.touched,
-            ranks=tuple(int(after[v][index]) for index in shown),
-            top=setting.case.candidates[int(np.argmin(after[v]))],
+            ranks=tuple(after[v][index] for index in shown),
+            top=setting.case.candidates[_best_first(setting, found.scores["plain"][v])[0]],
             flips=bool(apart.flips[v]),
             tau=_known(apart.tau[v]),
             overlap=_known(apart.overlap[v]),
@@ -283,7 +289,7 @@ def _smallest(setting: Setting, found: _Scored, apart: Departures) -> SmallestFl
     if variant is None:
         return None
     one = found.variants[variant]
-    top = setting.case.candidates[int(np.argmin(ranks(found.scores["plain"][variant])))]
+    top = setting.case.candidates[_best_first(setting, found.scores["plain"][variant])[0]]
     title = setting.items[top].title
     return SmallestFlip(kind=one.kind, strength=one.strength, words=one.words, top=top, title=title)
 

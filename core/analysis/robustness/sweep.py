@@ -13,7 +13,7 @@ from core.analysis.robustness.kinds import Kind
 from core.analysis.robustness.task import Estimate, KindRow, Mode
 from core.analysis.values import Array
 from core.errors import RequestError
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg, firsts, ranks
 from core.metrics.similarity import kendall_tau, rank_biased_overlap
 from core.seeds import seed_of
 
@@ -30,7 +30,7 @@ class Departures:
     """What each variant changes against the unperturbed prompt, [variant]; nan where it is not defined."""
 
     flips: NDArray[np.bool_]
-    """Whether another candidate comes first."""
+    """Whether none of the candidates that came first, alone or with equal scores, still does."""
     tau: Array
     overlap: Array
     """Rank-biased overlap."""
@@ -54,7 +54,7 @@ def departures(
     after = [ranks(row) for row in scores]
     nothing = np.full(len(scores), math.nan)
     return Departures(
-        flips=np.array([int(np.argmin(row)) != int(np.argmin(before)) for row in after], dtype=bool),
+        flips=np.array([firsts(base).isdisjoint(firsts(row)) for row in scores], dtype=bool),
         tau=np.array([kendall_tau(base, row) for row in scores]),
         overlap=np.array([rank_biased_overlap(before, row, p=PERSISTENCE) for row in after]),
         ndcg=nothing if chosen is None else gains(scores, chosen) - gains(base[None], chosen),
@@ -64,7 +64,7 @@ def departures(
 
 def gains(scores: Array, chosen: int) -> Array:
     """NDCG@10 of candidate `chosen` under each row of scores [variant, candidate]."""
-    return np.array([ndcg(int(ranks(row)[chosen])) for row in scores])
+    return np.array([expected_ndcg(row, chosen) for row in scores])
 
 
 def rows_of(cells: Sequence[Cell], found: Departures, *, seed: object, mode: Mode = "plain") -> tuple[KindRow, ...]:

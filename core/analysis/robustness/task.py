@@ -12,6 +12,7 @@ from core.analysis.explanation import Record
 from core.analysis.robustness.kinds import KINDS, OF_DEMOS, REPEATS, STRENGTHS, Kind
 from core.analysis.robustness.settings import InferenceSettings, Share, ShareBelowOne
 from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
 
 Strength = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Mode = Literal["plain", "changed"]
@@ -164,10 +165,10 @@ class VariantRow(Record):
     """What was done."""
     touched: tuple[int, ...]
     """Places of the demonstrations touched, from 0."""
-    ranks: tuple[int, ...]
+    ranks: tuple[Rank, ...]
     """Rank of each of the report's `lines`, among all candidates."""
     top: str
-    """Item id of the first place."""
+    """Item id of the first place; of equal scores the first by title."""
     flips: bool
     tau: float | None
     overlap: float | None
@@ -184,12 +185,12 @@ class RankLine(Record):
     title: str
     is_target: bool
     score: float
-    rank: int
+    rank: Rank
     changed_score: float | None = None
     """The same under the changed dual models: mean over them, in nats; None when none is asked for."""
     changed_spread: float | None = None
     """Standard deviation over them; 0 where nothing is random, None for a single random one."""
-    changed_rank: int | None = None
+    changed_rank: Rank | None = None
 
 
 class SmallestFlip(Record):

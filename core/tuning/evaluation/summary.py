@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.metrics.binary import DRAWS, LEVEL, Measure, Resampled, over_users
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
 from core.tuning.evaluation.evaluate import FAMILIES, Floats, Listed
 from core.tuning.evaluation.record import DifferenceRow, Measured, PeriodRow, RankingRow, WayRow, measured
@@ -154,7 +154,7 @@ def _against(found: Resampled, others: Sequence[Way], number: int) -> list[Diffe
 
 def gains_at_10(lists: Sequence[Listed], scores: Floats) -> Floats:
     """NDCG@10 of the item really chosen in each list, from scores [list, candidate]; shape (lists,)."""
-    return np.array([ndcg(int(ranks(row)[one.target])) for one, row in zip(lists, scores, strict=True)])
+    return np.array([expected_ndcg(row, one.target) for one, row in zip(lists, scores, strict=True)])
 
 
 def mean_over_users(values: Floats, users: Sequence[str], *, seed: int) -> Measured:

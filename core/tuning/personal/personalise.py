@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from core.analysis.explanation import CandidateRow
 from core.analysis.request import Request
-from core.analysis.setting import Setting, command_line, prompt_of
+from core.analysis.setting import Setting, command_line, prompt_of, tie_notices
 from core.analysis.task import Progress
 from core.analysis.values import Array, leave_one_out_masks
 from core.data.dataset import Dataset
@@ -135,7 +137,7 @@ class _Work:
         return ListRow(
             which=player.which,
             scores=tuple(scores.tolist()),
-            ranks=tuple(ranks(scores).tolist()),
+            ranks=ranks(scores),
             tokens=separate_tokens([self.prompt]),
             tokens_run=ran,
             seconds=seconds,
@@ -162,6 +164,7 @@ class _Work:
         setting = Setting(self.task.case, self.dataset, self.model, self.case, self.demos, self.items, self.prompt)
         head = setting.head(_command(self.task))
         said = (*self.dataset.notices, *self.model.notices, *self.prompt.notices, *self.prompt.cut, *self.play.notices)
+        said += tie_notices(np.array(self.rows[-1].lists[-1].scores))
         fields: dict[str, object] = {
             **head,
             "tokens": self.longest,

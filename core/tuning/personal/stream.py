@@ -90,11 +90,11 @@ class StreamScorer:
         return logits
 
     def _read(self, prompt: Prompt, plan: _Plan, logits: Tensor) -> NDArray[np.float64]:
+        at = {row: line for line, row in enumerate(_distinct(plan.rows))}
         if prompt.answer_ids is not None:
             yes, no = prompt.answer_ids
             margins: NDArray[np.float64] = (logits[:, yes] - logits[:, no]).double().cpu().numpy()
-            return margins
-        at = {row: line for line, row in enumerate(_distinct(plan.rows))}
+            return margins[[at[rows[-1]] for rows in plan.rows]]
         norms = torch.logsumexp(logits, dim=1)
         scores = []
         for rows, span in zip(plan.rows, prompt.candidates, strict=True):
@@ -120,13 +120,13 @@ def _planned(prompt: Prompt, known: tuple[int, ...]) -> _Plan:
     # The prefix's last row foretells titles, so at least that token is run.
     reused = min(_common([trunk, known]), len(prefix) - 1)
     rest = Segment(trunk[reused:], 0 if reused else None, reused)
-    own = [Segment(ids[shared:], 1 if reused else 0, len(trunk)) for ids in candidates]
-    rows, first = [], len(rest.token_ids)
-    for segment in own:
+    own = {ids: Segment(ids[shared:], 1 if reused else 0, len(trunk)) for ids in candidates}
+    rows, first = {}, len(rest.token_ids)
+    for ids, segment in own.items():
         line = [*range(len(prefix) - 1 - reused, len(rest.token_ids)), *range(first, first + len(segment.token_ids))]
-        rows.append(tuple(line[-1:] if prompt.answer_ids is not None else line[:-1]))
+        rows[ids] = tuple(line[-1:] if prompt.answer_ids is not None else line[:-1])
         first += len(segment.token_ids)
-    return _Plan(trunk, reused, (rest, *own), tuple(rows))
+    return _Plan(trunk, reused, (rest, *own.values()), tuple(rows[ids] for ids in candidates))
 
 
 def _common(sequences: Sequence[tuple[int, ...]]) -> int:

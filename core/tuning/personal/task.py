@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from core.analysis.explanation import CandidateRow, Record
 from core.analysis.request import Request, Text
 from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
 
 Which = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
@@ -77,8 +78,8 @@ class ListRow(Record):
     which: Which
     scores: tuple[float, ...]
     """[candidate], nats."""
-    ranks: tuple[int, ...]
-    """[candidate], 1 is best."""
+    ranks: tuple[Rank, ...]
+    """[candidate], 1 is best; equal scores share the mean of their places."""
     tokens: int
     """Tokens of the whole prompt with all candidates."""
     tokens_run: int

@@ -102,6 +102,22 @@ def test_table_twins_hold_the_same_numbers(complete):
     assert list(ranks.table(complete)["rank"]) == list(range(1, 21))
 
 
+def test_equal_scores_share_a_place_and_their_titles_stand_one_below_the_other(complete):
+    rows = list(complete.candidates)
+    for place, title in ((1, "B"), (2, "A")):
+        rows[place] = rows[place].model_copy(update={"rank": 2.5, "title": title})
+    tied = complete.model_copy(update={"candidates": tuple(rows)})
+    table = ranks.table(tied)
+    assert list(table["rank"][:4]) == [1, 2.5, 2.5, 4]
+    assert list(table["title"][1:3]) == ["A", "B"]
+    assert heatmap.drawn(tied, 3)[:3] == [0, 2, 1]
+    names = {one.text: one.y for one in ranks.figure(tied, LIGHT).layout.annotations}
+    assert (names["A"], names["B"]) == (2, 3)
+    line = _trace(ranks.figure(tied, LIGHT), rows[1].item_id)
+    assert line.y[1] == 2.5
+    assert "2.5th with demonstrations" in line.hovertext[0]
+
+
 def test_moves_are_words_and_arrows(complete):
     row = complete.candidates[0]
     assert ranks.change(row.model_copy(update={"zero_shot_rank": 9, "rank": 1})) == "▲ 8"

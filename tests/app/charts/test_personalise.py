@@ -367,3 +367,30 @@ def test_words_and_table_of_the_cost(report):
     assert len(shown) == 10
     assert list(shown["seconds"])[:2] == [0.8, 0.1]
     assert math.isclose(shown["tokens_run"].sum(), 2 * 1400)
+
+
+def test_equal_scores_share_a_place_whatever_the_order_of_the_list(report):
+    """Brazil and Diva share the first place after the play, and climb alike."""
+    last = report.stream[-1]
+    shared = last.model_copy(update={"lists": tuple(_tied(one) for one in last.lists)})
+    for order in ((0, 1, 2, 3), (3, 1, 0, 2)):
+        tied = _reordered(report.model_copy(update={"stream": (*report.stream[:-1], shared)}), order)
+        table = lists.table(tied)
+        assert list(table["title"]) == ["Brazil (1985)", "Diva (1981)", "Casablanca (1942)", HOSTILE]
+        assert list(table["rank"]) == [1.5, 1.5, 3, 4]
+        assert tied.candidates[lists.drawn(tied, 1)[0]].title == "Brazil (1985)"
+
+
+def _tied(row):
+    return row.model_copy(update={"ranks": (4, 1.5, 3, 1.5)})
+
+
+def _reordered(report, order):
+    def turned(row):
+        return row.model_copy(
+            update={name: tuple(getattr(row, name)[index] for index in order) for name in ("scores", "ranks")}
+        )
+
+    stream = tuple(row.model_copy(update={"lists": tuple(turned(one) for one in row.lists)}) for row in report.stream)
+    candidates = tuple(report.candidates[index] for index in order)
+    return report.model_copy(update={"candidates": candidates, "stream": stream})

@@ -18,6 +18,7 @@ from core.analysis.subject import targets_for
 from core.data.dataset import Dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.load import LanguageModel
+from core.study.table import explanation_lines
 
 PLANETS = (
     "Mercury",
@@ -71,6 +72,36 @@ def test_the_target_is_the_item_really_chosen_next(planets: Dataset, model: Lang
     assert [row.item_id for row in done.history] == ["0", "1", "2", "3", "4", "5", "6"]
     assert [row.demo_id for row in done.demos] == ["u:4", "u:5", "u:6"]
     assert sorted(row.rank or 0 for row in done.candidates) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("family", ["yes_no", "next_item"])
+@pytest.mark.parametrize("ids", [("10", "7", "9", "11"), ("9", "11", "10", "7")])
+def test_equal_titles_share_a_place_whatever_the_order_of_the_list(
+    planets_of: Any, model: LanguageModel, family: Any, ids: tuple[str, ...]
+) -> None:
+    titles = [*PLANETS[:9], "Ceres", "Ceres", "Ceres"]
+    with planets_of({"u": 0, "v": 3, "w": 6}, titles) as dataset:
+        done = last(small(family=family, candidate_ids=ids), dataset, model)
+    rows = {row.item_id: row for row in done.candidates}
+    alike = [rows[item] for item in ("9", "10", "11")]
+    assert len({row.score for row in alike}) == len({row.zero_shot_score for row in alike}) == 1
+    assert {row.rank for row in alike} == ({2} if rows["7"].rank == 4 else {3})
+    assert rows["7"].rank in (1, 4)
+    assert done.matrix is not None
+    for line in done.matrix.ranks_without:
+        assert sorted(line) in ([1, 3, 3, 3], [2, 2, 2, 4])
+    assert any(notice.startswith("3 of 4 candidates have exactly the score of another one") for notice in done.notices)
+    listed = [line.split()[0] for line in explanation_lines(done) if "Ceres" in line][:3]
+    assert listed == [f"{alike[0].rank}"] * 3
+
+
+def test_calibrated_ranks_without_a_demonstration_are_calibrated_too(planets: Dataset, model: LanguageModel) -> None:
+    done = last(small(family="next_item", scoring="calibrated"), planets, model)
+    assert done.matrix is not None
+    scores = np.array([row.score for row in done.candidates])
+    for effects, given in zip(done.matrix.values, done.matrix.ranks_without, strict=True):
+        left = scores - np.array(effects)
+        assert given == tuple(1 + int((left > each).sum()) for each in left)
 
 
 @pytest.mark.parametrize("method", get_args(Method))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.metrics.ranking import ranks
 from core.metrics.similarity import kendall_tau, rank_biased_overlap, spearman
 
 
@@ -75,6 +76,22 @@ def test_overlap_agrees_with_its_slow_definition(one: list[int], other: list[int
     slow = common[-1] * p**size + (1 - p) / p * sum(a * p**d for d, a in enumerate(common, start=1))
     assert rank_biased_overlap(ranking(*one), ranking(*other)) == pytest.approx(slow)
     assert rank_biased_overlap(ranking(*one), ranking(*other)) == rank_biased_overlap(ranking(*other), ranking(*one))
+
+
+@given(st.lists(st.integers(0, 2), min_size=5, max_size=5), st.lists(st.integers(0, 2), min_size=5, max_size=5))
+def test_overlap_of_ties_agrees_with_the_counts_of_all_orders(one: list[int], other: list[int]) -> None:
+    """The chance to be among the first d places, counted over all orders; a list with ties overlaps itself wholly."""
+
+    def chances(scores: list[int]) -> np.ndarray:
+        falling = [order for order in permutations(range(5)) if [*map(scores.__getitem__, order)] == sorted(scores)]
+        return np.array([[np.mean([item in order[:d] for order in falling]) for item in range(5)] for d in range(1, 6)])
+
+    first, second = chances(one), chances(other)
+    shares = [a @ b / math.sqrt((a @ a) * (b @ b)) for a, b in zip(first, second, strict=True)]
+    slow = shares[-1] * 0.9**5 + 0.1 / 0.9 * sum(a * 0.9**d for d, a in enumerate(shares, start=1))
+    ranked = [ranks(-np.array(scores, dtype=np.float64)) for scores in (one, other)]
+    assert rank_biased_overlap(*ranked) == pytest.approx(slow)
+    assert rank_biased_overlap(ranked[0], ranked[0]) == pytest.approx(1)
 
 
 def test_a_change_at_the_top_weighs_more_than_one_at_the_end() -> None:

@@ -56,8 +56,18 @@ def test_a_case_without_a_target_still_has_flips() -> None:
     assert found.flips.any()
 
 
-def test_equal_scores_keep_the_order_of_the_list() -> None:
-    assert not departures(np.array([1.0, 1.0]), np.array([[0.0, 0.0]])).flips[0]
+def test_who_shares_the_first_place_still_comes_first() -> None:
+    shared = np.array([1.0, 1.0, 0.0])
+    after = np.array([[0.0, 0.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 1.0]])
+    found = departures(shared, after, chosen=0)
+    assert found.flips.tolist() == [False, False, True]
+    apart = 1 / math.log2(3)
+    expected = [(1 + apart + 0.5) / 3 - (1 + apart) / 2, 0.5 - (1 + apart) / 2, (apart + 0.5) / 2 - (1 + apart) / 2]
+    np.testing.assert_allclose(found.ndcg, expected)
+    order = [1, 2, 0]
+    turned = departures(shared[order], after[:, order], chosen=2)
+    for name, values in vars(found).items():
+        np.testing.assert_allclose(getattr(turned, name), values)
 
 
 def test_one_candidate_cannot_flip_and_no_variant_gives_empty_tables() -> None:
