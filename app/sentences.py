@@ -8,6 +8,7 @@ from typing import Literal
 from app.text import safe_html
 from app.theme import amount, interval, nats, number, ordinal, seconds, signed, with_interval
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
+from core.metrics.ranking import Rank
 
 STRONG = 0.8
 """LDS from which an explanation is called strong: at least four fifths of the order of ablated scores is right."""
@@ -191,7 +192,7 @@ def _score_without(fall: float) -> str:
     return "the same" if fall == 0 else f"{amount(fall)} {'lower' if fall > 0 else 'higher'}"
 
 
-def _rank_without(rank: int | None, after: int) -> str:
+def _rank_without(rank: Rank | None, after: Rank) -> str:
     if rank is None:
         return ordinal(after)
     return f"still {ordinal(after)}" if rank == after else f"{ordinal(after)} instead of {ordinal(rank)}"
