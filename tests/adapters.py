@@ -21,7 +21,8 @@ def saved_model(network: Any, tokenizer: Any, folder: Path) -> Path:
 
 def saved_adapter(network: Any, folder: Path, *, seed: int = 0, targets: Any = LINEAR, **options: Any) -> Path:
     """A LoRA adapter of rank 2 for this network, which is left as it is; neither of its matrices is zero."""
-    settings = {"r": 2, "init_lora_weights": False, "task_type": "CAUSAL_LM", "target_modules": list(targets)}
+    targets = targets if isinstance(targets, str) else list(targets)
+    settings = {"r": 2, "init_lora_weights": False, "task_type": "CAUSAL_LM", "target_modules": targets}
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for an attribute by its old name
         torch.manual_seed(seed)
@@ -35,3 +36,10 @@ def merged_copy(network: Any, adapter: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # as above
         return PeftModel.from_pretrained(copy.deepcopy(network), str(adapter)).merge_and_unload().eval()
+
+
+def loaded_copy(network: Any, adapter: Path) -> Any:
+    """A copy of the network with the adapter as the library itself loads it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above, and unknown classes in `auto_mapping`
+        return PeftModel.from_pretrained(copy.deepcopy(network), str(adapter)).eval()

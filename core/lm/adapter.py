@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from core.errors import ModelError
 from core.lm.codes import CODES, codes_beside
 from core.lm.json_files import read_object, refuse_code
+from core.lm.lora_rule import LoraRule, lora_rule
 from core.lm.places import allowed_path
 from core.lm.weights import PICKLES, tensor_shapes
 from core.prompt.codes import Codes
@@ -28,13 +29,17 @@ _PLAIN_OPTIONS = frozenset(
         *("task_type", "peft_type", "peft_version", "base_model_name_or_path", "revision", "inference_mode"),
         *("r", "lora_alpha", "lora_dropout", "target_modules", "fan_in_fan_out", "bias", "init_lora_weights"),
         *("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern"),
+        *("exclude_modules", "auto_mapping"),  # the latter names the class of the base model, and is never followed
         *("megatron_core", "qalora_group_size"),  # their defaults; without effect unless another option is on
     )
 )
 """Options of LoRA that say nothing but numbers and layer names; any other option must be off."""
-_LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
-_BESIDE = re.compile(r".+\.lora_(A|B|embedding_A|embedding_B|magnitude_vector)(\.weight)?")
-"""Names of tensors that stand beside the model's own."""
+_BESIDE = re.compile(
+    r"(?P<module>.+)\.(?P<part>lora_(A|B|embedding_A|embedding_B|magnitude_vector))"
+    r"(\.(?P<adapter>(?!weight$)\w+))?(?P<end>\.weight)?"
+)
+"""Names of tensors that stand beside the model's own; some savers leave the adapter's name in them."""
+_PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,18 @@ class AdapterFiles:
     inputs: Mapping[str, int]
     """Layer name -> width of its input."""
     outputs: Mapping[str, int]
+    rule: LoraRule
+    """Which layers its configuration means."""
+    names: Mapping[str, str]
+    """Name of each tensor in the file -> the name that PEFT gives it in a file."""
     codes: Codes | None = None
     """What its prompts say about users and items, if anything."""
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of the layers that the weights are for."""
+        matches = (_BESIDE.fullmatch(name) for name in self.names.values())
+        return frozenset(match["module"].removeprefix(_PREFIX) for match in matches if match)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -90,17 +105,17 @@ def checked_adapter(name: str) -> AdapterFiles:
     path = adapter_folder(name)
     config = read_object(path / CONFIG, longest=LONGEST_CONFIG, where=name)
     _check_options(config, f"{name}, {CONFIG}")
+    rule = lora_rule(config, where=f"{name}, {CONFIG}")
     if not (path / WEIGHTS).is_file():
         pickled = sorted(file.name for file in path.iterdir() if file.suffix in PICKLES)
         found = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
         raise ModelError(found, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
     shapes = tensor_shapes(path / WEIGHTS, where=name)
+    names = _tensor_names(shapes, name)
+    shapes = {names[tensor]: shape for tensor, shape in shapes.items()}
     inputs, outputs = _widths(shapes, "A", name), _widths(shapes, "B", name)
-    own = next((tensor for tensor in shapes if not _BESIDE.fullmatch(tensor)), None)
-    if own is not None:
-        raise ModelError(f"the adapter replaces {own[:200]} of the model", expected="LoRA layers alone", where=name)
     base = str(config.get("base_model_name_or_path") or "another model")[:200]
-    return AdapterFiles(path, name, base, inputs, outputs, codes_beside(path, where=name))
+    return AdapterFiles(path, name, base, inputs, outputs, rule, names, codes_beside(path, where=name))
 
 
 def _check_options(config: Mapping[str, Any], where: str) -> None:
@@ -110,23 +125,34 @@ def _check_options(config: Mapping[str, Any], where: str) -> None:
     extra = next((key for key, value in config.items() if value and key not in _PLAIN_OPTIONS), None)
     if extra is not None:
         raise ModelError(f"the option {extra[:60]} is in use", expected="plain LoRA", where=where)
-    names = config.get("target_modules")
-    if not isinstance(names, list) or not all(
-        isinstance(one, str) and re.fullmatch(r"[\w.]{1,200}", one) for one in names
-    ):
-        raise ModelError("target_modules is not a list of layer names", expected="such as q_proj, v_proj", where=where)
     start = config.get("init_lora_weights")
     if start not in (True, False, None, "gaussian"):
         raise ModelError(f"init_lora_weights is {str(start)[:40]}", expected="true, false or gaussian", where=where)
+
+
+def _tensor_names(tensors: Iterable[str], where: str) -> dict[str, str]:
+    """The names without an adapter's own (`lora_A.default.weight`); refuses weights of the model and two adapters."""
+    names, adapters = {}, set()
+    for tensor in tensors:
+        match = _BESIDE.fullmatch(tensor)
+        if match is None:
+            found = f"the adapter replaces {tensor[:200]} of the model"
+            raise ModelError(found, expected="LoRA layers alone", where=where)
+        names[tensor] = f"{match['module']}.{match['part']}{match['end'] or ''}"
+        adapters.add(match["adapter"])
+    if len(adapters) > 1:
+        listed = " and ".join(sorted(str(adapter or "no name")[:60] for adapter in adapters))
+        raise ModelError(f"weights of several adapters ({listed})", expected="one adapter", where=f"{where}, {WEIGHTS}")
+    return names
 
 
 def _widths(shapes: Mapping[str, tuple[int, ...]], side: str, where: str) -> dict[str, int]:
     """Input widths (A is [rank, input]) or output widths (B is [output, rank]) by layer name."""
     widths = {}
     for tensor, shape in shapes.items():
-        match = _LORA.fullmatch(tensor)
-        if match and match["side"] == side and len(shape) == 2:
-            widths[match["module"]] = shape[1] if side == "A" else shape[0]
+        module = tensor.removeprefix(_PREFIX).removesuffix(f".lora_{side}.weight")
+        if tensor == f"{_PREFIX}{module}.lora_{side}.weight" and len(shape) == 2:
+            widths[module] = shape[1] if side == "A" else shape[0]
     if not widths:
         raise ModelError(
             f"no lora_{side} weights", expected="the weights of a LoRA adapter", where=f"{where}, {WEIGHTS}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import linear
+from transformers.pytorch_utils import Conv1D
 
 from core.errors import ModelError
 from core.lm.adapter import CONFIG, WEIGHTS, AdapterFiles
@@ -18,14 +21,18 @@ from core.lm.head import WideHead
 _PLAIN = (torch.nn.Linear, WideHead)
 
 
+_PLAIN = (torch.nn.Linear, Conv1D)
+"""Layers that take our layer in their place; GPT-2's are transposed, and compute the same kind of product."""
+
+
 class BesideLinear(torch.nn.Module):
-    """W x + b + s B (A x): a linear layer with an adapter (arXiv 2106.09685, equation 3).
+    """W x + b + s B (A x): a linear layer (or GPT-2's transposed one) with an adapter (arXiv 2106.09685, equation 3).
 
     The product is added into the layer's output where it lies. PEFT's own layer passes over the output three times
     more, which made a forward pass of SmolLM2-135M about a fifth slower on a processor.
     """
 
-    def __init__(self, base_layer: torch.nn.Linear, down: Tensor, up: Tensor) -> None:
+    def __init__(self, base_layer: torch.nn.Linear | Conv1D, down: Tensor, up: Tensor) -> None:
         """`down` is A [rank, input], `up` is s B [output, rank]."""
         super().__init__()
         self.base_layer = base_layer
@@ -34,7 +41,8 @@ class BesideLinear(torch.nn.Module):
     @property
     def weight(self) -> Tensor:
         """W, for whoever asks a layer for its weight."""
-        return self.base_layer.weight
+        weight: Tensor = self.base_layer.weight
+        return weight
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., output] from [..., input]."""
@@ -56,28 +64,48 @@ def attached(network: Any, adapter: AdapterFiles) -> Any:
     """
     _check_fits(network, adapter)
     from peft import PeftModel
+    from peft.utils import set_peft_model_state_dict
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft uses old names of transformers; what is missing is checked below
-            wrapped = PeftModel.from_pretrained(
+            wrapped = PeftModel(
                 _sharing(network),
-                str(adapter.path),
-                is_trainable=False,
+                _explicit(adapter),
                 autocast_adapter_dtype=False,
                 low_cpu_mem_usage=True,  # on the meta device until they are read: no random numbers are drawn
-                torch_device=str(network.device),
-                use_safetensors=True,
             )
+            report = set_peft_model_state_dict(wrapped, _weights(network, adapter), low_cpu_mem_usage=True)
         made = wrapped.get_base_model().eval().requires_grad_(False)
+    except ModelError:
+        raise
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
         found = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(
             found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
         ) from None
-    _check_attached(made, adapter)
+    _check_attached(made, report.unexpected_keys, adapter)
     _fuse(made)
     return made
+
+
+def _explicit(adapter: AdapterFiles) -> Any:
+    """The adapter's configuration with every layer written out: no pattern of a stranger's is left to be run."""
+    from peft import LoraConfig
+
+    config = LoraConfig.from_pretrained(str(adapter.path))
+    rule, where = adapter.rule, adapter.where
+    config.inference_mode, config.auto_mapping = True, None
+    config.target_modules, config.exclude_modules = set(adapter.layers), None
+    config.layers_to_transform = config.layers_pattern = None
+    config.rank_pattern = rule.different(rule.ranks, adapter.layers, where=where)
+    config.alpha_pattern = rule.different(rule.alphas, adapter.layers, where=where)
+    return config
+
+
+def _weights(network: Any, adapter: AdapterFiles) -> dict[str, Tensor]:
+    tensors = load_file(adapter.path / WEIGHTS)
+    return {adapter.names[name]: tensor.to(network.device, network.dtype) for name, tensor in tensors.items()}
 
 
 def _sharing(network: Any) -> Any:
@@ -101,26 +129,42 @@ def _fuse(network: Any) -> None:
 
 def _check_fits(network: Any, adapter: AdapterFiles) -> None:
     layers = dict(network.named_modules())
-    sides = ((adapter.inputs, "in_features", "input"), (adapter.outputs, "out_features", "output"))
-    for widths, attribute, word in sides:
+    for widths, side, word in ((adapter.inputs, 0, "input"), (adapter.outputs, 1, "output")):
         for name, width in widths.items():
-            found = getattr(layers.get(name), attribute, None)
-            if found != width:
-                has = "has no such layer" if found is None else f"has an {word} of {found} there"
+            sizes = _sizes(layers.get(name))
+            if sizes is None or sizes[side] != width:
+                has = "has no such layer" if sizes is None else f"has an {word} of {sizes[side]} there"
                 raise ModelError(
                     f"the adapter for {adapter.base} changes {name} with an {word} of {width}; this model {has}",
                     expected="an adapter trained on this model",
                     where=adapter.where,
                 )
+    if adapter.rule.lists_layers:
+        names = [name for name, layer in layers.items() if _sizes(layer) or isinstance(layer, torch.nn.Embedding)]
+        _check_layers(adapter.rule.layers(names, where=f"{adapter.where}, {CONFIG}"), adapter)
 
 
-def _check_attached(network: Any, adapter: AdapterFiles) -> None:
-    """Refuse an adapter whose files disagree about its layers, or with numbers that are not finite."""
+def _sizes(layer: Any) -> tuple[int, int] | None:
+    """Widths of a layer's input and output; None for what is no linear layer."""
+    if isinstance(layer, torch.nn.Linear):
+        return layer.in_features, layer.out_features
+    return (layer.nx, layer.nf) if isinstance(layer, Conv1D) else None
+
+
+def _check_layers(meant: frozenset[str], adapter: AdapterFiles) -> None:
+    """Refuse an adapter whose two files disagree about its layers."""
+    for name in sorted(meant ^ adapter.layers):
+        found = f"{CONFIG} asks for {name}, {WEIGHTS} lacks it"
+        if name not in meant:
+            found = f"{WEIGHTS} has {name}, {CONFIG} does not"
+        raise ModelError(found, expected=f"one and the same in {CONFIG} and {WEIGHTS}", where=adapter.where)
+
+
+def _check_attached(network: Any, unexpected: Sequence[str], adapter: AdapterFiles) -> None:
+    """Refuse weights without a place, places without weights, and numbers that are not finite."""
     expected = f"one and the same in {CONFIG} and {WEIGHTS}"
-    layers = dict(network.named_modules())
-    idle = next((name for name in adapter.inputs if not hasattr(layers[name], "base_layer")), None)
-    if idle is not None:
-        raise ModelError(f"{WEIGHTS} has {idle}, {CONFIG} does not", expected=expected, where=adapter.where)
+    if unexpected:
+        raise ModelError(f"{WEIGHTS} has {unexpected[0]}, {CONFIG} does not", expected=expected, where=adapter.where)
     beside = {name: weight for name, weight in network.named_parameters() if ".lora_" in name}
     empty = next((name for name, weight in beside.items() if weight.is_meta), None)
     if empty is not None:

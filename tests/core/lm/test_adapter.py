@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from adapters import merged_copy, saved_adapter, saved_model
+from adapters import loaded_copy, merged_copy, saved_adapter, saved_model
+from conftest import tiny_network
 from references import language_model
 from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from core.errors import ModelError
 from core.lm import adapter as module
@@ -63,6 +66,11 @@ def put(file: Path, **values: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
+def rename(adapter: Path, pattern: str, name: str) -> None:
+    weights = load_file(adapter / "adapter_model.safetensors")
+    save_file({re.sub(pattern, name, key): one for key, one in weights.items()}, adapter / "adapter_model.safetensors")
+
+
 def rewrite(adapter: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
     weights = load_file(adapter / "adapter_model.safetensors")
     change(weights)
@@ -91,6 +99,76 @@ def test_it_computes_what_a_merged_copy_computes(
     made = output(model.with_adapter(str(folder)).network)
     torch.testing.assert_close(made, output(merged.network), atol=1e-5, rtol=1e-5)
     assert (made - output(model.network)).abs().max() > 1e-2, "the adapter matters"
+
+
+MAPPING = {"base_model_class": "LlamaForCausalLM", "parent_library": "transformers.models.llama.modeling_llama"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "options"),
+    [
+        (r".*\.layers\.[02]\..*\.(q|up)_proj", {}),
+        (r"model\.layers\.\d+\.self_attn\.[qv]_proj", {"exclude_modules": r".*\.1\..*"}),
+        (["q_proj", "v_proj", "gate_proj"], {"exclude_modules": ["v_proj", "layers.0.self_attn.q_proj"]}),
+        (["q_proj", "up_proj"], {"layers_to_transform": [0, 2], "layers_pattern": "layers"}),
+        (["q_proj", "up_proj"], {"layers_to_transform": 1}),
+        (["q_proj", "mlp.up_proj"], {"task_type": None}),
+        (
+            ["q_proj", "k_proj"],
+            {"rank_pattern": {r".*\.[01]\..*q_proj": 4, "k_proj": 1}, "alpha_pattern": {"^model.*k_proj": 5}},
+        ),
+        ("all-linear", {}),
+    ],
+)
+def test_layers_are_those_that_the_library_means(
+    targets: Any, options: dict[str, Any], tiny_llama: Any, base: LanguageModel, tmp_path: Path
+) -> None:
+    folder = saved_adapter(tiny_llama, tmp_path / "adapter", targets=targets, **options)
+    put(folder / "adapter_config.json", auto_mapping=MAPPING)
+    made = output(base.with_adapter(str(folder)).network)
+    torch.testing.assert_close(made, output(loaded_copy(tiny_llama, folder)), atol=1e-5, rtol=1e-5)
+    assert (made - output(tiny_llama)).abs().max() > 1e-2, "the adapter matters"
+
+
+def test_an_adapter_s_name_in_the_keys_is_left_out(tiny_llama: Any, base: LanguageModel, adapter: Path) -> None:
+    expected = output(loaded_copy(tiny_llama, adapter))
+    for name in ("default", "weights_2"):
+        rename(adapter, r"(lora_[AB])(\.\w+)?\.weight", rf"\1.{name}.weight")
+        torch.testing.assert_close(output(base.with_adapter(str(adapter)).network), expected, atol=1e-5, rtol=1e-5)
+    rename(adapter, r"(layers\.1.*lora_[AB])\.\w+\.weight", r"\1.other.weight")
+    with pytest.raises(ModelError, match=r"weights of several adapters \(other and weights_2\); expected one"):
+        checked_adapter(str(adapter))
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dora": True}, {"use_rslora": True}])
+def test_transposed_layers_of_gpt_2_take_an_adapter(
+    options: dict[str, Any], tiny_transformers_tokenizer: Any, tmp_path: Path
+) -> None:
+    config = GPT2Config(vocab_size=len(tiny_transformers_tokenizer), n_positions=64, n_embd=32, n_layer=2, n_head=4,
+                        initializer_range=0.25, bos_token_id=1, eos_token_id=2)  # fmt: skip
+    network = tiny_network(config, GPT2LMHeadModel)
+    targets = ["c_attn", "c_proj", "c_fc"]
+    folder = saved_adapter(network, tmp_path / "adapter", targets=targets, fan_in_fan_out=True, **options)
+    made = attached(network, checked_adapter(str(folder)))
+    torch.testing.assert_close(output(made), output(loaded_copy(network, folder)), atol=1e-5, rtol=1e-5)
+    assert (output(made) - output(network)).abs().max() > 1e-2, "the adapter matters"
+    fused = sum(isinstance(layer, BesideLinear) for layer in made.modules())
+    assert fused == (0 if options.get("use_dora") else 8)
+
+
+def test_a_pattern_that_takes_for_ever_is_stopped(
+    base: LanguageModel, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.lm.lora_rule.MATCH_SECONDS", 0.1)
+    for option in ("target_modules", "exclude_modules"):
+        before = (adapter / "adapter_config.json").read_text()
+        put(adapter / "adapter_config.json", **{option: r"(.|\w|[a-z_.])+\s"})
+        with pytest.raises(ModelError, match="takes too long"):
+            base.with_adapter(str(adapter))
+        (adapter / "adapter_config.json").write_text(before)
+    put(adapter / "adapter_config.json", rank_pattern={r"(.|\w|[a-z_.])+\s": 4})
+    with pytest.raises(ModelError, match="takes too long"):
+        base.with_adapter(str(adapter))
 
 
 def test_the_delta_is_the_scaled_product_of_its_matrices(base: LanguageModel, adapter: Path) -> None:
@@ -294,9 +372,15 @@ def test_shipped_adapters_have_names(
     [
         ({"peft_type": "PROMPT_TUNING"}, "an adapter of type PROMPT_TUNING; expected LORA"),
         ({"megatron_config": {"x": 1}}, "the option megatron_config is in use"),
-        ({"auto_mapping": {"parent_library": "os"}}, "the option auto_mapping is in use"),
         ({"modules_to_save": ["lm_head"]}, "the option modules_to_save is in use"),
-        ({"target_modules": "(a+)+$"}, "target_modules is not a list"),
+        ({"target_modules": "("}, r"the pattern '\(' is no regular expression; expected one for names of layers"),
+        ({"target_modules": [1]}, r"target_modules is \[1\]; expected names of layers, or a pattern"),
+        ({"target_modules": None}, "no target_modules"),
+        ({"exclude_modules": "["}, r"the pattern '\[' is no regular expression"),
+        ({"layers_pattern": "("}, r"the pattern '\(' is no regular expression"),
+        ({"layers_to_transform": ["1"]}, "layers_to_transform is no list of numbers"),
+        ({"rank_pattern": {"(": 4}}, r"the pattern '\(' is no regular expression"),
+        ({"alpha_pattern": {"q_proj": "4"}}, "alpha_pattern is .*; expected a number for each pattern"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is pissa"),
         ({"x": {"trust_remote_code": True}}, "asks to run code"),
     ],
