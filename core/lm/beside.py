@@ -18,10 +18,7 @@ from core.errors import ModelError
 from core.lm.adapter import CONFIG, WEIGHTS, AdapterFiles
 from core.lm.head import WideHead
 
-_PLAIN = (torch.nn.Linear, WideHead)
-
-
-_PLAIN = (torch.nn.Linear, Conv1D)
+_PLAIN = (torch.nn.Linear, WideHead, Conv1D)
 """Layers that take our layer in their place; GPT-2's are transposed, and compute the same kind of product."""
 
 
