@@ -25,7 +25,7 @@ class Pair:
 
 
 def language_model(network: Any, tokenizer: Any = None) -> LanguageModel:
-    config = network.config
+    config = network.config.get_text_config()
     prepare(network)
     return LanguageModel(
         network=network,

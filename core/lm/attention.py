@@ -27,6 +27,8 @@ from core.lm.forest import Forest
 from core.lm.head import widen
 
 NAME = "demolens"
+_POSITIONS = ("position_ids", "cache_position")
+"""Tensors that layers hand on to attention though queries and keys have taken them in."""
 
 
 @dataclass
@@ -96,7 +98,7 @@ class Attended:
     """[kv_head, all tokens, width], after the rotation by position; `values` alike."""
     values: Tensor
     output: Tensor
-    """[head, new rows, width], before the output projection."""
+    """[head, new rows, width of a value], before the output projection."""
     form: Form
     window: int | None
     """Tokens that a row sees at most, itself included; None: all before it."""
@@ -144,21 +146,19 @@ def attend(
     sliding_window: int | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
-    **_: Any,
+    **rest: Any,
 ) -> tuple[Tensor, None]:
     """Attention output [batch, rows, head, width] from query [batch, head, rows, width], keys and values unrepeated.
 
     Outside `running` this is ordinary attention under `attention_mask`; within it, batch is 1. Raises `ComputeError`
-    where a layer attends a second time in one pass: what is remembered and shown of a layer is one attention.
+    for a layer that attends by more than positions, keys and values, or a second time in one pass.
     """
     forest_pass = _PASS.get()
     form = Form(scaling if scaling is not None else query.shape[-1] ** -0.5, softcap, s_aux)
     if forest_pass is None:
         return _ordinary(query, key, value, attention_mask, form), None
     layer = int(module.layer_idx)
-    if layer in forest_pass.layers:
-        raise ComputeError(f"layer {layer} attends more than once", expected="one attention in each layer")
-    forest_pass.layers.add(layer)
+    _check_layer(forest_pass, layer, attention_mask, rest)
     if forest_pass.keep:
         forest_pass.keys[layer], forest_pass.values[layer] = key[0].detach(), value[0].detach()
     memory = forest_pass.forest.memory
@@ -179,6 +179,18 @@ def attend(
         if forest_pass.probe.tap is not None:
             forest_pass.probe.tap(Attended(layer, all_keys, all_values, output, form, sliding_window))
     return output.transpose(0, 1).unsqueeze(0).contiguous(), None
+
+
+def _check_layer(forest_pass: Pass, layer: int, mask: Tensor | None, rest: dict[str, Any]) -> None:
+    """Refuse what a forest cannot follow: a mask or a choice of keys of the layer's own, a second attention."""
+    if mask is not None and mask.numel() > 1:
+        raise ComputeError(f"layer {layer} has a mask of its own", expected="masks that follow from positions alone")
+    extra = next((name for name, value in rest.items() if isinstance(value, Tensor) and name not in _POSITIONS), None)
+    if extra is not None:
+        raise ComputeError(f"the attention of layer {layer} reads {extra}", expected="queries, keys and values alone")
+    if layer in forest_pass.layers:
+        raise ComputeError(f"layer {layer} attends more than once", expected="one attention in each layer")
+    forest_pass.layers.add(layer)
 
 
 def _attended(
@@ -241,7 +253,7 @@ def _layer_gates(forest_pass: Pass, layer: int, heads: int) -> Tensor | None:
 def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: Form) -> Tensor:
     """Fused attention, block by block; keys and the mask are shared by grouped heads without copies of them."""
     kv_heads = keys.shape[0]
-    output = torch.empty_like(query)
+    output = query.new_empty(*query.shape[:2], values.shape[-1])
     for rows, chosen, mask, _ in views:
         q = _grouped(query, rows, kv_heads)
         k, v = (one[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for one in (keys, values))
@@ -262,7 +274,7 @@ class _Gated(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
     ) -> Tensor:
-        output = torch.empty_like(query)
+        output = query.new_empty(*query.shape[:2], values.shape[-1])
         norms = _wide(query.new_empty(query.shape[:2]))
         for view in views:
             rows, chosen, _, _ = view
@@ -364,7 +376,7 @@ def _look(
     form: Form,
 ) -> None:
     """Write down, for the probe's rows, what each part of the prompt puts into the attention output."""
-    heads, width = query.shape[0], query.shape[-1]
+    heads, width = query.shape[0], values.shape[-1]
     outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=_wide(query).dtype)
     masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=outputs.dtype)
     norms = torch.zeros(heads, len(probe.rows), dtype=outputs.dtype)

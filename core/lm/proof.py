@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -19,12 +20,15 @@ from core.lm.run import run
 BRANCH = 4
 """Tokens of the beginning and of each branch; a demonstration is half a branch."""
 WINDOW = 3
-"""Longest sliding window while a network is measured: every kind of window is crossed within a branch."""
-LOGITS = 256
-"""Rows of the output layer that are enough to see a difference."""
-LIMITS = {torch.float32: 1e-3, torch.float64: 1e-6, torch.bfloat16: 0.2, torch.float16: 0.05}
-"""Largest difference that rounding explains, as a share of the spread of a row's logits."""
-_WINDOWS = ("sliding_window", "attention_chunk_size", "sliding_window_size")
+"""Longest sliding window of what is measured: every kind of window is crossed within a branch."""
+TOKENS = 256
+"""Rows of the embedding and of the output layer that are enough to see a difference."""
+LIMIT = 1e-3
+"""Largest difference that rounding in single precision explains, as a share of the spread of a row's logits; families
+that read forests exactly stay below 1e-5, those that do not come to 0.02 and more."""
+_WINDOWS = ("sliding_window", "sliding_window_size", "attention_chunk_size", "floor_scale")
+"""What configurations and layers call a distance from which on a token is seen in another way, or no longer."""
+_SUCH_AS = "a family such as Llama, Qwen, Gemma, Mistral or Phi"
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Proof:
     """A demonstration with a learning rate of 1: nothing changes."""
     gate_zero: float
     """A demonstration with a learning rate of 0: as if its tokens were masked."""
-    limit: float
-    """What the number type's rounding explains."""
+    limit: float = LIMIT
+    """What rounding explains: the model is refused beyond."""
 
 
 _MEANINGS = {
@@ -49,40 +53,103 @@ _MEANINGS = {
     "gate_one": "tokens behind a demonstration of learning rate 1",
     "gate_zero": "tokens behind a demonstration of learning rate 0",
 }
-_SUCH_AS = "a family such as Llama, Qwen, Gemma, Mistral or Phi"
 
 
 def proven(network: Any, *, where: str) -> Proof:
-    """Make `network` use our attention, and how well its forests agree with its own plain passes.
+    """Make `network` use our attention, and measure how well its forests agree with its own plain passes.
 
-    Measured on its first layers, as many as hold every kind of layer, and on the beginning of its output layer, which
-    costs a small part of loading; only where these do not agree does the whole network decide. Raises `ModelError`
-    with one sentence where that disagrees by more than rounding, and where the family cannot run forests at all.
+    Measured on the first layers, as many as hold every kind of layer, in single precision on the CPU, whatever number
+    type and device the network has: a small part of loading, and rounding hides nothing. Raises `ModelError` with one
+    sentence where forest and plain passes disagree, and where the family cannot run forests at all.
     """
-    own = network.config._attn_implementation
-    try:
-        with _first_layers(network), _first_logits(network):
-            return _measured(network, where)
-    except ModelError:
-        network.set_attn_implementation(own)
-        return _measured(network, where)
-
-
-def _measured(network: Any, where: str) -> Proof:
-    ids = _token_ids(network)
-    with torch.no_grad(), _short_windows(network):
-        with _refusing(network, where, "plain passes"):
-            plain = _plain(network, ids)
-        prepare(network)
-        with _refusing(network, where, "packed and remembered passes"):
-            forests = _forests(network, ids)
-    proof = Proof(**{name: _apart(rows, plain[name]) for name, rows in forests.items()}, limit=LIMITS[network.dtype])
+    with _refusing(network, where, "plain passes"):
+        small = _small(network)
+        ids = _token_ids(small)
+        plain = _plain(small, ids)
+    for one in (network, small):
+        _prepare(one, where)
+    with _refusing(network, where, "packed and remembered passes"):
+        forests = _forests(small, ids)
+    proof = Proof(**{name: _apart(rows, plain[name]) for name, rows in forests.items()})
     for name, meaning in _MEANINGS.items():
-        if not getattr(proof, name) <= proof.limit:
+        if not getattr(proof, name) <= LIMIT:
             found = f"in the model family {_family(network)}, {meaning} differ from plain passes"
             share = f"by {getattr(proof, name):.1%} of the spread of the logits"
-            raise ModelError(f"{found} {share}", expected=f"at most {proof.limit:.1%}: {_SUCH_AS}", where=where)
+            raise ModelError(f"{found} {share}", expected=f"at most {LIMIT:.1%}: {_SUCH_AS}", where=where)
     return proof
+
+
+def _prepare(network: Any, where: str) -> None:
+    try:
+        prepare(network)
+    except ModelError as error:
+        raise ModelError(error.found, expected=error.expected, where=where) from None
+
+
+def _small(network: Any) -> Any:
+    """A copy of the first layers with a part of the vocabulary and short windows, in single precision on the CPU.
+
+    Weights that are in single precision on the CPU already are shared. Nothing is done to `network`.
+    """
+    memo: dict[int, Any] = {}
+    layers, needed = _first_layers(network)
+    dropped = {id(module) for layer in layers[needed:] for module in layer.modules()}
+    tables = [table for table in (network.get_input_embeddings(), network.get_output_embeddings()) if table is not None]
+    vocabulary = {id(table.weight) for table in tables} | {id(getattr(table, "bias", None)) for table in tables}
+    for module in network.modules():
+        if id(module) not in dropped:
+            for tensor in _tensors(module):
+                memo[id(tensor)] = _wide(tensor, spread=id(tensor) in vocabulary)
+    if needed < len(layers):
+        memo[id(layers)] = copy.deepcopy(layers[:needed], memo)
+    small = copy.deepcopy(network, memo)
+    embedding = small.get_input_embeddings()
+    embedding.padding_idx = None  # may be a row that is left out; it only matters to gradients
+    _shorten_windows(small)
+    return small
+
+
+def _tensors(module: Any) -> list[Tensor]:
+    """A module's own parameters, buffers and other tensors."""
+    own = (*module._parameters.values(), *module._buffers.values(), *vars(module).values())
+    return [tensor for tensor in own if isinstance(tensor, Tensor)]
+
+
+def _wide(tensor: Tensor, *, spread: bool) -> Tensor:
+    """In single precision on the CPU; with `spread`, only `TOKENS` rows from all over it."""
+    some = tensor.detach()[:: max(1, len(tensor) // TOKENS)][:TOKENS] if spread else tensor.detach()
+    half = tensor.dtype in (torch.bfloat16, torch.float16)
+    moved = some.to("cpu", torch.float32 if half else tensor.dtype)
+    return torch.nn.Parameter(moved, requires_grad=False) if isinstance(tensor, torch.nn.Parameter) else moved
+
+
+def _first_layers(network: Any) -> tuple[Any, int]:
+    """The list of layers, and how many from the first hold every kind of layer, at least two."""
+    count = network.config.get_text_config().num_hidden_layers
+    lists = [module for module in network.modules() if isinstance(module, torch.nn.ModuleList) and len(module) == count]
+    if len(lists) != 1:
+        return torch.nn.ModuleList(), 0
+    kinds = [_kind(layer) for layer in lists[0]]
+    return lists[0], max(2, *(kinds.index(kind) + 1 for kind in kinds))
+
+
+def _kind(layer: Any) -> str:
+    """The same for two layers whose modules are alike in all but numbers."""
+    parts = []
+    for name, module in layer.named_modules():
+        flags = {key: value for key, value in vars(module).items() if isinstance(value, bool | str) or value is None}
+        parts.append((name, type(module).__qualname__, sorted(flags.items())))
+    return repr(parts)
+
+
+def _shorten_windows(network: Any) -> None:
+    """In the configuration, from which plain masks are made, and in the layers."""
+    for module in network.modules():
+        for owner in (module, getattr(module, "config", module)):
+            for name in _WINDOWS:
+                if type(length := getattr(owner, name, None)) is int and length > WINDOW:
+                    with contextlib.suppress(AttributeError):  # another name of a window that is found as well
+                        setattr(owner, name, WINDOW)
 
 
 @dataclass(frozen=True)
@@ -99,7 +166,8 @@ def _token_ids(network: Any) -> _Ids:
     """Different tokens from all over the vocabulary, none of which the configuration gives a meaning."""
     config = network.config.get_text_config()
     rows = network.get_input_embeddings().weight.shape[0]
-    special = {value for key, value in config.to_dict().items() if key.endswith("token_id")}
+    values = [value for key, value in config.to_dict().items() if key.endswith("token_id")]
+    special = {token for value in values for token in (value if isinstance(value, list) else [value])}
     usable = (int(number * 0.618034 * rows) % rows for number in count(1))
     ids = list(islice((token for token in usable if token not in special), 5 * BRANCH))
     parts = [tuple(ids[at : at + BRANCH]) for at in range(0, len(ids), BRANCH)]
@@ -168,82 +236,14 @@ def _apart(rows: Tensor, plain: Tensor) -> float:
 
 
 @contextlib.contextmanager
-def _first_layers(network: Any) -> Iterator[None]:
-    """Only as many layers, from the first, as hold every kind of layer, at least two; all where they are not a list."""
-    count = network.config.get_text_config().num_hidden_layers
-    lists = [
-        (module, name, layers)
-        for module in network.modules()
-        for name, layers in module.named_children()
-        if isinstance(layers, torch.nn.ModuleList) and len(layers) == count
-    ]
-    if len(lists) != 1:
-        yield
-        return
-    ((parent, name, layers),) = lists
-    kinds = [_kind(layer) for layer in layers]
-    needed = max(2, *(kinds.index(kind) + 1 for kind in kinds))
-    setattr(parent, name, layers[:needed])
-    try:
-        yield
-    finally:
-        setattr(parent, name, layers)
-
-
-def _kind(layer: Any) -> str:
-    """The same for two layers whose modules are alike in all but numbers."""
-    parts = []
-    for name, module in layer.named_modules():
-        flags = {key: value for key, value in vars(module).items() if isinstance(value, bool | str) or value is None}
-        parts.append((name, type(module).__qualname__, sorted(flags.items())))
-    return repr(parts)
-
-
-@contextlib.contextmanager
-def _first_logits(network: Any) -> Iterator[None]:
-    """Only the first `LOGITS` rows of the output layer."""
-    head = network.get_output_embeddings()
-    if not isinstance(head, torch.nn.Linear):
-        yield
-        return
-    whole = dict(head._parameters)
-    try:
-        for name, parameter in whole.items():
-            head._parameters[name] = None if parameter is None else torch.nn.Parameter(parameter[:LOGITS], False)
-        yield
-    finally:
-        head._parameters.update(whole)
-
-
-@contextlib.contextmanager
-def _short_windows(network: Any) -> Iterator[None]:
-    """Windows of at most `WINDOW` tokens, in the configuration, from which plain masks are made, and in the layers."""
-    owners = {id(owner): owner for module in network.modules() for owner in (module, getattr(module, "config", module))}
-    changed = [
-        (owner, name, value)
-        for owner in owners.values()
-        for name in _WINDOWS
-        if isinstance(value := getattr(owner, name, None), int) and value > WINDOW
-    ]
-    try:
-        for owner, name, _ in changed:
-            setattr(owner, name, WINDOW)
-        yield
-    finally:
-        for owner, name, value in changed:
-            setattr(owner, name, value)
-
-
-@contextlib.contextmanager
 def _refusing(network: Any, where: str, what: str) -> Iterator[None]:
     """Whatever fails inside becomes a sentence about the family."""
     try:
-        yield
+        with torch.no_grad():
+            yield
     except torch.OutOfMemoryError:
-        found = f"out of memory on {network.device} in a pass over a few dozen tokens"
+        found = "out of memory in a pass over a few dozen tokens"
         raise ModelError(found, expected="a smaller model or more memory", where=where) from None
-    except ModelError:
-        raise
     except Exception as error:  # an unknown family can fail in any of the library's classes
         reason = str(error).split(";")[0] if isinstance(error, ComputeError) else type(error).__name__
         raise ModelError(

@@ -48,6 +48,8 @@ def run(
 
 
 def _memory(forest: Forest, forward: Pass) -> Memory:
+    if not forward.keys:
+        raise ComputeError("no layer attends to earlier tokens", expected="attention in the layers")
     layers = range(max(forward.keys) + 1)
     nothing = torch.empty(1, len(forest.token_ids), 0)  # of a layer without attention, so that layers keep their number
     return Memory(
