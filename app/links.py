@@ -94,9 +94,11 @@ def beside(choices: Choices) -> RobustnessTask | None:
     return RobustnessTask(case=case, quick=True, **choices.inference.model_dump())
 
 
-def needs_consent(request: Request) -> bool:
-    """Whether a link asks for a model, adapter or data set that is not shipped: then a person presses Run first."""
-    return not (request.dataset == request.model == "sample" and request.adapter in (None, *SHIPPED))
+def foreign(request: Request) -> tuple[str, ...]:
+    """The data, model and adapter of a request that are not shipped: a person must agree before they are looked at."""
+    shipped = ("sample", None, *SHIPPED)
+    names = (request.dataset, request.model, request.adapter)
+    return tuple(name for name in names if name is not None and name not in shipped)
 
 
 def texts(value: object) -> list[str]:

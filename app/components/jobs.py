@@ -11,6 +11,7 @@ from app.state import View
 from app.text import safe_html, safe_label
 from app.theme import seconds
 from core.analysis.task import Report
+from core.work.kinds import Asked
 
 
 def current(view: View) -> cached.Job | None:
@@ -60,14 +61,10 @@ def stop(key: str) -> None:
     cached.desk().cancel(key)
 
 
-def outcome(job: cached.Job | None, *, consent: bool) -> None:
+def outcome(job: cached.Job | None, asked: Asked) -> None:
     """A failed, cancelled or never started job, said calmly."""
     if job is None:
-        failures.box(
-            "Not computed yet",
-            "This link names its own model, adapter or data; they are loaded only when you agree." if consent else "",
-            "Press Run on the left to compute it.",
-        )
+        failures.box("Not computed yet", preview.consent(asked), "Press Run on the left to compute it.")
     elif job.state == "failed":
         failures.failed(job.sentence, job.error_id)
     elif job.state == "cancelled":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
+from app import cached, links
 from app.components import failures
 from app.components.history import strip
 from app.state import View
-from app.text import counted, safe_html
+from app.text import counted, safe_html, shortened
 from core.analysis.explanation import HistoryRow
 from core.analysis.request import Request
+from core.work.kinds import Asked, case_of
 
 DATA = (
     "dataset",
@@ -30,6 +31,8 @@ DATA = (
 
 def obstacle(view: View) -> str:
     """Why the chosen case cannot be run, in one sentence; empty where nothing is known against it."""
+    if not cached.agreed(view.draft):
+        return ""
     found = cached.preview(view.draft)
     if isinstance(found, str):
         return found
@@ -46,8 +49,19 @@ def upcoming(view: View) -> None:
             failures.note("Press Run on the left to compute it; what stands below is the old result.")
 
 
+def consent(asked: Asked) -> str:
+    """Which names a person agrees to open by pressing Run; empty where nothing is to be agreed to."""
+    if cached.agreed(asked):
+        return ""
+    names = ", ".join(shortened(name, 80) for name in links.foreign(case_of(asked)))
+    return f"This link names its own data, model or adapter: {names}. They are looked at only when you agree."
+
+
 def reading(request: Request) -> bool:
     """What the model will read for a request; False, with the reason on screen, when it cannot be run."""
+    if not cached.agreed(request):
+        failures.box("Not opened yet", consent(request))
+        return True
     found = cached.preview(request)
     if isinstance(found, str):
         failures.box("These choices cannot be run", found)

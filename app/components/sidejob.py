@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
+from app import cached, links
 from app.components import failures, jobs
 from app.theme import seconds
 from core.analysis.task import Report, Task
@@ -13,7 +13,8 @@ from core.errors import DemoLensError
 
 def report_of(name: str, task: Task, label: str, why: str) -> Report | None:
     """What `task` has found so far; else the button `label` that starts it, with `why` and what it costs."""
-    job = cached.desk().job(cached.job_key(task))
+    key = cached.known_key(task)
+    job = None if key is None else cached.desk().job(key)
     if job is None or (job.state in ("failed", "cancelled") and job.found is None):
         if job is not None:
             cancelled = "Cancelled before anything was found."
@@ -41,6 +42,7 @@ def _offer(name: str, task: Task, label: str, why: str) -> None:
 
 
 def _start(name: str, task: Task) -> None:
+    cached.agree(*links.foreign(task.case))
     try:
         cached.desk().submit(task)
     except DemoLensError as fault:

@@ -15,9 +15,10 @@ from core.analysis.explanation import Explanation
 from core.analysis.request import Request, checked_request
 from core.analysis.robustness.settings import PLAIN
 from core.errors import DemoLensError
-from core.work.kinds import Asked, case_of
+from core.work.kinds import Asked
 
 VIEW = "view"
+MATERIAL = ("dataset", "model", "adapter")
 
 
 def colours() -> Palette:
@@ -38,6 +39,7 @@ def opened() -> View:
         seen = view.seen if view is not None else None
         view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference, seen=seen)
         st.session_state[VIEW] = view
+        cached.doubt(choices.request)
         arrive(view)
     return view
 
@@ -67,10 +69,10 @@ def key_on_arrival(asked: Asked) -> str | None:
 
     Raises `DemoLensError` where it cannot be handed in.
     """
-    key = cached.job_key(asked)
-    if cached.desk().job(key) is not None:
+    key = cached.known_key(asked)
+    if key is None or cached.desk().job(key) is not None:
         return key
-    return None if links.needs_consent(case_of(asked)) else cached.desk().submit(asked)
+    return cached.desk().submit(asked)
 
 
 def write_link() -> None:
@@ -86,6 +88,7 @@ def run(request: Request) -> None:
     """Hand in a request and show it; the same request twice is one job."""
     view: View = st.session_state[VIEW]
     view.notice = ""
+    cached.agree(*links.foreign(request))
     try:
         view.key = cached.desk().submit(request)
     except DemoLensError as fault:
@@ -101,9 +104,13 @@ def run(request: Request) -> None:
 
 
 def change(**fields: Any) -> None:
-    """Change the draft; a combination that cannot be run leaves it as it was, with a notice."""
+    """Change the draft; a combination that cannot be run leaves it as it was, with a notice.
+
+    Who types the name of data, a model or an adapter agrees that they are looked at.
+    """
     view: View = st.session_state[VIEW]
     view.notice = ""
+    cached.agree(*(str(fields[name]) for name in MATERIAL if fields.get(name)))
     try:
         view.draft = checked_request("choice", **(view.draft.model_dump() | fields))
     except DemoLensError as fault:

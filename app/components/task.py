@@ -88,6 +88,7 @@ def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
     task, view.notice = tasks.read(link, task_named(kind))
     if not link:
         return _found_ready(TaskView(tasks.with_case(task, view.draft)))
+    cached.doubt(task)
     view.draft = task.case
     view.shown = replace(view.shown, item=links.single(link.get("item")))
     return _found_ready(TaskView(task, link=link, after=tasks.step_of(link)))
@@ -95,8 +96,8 @@ def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
 
 def _found_ready(mine: TaskView) -> TaskView:
     """With the stored report of the draft, if there is one."""
-    key = cached.job_key(mine.draft)
-    if cached.desk().job(key) is not None:
+    key = cached.known_key(mine.draft)
+    if key is not None and cached.desk().job(key) is not None:
         mine.shown, mine.key = mine.draft, key
     return mine
 
@@ -118,6 +119,7 @@ def run(kind: str) -> None:
     view: View = st.session_state[tab.VIEW]
     mine = view.tasks[kind]
     view.notice = ""
+    cached.agree(*links.foreign(mine.draft.case))
     try:
         mine.key, mine.shown, mine.after = cached.desk().submit(mine.draft), mine.draft, None
     except DemoLensError as fault:
@@ -151,7 +153,7 @@ def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> 
 
 def _status(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
     if job is not None and job.state in ("failed", "cancelled"):
-        jobs.outcome(job, consent=False)
+        jobs.outcome(job, mine.answered)
     elif job is not None and not job.ended:
         jobs.follow(job)
     if job is None or job.found is None:

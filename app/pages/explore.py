@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached, links
+from app import cached
 from app.components import (
     candidates,
     demos,
@@ -49,7 +49,7 @@ def status(view: View, job: cached.Job | None) -> None:
     pickers.fault(view)
     preview.upcoming(view)
     if job is None or job.state in ("failed", "cancelled"):
-        jobs.outcome(job, consent=view.key is None)
+        jobs.outcome(job, view.shown.request)
     elif not job.ended:
         jobs.follow(job)
 
@@ -58,7 +58,7 @@ def nothing_yet(view: View, job: cached.Job | None) -> None:
     """In place of a result: what the model will read or would have read, and the result that was seen before."""
     if job is not None and not job.ended:
         jobs.empty(view)
-    elif view.key is not None or not links.needs_consent(view.shown.request):
+    elif cached.agreed(view.shown.request):
         preview.reading(view.shown.request)
     earlier = None if view.seen is None else cached.desk().job(view.seen)
     if earlier is not None and earlier.explanation is not None:

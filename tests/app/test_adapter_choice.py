@@ -108,7 +108,7 @@ def test_an_adapter_that_is_not_in_the_checkout_is_not_offered(open_page, monkey
 
 
 def test_what_is_shipped_needs_no_consent_with_the_sample_alone():
-    assert not links.needs_consent(Request(adapter="recicl"))
-    assert not links.needs_consent(Request(adapter="tallrec"))
-    assert links.needs_consent(Request(adapter="recicl", model="org/model"))
-    assert links.needs_consent(Request(adapter="./recicl"))
+    assert not links.foreign(Request(adapter="recicl"))
+    assert not links.foreign(Request(adapter="tallrec"))
+    assert links.foreign(Request(adapter="recicl", model="org/model"))
+    assert links.foreign(Request(adapter="./recicl"))

@@ -112,10 +112,10 @@ def test_no_link_is_an_error(query):
 
 
 def test_only_the_sample_starts_by_itself():
-    assert not links.needs_consent(Request(user="9"))
-    assert links.needs_consent(Request(model="some/hub-name"))
-    assert links.needs_consent(Request(dataset="/tmp/mine"))
-    assert links.needs_consent(Request(adapter="/tmp/adapter"))
+    assert not links.foreign(Request(user="9"))
+    assert links.foreign(Request(model="some/hub-name"))
+    assert links.foreign(Request(dataset="/tmp/mine"))
+    assert links.foreign(Request(adapter="/tmp/adapter"))
 
 
 SETTINGS = st.builds(
