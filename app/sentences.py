@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.text import safe_html
-from app.theme import amount, interval, nats, number, ordinal, seconds, signed, with_interval
+from app.theme import amount, interval, nats, number, ordinal, signed, with_interval
 from core.analysis.explanation import CandidateRow, Contributions, Explanation
 from core.metrics.ranking import Rank
+from core.words import seconds
 
 STRONG = 0.8
 """LDS from which an explanation is called strong: at least four fifths of the order of ablated scores is right."""

@@ -167,27 +167,6 @@ def with_interval(low: float | None, high: float | None, *, signs: bool = True) 
     return f" (90 % {between})" if between else ""
 
 
-def seconds(value: float | None) -> str:
-    """`0.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 90:
-        return f"{whole} s"
-    if whole < 5400:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def duration(value: float | None) -> str:
-    """A measured time: `184 ms` below a second, else as `seconds`."""
-    if value is not None and 0 <= value < 0.9995:
-        return f"{1000 * value:.0f} ms"
-    return seconds(value)
-
-
 def memory(size: float | None) -> str:
     """Bytes as `640 MB` or `1.1 GB` (powers of ten)."""
     if value_missing(size):

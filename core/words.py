@@ -1,4 +1,4 @@
-"""How do numbers stand in sentences? One minus sign, no `-0.00`."""
+"""How do numbers and times stand in sentences? One minus sign, no `-0.00`, no `16185 ms`."""
 
 from __future__ import annotations
 
@@ -13,3 +13,24 @@ def figure(value: float | None, digits: int = 2, missing: str = NOTHING) -> str:
     if value is None or not math.isfinite(value):
         return missing
     return f"{value:z.{digits}f}".replace("-", MINUS)
+
+
+def seconds(value: float | None) -> str:
+    """`0.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 5400:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def duration(value: float | None) -> str:
+    """A measured time: `184 ms` below a second, else as `seconds`."""
+    if value is not None and 0 <= value < 0.9995:
+        return f"{1000 * value:.0f} ms"
+    return seconds(value)

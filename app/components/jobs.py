@@ -9,8 +9,8 @@ from app.components import failures, preview
 from app.settings import SETTINGS
 from app.state import View
 from app.text import safe_html, safe_label
-from app.theme import seconds
 from core.analysis.task import Report
+from core.words import seconds
 from core.work.kinds import Asked
 
 

@@ -10,9 +10,10 @@ from app.charts import latency, lists, moved
 from app.components import failures, play
 from app.components.head import Readout
 from app.text import safe_html
-from app.theme import duration, nats, number, ordinal
+from app.theme import nats, number, ordinal
 from core.lm.adapter import is_there
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask, Which
+from core.words import duration
 
 HASH = 12
 """Digits of a hash that stand on the page; the whole is one step away."""

@@ -13,10 +13,11 @@ from app.sentences import FAMILIES, METHODS
 from app.settings import SETTINGS
 from app.state import View
 from app.text import counted, option, safe_html, unique_labels
-from app.theme import memory, seconds
+from app.theme import memory
 from core.errors import DemoLensError
 from core.lm.adapter import SHIPPED, is_there
 from core.tuning.evaluation.ways import TUNED
+from core.words import seconds
 from core.work.kinds import Asked
 
 STRATEGIES = {

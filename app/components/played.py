@@ -15,11 +15,10 @@ from app.settings import SETTINGS
 from app.state import View
 from app.tasks import AFTER
 from app.text import option, safe_html, unique_labels
-from app.theme import seconds
 from core import columns
 from core.analysis.task import Report
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask
-from core.words import NOTHING
+from core.words import NOTHING, seconds
 
 STEP, ITEM = "pick-step", "pick-listed"
 

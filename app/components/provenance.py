@@ -9,10 +9,10 @@ import streamlit as st
 from app.components import downloads, failures
 from app.components.panel import section
 from app.text import safe_html
-from app.theme import seconds
 from core.analysis.explanation import Explanation, Provenance
 from core.analysis.task import Report
 from core.store.material import LICENCES
+from core.words import seconds
 
 
 def provenance(explanation: Explanation, licence: str) -> None:

@@ -13,10 +13,11 @@ from app.components.head import readouts_row
 from app.components.panel import panel, section
 from app.state import View
 from app.text import safe_html
-from app.theme import ordinal, seconds
+from app.theme import ordinal
 from core.analysis.robustness.settings import InferenceSettings
 from core.analysis.robustness.task import RankLine, RobustnessReport
 from core.errors import DemoLensError
+from core.words import seconds
 
 LABEL = "Compare with the plain list"
 WHY = "Shows the changed list beside the plain one, and tries the same twelve small changes on both."

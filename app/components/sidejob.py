@@ -6,9 +6,9 @@ import streamlit as st
 
 from app import cached, links
 from app.components import failures, jobs
-from app.theme import seconds
 from core.analysis.task import Report, Task
 from core.errors import DemoLensError
+from core.words import seconds
 
 
 def report_of(name: str, task: Task, label: str, why: str) -> Report | None:

@@ -11,10 +11,11 @@ from app import cached, links, state, tasks
 from app.components import failures, jobs, pickers, preview, provenance, tab
 from app.state import TaskView, View
 from app.text import safe_html
-from app.theme import memory, seconds, style
+from app.theme import memory, style
 from core.analysis.checked import checked
 from core.analysis.task import Report
 from core.errors import DemoLensError
+from core.words import seconds
 from core.work.kinds import task_named
 
 

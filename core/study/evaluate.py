@@ -15,6 +15,7 @@ from core.study.output import aligned, check_target, write, write_or_print, writ
 from core.study.progress import progress
 from core.tuning.evaluation.record import Evaluation, Measured
 from core.tuning.evaluation.settings import Evaluating
+from core.words import seconds
 from core.work.job import package_version
 from core.work.log import escaped, log_to_file
 
@@ -81,11 +82,11 @@ def _evaluations(settings: Evaluating, *, every_round: bool) -> Iterator[Evaluat
                 yield evaluated(work, found, made_by=f"demolens {package_version()}")
 
 
-def _label(what: str, done: int, work: Work | None, seconds: float) -> str:
+def _label(what: str, done: int, work: Work | None, spent: float) -> str:
     if work is None or done == 0:
         return what
-    left = seconds / done * (work.rounds - done) / 60
-    return f"round {done + 1} of {work.rounds}, about {left:.0f} min left: {what}"
+    left = spent / done * (work.rounds - done)
+    return f"round {done + 1} of {work.rounds}, about {seconds(left)} left: {what}"
 
 
 def evaluation_lines(found: Evaluation) -> Iterator[str]:
@@ -136,8 +137,8 @@ def _differences(found: Evaluation) -> list[tuple[str, ...]]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _between(one: Measured) -> str:
-    return "" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"
+    return "-" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"

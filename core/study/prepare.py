@@ -10,6 +10,7 @@ from core.analysis.request import Request
 from core.errors import ComputeError
 from core.store.material import MOVIELENS, SMOLLM2, Material, extracted
 from core.store.results import Results
+from core.words import seconds
 from core.work.engine import Engine
 from core.work.forecast import Forecaster
 from core.work.job import job_key
@@ -40,7 +41,7 @@ def prepared(
     found = _last(engine or _model_engine(), request, report)
     store.save(key, enveloped(request, found.model_dump_json()))
     Forecaster().learn(request, found, seconds=found.timings.total, peak_bytes=peak_bytes())
-    return f"The sample model, the sample data and the example are ready ({found.timings.total:.0f} s)."
+    return f"The sample model, the sample data and the example are ready ({seconds(found.timings.total)})."
 
 
 def _last(engine: Engine, request: Request, report: Report) -> Explanation:

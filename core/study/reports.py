@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
 from core.analysis.task import Report
+from core.words import seconds
 from core.work.log import escaped
 
 MOST_ROWS = 12
 CELL = 28
 """Characters of one cell; the JSON has everything."""
+TIMES = ("timestamp", "recency", "since", "until")
+"""Fields that hold a time in seconds, or a place in the history where the data have no times."""
+EARLIEST, LATEST = 1e7, 253_402_300_800
+"""Seconds from which such a number is read as a time (April 1970), and up to which there is a date (year 9999)."""
 
 
 def report_lines(report: Report) -> list[str]:
@@ -22,8 +28,9 @@ def report_lines(report: Report) -> list[str]:
 def heading(report: Report) -> Iterator[str]:
     """On which data and model, and what it cost."""
     made = report.provenance
-    yield f"{escaped(made.dataset_name)}, {len(report.demos)} demonstrations, {report.tokens} tokens"
-    spent = f"{report.passes:.1f} passes, {report.seconds:.1f} s"
+    count = len(report.demos)
+    yield f"{escaped(made.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
+    spent = f"{report.passes:.1f} full passes, {seconds(report.seconds)}"
     yield f"{escaped(made.model_name)} on {made.device}, {made.dtype}, {spent}"
 
 
@@ -34,17 +41,20 @@ def _tables(report: Report) -> Iterator[str]:
             continue
         if isinstance(value, str) and value and name not in ("stage", "family"):
             yield f"{_words(name)}: {escaped(value)}"
+        elif isinstance(value, BaseModel) and name != "provenance":
+            yield ""
+            yield from _table(_words(name), [value])
         elif isinstance(value, tuple) and value and all(isinstance(one, BaseModel) for one in value):
             yield ""
-            yield from _table(_words(name), value)
+            yield from _table(f"{_words(name)} ({len(value)})", value)
 
 
 def _table(title: str, rows: Sequence[BaseModel]) -> Iterator[str]:
-    """The rows' plain values, aligned; what holds a list of its own is left to the JSON."""
+    """The rows' plain values, aligned, and the lists of ids; what holds another list is left to the JSON."""
     names = [name for name in type(rows[0]).model_fields if any(_is_plain(getattr(row, name)) for row in rows)]
-    lines = [names, *([_cell(getattr(row, name)) for name in names] for row in rows[:MOST_ROWS])]
+    lines = [names, *([_cell(name, getattr(row, name)) for name in names] for row in rows[:MOST_ROWS])]
     widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
-    yield f"{title} ({len(rows)})"
+    yield title
     for line in lines:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
     if len(rows) > MOST_ROWS:
@@ -52,20 +62,28 @@ def _table(title: str, rows: Sequence[BaseModel]) -> Iterator[str]:
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float) or _is_estimate(value)
+    return isinstance(value, str | int | float) or _is_estimate(value) or _is_texts(value)
 
 
 def _is_estimate(value: object) -> bool:
     return isinstance(value, BaseModel) and isinstance(getattr(value, "mean", None), float)
 
 
-def _cell(value: object) -> str:
+def _is_texts(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
+
+
+def _cell(name: str, value: object) -> str:
     if value is None:
         return "-"
+    if name in TIMES and isinstance(value, float) and value >= EARLIEST:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M}" if value < LATEST else f"{value:.0f}"
+    if _is_texts(value):
+        return _cell(name, " ".join(value) or "none")  # type: ignore[arg-type]
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     if isinstance(value, BaseModel):
         return f"{value.mean:.4g}" if _is_estimate(value) else "…"  # type: ignore[attr-defined]
     if isinstance(value, str | int):

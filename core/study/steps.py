@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from core.metrics.ranking import Rank, best_first
 from core.study.reports import heading
 from core.tuning.personal.task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.words import duration
 from core.work.log import escaped
 
 TOP = 5
@@ -30,13 +31,13 @@ def step_lines(report: PersonaliseReport) -> list[str]:
 def _new(row: StepRow) -> str:
     shown = "1 demonstration" if len(row.demo_ids) == 1 else f"{len(row.demo_ids)} demonstrations"
     if row.title is None:
-        return f"the list before, {shown}"
+        return f"the list before the play, {shown}"
     by_hand = ", made by hand" if row.kind == "added" else ""
     return f"{_short(row.title)} = {'liked' if row.liked else 'not liked'}{by_hand}, {shown}"
 
 
 def _list(report: PersonaliseReport, found: ListRow, before: ListRow | None) -> Iterator[str]:
-    yield f"  {found.which}: {1000 * found.seconds:.0f} ms, {found.tokens_run} of {found.tokens} tokens run"
+    yield f"  {found.which}: {duration(found.seconds)}, {found.tokens_run} of {found.tokens} tokens run"
     for place in best_first(found.ranks, report.candidates)[:TOP]:
         row, rank = report.candidates[place], found.ranks[place]
         mark = "  <- chosen next" if row.is_target else ""
@@ -66,10 +67,13 @@ def _effect(row: MovedRow, place: int) -> str:
 
 
 def _cost(report: PersonaliseReport) -> Iterator[str]:
-    steps = [row.lists[0].seconds for row in report.stream[1:]]
+    steps: dict[str, list[float]] = {}
+    for found in (found for row in report.stream[1:] for found in row.lists):
+        steps.setdefault(found.which, []).append(found.seconds)
     if report.full_seconds is not None:
-        step = f"A step takes {1000 * statistics.median(steps):.0f} ms. " if steps else ""
-        yield f"{step}The last prompt from scratch takes {1000 * report.full_seconds:.0f} ms."
+        each = ", ".join(f"{which} {duration(statistics.median(times))}" for which, times in steps.items())
+        step = f"Median step: {each}. " if each else ""
+        yield f"{step}The last prompt from scratch takes {duration(report.full_seconds)}."
     if report.weights_after is not None:
         yield f"Weights before and after, unchanged: SHA-256 {report.weights_after}"
 

@@ -12,6 +12,7 @@ from core.errors import RequestError
 from core.study.output import write_out
 from core.study.progress import is_first, progress
 from core.tuning.training.settings import Tuning
+from core.words import seconds
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def tune(
 
 def _lines(card: Card, out: str) -> Iterator[str]:
     """What came of it, in a few lines."""
-    yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {card.seconds / 60:.1f} minutes"
+    yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {seconds(card.seconds)}"
     measured = [point for point in card.curve if point.validation_loss is not None]
     for point in measured:
         auc = "" if point.validation_auc is None else f", AUC {point.validation_auc:.3f}"

@@ -135,7 +135,7 @@ def test_the_table_shows_each_step_with_its_list_and_moves() -> None:
     ]
     assert lines[at + 2].endswith("Dune  <- chosen next")
     assert lines[at + 5] == "  base: 250 ms, 310 of 700 tokens run"
-    assert "Step 0: the list before, 1 demonstration" in lines
+    assert "Step 0: the list before the play, 1 demonstration" in lines
     assert "Step 2: Alien = not liked, made by hand, 1 demonstration" in lines
 
 
@@ -145,7 +145,7 @@ def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
     assert lines[at + 1].split() == ["+1.500", "Alien", "=", "Yes"]
     assert lines[at + 2].startswith("base: what each demonstration adds to Heat\\x1b")
     assert lines[at + 3].split()[0] == "-0.250"
-    assert "A step takes 300 ms. The last prompt from scratch takes 750 ms." in lines
+    assert "Median step: adapter 300 ms, base 250 ms. The last prompt from scratch takes 750 ms." in lines
     assert f"Weights before and after, unchanged: SHA-256 {'ab' * 32}" in lines
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.analysis.explanation import Provenance
-from core.analysis.robustness.task import Estimate, KindRow, LeftOut, RobustnessReport
+from core.analysis.robustness.task import Estimate, KindRow, LeftOut, RobustnessReport, SmallestFlip
+from core.selection.task import HeldOutRow, ImproveReport, SetRow
 from core.study.reports import MOST_ROWS, report_lines
 
 TEXTS = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
@@ -18,7 +19,7 @@ def test_rows_stand_under_their_names() -> None:
     report = RobustnessReport(provenance=MADE, tokens=9, rows=(_row(0.1), _row(0.5)), passes=4.25, seconds=2)
     lines = report_lines(report)
     assert lines[0] == "x, 0 demonstrations, 9 tokens"
-    assert lines[1] == "x on x, x, 4.2 passes, 2.0 s"
+    assert lines[1] == "x on x, x, 4.2 full passes, 2.0 s"
     assert lines[3] == "Rows (2)"
     assert lines[4].split() == ["kind", "strength", "mode", "count", "flips"]
     assert lines[5].split() == ["typos", "0.1", "plain", "3", "0.3333"]
@@ -35,3 +36,23 @@ def test_hostile_texts_are_escaped() -> None:
     lines = report_lines(RobustnessReport(provenance=MADE, tokens=9, left_out=(left,), notices=("a\x07b",)))
     assert all(character.isprintable() for line in lines for character in line)
     assert lines[-1].startswith("Note: a")
+
+
+def test_a_single_record_is_a_table_of_its_own() -> None:
+    smallest = SmallestFlip(kind="typos", strength=0.1, words="one letter", top="7", title="Heat")
+    lines = report_lines(RobustnessReport(provenance=MADE, tokens=9, smallest=smallest))
+    place = lines.index("Smallest")
+    assert lines[place + 1].split() == ["kind", "strength", "words", "top", "title"]
+    assert lines[place + 2].split() == ["typos", "0.1", "one", "letter", "7", "Heat"]
+
+
+def test_a_set_names_its_demonstrations_and_a_time_is_a_date() -> None:
+    known = HeldOutRow(item_id="7", title="Heat", answer="Yes", position=3, timestamp=879959679.0)
+    best = SetRow(demo_ids=("12:38", "12:39"), objective=0.5, mean=0.6, spread=0.4)
+    bare = SetRow(demo_ids=(), objective=-1.0, mean=-0.9, spread=0.4)
+    report = ImproveReport(provenance=MADE, tokens=9, held_out=(known,), best=best, zero_shot=bare)
+    text = "\n".join(report_lines(report))
+    assert "1997-11-19 17:14" in text
+    assert "12:38 12:39  0.5" in text
+    assert "879" not in text
+    assert report_lines(report)[report_lines(report).index("Best") + 2].split()[0] == "12:38"
