@@ -35,6 +35,10 @@ def _count(text: str, unit: str = "") -> Heading:
     return Heading(text, unit, "%d")
 
 
+def _rank(text: str) -> Heading:
+    return Heading(text, "", "%g")  # Ties share the middle of their ranks, which may be a half.
+
+
 def _ratio(text: str) -> Heading:
     return Heading(text, "", "%.3f")
 
@@ -52,7 +56,7 @@ def _seconds(text: str) -> Heading:
 
 
 COLUMNS: Mapping[str, Heading] = {
-    columns.RANK: _count("rank"),
+    columns.RANK: _rank("rank"),
     columns.TITLE: Heading("title"),
     columns.ITEM: Heading("item id"),
     columns.DEMO: Heading("demonstration"),
@@ -63,7 +67,7 @@ COLUMNS: Mapping[str, Heading] = {
     columns.SCORE: _nats("score"),
     columns.POSITION: _count("place in the history"),
     columns.POPULARITY: _count("interactions of the item"),
-    "rank_without": _count("rank without demonstrations"),
+    "rank_without": _rank("rank without demonstrations"),
     "score_without": _nats("score without demonstrations"),
     "chosen_next": Heading("really chosen next"),
     # Dual model and updates.
@@ -97,7 +101,7 @@ COLUMNS: Mapping[str, Heading] = {
     "first_item": Heading("first item, id"),
     "first_title": Heading("first item"),
     "flips": Heading("another item comes first"),
-    "rank_changed": _count("rank, changed model"),
+    "rank_changed": _rank("rank, changed model"),
     "score_changed": _nats("score, changed model"),
     "spread_changed": _nats("spread of the score, changed model"),
     # Improve.
@@ -111,7 +115,7 @@ COLUMNS: Mapping[str, Heading] = {
     "answer": Heading("answer"),
     "set": Heading("set of demonstrations"),
     "target_score": _nats("score of the target"),
-    "target_rank": _count("rank of the target"),
+    "target_rank": _rank("rank of the target"),
     "place_in_best": _count("place in the best set"),
     "relevance": _ratio("fused rank score"),
     "bm25": _ratio("BM25"),
@@ -143,9 +147,9 @@ COLUMNS: Mapping[str, Heading] = {
     "time_utc": Heading("time", "UTC"),
     "liked": Heading("liked"),
     "state": Heading("state"),
-    "before": _count("rank before the play"),
-    "rank_before": _count("rank before the play"),
-    "climb": _count("places won"),
+    "before": _rank("rank before the play"),
+    "rank_before": _rank("rank before the play"),
+    "climb": _rank("places won"),
     "score_before": _nats("score before the play"),
     "seconds": _seconds("time of the step"),
     "whole_pass_seconds": _seconds("time of one whole pass"),
@@ -198,9 +202,9 @@ def heading(table: str, column: str) -> Heading | None:
     if column.startswith("base_") and (own := COLUMNS.get(column.removeprefix("base_"))):
         return replace(own, text=f"base model: {own.text}")
     if match := re.fullmatch(r"step_(\d+)", column):
-        return _count(f"rank after step {match[1]}")
+        return _rank(f"rank after step {match[1]}")
     if column.startswith(f"{columns.RANK}_"):
-        return _count(f"rank of {column.removeprefix(f'{columns.RANK}_')}")
+        return _rank(f"rank of {column.removeprefix(f'{columns.RANK}_')}")
     return None
 
 

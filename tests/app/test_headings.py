@@ -119,6 +119,13 @@ def test_a_share_stands_in_per_cent_and_what_is_missing_stays_missing() -> None:
     assert frame["flip_rate"][0] == 0.25
 
 
+def test_a_rank_between_two_places_is_not_cut() -> None:
+    for column in ("rank", "rank_101", "step_3", "climb", "rank_without"):
+        shown = headings.heading("list", column)
+        assert shown is not None
+        assert str(shown.digits) % 1.5 == "1.5"
+
+
 def test_ends_of_an_interval_are_named_after_what_they_bound() -> None:
     ends = headings.heading("score-change", "score_change_nats_low")
     assert ends is not None
@@ -143,7 +150,7 @@ def test_the_table_on_the_screen_has_units_rounding_and_a_dash() -> None:
     configured = json.loads(element.proto.columns)
     assert configured["score"]["label"] == "score (nats)"
     assert configured["score"]["type_config"]["format"] == "%.3f"
-    assert configured["rank"]["type_config"]["format"] == "%d"
+    assert configured["rank"]["type_config"]["format"] == "%g"
     assert element.proto.placeholder == "–"
     assert element.value["title"].isna().tolist() == [False, True]
     assert element.value["title"][0] == "Heat⟦U+202E⟧"

@@ -26,8 +26,6 @@ def test_seconds_stand_in_the_unit_that_fits(value, text):
     assert seconds(value) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.184, "184 ms"), (0.9996, "1.0 s"), (16.185, "16 s"), (None, "\u2013")]
-)
+@pytest.mark.parametrize(("value", "text"), [(0.184, "184 ms"), (0.9996, "1.0 s"), (16.185, "16 s"), (None, "\u2013")])
 def test_a_measured_time_is_never_thousands_of_milliseconds(value, text):
     assert duration(value) == text
