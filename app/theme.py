@@ -11,8 +11,10 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from core.metrics.ranking import Rank
+from core import words
 from core.words import MINUS, NOTHING, figure
+
+ordinal = words.ordinal
 
 Kind = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
@@ -178,16 +180,6 @@ def memory(size: float | None) -> str:
 def value_missing(value: float | None) -> bool:
     """Whether there is no usable number."""
     return value is None or not math.isfinite(value)
-
-
-def ordinal(rank: Rank | None) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`; `2.5th` for two that share the second and the third place."""
-    if rank is None:
-        return NOTHING
-    whole = int(rank)
-    if rank != whole or 10 <= whole % 100 <= 20:
-        return f"{rank:g}th"
-    return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"
 
 
 def template(colours: Palette) -> go.layout.Template:

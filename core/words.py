@@ -34,3 +34,13 @@ def duration(value: float | None) -> str:
     if value is not None and 0 <= value < 0.9995:
         return f"{1000 * value:.0f} ms"
     return seconds(value)
+
+
+def ordinal(rank: float | None) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`; `2.5th` for two that share the second and the third place."""
+    if rank is None:
+        return NOTHING
+    whole = int(rank)
+    if rank != whole or 10 <= whole % 100 <= 20:
+        return f"{rank:g}th"
+    return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"

@@ -103,13 +103,15 @@ def alt(report: ImproveReport) -> str:
     if best is None or bare is None:
         return "No set has been judged yet."
     ends = f" {STOPS[report.stop]}" if report.stop is not None else ""
+    so_far = "" if report.stage == "complete" else " so far"
+    ends += " The search is not finished." if so_far else ""
     if not best.demo_ids:
-        return f"No set found so far is better than no demonstrations (J {signed(bare.objective)} nats).{ends}"
+        return f"No set{so_far} is better than no demonstrations (J {signed(bare.objective)} nats).{ends}"
     above = f"{nats(best.objective - bare.objective)} above no demonstrations"
     if report.current is not None:
         above += f" and {nats(best.objective - report.current.objective)} against the current ones"
     size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
-    return f"The best set, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
+    return f"The best set{so_far}, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
 
 
 def table(report: ImproveReport) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from core.analysis.checked import checked
 from core.analysis.request import Request
 from core.errors import DemoLensError
 from core.selection.task import ImproveReport, Outcome, SetRow, Which
+from core.selection.verdict import stands, target_place
 
 NAMES: dict[Which, str] = {
     "zero_shot": "no demonstrations",
@@ -26,32 +27,12 @@ NAMES: dict[Which, str] = {
 EXPLORE = "app/pages/explore.py"
 
 
-def sentence(report: ImproveReport) -> str:
-    """What came out, judged on the held-out choices only; HTML."""
-    best, zero = report.best, report.zero_shot
-    if best is None or zero is None:
-        return "The search has not judged a set yet."
-    if not best.demo_ids:
-        return "No set of demonstrations serves this user's known choices better than none."
-    if _stands(report):
-        so_far = " so far" if report.stop is None else ""
-        return f"This user's demonstrations stand: no set found{so_far} is better on the known choices."
-    count = len(best.demo_ids)
-    gain = best.objective - zero.objective
-    over = "" if report.current is None else f", {nats(best.objective - report.current.objective)} over its own"
-    return f"{count} demonstration{'s' * (count != 1)} found: {nats(gain)} over no demonstrations{over}."
-
-
-def _stands(report: ImproveReport) -> bool:
-    """Whether the case's own demonstrations are the best found."""
-    best, own = report.best, report.current
-    return best is not None and own is not None and bool(own.demo_ids) and best.demo_ids == own.demo_ids
-
-
 def leads(report: ImproveReport) -> list[str]:
-    """How sets were judged, what the guards did, and how the search ended; HTML."""
+    """The target's own place, how sets were judged, what the guards did, and how the search ended; HTML."""
     count = len(report.held_out)
-    found = [
+    place = target_place(report)
+    found = [place] if place else []
+    found += [
         f"Judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small changes of "
         "the prompt: mean minus lambda times spread. The case's own target had no part in the choice."
     ]
@@ -83,7 +64,7 @@ def readouts(report: ImproveReport) -> list[Readout]:
     sets: tuple[tuple[str, SetRow | None], ...] = (
         ("No demonstrations", report.zero_shot),
         ("The case's own", report.current),
-        ("The set found", report.best),
+        ("The set found" if report.stage == "complete" else "Best so far", report.best),
     )
     for name, row in sets:
         if row is not None:
@@ -110,7 +91,8 @@ def members(report: ImproveReport) -> None:
     items = "".join(
         f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
     )
-    section("The set found, in prompt order")
+    name = "The set found" if report.stage == "complete" else "The best set so far, no verdict yet"
+    section(f"{name}, in prompt order")
     st.html(f'<ol class="dl-list">{items}</ol>')
 
 
@@ -135,13 +117,13 @@ def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
     zero = next((other for other in every if other.which == "zero_shot"), None)
     change = "" if zero is None or zero is one else f", {nats(one.score - zero.score)} from none"
     small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
-    return Readout(NAMES[one.which], ordinal(one.rank), small)
+    return Readout(NAMES[one.which], f"{ordinal(one.rank)} of {one.candidates}", small)
 
 
 def adopt(view: View, case: Request, report: ImproveReport) -> None:
     """What such sets are worth, and a button that takes this one over into its `case` and opens that in Explore."""
     best = report.best
-    if best is None or not best.demo_ids or report.stage != "complete" or _stands(report):
+    if best is None or not best.demo_ids or report.stage != "complete" or stands(report):
         return
     st.html(f'<p class="dl-note">{worth(case)}</p>')
     advised: Literal["primary", "secondary"] = "primary" if measured_to_help(case) else "secondary"

@@ -12,6 +12,7 @@ from app.components.panel import panel, section, twin
 from app.state import TaskView, View
 from core.analysis.task import Report
 from core.selection.task import ImproveReport
+from core.selection.verdict import verdict
 
 KIND = "improve"
 
@@ -92,7 +93,7 @@ def result(view: View, report: Report) -> None:
     """The set found and what it does, the path, the shortlist."""
     assert isinstance(report, ImproveReport)
     leads = [*words.leads(report), *([words.drift(report)] if report.start is not None else [])]
-    head(report, view.tasks[KIND].answered.case.user, words.sentence(report), leads, words.readouts(report))
+    head(report, view.tasks[KIND].answered.case.user, verdict(report), leads, words.readouts(report))
     words.adopt(view, view.tasks[KIND].answered.case, report)
     words.members(report)
     words.outcomes(report)

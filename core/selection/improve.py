@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from core.analysis.setting import Setting, command_line, prompt_of, set_up
+from core.analysis.setting import Setting, command_line, prompt_of, set_up, tie_notices
 from core.analysis.subject import item_ids
 from core.analysis.task import Progress
 from core.data.dataset import Dataset
@@ -13,7 +13,7 @@ from core.data.records import Case, Demonstration
 from core.errors import RequestError
 from core.lm.load import LanguageModel
 from core.lm.many import ManyScorer
-from core.metrics.ranking import ndcg, ranks
+from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
 from core.selection.encode import PoolEncoder
@@ -212,7 +212,8 @@ class _Work:
             notice = "The item really chosen next is not among the candidates, so its rank is not compared."
             self.notices.append(notice)
             return self.report(stage="complete")
-        outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in asked.items()})
+        scores, outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in asked.items()})
+        self.notices += tie_notices(scores[-1])  # The best set's.
         return self.report(
             stage="complete",
             outcomes=outcomes,
@@ -330,8 +331,8 @@ def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Pro
     return prompt_of(setting.request, setting.dataset, setting.model, case, shown, items)
 
 
-def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) -> tuple[tuple[Outcome, ...], int]:
-    """The case's target under each set, and the tokens that took."""
+def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) -> tuple[Array, tuple[Outcome, ...], int]:
+    """Scores [set, candidate], the case's target under each set, and the tokens that took."""
     request, case = setting.request, setting.case
     scorer = ManyScorer(setting.model, aggregate="mean" if request.scoring == "mean" else "sum")
     table = scorer.scores([_prompt(setting, case, demos) for demos in sets.values()])
@@ -341,13 +342,19 @@ def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) ->
         table = table - scorer.scores([free])
     target = case.candidates.index(str(case.target))
     rows = zip(sets.items(), table, strict=True)
-    return tuple(_outcome(which, demos, scores, target) for (which, demos), scores in rows), scorer.cost.tokens
+    outcomes = tuple(_outcome(which, demos, scores, target) for (which, demos), scores in rows)
+    return table, outcomes, scorer.cost.tokens
 
 
 def _outcome(which: Which, demos: Sequence[Demonstration], scores: Array, target: int) -> Outcome:
-    rank = int(ranks(scores)[target])
-    ids = tuple(demo.demo_id for demo in demos)
-    return Outcome(which=which, demo_ids=ids, score=float(scores[target]), rank=rank, ndcg=ndcg(rank))
+    return Outcome(
+        which=which,
+        demo_ids=tuple(demo.demo_id for demo in demos),
+        score=float(scores[target]),
+        rank=ranks(scores)[target],
+        candidates=len(scores),
+        ndcg=expected_ndcg(scores, target),
+    )
 
 
 def _said(setting: Setting, liked: bool) -> str | None:

@@ -124,6 +124,9 @@ class Outcome(Record):
     score: float
     """Target score, nats."""
     rank: Rank
+    """1 is the best; equal scores share the mean of their places."""
+    candidates: int
+    """How many are ranked, the target among them."""
     ndcg: float
     """NDCG@10 of the target among the case's candidates."""
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from core.analysis.task import Report
+from core.selection.task import ImproveReport
+from core.selection.verdict import target_place, verdict
 from core.words import seconds
 from core.work.log import escaped
 
@@ -21,8 +23,9 @@ EARLIEST, LATEST = 1e7, 253_402_300_800
 
 
 def report_lines(report: Report) -> list[str]:
-    """Heading, tables and notices; titles are escaped, so that none can steer a terminal."""
-    return [*heading(report), *_tables(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
+    """Heading, verdict, tables and notices; titles are escaped, so that none can steer a terminal."""
+    said = _verdict(report) if isinstance(report, ImproveReport) else ()
+    return [*heading(report), *said, *_tables(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
 
 
 def heading(report: Report) -> Iterator[str]:
@@ -32,6 +35,13 @@ def heading(report: Report) -> Iterator[str]:
     yield f"{escaped(made.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
     spent = f"{report.passes:.1f} full passes, {seconds(report.seconds)}"
     yield f"{escaped(made.model_name)} on {made.device}, {made.dtype}, {spent}"
+
+
+def _verdict(report: ImproveReport) -> Iterator[str]:
+    yield verdict(report)
+    place = target_place(report)
+    if place:
+        yield place
 
 
 def _tables(report: Report) -> Iterator[str]:

@@ -52,7 +52,7 @@ def made(example):
         stop="optimum",
         search_passes=14.0,
         outcomes=tuple(
-            Outcome(which=which, demo_ids=(), score=score, rank=rank, ndcg=ndcg)
+            Outcome(which=which, demo_ids=(), score=score, rank=rank, candidates=20, ndcg=ndcg)
             for which, score, rank, ndcg in (
                 ("zero_shot", -1.0, 9, 0.3),
                 ("current", -0.5, 4, 0.43),
@@ -105,8 +105,14 @@ def test_alt_texts_state_the_conclusion(report):
 
 def test_where_nothing_helps_it_is_said(report):
     nothing = report.model_copy(update={"best": report.zero_shot, "stop": "budget", "outcomes": None})
-    assert "No set found so far is better than no demonstrations" in improve.alt(nothing)
+    assert "No set is better than no demonstrations" in improve.alt(nothing)
     assert improve.outcomes_alt(nothing) == "The case's own target is not scored."
+
+
+def test_no_verdict_while_the_search_goes_on(report):
+    partial = report.model_copy(update={"stage": "partial", "stop": None, "outcomes": None})
+    assert improve.alt(partial).startswith("The best set so far, 1 demonstration")
+    assert improve.alt(partial).endswith("The search is not finished.")
 
 
 def test_table_twins_hold_the_same_numbers(report):

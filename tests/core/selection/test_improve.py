@@ -12,6 +12,9 @@ from core.lm.score import Scorer
 from core.metrics.ranking import ndcg, ranks
 from core.selection.improve import improve
 from core.selection.task import ImproveReport, ImproveTask
+from core.selection.verdict import target_place, verdict
+from core.study.reports import report_lines
+from core.words import ordinal
 
 QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budget": 20.0}
 
@@ -44,6 +47,41 @@ def test_reports_grow_from_the_shortlist_to_before_and_after(reports):
     assert done.stop is not None
     assert done.outcomes[0].which == "zero_shot"
     assert ImproveReport.model_validate_json(done.model_dump_json()) == done
+
+
+def test_there_is_no_verdict_before_the_end(reports):
+    said = [verdict(one) for one in reports]
+    assert said[0] == "The search has not judged a set yet."
+    assert all(text.startswith("Not finished, no verdict yet: after ") for text in said[1:-1])
+    assert said[1].endswith("passes no set is ahead of no demonstrations.")
+    assert "Not finished" not in said[-1]
+    assert [target_place(one) for one in reports[:-1]] == [""] * (len(reports) - 1)
+
+
+def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, reports):
+    """Its place by one plain scoring of each set's prompt; said on the command line too."""
+    done = reports[-1]
+    places = {}
+    for row in done.outcomes:
+        case = small().case.model_copy(update={"demo_ids": row.demo_ids, "strategy": "manual"})
+        setting = set_up(case, films, model)
+        scores = Scorer(model, setting.prompt).full()
+        own = scores[setting.case.candidates.index(setting.case.target)]
+        places[row.which] = 1 + int((scores > own).sum())
+    text = target_place(done)
+    assert text.startswith("Sets were judged on 2 known choices; the item really chosen next had no part in that.")
+    assert f"Of 5 candidates it ranks {ordinal(places['best'])} with the set found, " in text
+    assert f"{ordinal(places['zero_shot'])} without demonstrations and {ordinal(places['current'])} with" in text
+    assert report_lines(done)[2:4] == [verdict(done), text]
+
+
+def test_where_no_set_is_better_only_real_sets_are_named(reports):
+    done = reports[-1].model_copy(update={"best": reports[-1].zero_shot, "target_answer": "No"})
+    assert verdict(done) == "No set of demonstrations serves this user's known choices better than none."
+    assert "with the set found" not in target_place(done)
+    assert "a later place is better" in target_place(done)
+    own = done.model_copy(update={"best": done.current})
+    assert verdict(own).startswith("This user's demonstrations stand")
 
 
 def test_no_more_is_spent_than_the_budget(reports):
@@ -178,7 +216,7 @@ def test_a_case_without_its_target_has_no_before_and_after(films, model):
     done = last(small({"candidate_ids": others}), films, model)
     assert done.best is not None
     assert done.outcomes is None
-    assert any("no before and after" in notice for notice in done.notices)
+    assert any("its rank is not compared" in notice for notice in done.notices)
 
 
 def test_too_small_a_budget_is_told_with_what_is_needed(films, model):

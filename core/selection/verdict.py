@@ -1,0 +1,73 @@
+"""What did the search come to, on the choices it was judged on and on the case's own target? Plain sentences."""
+
+from __future__ import annotations
+
+from core.selection.task import ImproveReport, SetRow, Which
+from core.words import figure, ordinal
+
+WITH: dict[Which, str] = {
+    "best": "with the set found",
+    "zero_shot": "without demonstrations",
+    "current": "with the case's own demonstrations",
+    "start": "with the earlier set",
+}
+
+
+def verdict(report: ImproveReport) -> str:
+    """How the best set compares on the held-out choices; no verdict before the search is over."""
+    best, zero = report.best, report.zero_shot
+    if best is None or zero is None:
+        return "The search has not judged a set yet."
+    if report.stage != "complete":
+        return f"Not finished, no verdict yet: after {figure(report.search_passes, 1)} passes {_leader(report, best)}."
+    if not best.demo_ids:
+        return "No set of demonstrations serves this user's known choices better than none."
+    if stands(report):
+        return "This user's demonstrations stand: no set found is better on the known choices."
+    over = [f"{_apart(best, zero)} no demonstrations"]
+    over += [] if report.current is None else [f"{_apart(best, report.current)} its own"]
+    return f"{_size(best)} found: on the known choices {' and '.join(over)}."
+
+
+def stands(report: ImproveReport) -> bool:
+    """Whether the case's own demonstrations are the best judged."""
+    best, own = report.best, report.current
+    return best is not None and own is not None and bool(own.demo_ids) and best.demo_ids == own.demo_ids
+
+
+def target_place(report: ImproveReport) -> str:
+    """The target's own place under each set, beside the choices that sets were judged on; empty before it is scored."""
+    rows = {row.which: row for row in report.outcomes or ()}
+    best = report.best
+    if best is None or not rows or report.stage != "complete":
+        return ""
+    own = not best.demo_ids or stands(report)
+    named = [which for which in WITH if which in rows and not (which == "best" and own)]
+    places = [f"{ordinal(rows[which].rank)} {WITH[which]}" for which in named]
+    count = len(report.held_out)
+    judged = f"Sets were judged on {count} known choice{'s' * (count != 1)}"
+    text = (
+        f"{judged}; the item really chosen next had no part in that. "
+        f"Of {rows['zero_shot'].candidates} candidates it ranks {' and '.join([', '.join(places[:-1]), places[-1]])}."
+    )
+    if report.target_answer == "No":
+        text += " Its true answer is No, so a later place is better."
+    return f"{text} One choice is an example, not a proof."
+
+
+def _leader(report: ImproveReport, best: SetRow) -> str:
+    if not best.demo_ids:
+        return "no set is ahead of no demonstrations"
+    if stands(report):
+        return "the case's own demonstrations lead"
+    return f"a set of {_size(best)} leads"
+
+
+def _size(best: SetRow) -> str:
+    count = len(best.demo_ids)
+    return f"{count} demonstration{'s' * (count != 1)}"
+
+
+def _apart(best: SetRow, other: SetRow) -> str:
+    gap = best.objective - other.objective
+    return f"{figure(abs(gap))} nats {'above' if gap >= 0 else 'below'}"
