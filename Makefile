@@ -14,6 +14,7 @@ help:
 	@echo "make test     run every test (one room: ARGS=tests/core/work)"
 	@echo "make check    formatting, lint, types, and the direction of imports"
 	@echo "make bench    measure speed and faithfulness (one part: PART=..., fewer cases: CASES=...)"
+	@echo "              (PART=faults: kills at random moments, and damaged files)"
 	@echo "              (PART=lrgd or PART=recicl on other data: DATA=\"FOLDER FOLDER\")"
 	@echo "make clean    remove what was built here; stored results and the sample material stay"
 

@@ -37,6 +37,10 @@ def _part(name: str, cases: int, seed: int, folders: list[str]) -> Iterator[list
         from bench.memory import memory
 
         return memory()
+    if name == "faults":
+        from bench.faults import faults
+
+        return faults(cases, seed)
     from bench.cases import Bench, opened
     from bench.elsewhere import elsewhere
     from bench.faithfulness import faithfulness

@@ -16,7 +16,7 @@ from core.store.home import write_atomically
 from core.study.output import aligned
 
 BUILD = Path("build")
-PARTS = ("memory", "speed", "app", "faithfulness", "lrgd", "recicl")
+PARTS = ("memory", "speed", "app", "faults", "faithfulness", "lrgd", "recicl")
 """In the order of running: the short ones first."""
 ROUNDING = 1e-12
 """A difference smaller than this comes from the order of summing only."""
