@@ -43,6 +43,8 @@ FULL = 30
 STUCK_SECONDS = 180
 SLOW_WAYS = ("cut", "bit flipped, same size and time", "missing", "a folder")
 """Ways that are tried on the weights, which take a conversion each."""
+WEIGHTS = ("complete.json", "config.json", "model.safetensors", "tokenizer.json")
+"""Files of a converted model that are damaged."""
 KEY = "c0ffee" * 8
 INSTRUCTION, DEMOS = (1, 5, 6), ((7, 8, 9), (10, 11))
 Use = Callable[[], object]
@@ -176,7 +178,7 @@ def _uses(folder: Path) -> list[tuple[Path, Use, Any, tuple[str, ...]]]:
         (forecast, ("forecast.json",)),
         (lambda: _encodings(model), ("encodings/*",)),
         (lambda: (extracted(material) / "a.txt").read_bytes(), ("material/toy-thing-*/*",)),
-        (weights, ("models/*/*",)),
+        (weights, tuple(f"models/*/{name}" for name in WEIGHTS)),
     ):
         use()
         uses += [(path, use) for path in files(*names)]
