@@ -97,25 +97,24 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     request = task.case
     case = case_for(request, dataset)
     targets_for(request, case)
-    case = replace(case, history=tuple(one for one in case.history if dataset.is_rated(one)))
-    known = _known(task, case)
+    rated = tuple(one for one in case.history if dataset.is_rated(one))
+    known = _known(task, case.user_id, len(rated))
     met = [
         Met(one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp)
-        for one in case.history[:known]
+        for one in rated[:known]
     ]
     met += _added(task, dataset)
     start = known - min(task.steps, known)
-    return Play(request, case, tuple(met), start, tuple(_notices(task, known, met[start:])))
+    return Play(request, replace(case, history=rated), tuple(met), start, tuple(_notices(task, known, met[start:])))
 
 
-def _known(task: PersonaliseTask, case: Case) -> int:
-    there = len(case.history)
+def _known(task: PersonaliseTask, user: str, there: int) -> int:
     if there == 0 and not task.added:
-        found = f"user {brief(case.user_id)} has no interaction before the case's moment"
+        found = f"user {brief(user)} has no interaction before the case's moment"
         raise DataError(found, expected="at least one to play, or one made by hand")
     known = there if task.known is None else task.known
     if known > there:
-        found = f"{known} known interactions of user {brief(case.user_id)}"
+        found = f"{known} known interactions of user {brief(user)}"
         raise RequestError(found, expected=f"at most {there}, those strictly before the case's moment", where="known")
     return known
 
