@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import pandas as pd
 from hypothesis import example, given
@@ -23,6 +24,28 @@ def test_formulas_are_neutralised_and_numbers_stay_numbers():
     assert rows[1][1] == "-1.5"
 
 
+def test_full_width_signs_and_cells_of_other_separators_are_neutralised():
+    texts = [
+        "\uff1d1+1",
+        "\uff0bx",
+        "\uff0dy",
+        "\uff20z",
+        "x;=1",
+        "x; +1",
+        "a;b;-1",
+        "\u200b=1",
+        " =1",
+        "Foo, -5",
+        "A=B",
+        "x-y;z",
+    ]
+    rows = [row[0] for row in _read(downloads.csv(pd.DataFrame({"t": texts})))[1:]]
+    assert rows == [
+        "'\uff1d1+1", "'\uff0bx", "'\uff0dy", "'\uff20z", "x;'=1", "x;' +1", "a;b;'-1", "'\u200b=1", "' =1", "Foo, -5",
+        "A=B", "x-y;z",
+    ]  # fmt: skip
+
+
 def test_json_is_exact_and_knows_no_nan():
     table = pd.DataFrame({"title": ["=1+1", "é\u202e"], "n": [float("nan"), 0.1], "rank": [1, 2]})
     assert json.loads(downloads.records(table)) == [
@@ -37,5 +60,5 @@ def test_no_cell_starts_a_formula(titles):
     table = pd.DataFrame({"title": titles}, dtype=object)
     data = downloads.csv(table)
     for (cell,) in (row or [""] for row in _read(data)[1:]):
-        assert not cell.startswith(downloads.FORMULA)
+        assert not any(part.lstrip().startswith(downloads.FORMULA) for part in re.split(r"[;\t\r\n]", cell))
     assert [row["title"] for row in json.loads(downloads.records(table))] == titles

@@ -166,3 +166,23 @@ def check_known_before(dataset: Dataset, case: Case, demo: Demonstration, histor
     assert len(demo.history) <= history
     earlier = [each.item_id for each in met[: demo.position] if dataset.liked(each)]
     assert list(demo.history) == (earlier[-history:] if history else [])
+
+
+def test_what_is_not_rated_is_no_demonstration(write: Write) -> None:
+    """0 on a scale from 1: neither Yes nor No, so only ratings are shown, and by hand only with an answer."""
+    inter = [HEAD, "me\t1\t5\t1", "me\t2\t0\t2", "me\t3\t1\t3", "me\t4\t0\t4", "me\t5\t4\t9"]
+    inter += ["p\t1\t3\t1", "p\t2\t2\t2", "p\t3\t0\t3", "q\t4\t0\t1", "q\t5\t0\t2"]
+    dataset = open_dataset(str(write(tuple(inter), None)))
+    case = case_of(dataset, "me", given=["5", "1"])
+    recent = pick(dataset, case, k=3, strategy="recent", history=5)
+    assert [(demo.demo_id, demo.liked, demo.history) for demo in recent] == [
+        ("me:0", True, ()),
+        ("me:2", False, ("1",)),
+    ]
+    assert [peer.user_id for peer in demonstration_pool(dataset, case)] == ["p"]
+    for strategy in ("similar", "random", "diverse"):
+        shown = pick(dataset, case, k=3, strategy=strategy, history=5)  # type: ignore[arg-type]
+        assert [(demo.demo_id, demo.liked) for demo in shown] == [("p:1", False)]
+    with pytest.raises(RequestError, match=r"'me:1' has no rating, so its answer is unknown; .* me:1:yes or me:1:no"):
+        by_ids(dataset, case, ["me:1"], history=5)
+    assert by_ids(dataset, case, ["me:1:yes"], history=5)[0].liked

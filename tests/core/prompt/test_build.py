@@ -338,3 +338,16 @@ def test_any_titles_keep_the_structure(
 
 def _uncut(items: dict[str, Item], tokenizer: TextTokenizer, family: Any, chat: bool) -> tuple[Span, ...]:
     return build(case(), DEMOS, items, tokenizer, family=family, chat=chat).prefix
+
+
+def test_a_candidate_with_the_title_of_another_item_in_the_history_is_named(tiny_tokenizer: TextTokenizer) -> None:
+    titles = ("Alien", "Heat", "Ran", "Alien", "HEAT", "Ran 2")
+    prompt = build(
+        case(history=(0, 1, 2), candidates=(3, 4, 5)), (), catalogue(titles), tiny_tokenizer, family="yes_no"
+    )
+    assert [notice for notice in prompt.notices if "in the user's history" in notice] == [
+        "Candidate “Alien” (item '3') has the title of item '0' in the user's history; they are two items with one"
+        " title.",
+        "Candidate “HEAT” (item '4') has the title of item '1' in the user's history; they are two items with one"
+        " title.",
+    ]

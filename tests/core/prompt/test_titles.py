@@ -82,3 +82,13 @@ def test_changed_titles_are_told() -> None:
 
 def test_braces_in_a_title_do_not_disturb_the_sentence() -> None:
     assert "“{title} {0.__class__} <think>”" in oddities("{title} {0.__class__} <think>")[0]
+
+
+@pytest.mark.parametrize("title", ["### Response", "Film ## instruction", "###Answer yes", "### Input: x"])
+def test_template_headings_are_told_without_a_colon_too(title: str) -> None:
+    assert any("looks like a control token" in sentence for sentence in oddities(title))
+
+
+@pytest.mark.parametrize("title", ["#1 Answer", "C## Blues", "## Responsive Design", "Plan #9: Input"])
+def test_a_number_sign_alone_is_no_heading(title: str) -> None:
+    assert not any("looks like a control token" in sentence for sentence in oddities(title))

@@ -121,3 +121,12 @@ def test_only_what_is_strictly_older_is_before_a_choice(films):
     assert is_before(demo, held[0].case.moment - 1, held[0])
     assert not is_before(demo, held[0].case.moment, held[0])
     assert not is_before(replace(demo, position=8), None, held[0])
+
+
+def test_what_is_not_rated_is_never_held_out(made):
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    lines += [f"u\t{n}\t{rating}\t{n}" for n, rating in enumerate([3, 5, 0, 1, 0, 4, 0, 2])]
+    lines += ["v\t8\t3\t1", "v\t9\t3\t2"]
+    dataset = made(lines)
+    held = _held(dataset, case_of(dataset, "u", candidates=3), count=4, negatives=1, both_answers=True)
+    assert [(one.position, one.liked) for one in held] == [(1, True), (3, False), (5, True)]
