@@ -19,6 +19,7 @@ from torch import Tensor
 
 from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forest import Forest, Memory, Segment
+from core.lm.rotation import beyond, turning_point
 from core.lm.run import run
 from core.lm.score import PACK_TOKENS
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
@@ -92,7 +93,7 @@ class Encoded:
         self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
         self._disk = _Disk(folder, limit_bytes)
         self._keys = tuple(_content_key(model, self.instruction, ids, storage) for ids in self.demos)
-        self._start: Memory | None = None
+        self._starts: dict[bool, Memory] = {}
 
     def __len__(self) -> int:
         return len(self.demos)
@@ -159,19 +160,28 @@ class Encoded:
         return [*self._encode(places[:half]), *self._encode(places[half:])]
 
     def _run(self, places: list[int]) -> list[DemoMemory]:
-        start = self._instruction()
+        turn, behind = turning_point(self.model.network.config), len(self.instruction)
+        encoded = dict[int, DemoMemory]()
+        for stretched in (False, True):
+            alike = [place for place in places if beyond(turn, behind + len(self.demos[place])) is stretched]
+            if alike:
+                encoded |= zip(alike, self._run_alike(alike, stretched), strict=True)
+        return [encoded[place] for place in places]
+
+    def _run_alike(self, places: list[int], stretched: bool) -> list[DemoMemory]:
+        start = self._instruction(stretched)
         new = tuple(Segment(self.demos[place], 0, len(self.instruction), number) for number, place in enumerate(places))
-        forest = Forest(new, start)
+        forest = Forest(new, start, stretched=stretched)
         memory = self._pass(forest)
         made = [_part(memory, forest.ranges[number + 1]) for number in range(len(places))]
         if not all(bool(torch.isfinite(tensor).all()) for one in made for tensor in (*one.keys, *one.values)):
             raise ComputeError("the model gave keys or values that are not finite numbers", expected="finite ones")
         return made
 
-    def _instruction(self) -> Memory:
-        if self._start is None:
-            self._start = self._pass(Forest((Segment(self.instruction, None, 0),)))
-        return self._start
+    def _instruction(self, stretched: bool) -> Memory:
+        if stretched not in self._starts:
+            self._starts[stretched] = self._pass(Forest((Segment(self.instruction, None, 0),), stretched=stretched))
+        return self._starts[stretched]
 
     def _pass(self, forest: Forest) -> Memory:
         self.between()

@@ -43,6 +43,8 @@ class Memory:
     segments: tuple[Segment, ...] = ()
     keys: tuple[Tensor, ...] = ()
     values: tuple[Tensor, ...] = ()
+    stretched: bool = False
+    """Whether they were rotated as those of prompts beyond the network's turning point (`core.lm.rotation`)."""
 
     @property
     def tokens(self) -> int:
@@ -57,6 +59,7 @@ class Memory:
             segments,
             tuple(keys[:, :tokens].clone() for keys in self.keys),
             tuple(values[:, :tokens].clone() for values in self.values),
+            self.stretched,
         )
 
 
@@ -84,6 +87,8 @@ class Forest:
     memory: Memory = field(default_factory=Memory)
     by_demo: bool = False
     """Keep the rows of different demonstrations in different blocks (needed for gates)."""
+    stretched: bool = False
+    """The segments belong to prompts beyond the network's turning point, even if they do not reach it themselves."""
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:

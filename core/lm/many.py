@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.errors import ComputeError, RequestError
 from core.lm.forest import Forest, Memory, Segment, chain
+from core.lm.rotation import beyond, turning_point
 from core.lm.run import run
 from core.lm.score import PACK_TOKENS, SHORTEST_SHARED, Aggregate, Cost
 from core.prompt.spans import Prompt
@@ -45,14 +46,16 @@ class ManyScorer:
         self.cost = Cost()
         self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
         self._trunk = Memory()
+        self._turn = turning_point(model.network.config)
 
     def remember(self, prompt: Prompt) -> NDArray[np.float64]:
         """Scores [candidate] of `prompt`, whose prefix is kept for the prompts that follow."""
         ids = _prefix(prompt)[:-1]  # The last row foretells titles, so it is run with every prompt.
         self._trunk = Memory()
+        stretched = beyond(self._turn, prompt.length)
         if ids:
             try:
-                _, memory = self._run(Forest(chain([ids], [None])), [len(ids) - 1], keep=True)
+                _, memory = self._run(Forest(chain([ids], [None]), stretched=stretched), [len(ids) - 1], keep=True)
             except torch.OutOfMemoryError as error:
                 raise self._too_long(len(ids)) from error
             assert memory is not None
@@ -67,11 +70,11 @@ class ManyScorer:
         score is not a finite number, `RequestError` for prompts with different numbers of candidates.
         """
         width = _candidates(prompts)
-        tree = _planted(prompts, self._usable(prompts))
         table = np.zeros((len(prompts), width))
-        for pack in self._passes(tree):
-            for term, value in pack:
-                table.flat[term.score] += value
+        for stretched in (False, True):
+            alike = [place for place, prompt in enumerate(prompts) if beyond(self._turn, prompt.length) is stretched]
+            if alike:
+                table[alike] = self._sums([prompts[place] for place in alike], width, stretched)
         if self.aggregate == "mean":
             table /= np.array([[_terms(prompt, c) for c in range(width)] for prompt in prompts])
         if not np.isfinite(table).all():
@@ -79,16 +82,25 @@ class ManyScorer:
         self.cost.forwards += len(prompts)
         return table
 
-    def _usable(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
+    def _sums(self, prompts: Sequence[Prompt], width: int, stretched: bool) -> NDArray[np.float64]:
+        """Sums of terms [prompt, candidate] of prompts whose positions are all rotated alike."""
+        table = np.zeros((len(prompts), width))
+        for pack in self._passes(_planted(prompts, self._usable(prompts, stretched)), stretched):
+            for term, value in pack:
+                table.flat[term.score] += value
+        return table
+
+    def _usable(self, prompts: Sequence[Prompt], stretched: bool) -> tuple[int, ...]:
         """The remembered tokens, up to the first whose logits one of the prompts needs."""
-        trunk = self._trunk.segments[0].token_ids if self._trunk.segments else ()
+        usable = self._trunk.segments and self._trunk.stretched is stretched
+        trunk = self._trunk.segments[0].token_ids if usable else ()
         for prompt in prompts:
             ids = _prefix(prompt)
             if _shared(ids, trunk) == len(ids):
                 trunk = trunk[: len(ids) - 1]
         return trunk
 
-    def _passes(self, tree: _Tree) -> Iterator[list[tuple[_Term, float]]]:
+    def _passes(self, tree: _Tree, stretched: bool) -> Iterator[list[tuple[_Term, float]]]:
         order = [node for node in tree.nodes() if not node.known]
         kept: dict[int, Memory] = {}
         budget, done = self._pack, 0
@@ -96,7 +108,7 @@ class ManyScorer:
             pack = _pack(order, done, budget)
             follower = order[done + len(pack)] if done + len(pack) < len(order) else None
             try:
-                values, kept = self._pass(pack, kept, follower)
+                values, kept = self._pass(pack, kept, follower, stretched)
             except torch.OutOfMemoryError as error:
                 if len(pack) == 1:
                     raise self._too_long(len(pack[0].ids)) from error
@@ -106,7 +118,7 @@ class ManyScorer:
             yield values
 
     def _pass(
-        self, pack: list[_Node], kept: dict[int, Memory], follower: _Node | None
+        self, pack: list[_Node], kept: dict[int, Memory], follower: _Node | None, stretched: bool
     ) -> tuple[list[tuple[_Term, float]], dict[int, Memory]]:
         """Values of the terms read in this pass, and the memory of each node that `follower` continues."""
         inside = {id(node) for node in pack}
@@ -114,7 +126,7 @@ class ManyScorer:
         ancestors = sorted(before.values(), key=lambda node: node.start)
         place = {id(node): number for number, node in enumerate([*ancestors, *pack])}
         known = self._joined([self._memory_of(node, kept) for node in ancestors], ancestors, place)
-        forest = Forest(tuple(_segment(node, place) for node in pack), known)
+        forest = Forest(tuple(_segment(node, place) for node in pack), known, stretched=stretched)
         first = dict(zip(map(id, pack), np.cumsum([0, *(len(node.ids) for node in pack[:-1])]).tolist(), strict=True))
         terms = [(first[id(node)] + at, term) for node in pack for at, term in node.terms]
         wanted = [] if follower is None else follower.line()[:-1]
@@ -140,6 +152,7 @@ class ManyScorer:
             tuple(_segment(node, place) for node in nodes),
             tuple(torch.cat([part.keys[layer] for part in parts], dim=1) for layer in layers),
             tuple(torch.cat([part.values[layer] for part in parts], dim=1) for layer in layers),
+            parts[0].stretched,
         )
 
     def _run(self, forest: Forest, rows: Sequence[int], *, keep: bool) -> tuple[Tensor, Memory | None]:
@@ -310,6 +323,7 @@ def _cut(memory: Memory, tokens: slice) -> Memory:
         (),
         tuple(keys[:, tokens].clone() for keys in memory.keys),
         tuple(values[:, tokens].clone() for values in memory.values),
+        memory.stretched,
     )
 
 

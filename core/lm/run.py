@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 from core.errors import ComputeError
 from core.lm.attention import Pass, Probe, running
 from core.lm.change import DualChange
-from core.lm.forest import Forest, Memory
+from core.lm.forest import Forest, Memory, Segment
+from core.lm.rotation import turning_point
 
 
 def run(
@@ -29,8 +31,17 @@ def run(
     `gates` is [layer or 1, head or 1, all tokens]; a gradient flows to it where it asks for one.
     `changes` are the changed dual models that segments name by index. Raises `ComputeError` before anything runs for a
     token id or a position that the model has no row for, because on a GPU such an index ruins the process for good.
+    Where rotations depend on the length of prompts, all tokens are rotated alike: as those of long prompts where the
+    forest is `stretched` or reaches beyond the turning point; `ComputeError` where the memory was rotated otherwise.
     """
     _check(network, forest)
+    turn = turning_point(network.config)
+    reach = int(forest.positions[forest.memory.tokens :].max()) + 1
+    stretched = turn is not None and (forest.stretched or reach > turn)
+    if forest.memory.segments and forest.memory.stretched != stretched:
+        raise ComputeError("a pass over prompts of another length than those remembered", expected=f"up to {turn} both")
+    if turn is not None and stretched and reach <= turn:
+        return _run_stretched(network, forest, rows, turn, gates, keep, probe, changes)
     device = network.device
     on_device = None if gates is None else gates.to(device)
     forward = Pass(forest=forest, gates=on_device, keep=keep, probe=probe, changes=changes)
@@ -44,7 +55,28 @@ def run(
             logits_to_keep=torch.tensor(list(rows), dtype=torch.long, device=device),
         )
     logits = output.logits[0]
-    return logits if logits.dtype == torch.float64 else logits.float(), _memory(forest, forward) if keep else None
+    memory = replace(_memory(forest, forward), stretched=stretched) if keep else None
+    return logits if logits.dtype == torch.float64 else logits.float(), memory
+
+
+def _run_stretched(
+    network: Any,
+    forest: Forest,
+    rows: Sequence[int],
+    turn: int,
+    gates: Tensor | None,
+    keep: bool,
+    probe: Probe | None,
+    changes: Sequence[DualChange],
+) -> tuple[Tensor, Memory | None]:
+    """`run` with one token more, of no prompt, at the turning point: the network looks at the largest position."""
+    longer = replace(forest, new=(*forest.new, Segment((0,), None, turn)))
+    if gates is not None:
+        gates = torch.cat([gates, gates.new_ones(*gates.shape[:-1], 1)], dim=-1)
+    if probe is not None:
+        probe = replace(probe, label_of=torch.cat([probe.label_of, probe.label_of.new_full((1,), probe.parts)]))
+    logits, memory = run(network, longer, rows, gates=gates, keep=keep, probe=probe, changes=changes)
+    return logits, None if memory is None else memory.first(len(forest.segments))
 
 
 def _memory(forest: Forest, forward: Pass) -> Memory:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from core.errors import ComputeError
 from core.lm.attention import Probe
 from core.lm.change import DualChange
 from core.lm.forest import Forest, Memory, Segment, chain
+from core.lm.rotation import beyond, turning_point
 from core.lm.run import run
 from core.prompt.spans import Prompt
 
@@ -81,7 +83,9 @@ class Scorer:
         self.demos, self.candidates = len(prompt.demos), len(prompt.candidates)
         self.cost = Cost()
         self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
-        self._trunk: Memory | None = None
+        self._turn = turning_point(model.network.config)
+        self._trunks: dict[bool, Memory] = {}
+        """Keys and values of the prefix without the query, as prompts up to and beyond the turning point have them."""
 
     @property
     def passes(self) -> float:
@@ -91,16 +95,17 @@ class Scorer:
     def full(self) -> NDArray[np.float64]:
         """Scores [candidates] of the whole prompt, in one pass; the prefix is remembered for what follows."""
         prefix = self._prefix()
-        known = self._trunk or Memory()
+        stretched = self.stretched
+        known = self._trunks.get(stretched, Memory())
         forest_segments = list(prefix[len(known.segments) :])
         leaves_of = self._attach(forest_segments, known, len(prefix) - 1, 0, range(self.candidates))
         try:
-            scores, memory = self._run(forest_segments, known, leaves_of, keep=self._trunk is None)
+            scores, memory = self._run(forest_segments, known, leaves_of, keep=not known.segments, stretched=stretched)
         except torch.OutOfMemoryError:
             packed = self.subsets(np.ones((1, self.demos), dtype=bool))  # In smaller passes, or a plain sentence.
             return np.asarray(packed[0])
         if memory is not None:
-            self._trunk = memory.first(len(prefix) - 1)
+            self._trunks[stretched] = memory.first(len(prefix) - 1)
         self.cost.forwards += 1
         first: NDArray[np.float64] = scores[0]
         return first
@@ -116,10 +121,12 @@ class Scorer:
         chosen = range(self.candidates) if candidates is None else candidates
         result = np.empty((len(masks), len(chosen)))
         order = sorted(range(len(masks)), key=lambda row: masks[row].tolist(), reverse=True)
-        for pack in self._packs(order, masks, chosen):
-            result[pack] = self._halving(
-                lambda rows, some: self._pack_scores(masks[rows], some, removal), pack, list(chosen)
-            )
+        for stretched in (True, False):
+            alike = [row for row in order if self._beyond(masks[row], removal) is stretched]
+            for pack in self._packs(alike, masks, chosen):
+                result[pack] = self._halving(
+                    lambda rows, some: self._pack_scores(masks[rows], some, removal), pack, list(chosen)
+                )
         self.cost.forwards += len(masks)
         return result
 
@@ -151,7 +158,7 @@ class Scorer:
         prefix = self._prefix()
         new = list(prefix)
         leaves = self._attach(new, Memory(), len(prefix) - 1, 0, chosen)
-        forest = Forest(tuple(new), by_demo=True)
+        forest = Forest(tuple(new), by_demo=True, stretched=self.stretched)
         of_tokens = self._over_tokens(gates, forest)
         self.between()
         rows, at = _unique_rows(leaves)
@@ -202,23 +209,24 @@ class Scorer:
         return kept + len(self.prompt.query.token_ids) + candidates
 
     def _pack_scores(self, masks: NDArray[np.bool_], chosen: Sequence[int], removal: Removal) -> NDArray[np.float64]:
-        known = self._remembered()
+        stretched = self._beyond(masks[0], removal)
+        known = self._remembered(stretched)
         new: list[Segment] = []
         leaves: list[_Leaf] = []
         nodes: dict[tuple[int, ...], int] = {}
         for subset, mask in enumerate(masks):
             query = self._grow(new, known, nodes, mask, removal)
             leaves += self._attach(new, known, query, subset, chosen)
-        return self._run(new, known, leaves, keep=False)[0]
+        return self._run(new, known, leaves, keep=False, stretched=stretched)[0]
 
     def _changed_scores(self, changes: Sequence[DualChange], chosen: Sequence[int]) -> NDArray[np.float64]:
-        known, query = self._remembered(), self._prefix()[-1]
+        known, query = self._remembered(self.stretched), self._prefix()[-1]
         new: list[Segment] = []
         leaves: list[_Leaf] = []
         for number in range(len(changes)):
             new.append(replace(query, change=number))
             leaves += self._attach(new, known, len(known.segments) + len(new) - 1, number, chosen)
-        return self._run(new, known, leaves, keep=False, changes=changes)[0]
+        return self._run(new, known, leaves, keep=False, changes=changes, stretched=self.stretched)[0]
 
     def _halving(self, work: _Work, rows: list[int], chosen: list[int]) -> NDArray[np.float64]:
         """`work(rows, chosen)` [row, candidate]; out of memory does it again in halves, prompts first."""
@@ -240,13 +248,27 @@ class Scorer:
             expected="a shorter prompt, a smaller model or another device",
         ) from error
 
-    def _remembered(self) -> Memory:
-        if self._trunk is None:
-            prefix = self._prefix()
-            _, memory = self._run_raw(Forest(prefix[:-1]), [len(prefix[0].token_ids) - 1], keep=True)
-            self._trunk = memory
-        assert self._trunk is not None
-        return self._trunk
+    def _remembered(self, stretched: bool) -> Memory:
+        if stretched not in self._trunks:
+            prefix = self._prefix()[:-1]
+            if self._turn is not None and not stretched:  # What lies beyond is never read as in a short prompt.
+                prefix = tuple(one for one in prefix if one.start + len(one.token_ids) <= self._turn)
+            forest = Forest(prefix, stretched=stretched)
+            _, memory = self._run_raw(forest, [len(prefix[0].token_ids) - 1], keep=True)
+            assert memory is not None
+            self._trunks[stretched] = memory
+        return self._trunks[stretched]
+
+    @property
+    def stretched(self) -> bool:
+        """Whether the whole prompt lies beyond the turning point of the network's rotations."""
+        return beyond(self._turn, self.prompt.length)
+
+    def _beyond(self, mask: NDArray[np.bool_], removal: Removal) -> bool:
+        """The same for the prompt with some of its demonstrations."""
+        if self._turn is None or removal == "gate":
+            return self.stretched
+        return beyond(self._turn, replace(self.prompt, demos=tuple(compress(self.prompt.demos, mask))).length)
 
     def _grow(
         self,
@@ -320,9 +342,11 @@ class Scorer:
         *,
         keep: bool,
         changes: Sequence[DualChange] = (),
+        stretched: bool,
     ) -> tuple[NDArray[np.float64], Memory | None]:
         rows, at = _unique_rows(leaves)
-        logits, memory = self._run_raw(Forest(tuple(new), known), rows, keep=keep, changes=changes)
+        forest = Forest(tuple(new), known, stretched=stretched)
+        logits, memory = self._run_raw(forest, rows, keep=keep, changes=changes)
         subsets = max(leaf.subset for leaf in leaves) + 1
         scores = torch.stack([self._score(leaf, logits[[at[r] for r in leaf.rows]]) for leaf in leaves])
         table = scores.double().cpu().numpy().reshape(subsets, -1)

@@ -126,7 +126,8 @@ def label_free(scorer: Scorer) -> LabelFree:
     `ComputeError` where keys or values are not finite numbers, or where memory does not suffice.
     """
     meter, prompt = Meter(scorer), scorer.prompt
-    forest = Forest(chain([span.token_ids for span in prompt.prefix], [None, *range(scorer.demos), None]))
+    segments = chain([span.token_ids for span in prompt.prefix], [None, *range(scorer.demos), None])
+    forest = Forest(segments, stretched=scorer.stretched)
     tokens = len(forest.token_ids)
     grams: list[Gram] = []
     capped: list[bool] = []

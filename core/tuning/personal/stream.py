@@ -19,6 +19,7 @@ from torch import Tensor
 from core.errors import ComputeError
 from core.lm.forest import Forest, Memory, Segment
 from core.lm.many import ManyScorer
+from core.lm.rotation import beyond, turning_point
 from core.lm.run import run
 from core.lm.score import Aggregate, Cost
 from core.prompt.spans import Prompt
@@ -66,9 +67,11 @@ class StreamScorer:
         One pass; out of memory falls back to many small ones, with nothing remembered. Raises `ComputeError` when even
         those do not fit, or when a score is not a finite number.
         """
-        plan = _planned(prompt, self._memory.segments[0].token_ids if self._memory.segments else ())
+        stretched = beyond(turning_point(self.model.network.config), prompt.length)
+        usable = self._memory.segments and self._memory.stretched is stretched
+        plan = _planned(prompt, self._memory.segments[0].token_ids if usable else ())
         try:
-            scores = self._read(prompt, plan, self._run(plan))
+            scores = self._read(prompt, plan, self._run(plan, stretched))
         except torch.OutOfMemoryError:
             scores = self._in_packs(prompt)
         if not np.isfinite(scores).all():
@@ -76,17 +79,17 @@ class StreamScorer:
         self.cost.forwards += 1
         return scores
 
-    def _run(self, plan: _Plan) -> Tensor:
+    def _run(self, plan: _Plan, stretched: bool) -> Tensor:
         """Logits [row, vocab] of the plan's rows in order, each once; the trunk is remembered."""
         known = _beginning(self._memory, plan.reused)
-        forest = Forest(plan.new, known)
+        forest = Forest(plan.new, known, stretched=stretched)
         self.between()
         with torch.no_grad():
             logits, memory = run(self.model.network, forest, _distinct(plan.rows), keep=True)
         self.cost.tokens += len(forest.token_ids)
         assert memory is not None
         kept = memory.first(len(known.segments) + 1)
-        self._memory = Memory((Segment(plan.trunk, None, 0),), kept.keys, kept.values)
+        self._memory = Memory((Segment(plan.trunk, None, 0),), kept.keys, kept.values, stretched)
         return logits
 
     def _read(self, prompt: Prompt, plan: _Plan, logits: Tensor) -> NDArray[np.float64]:
@@ -142,6 +145,7 @@ def _beginning(memory: Memory, tokens: int) -> Memory:
         (Segment(memory.segments[0].token_ids[:tokens], None, 0),),
         tuple(keys[:, :tokens] for keys in memory.keys),
         tuple(values[:, :tokens] for values in memory.values),
+        memory.stretched,
     )
 
 
