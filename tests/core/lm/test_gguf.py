@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from core.lm.gguf_convert import converted, is_complete
 from core.lm.gguf_header import checked_head
 from core.lm.load import load
 from core.store import child
+from core.store.scratch import sweep
 
 SECONDS = 10.0
 STRING, ARRAY, U32 = 8, 9, 4
@@ -221,6 +224,64 @@ def test_a_file_is_converted_once_and_checked_on_every_use(
         file.write(b"x")
     assert not is_complete(model.folder, source)
     assert load(str(tiny_gguf), device="cpu").model_id == model.model_id  # made anew
+
+
+@pytest.mark.slow
+def test_flipped_bits_under_the_same_size_and_time_are_never_used(tiny_gguf: Path) -> None:
+    folder = converted(tiny_gguf, where="tiny")
+    right = {path.name: path.read_bytes() for path in folder.iterdir()}
+    weights = folder / "model.safetensors"
+    before, data = weights.stat(), bytearray(right["model.safetensors"])
+    data[-5] ^= 0x40
+    weights.write_bytes(data)
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert {path.name: path.read_bytes() for path in converted(tiny_gguf, where="tiny").iterdir()} == right
+    source = json.loads(right["complete.json"])["source"]
+    assert is_complete(folder, source)
+    (folder / "more.json").write_bytes(b"{}")
+    assert not is_complete(folder, source)
+    (folder / "more.json").unlink()
+    (folder / "config.json").write_bytes(right["config.json"] + b" ")
+    assert not is_complete(folder, source)
+
+
+CONVERT = """
+import sys
+from pathlib import Path
+from core.lm.gguf_convert import converted
+from core.store.lock import reporting
+with reporting(lambda label, _: print(label, flush=True)):
+    converted(Path(sys.argv[1]), where="tiny")
+"""
+
+
+def converting(file: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", CONVERT, str(file)], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_three_processes_convert_once_and_the_others_say_that_they_wait(tiny_gguf: Path) -> None:
+    processes = [converting(tiny_gguf) for _ in range(3)]
+    said = [set(process.communicate()[0].splitlines()) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sum("converting tiny.gguf (the first time only)" in words for words in said) == 1
+    assert {*said[0], *said[1], *said[2]} == {
+        "converting tiny.gguf (the first time only)",
+        "waiting for another process: the conversion of tiny.gguf",
+    }
+
+
+def test_a_killed_conversion_leaves_no_process_and_no_bytes(tiny_gguf: Path, tmp_path: Path) -> None:
+    process = converting(tiny_gguf)
+    assert process.stdout.readline().startswith("converting")
+    while not (children := psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    sweep(tmp_path / "home")
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert {path.parent.name for path in files} == {"hashes"}, "only the note about the file itself"
 
 
 def test_what_lies_beside_the_file_is_not_read(
