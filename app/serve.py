@@ -13,10 +13,12 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from app import descriptors
 from app.settings import SETTINGS, is_loopback
 from core.store.home import fix_home
 from core.work.stopping import until_stopped
@@ -27,6 +29,8 @@ HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names in the Host header that are answered; Streamlit's own `allowedHosts` guards the socket only."""
 AT_ROOT = "window.__streamlit={BACKEND_BASE_URL:window.location.origin}"
 """Tells the page that the server answers at the root: it would ask below the page's own name first, and be refused."""
+POLICY_VIOLATION = 1008
+"""Code of a closed socket (RFC 6455, section 7.4.1)."""
 logger = logging.getLogger("demolens.app")
 
 
@@ -142,6 +146,45 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
+class OwnOrigin:
+    """ASGI middleware that refuses a socket opened by a page of another server, another port of this machine included.
+
+    A program that is no browser sends no Origin. `server.corsAllowedOrigins` names further pages, such as a proxy's.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Pass everything on but a foreign socket, which is closed before it is open."""
+        if scope["type"] == "websocket" and not _own_origin(dict(scope["headers"])):
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        await self._app(scope, receive, send)
+
+
+def _own_origin(headers: Mapping[bytes, bytes]) -> bool:
+    from streamlit.web.server.server_util import allowlisted_origins
+
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    text = origin.decode("latin-1")
+    return urlsplit(text).netloc == headers.get(b"host", b"").decode("latin-1") or text in allowlisted_origins()
+
+
+def health(_request: Any) -> Any:
+    """Whether the page can be served and a worker computes: 200 and `ok`, or 503 and one sentence."""
+    from starlette.responses import JSONResponse
+
+    from app import cached
+
+    left = descriptors.free()
+    fault = cached.desk().fault() if left >= descriptors.LEAST_FREE else f"Only {left} descriptors are free"
+    return JSONResponse({"status": fault or "ok"}, status_code=503 if fault else 200)
+
+
 def on_script_error(error: Exception) -> bool:
     """Log an unexpected fault under an id, and show that id instead of a traceback."""
     import streamlit as st
@@ -168,13 +211,19 @@ def main(port: int = SETTINGS.port, address: str = SETTINGS.address, *, script: 
     import streamlit as st
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Route
 
+    descriptors.raise_limit()
     sys.argv = [str(SCRIPT)]
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     trusted = Middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS, address])
     app = st.App(
-        script, middleware=[Middleware(SecurityHeaders), Middleware(AtRoot), trusted], on_script_error=on_script_error
+        script,
+        routes=[Route("/health", health)],
+        lifespan=descriptors.sweeping,
+        middleware=[Middleware(SecurityHeaders), Middleware(AtRoot), trusted, Middleware(OwnOrigin)],
+        on_script_error=on_script_error,
     )
     app.run(config={"server.port": port, "server.address": address, "server.headless": True})
 

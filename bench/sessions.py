@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -32,12 +33,14 @@ class Session:
         self.faults: list[str] = []
         """What a run of the script ended with, other than success."""
         host = urlsplit(address).netloc
-        self._socket: ClientConnection = connect(
+        self._open = ExitStack()
+        opening = connect(
             f"ws://{host}/_stcore/stream",
             origin=Origin(f"http://{host}"),
             subprotocols=[Subprotocol("streamlit")],
             max_size=TOO_LARGE,
         )
+        self._socket: ClientConnection = self._open.enter_context(opening)
 
     def __enter__(self) -> Session:
         return self
@@ -49,7 +52,7 @@ class Session:
 
     def close(self) -> None:
         """Close the tab."""
-        self._socket.close()
+        self._open.close()
 
     def run(self, fragment: str = "") -> float:
         """Run the page with the widgets as they are; seconds from the request to the end of the script."""

@@ -269,6 +269,7 @@ class Desk:
             elif not self._closed:
                 self._ensure_runner()
                 self._dispatch()
+            self._changed.notify_all()
 
     def _heard_ready(self, runner: Runner, event: protocol.Ready) -> None:
         with self._changed:
