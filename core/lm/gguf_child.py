@@ -1,6 +1,6 @@
 """Child process of `core.lm.gguf_convert`: opens one GGUF file and saves it as a safetensors folder.
 
-Run by `core.store.child` with FILE FOLDER ADDRESS_SPACE CONFIG. Prints one line of JSON.
+Run by `core.store.child` with FILE FOLDER ADDRESS_SPACE [CONFIG, SPACE]. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,16 +32,28 @@ def alone(file: Path, folder: Path) -> None:
             return
 
 
-def convert(folder: Path, target: Path, settings: dict[str, Any]) -> None:
+def save_tokenizer(tokenizer: Any, target: Path, space: bool) -> None:
+    """Save the tokenizer; without `space` it is kept from writing one before a text, as the library makes it do."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    if not space and tokenizer.backend_tokenizer.normalizer is not None:
+        tokenizer.backend_tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    elif not space:
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+    tokenizer.save_pretrained(target)
+
+
+def convert(folder: Path, target: Path, settings: dict[str, Any], space: bool = True) -> None:
     """Load `model.gguf` of `folder` as float32 and save network and tokenizer to `target`.
 
-    `settings` go into the configuration; raises `ValueError` where the network needs a weight that is not there.
+    `settings` go into the configuration, `space` is for `save_tokenizer`. Raises `ValueError` where the network needs a
+    weight that is not there.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     options: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True, "trust_remote_code": False}
-    AutoTokenizer.from_pretrained(folder, **options).save_pretrained(target)
+    save_tokenizer(AutoTokenizer.from_pretrained(folder, **options), target, space)
     config = AutoConfig.from_pretrained(folder, **options)
     for name, value in settings.items():
         setattr(config, name, value)
@@ -61,12 +73,12 @@ def convert(folder: Path, target: Path, settings: dict[str, Any]) -> None:
 def main() -> None:
     """Convert and say how it went."""
     file, target, address_space = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    settings = json.loads(sys.argv[4])
+    settings, space = json.loads(sys.argv[4])
     limit(address_space)
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             alone(file, Path(folder))
-            convert(Path(folder), target, settings)
+            convert(Path(folder), target, settings, space)
         answer: dict[str, Any] = {"done": True}
     except BaseException as error:  # also MemoryError, and exits of the libraries
         answer = {"done": False, "error": f"{type(error).__name__}: {error}".replace(str(file.parent), "")}

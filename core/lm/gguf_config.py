@@ -89,6 +89,12 @@ def config_of(head: GgufHead, *, where: str) -> dict[str, Any]:
     return _Reader(head, _FAMILIES[head.architecture], where).config()
 
 
+def writes_space(head: GgufHead) -> bool:
+    """Whether the tokenizer is to write a space before a text where the library makes it do so."""
+    pieces = head.scalars.get("tokenizer.ggml.model") == "llama" and not head.architecture.startswith("gemma")
+    return not pieces or bool(head.scalars.get("tokenizer.ggml.add_space_prefix", True))
+
+
 def weights_of(head: GgufHead) -> int:
     """How many of the file's numbers are weights of the network: all but factors of the rotation."""
     return head.numbers - sum(len(factors) for factors in head.factors.values())

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from core.errors import ModelError
-from core.lm.gguf_config import config_of, weights_of
+from core.lm.gguf_config import config_of, weights_of, writes_space
 from core.lm.gguf_header import GgufHead, checked_head
 from core.lm.hashes import file_hash
 from core.lm.weights import weights_in
@@ -100,7 +100,7 @@ def _check_unchanged(file: Path, source: str, where: str) -> None:
 def _run_child(file: Path, part: Path, head: GgufHead, settings: Mapping[str, Any], where: str) -> None:
     memory = _ROOM + head.numbers * 4 * 3 + file.stat().st_size * 2
     script = Path(__file__).with_name("gguf_child.py")
-    command = [str(script), str(file), str(part), str(memory), json.dumps(settings)]
+    command = [str(script), str(file), str(part), str(memory), json.dumps([settings, writes_space(head)])]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
     done = run_child(
         command,

@@ -15,9 +15,9 @@ import transformers
 from conftest import shape, tiny_network
 
 from core.errors import ModelError
-from core.lm.gguf_child import alone, convert
-from core.lm.gguf_config import config_of, weights_of
-from core.lm.gguf_header import checked_head
+from core.lm.gguf_child import alone, convert, save_tokenizer
+from core.lm.gguf_config import config_of, weights_of, writes_space
+from core.lm.gguf_header import GgufHead, checked_head
 
 IDS = torch.tensor([[1, 50, 7, 300, 9, 33, 120, 4, 77, 8, 51, 90, 12, 14, 200, 61, 18, 5, 6, 7, 8, 9]])
 CONTEXT = 1024
@@ -299,3 +299,36 @@ def test_a_weight_that_is_not_there_is_never_made_up(
     alone(file, tmp_path / "from")
     with pytest.raises(ValueError, match=r"layers\.0\.self_attn\.k_proj\.bias is missing"):
         convert(tmp_path / "from", tmp_path / "to", settings)
+
+
+@pytest.mark.parametrize("arch", ["llama", "phi3"])
+@pytest.mark.parametrize("space", [None, True, False])
+def test_a_space_before_a_text_is_written_where_the_file_says_so(arch: str, space: bool | None, tmp_path: Path) -> None:
+    words = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "N", "o", "No", "▁No"]
+    (tmp_path / "from").mkdir()
+    writer = gguf.GGUFWriter(tmp_path / "from" / "model.gguf", arch)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(words)
+    writer.add_token_scores([-float(place) for place in range(len(words))])
+    writer.add_token_types([2, 3, 3, *[6] * 256, *[1] * 5])
+    writer.add_block_count(1)
+    writer.add_embedding_length(32)
+    if space is not None:
+        writer.add_add_space_prefix(space)
+    for name in ("token_embd.weight", "blk.0.ffn_down.weight"):
+        writer.add_tensor(name, np.zeros((4, 32), dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "from", gguf_file="model.gguf")
+    head = GgufHead(arch, gguf_scalars(tmp_path / "from" / "model.gguf"), {})
+    save_tokenizer(tokenizer, tmp_path / "to", writes_space(head))
+    read = transformers.AutoTokenizer.from_pretrained(tmp_path / "to")
+    assert read.tokenize("No") == (["No"] if space is False else ["▁No"])
+    assert read.tokenize("No No") == (["No", "▁No"] if space is False else ["▁No", "▁No"])
+
+
+def gguf_scalars(file: Path) -> dict[str, Any]:
+    fields = gguf.GGUFReader(file).fields
+    return {name: entry.contents() for name, entry in fields.items() if len(entry.data) == 1}
