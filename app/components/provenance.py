@@ -41,6 +41,7 @@ def _facts(source: Provenance, licence: str, model: str, extra: list[tuple[str, 
         ),
         ("Licence of the model", safe_html(_model_licence(model))),
         ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
+        *_proof(source),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
         ("Seed of the case", str(source.case_seed)),
         ("Versions", safe_html(versions)),
@@ -50,6 +51,19 @@ def _facts(source: Provenance, licence: str, model: str, extra: list[tuple[str, 
     section("Where this comes from", "Equal choices on equal data, model and code give equal numbers.")
     st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
     st.code(source.command, language=None, wrap_lines=True)
+
+
+def _proof(source: Provenance) -> list[tuple[str, str]]:
+    if (proof := source.proof) is None:
+        return []
+    most = max(proof.packed, proof.remembered, proof.gate_one, proof.gate_zero)
+    return [
+        (
+            "Measured at load",
+            f"logits of shared and remembered passes differ from plain passes by at most {100 * most:.5f} % of their "
+            f"spread; beyond {100 * proof.limit:.1f} % the model is refused",
+        )
+    ]
 
 
 def _model_licence(model: str) -> str:

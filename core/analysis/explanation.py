@@ -197,6 +197,22 @@ class DataReading(Record):
     """Columns of the files that were not read."""
 
 
+class ModelProof(Record):
+    """How far the logits of shared and remembered passes lie from plain passes of the same network, measured when the
+    model was loaded: largest differences, as shares of the spread of a row's logits."""
+
+    packed: float
+    """Several continuations of one beginning in one pass."""
+    remembered: float
+    """A continuation of remembered keys and values."""
+    gate_one: float
+    """Behind a demonstration with a learning rate of 1."""
+    gate_zero: float
+    """Behind a demonstration with a learning rate of 0, against one whose tokens are masked."""
+    limit: float
+    """Beyond it the model is refused."""
+
+
 class Provenance(Record):
     """Everything needed to repeat the numbers."""
 
@@ -212,6 +228,8 @@ class Provenance(Record):
     dtype: str
     layers: int
     heads: int
+    proof: ModelProof | None = None
+    """None in results of versions before 0.2."""
     case_seed: int
     versions: dict[str, str]
     """demolens, python, torch, transformers and the other libraries that made the numbers."""

@@ -9,7 +9,7 @@ import json
 import platform
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -21,6 +21,7 @@ from core.analysis.explanation import (
     DemoRow,
     Explanation,
     HistoryRow,
+    ModelProof,
     PromptRecord,
     Provenance,
     SpanRow,
@@ -235,6 +236,7 @@ def _provenance(setting: Setting, command: str) -> Provenance:
         dtype=setting.model.dtype,
         layers=setting.model.layers,
         heads=setting.model.heads,
+        proof=None if setting.model.proof is None else ModelProof(**asdict(setting.model.proof)),
         case_seed=setting.case.seed,
         versions={**versions, "python": platform.python_version()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -58,6 +58,7 @@ def test_first_visit_shows_the_finished_example(open_page):
     told = words(page)
     assert "ranks 7th of 20, down from 3rd" in re.sub(r"\s+", " ", told)
     assert "fair, LDS 0.62" in told
+    assert "differ from plain passes by at most 0.00030 % of their spread; beyond 0.1 % the model is refused" in told
     assert len(page.get("plotly_chart")) == 3
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
     assert dict(page.query_params) == {}

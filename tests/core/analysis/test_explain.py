@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from core.analysis.subject import targets_for
 from core.data.dataset import Dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.load import LanguageModel
+from core.lm.proof import proven
 from core.study.table import explanation_lines
 
 PLANETS = (
@@ -63,6 +65,14 @@ def test_an_explanation_grows_from_scores_to_complete(planets: Dataset, model: L
     assert stages[0].contributions is None
     assert stages[1].contributions is not None
     assert stages[-1].matrix is not None
+
+
+def test_what_was_measured_of_the_model_at_load_goes_with_its_numbers(planets: Dataset, model: LanguageModel) -> None:
+    assert last(small(), planets, model).provenance.proof is None
+    proof = proven(copy.deepcopy(model.network), where="tiny")
+    record = last(small(), planets, replace(model, proof=proof)).provenance.proof
+    assert record is not None
+    assert record.model_dump() == asdict(proof)
 
 
 def test_the_target_is_the_item_really_chosen_next(planets: Dataset, model: LanguageModel) -> None:
