@@ -139,7 +139,7 @@ def _kept(asked: Asked, found: Found) -> str:
         Results().save(job_key(asked), enveloped(asked, found.model_dump_json()))
     except MaterialError:
         return ""
-    return "; it is stored too: the page shows it at once for the same choices"
+    return "; the result is stored, the page shows it at once for the same choices"
 
 
 app.command("explain")(with_request_options(explain))

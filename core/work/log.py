@@ -68,6 +68,9 @@ class _PrivateFile(RotatingFileHandler):
         assert isinstance(file, TextIOWrapper)
         return file
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A record that a full disk does not take is dropped without a word: nobody at the terminal asked for it."""
+
 
 def log_to_file(name: str, folder: Path | None = None) -> Path | None:
     """Send the log of this process to `<folder>/<name>.log` (default: the home's `logs`); returns its path.

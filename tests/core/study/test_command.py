@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -20,12 +23,14 @@ from fake_work_engine import FakeEngine, explanation
 from core.analysis.request import Request, checked_request
 from core.analysis.setting import command_line
 from core.errors import ModelError
+from core.store.results import Results
 from core.study import command
 from core.study.options import HELP
 from core.study.table import lines_of
 from core.work.engine import Report
-from core.work.job import ROOT
+from core.work.job import ROOT, job_key
 
+WORK = Path(__file__).parents[1] / "work"
 SCHEMA = ROOT / "assets" / "schemas" / "explain.schema.json"
 
 
@@ -182,6 +187,52 @@ def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Request], tmp_pat
     found = json.loads(target.read_text(encoding="utf-8"))
     jsonschema.validate(found, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert found == json.loads(explanation(Request(user="u")).model_dump_json())
+
+
+@contextlib.contextmanager
+def no_room() -> Iterator[None]:
+    """No file of this process may grow beyond 100 bytes, as on a full disk."""
+    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
+    asked: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, out, said = tmp_path / "out.json", io.BytesIO(), io.StringIO()
+    target.write_text("old")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+    monkeypatch.setattr(sys, "stderr", said)
+    with no_room():
+        assert called("explain", "--user", "u", "--json", str(target)) == 2
+    assert said.getvalue() == (
+        f"demolens: --json: '{target}' cannot be written: the disk is full; the JSON is on standard output instead\n"
+    )
+    assert target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out.json"]
+    assert json.loads(out.getvalue())["user_id"] == "u"
+
+
+def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Request], own_home: Path) -> None:
+    words = "import sys; from core.work import engine; sys.path.insert(0, sys.argv.pop(1))\n"
+    words += "from fake_work_engine import FakeEngine; engine.ModelEngine = FakeEngine\n"
+    words += "from core.study.command import main; main()"
+    line = [sys.executable, "-c", words, str(WORK), "explain", "--user", "u"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(line, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "demolens: standard output cannot be written: the disk is full; the result is stored, the page shows it at once"
+        " for the same choices\n"
+    )
+    text = Results().load(job_key(Request(user="u")))
+    assert text is not None
+    assert '"user_id":"u"' in text
 
 
 def test_json_to_stdout_is_nothing_but_json(asked: list[Request], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
