@@ -175,7 +175,7 @@ def _without(explanation: Explanation, made: Contributions, index: int) -> str:
     score = "the score" if made.target.against_id is None else f"the score of <em>{safe_html(row.title, 60)}</em>"
     text = f"{score} is {_score_without(fall)} and the rank {_rank_without(row.rank, after)}"
     if made.target.against_id is None and fall * made.values[index] < 0:
-        return f" Yet with it alone removed {text}: its contribution depends on the other demonstrations."
+        return f" Yet with only this one taken out, {text}: its contribution depends on the other demonstrations."
     return f" Without it {text}."
 
 

@@ -21,7 +21,10 @@ IN_VIEW = 24
 def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
     first = " Here it and the selected one stand first." if len(explanation.candidates) > IN_VIEW else ""
-    note = f"Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
+    count, wanted = len(explanation.candidates), explanation.request.candidates
+    short = explanation.request.candidate_ids is None and count < wanted
+    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    note = f"{few}Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"

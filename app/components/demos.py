@@ -23,7 +23,10 @@ EDITOR, ADDED = "demos-editor", "demos-added"
 
 def demos(view: View, explanation: Explanation) -> None:
     """The demonstrations in prompt order, to read or to edit."""
-    note = "In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
+    count, wanted = len(explanation.demos), explanation.request.demos
+    short = explanation.request.demo_ids is None and count < wanted
+    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == EDIT:
         _edit(view)

@@ -28,9 +28,9 @@ def prompt_view(view: View, explanation: Explanation, colours: Palette) -> None:
         if made and made.by_token and made.split_of
         else ""
     )
-    section(
-        "Prompt", f"{record.length} of {record.context} tokens, with the explained candidate as its last part.{source}"
-    )
+    beside = "" if made is None else " Beside each demonstration: its contribution."
+    length = f"{record.length} of {record.context} tokens, with the explained candidate as its last part."
+    section("Prompt", f"{length}{beside}{source}")
     if made is not None and made.by_token:
         adds, takes = _key("adds", colours.raises, "solid"), _key("takes away", colours.lowers, "dotted")
         st.html(f'<p class="dl-key">{adds}{takes}</p>')
@@ -67,7 +67,7 @@ def _tag(explanation: Explanation, span: SpanRow) -> str:
         return f"<strong>{span.kind.capitalize()}</strong>{count}"
     made = explanation.contributions
     value = made.values[span.index] if made is not None and span.index < len(made.values) else None
-    amount = "" if value is None else f"<br>contribution {nats(value)}"
+    amount = "" if value is None else f"<br>{nats(value)}"
     return f"<strong>D{span.index + 1}</strong>{count}{amount}"
 
 

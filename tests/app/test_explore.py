@@ -399,3 +399,56 @@ def test_the_history_opens_at_its_newest_end(open_page):
     days = re.findall(r"\d{4}-\d\d-\d\d", strip)
     assert len(days) == 13
     assert days[1:] == sorted(days[1:], reverse=True)  # The first is the moment of the choice itself.
+
+
+def test_a_list_shorter_than_asked_for_says_so(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    assert "asked for" not in words(page)
+    asked = desk.job
+    desk.job = lambda key: (
+        (job := asked(key))
+        and example.replace(
+            job, explanation=job.explanation.model_copy(update={"request": Request(candidates=25, demos=9)})
+        )
+    )
+    told = words(page.run())
+    assert "Only 20 of the 25 asked for. Best first." in told
+    assert "Only 8 of the 9 asked for. In prompt order." in told
+
+
+OTHER = {
+    "in-user": "7",
+    "in-split": "time",
+    "in-strategy": "random",
+    "in-family": "next_item",
+    "in-method": "path",
+    "in-target": "103",
+    "in-against": "104",
+    "in-sampling": "popularity",
+    "in-scoring": "mean",
+    "in-device": "cpu",
+    "in-dtype": "float32",
+    "in-adapter-kind": "folder",
+    "in-model": "/no/model",
+    "in-dataset": "/no/data",
+}
+
+
+def test_every_control_of_the_side_bar_is_answered(open_page):
+    page = open_page()
+    keys = [each.key for kind in KINDS for each in getattr(page.sidebar, kind)]
+    assert len(keys) > 18
+    for key in keys:
+        before = page.session_state["view"].draft, len(page.text_input)
+        control = next(each for kind in KINDS for each in getattr(page.sidebar, kind) if each.key == key)
+        control.set_value(OTHER.get(key) or _moved(control.value)).run()
+        assert (page.session_state["view"].draft, len(page.text_input)) != before, key
+        assert "Settings changed" in words(page) or "cannot be run" in words(page), key
+
+
+KINDS = ("selectbox", "number_input", "toggle", "text_input")
+
+
+def _moved(value):
+    return not value if isinstance(value, bool) else value + 1

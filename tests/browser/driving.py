@@ -105,3 +105,10 @@ def link(page, pattern: str) -> str:
     """The address once it holds what is expected."""
     page.wait_for_url(re.compile(pattern))
     return page.url
+
+
+def run_task(page) -> None:
+    """Press Run on the page of a task and wait for the report."""
+    page.locator(".st-key-run button:enabled").click()
+    page.locator("h2.dl-section", has_text="Where this comes from").wait_for()
+    idle(page)

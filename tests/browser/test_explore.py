@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from browser.driving import MARKS, WAIT, drawn, headline, link, serving
+from browser.driving import MARKS, WAIT, drawn, headline, link, run_task, serving
 
 from app.theme import contrast
 
@@ -56,7 +56,7 @@ def test_first_visit_shows_the_finished_example(server, visit, width, dark):
 @pytest.mark.parametrize("name", ["theory", "robustness", "improve", "personalise"])
 def test_a_further_page_by_its_link(server, visit, name, width, dark):
     page = visit(f"{server}/{name}?user=12&demos=4", width=width, dark=dark)
-    page.locator("h2.dl-section", has_text="Where this comes from").wait_for()
+    run_task(page)
     drawn(page, 1)
     assert "demos=4" in link(page, "demos=4")
 
@@ -164,8 +164,13 @@ def test_what_is_chosen_of_several_can_be_read(server, visit, dark):
 def colours_of(box) -> tuple[str, str]:
     """Of the first words in a box and of its ground, as `#rrggbb`."""
     styles = "one => [getComputedStyle(one.querySelector('p, span')).color, getComputedStyle(one).backgroundColor]"
-    words, ground = (re.findall(r"\d+", found)[:3] for found in box.evaluate(styles))
-    return tuple(f"#{int(red):02x}{int(green):02x}{int(blue):02x}" for red, green, blue in (words, ground))
+    return tuple(map(hexadecimal, box.evaluate(styles)))
+
+
+def hexadecimal(colour: str) -> str:
+    """`rgb(1, 2, 3)` as `#010203`."""
+    red, green, blue = (int(part) for part in re.findall(r"\d+", colour)[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def test_cancel_while_running(slow_server, visit):
@@ -244,3 +249,41 @@ def test_the_real_pipeline_explains_a_small_case(real_server, visit):
     page.locator('[data-testid="stProgress"]').wait_for(state="detached")
     drawn(page, 1)
     assert "user=25" in page.url
+
+
+def test_what_a_link_shows_stays_in_view_and_can_be_hit(server, visit):
+    """The newest end of the history, the small button that empties a list, and the words in the main button."""
+    page = visit(f"{server}/?demo=2&item=106", dark=True)
+    headline(page)
+    drawn(page)
+    strip = page.locator(".dl-history")
+    edges = strip.evaluate("node => [node.firstElementChild.getBoundingClientRect().right, node.clientWidth]")
+    assert edges[0] <= strip.bounding_box()["x"] + edges[1] + 1
+    assert strip.evaluate("node => node.scrollWidth > node.clientWidth")
+    box = page.get_by_label("Clear value").bounding_box()
+    assert min(box["width"], box["height"]) >= 24
+    field = page.locator(".st-key-in-demos input")
+    field.fill("4")
+    field.press("Enter")
+    shortcut = page.locator(".st-key-run button:enabled kbd")
+    shortcut.wait_for()
+    assert shortcut.evaluate("node => getComputedStyle(node).opacity") == "1"
+    ground = "node => getComputedStyle(node.closest('button')).backgroundColor"
+    words = shortcut.evaluate("node => getComputedStyle(node).color")
+    assert contrast(hexadecimal(words), hexadecimal(shortcut.evaluate(ground))) >= 4.5
+
+
+def test_a_wrong_path_leaves_the_choices_open_and_is_said_beside_run(server, visit):
+    page = visit(server)
+    headline(page)
+    page.get_by_text("Advanced", exact=True).click()
+    for key, name in (("in-dataset", "/no/such/folder"), ("in-model", "/no/such/model")):
+        field = page.locator(f".st-key-{key} input")
+        field.fill(name)
+        field.press("Enter")
+        page.locator(".st-key-runbox", has_text=f"{name}").wait_for()
+        assert field.is_visible()
+        assert page.locator(".st-key-run button").is_disabled()
+        field.fill("sample")
+        field.press("Enter")
+        page.locator(".st-key-runbox", has_text="cannot be run").wait_for(state="detached")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from browser.driving import MARKS, WAIT, idle, serving
+from browser.driving import MARKS, WAIT, idle, run_task, serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [*MARKS, pytest.mark.slow]
@@ -40,16 +40,19 @@ Left out: what is chosen already, downloads (the browser answers), and Streamlit
 PAGES = {
     "explore": "/?user=7&demos=3&candidates=6&demo=2",
     "without demonstrations": "/?user=7&demos=0",
-    "not run": "/?user=7&model=someone/model",
-    "theory": "/theory?user=7&demos=3",
-    "theory, empty": "/theory",
-    "robustness": "/robustness?user=7&demos=3",
-    "robustness, empty": "/robustness",
-    "improve": "/improve?user=7&demos=3",
-    "improve, empty": "/improve",
-    "personalise": "/personalise?user=7",
-    "personalise, empty": "/personalise",
+    "not agreed to": "/?user=7&model=someone/model",
+    "theory": "/theory",
+    "robustness": "/robustness",
+    "improve": "/improve",
+    "personalise": "/personalise",
 }
+TASKS = {
+    "theory": "/theory?user=7&demos=3",
+    "robustness": "/robustness?user=7&demos=3",
+    "improve": "/improve?user=7&demos=3",
+    "personalise": "/personalise?user=7",
+}
+"""Pages on which nothing is run before a person presses Run."""
 
 
 @pytest.fixture(scope="module")
@@ -108,4 +111,15 @@ def test_every_button_answers_a_press(quick_server, visit, name):
     page.locator(".st-key-run").wait_for(timeout=WAIT)
     dead, pressed = dead_buttons(page, url)
     assert pressed
+    assert not dead, dead
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", TASKS)
+def test_every_button_of_a_report_answers_a_press(quick_server, visit, name):
+    url = f"{quick_server}{TASKS[name]}"
+    page = visit(url)
+    run_task(page)
+    dead, pressed = dead_buttons(page, url)  # The report is there now: its link shows it.
+    assert any(button.startswith("form-") for button in pressed)
     assert not dead, dead
