@@ -73,7 +73,7 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
             unselected={"marker": {"opacity": 1}},
         )
     )
-    figure.update_xaxes(title_text="full-prompt passes", rangemode="tozero", zeroline=False)
+    figure.update_xaxes(title_text="cost so far (full passes)", rangemode="tozero", zeroline=False)
     figure.update_yaxes(title_text="held-out score J, nats", zeroline=False)
     return figure
 

@@ -12,7 +12,7 @@ from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets
 from app.charts.frame import legend, whiskers
 from app.text import plain, safe_mark
-from app.theme import Palette, interval, nats, number, ordinal, signed, symmetric, template, with_interval
+from app.theme import Palette, nats, number, ordinal, signed, symmetric, template, with_interval
 from core import columns
 from core.analysis.robustness.kinds import NAMES, Kind
 from core.analysis.robustness.task import Estimate, KindRow, Mode, RankLine, RobustnessReport, VariantRow, kinds_of
@@ -118,7 +118,7 @@ def flips_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
     """The most and the least harmful kinds in words."""
     rows = [row for row in report.rows if row.mode == mode]
     if not rows:
-        return "No perturbation has been tried yet."
+        return "No change has been tried yet."
     worst = max(rows, key=lambda row: row.flips.mean)
     still = [kind for kind in kinds_of(rows) if all(row.flips.mean == 0 for row in rows if row.kind == kind)]
     text = f"{len(kinds_of(rows))} kinds of change at {len(_strengths(rows))} strengths. "
@@ -202,7 +202,7 @@ def _stretches(rows: Sequence[VariantRow]) -> list[tuple[Kind, int, int]]:
 def flow_alt(report: RobustnessReport) -> str:
     """How far the target and the first place move, in words."""
     if not report.variants or not report.lines:
-        return "No perturbation has been tried yet."
+        return "No change has been tried yet."
     count = len(report.variants)
     target = next((place for place, line in enumerate(report.lines) if line.is_target), None)
     first = report.lines[0]
@@ -302,13 +302,12 @@ def scores_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
     if not rows:
         return "The change of the target score is not known: the case has no target among its candidates."
     text = []
-    for word, pick, sign in (("fall", min, -1), ("rise", max, 1)):
+    for word, pick, sign in (("falls", min, -1), ("rises", max, 1)):
         mean, row = pick(rows, key=lambda pair: pair[0])
         if mean * sign > 0 and row.score is not None:
-            between = interval(row.score.low, row.score.high)
             text.append(
-                f"Largest mean {word} of the target score: {NAMES[row.kind]} at {percent(row.strength)}, {nats(mean)}"
-                f"{f' ({between})' if between else ''}."
+                f"The target's score {word} most with {NAMES[row.kind]}, {percent(row.strength)} touched: mean change "
+                f"{nats(mean)}{with_interval(row.score.low, row.score.high)}."
             )
     return " ".join(text) or "No kind of change moves the target score."
 

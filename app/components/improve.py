@@ -70,7 +70,8 @@ def readouts(report: ImproveReport) -> list[Readout]:
         if row is not None:
             small = f"mean {number(row.mean)}, spread {number(row.spread)} nats"
             cells.append(Readout(name, f"J {signed(row.objective)}", small))
-    cells.append(Readout("Cost of the search", f"{number(report.search_passes, 1)} passes", "full-prompt equivalents"))
+    passes = f"{number(report.search_passes, 1)} full passes"
+    cells.append(Readout("Cost of the search", passes, "one scores the whole prompt once"))
     return cells
 
 

@@ -24,7 +24,7 @@ def provenance(explanation: Explanation, licence: str) -> None:
 
 def of_report(report: Report, licence: str, model: str) -> None:
     """The same of a task's report."""
-    spent = f"{seconds(report.seconds)}, {report.passes:.1f} full-prompt forward equivalents"
+    spent = f"{seconds(report.seconds)}, {report.passes:.1f} full passes (one scores the whole prompt once)"
     _facts(report.provenance, licence, model, [("Cost", spent)])
     downloads.whole(report, "report", report.provenance.model_id)
 

@@ -8,6 +8,7 @@ from app.components.head import Readout
 from app.text import safe_html
 from app.theme import number
 from core.analysis.dual.task import DualReport
+from core.words import MINUS
 
 
 def sentence(report: DualReport) -> str:
@@ -21,6 +22,12 @@ def sentence(report: DualReport) -> str:
     )
 
 
+def _power(value: float) -> str:
+    """`2.4 · 10⁻⁶` as HTML that is not broken over two lines."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f'<span style="white-space:nowrap">{digits} · 10<sup>{str(int(exponent)).replace("-", MINUS)}</sup></span>'
+
+
 def _written(report: DualReport) -> float | None:
     shares = [part.share for part in report.parts[1:]]
     return None if any(share is None for share in shares) else sum(share for share in shares if share is not None)
@@ -32,7 +39,7 @@ def leads(report: DualReport) -> list[str]:
     return [
         "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): each demonstration adds one gradient step "
         "dW to the start weights W0. In every layer and head the sum equals the model's own output; the largest "
-        f"relative residual is {worst:.1e}.",
+        f"relative residual is {_power(worst)}.",
         "This identity is algebra: a small residual shows that the numbers are right, not that the language model "
         "learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
     ]

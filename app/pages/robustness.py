@@ -49,7 +49,7 @@ def result(view: View, report: Report) -> None:
         "flips",
         "What puts another item first",
         "Share of variants in which another item comes first, by kind of change and by the share that it touches; "
-        "darker is more.",
+        "a stronger shade is more.",
         figure=lambda: charts.flips(report, colours),
         table=lambda: charts.table(report),
         alt=charts.flips_alt(report),

@@ -82,22 +82,22 @@ def result(view: View, report: Report) -> None:
         "residual",
         "How exactly the identity holds",
         "Relative residual of every head: what the sum of the parts misses, over the length of the model's own output. "
-        "Darker is larger; the ring marks the head above.",
+        "A stronger shade is larger; the ring marks the head above.",
     )
     _chart(
         report,
         "zero_factor",
         "How much of each head is left to the start weights",
-        "Z_T/Z, from 0 to 1: W0 φ(q) is zero-shot attention times this factor. Darker: more is left to the start "
-        "weights, less comes from the demonstrations.",
+        "Z_T/Z, from 0 to 1: W0 φ(q) is zero-shot attention times this factor. A stronger shade: more is left to the "
+        "start weights, less comes from the demonstrations.",
     )
     if report.demos:
         _chart(
             report,
             "norm",
             "Where each demonstration writes",
-            "Length of dW φ(q), averaged over the heads of a layer; darker is longer. A length does not say which "
-            "way a score moves: Explore shows that.",
+            "Length of dW φ(q), averaged over the heads of a layer; a stronger shade is longer. A length does "
+            "not say which way a score moves: Explore shows that.",
         )
     if report.curve:
         _chart(

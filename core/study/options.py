@@ -36,7 +36,7 @@ HELP: Mapping[str, str] = {
     "method": "How contributions are computed.",
     "target": "Item id of the candidate whose score is explained [default: the item really chosen next].",
     "against": "Item id of a second candidate, to explain the margin between the two.",
-    "budget": "Most full-prompt forward equivalents of a refined or sampled method.",
+    "budget": "Most full passes of a refined or sampled method; one scores the whole prompt once.",
     "precision": "Stop once every 90 % interval is narrower than this many nats; 0 uses the budget.",
     "matrix": "Whether the demonstrations x candidates matrix is computed too.",
     "faithfulness": "Text ablations to measure faithfulness on, beyond those the method made.",

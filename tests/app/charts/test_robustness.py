@@ -162,21 +162,22 @@ def test_words_state_the_conclusion() -> None:
     assert "comes first in 1 of 3 variants." in said
     assert said.endswith("The target, Heat, is 3rd as it is and goes from 1st to 5th.")
     assert robustness.scores_alt(report()) == (
-        "Largest mean fall of the target score: demonstrations dropped at 50 %, −1.50 nats (−2.00 to −1.25)."
-        " Largest mean rise of the target score: typos in titles at 10 %, +0.40 nats (−0.10 to +0.65)."
+        "The target's score falls most with demonstrations dropped, 50 % touched: mean change −1.50 nats (90 % −2.00 to"
+        " −1.25). The target's score rises most with typos in titles, 10 % touched: mean change +0.40 nats (90 % −0.10"
+        " to +0.65)."
     )
 
 
 def test_without_a_target_or_a_variant_there_are_words_and_no_figure() -> None:
     bare = report(rows=(row("typos", 0.1, 0.0, None),), lines=LINES[:1], variants=())
     assert "no target" in robustness.scores_alt(bare)
-    assert robustness.flow_alt(bare) == "No perturbation has been tried yet."
+    assert robustness.flow_alt(bare) == "No change has been tried yet."
     with pytest.raises(ValueError, match="target score"):
         robustness.scores(bare, LIGHT)
     with pytest.raises(ValueError, match="variants"):
         robustness.flow(bare, LIGHT)
     empty = report(rows=(), variants=())
-    assert robustness.flips_alt(empty) == "No perturbation has been tried yet."
+    assert robustness.flips_alt(empty) == "No change has been tried yet."
     with pytest.raises(ValueError, match="needs rows"):
         robustness.flips(empty, LIGHT)
     assert robustness.table(empty).empty
