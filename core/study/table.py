@@ -34,8 +34,13 @@ def explanation_lines(explanation: Explanation) -> list[str]:
         *_recommendations(explanation),
         "",
         *_contributions(explanation),
-        *(f"Note: {escaped(notice)}" for notice in explanation.notices),
+        *(f"Note: {escaped(notice)}" for notice in _notices(explanation)),
     ]
+
+
+def _notices(explanation: Explanation) -> Iterator[str]:
+    """What a reader should know of data and model, what the prompt lost, and what is odd about its titles."""
+    yield from dict.fromkeys((*explanation.notices, *explanation.prompt.cut, *explanation.prompt.notices))
 
 
 def _heading(found: Explanation) -> Iterator[str]:

@@ -63,7 +63,7 @@ def evaluated(work: Work, found: Found, *, made_by: str, steps: tuple[StepRow, .
         periods=later,
         ranking=ranking,
         steps=steps,
-        notices=(*work.notices, *_one_answer(answers)),
+        notices=(*work.dataset.notices, *work.notices, *_one_answer(answers)),
     )
 
 

@@ -87,7 +87,7 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
         best="last" if last else measure,
         curve=state.curve,
         seconds=run.seconds,
-        notices=(*run.checkpoints.notices, *_notices(run, model)),
+        notices=(*dataset.notices, *run.checkpoints.notices, *_notices(run, model)),
     )
 
 

@@ -270,6 +270,13 @@ def test_the_table_without_demonstrations() -> None:
     assert lines_of(found)[-2:] == ["No demonstrations, so no contributions", "Note: a notice"]
 
 
+def test_the_table_says_what_is_odd_about_titles_and_what_was_cut() -> None:
+    found = explanation(Request(demos=0))
+    prompt = found.prompt.model_copy(update={"cut": ("a cut",), "notices": ("an odd title", "a notice")})
+    lines = lines_of(found.model_copy(update={"prompt": prompt, "notices": ("a notice",)}))
+    assert lines[-3:] == ["Note: a notice", "Note: a cut", "Note: an odd title"]
+
+
 def test_prepare_computes_the_example_once(
     monkeypatch: pytest.MonkeyPatch, asked: list[Request], capsys: pytest.CaptureFixture[str]
 ) -> None:
