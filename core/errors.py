@@ -11,6 +11,9 @@ _NO_MEMORY = re.compile(
 """What libraries say when memory is short: the allocator of torch, the loader of shared libraries, Rust, C++."""
 
 
+SHORT_OF_MEMORY = "the memory is too small for this; try fewer demonstrations or candidates, or a smaller model"
+
+
 class DemoLensError(Exception):
     """A fault that a person can act on; its text is one plain sentence without paths of this package.
 
@@ -42,6 +45,12 @@ class PromptError(DemoLensError):
 
 class ModelError(DemoLensError):
     """A model folder, file or name cannot be loaded safely."""
+
+
+def too_large(where: str) -> ModelError:
+    """The error to raise when memory does not suffice to open the model `where`."""
+    found = "the memory is too small to open this model"
+    return ModelError(found, expected="a smaller model or more memory", where=where)
 
 
 class ComputeError(DemoLensError):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
-from core.errors import ModelError
+from core.errors import ModelError, short_of_memory, too_large
 from core.lm.adapter import CONFIG, WEIGHTS, AdapterFiles
 from core.lm.head import WideHead
 
@@ -77,6 +77,8 @@ def attached(network: Any, adapter: AdapterFiles) -> Any:
     except ModelError:
         raise
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
+        if short_of_memory(error):
+            raise too_large(adapter.where) from None
         found = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(
             found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from core.errors import ModelError
+from core.errors import ModelError, short_of_memory, too_large
 from core.lm.adapter import checked_adapter
 from core.lm.beside import attached
 from core.lm.device import BYTES, device_for, dtype_for, free_bytes
@@ -261,6 +261,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _failed(what: str, error: Exception, where: str) -> ModelError:
+    if short_of_memory(error):
+        return too_large(where)
     return ModelError(
         f"{what} ({type(error).__name__})", expected="a model folder as save_pretrained writes it", where=where
     )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import ComputeError, ModelError
+from core.errors import ComputeError, ModelError, short_of_memory, too_large
 from core.lm.attention import prepare
 from core.lm.forest import Forest, Segment
 from core.lm.run import run
@@ -245,6 +245,8 @@ def _refusing(network: Any, where: str, what: str) -> Iterator[None]:
         found = "out of memory in a pass over a few dozen tokens"
         raise ModelError(found, expected="a smaller model or more memory", where=where) from None
     except Exception as error:  # an unknown family can fail in any of the library's classes
+        if short_of_memory(error):
+            raise too_large(where) from None
         reason = str(error).split(";")[0] if isinstance(error, ComputeError) else type(error).__name__
         raise ModelError(
             f"the model family {_family(network)} cannot run {what} ({reason})",

@@ -18,7 +18,7 @@ import typer
 
 from core.analysis.checked import checked
 from core.analysis.request import checked_request
-from core.errors import ComputeError, DemoLensError, MaterialError, RequestError
+from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
 from core.store.home import fix_home
 from core.store.results import Results
 from core.study.evaluate import evaluate
@@ -85,7 +85,8 @@ def status_of(run: Callable[[], object]) -> int:
         if pressed():  # A library made another error of it.
             return say_stopped()
         log_to_file("command")
-        return _said(unexpected(error)[0], FAULT)
+        sentence, _ = unexpected(error)
+        return _said(SHORT_OF_MEMORY, MISTAKE) if short_of_memory(error) else _said(sentence, FAULT)
     if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
         return say_stopped()
     return found if isinstance(found, int) else 0

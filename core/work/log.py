@@ -16,12 +16,18 @@ from core.store.home import PRIVATE_FOLDER, home, private
 
 LOG_BYTES = 2 * 2**20
 LOG_FILES = 3
+_NAMES = r"[\w.-]*(?:token|password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|authorization|credentials?)"
+"""Names of what is secret, with anything before: `HF_TOKEN`, `aws_secret`, `x-api-key`."""
 SECRETS = re.compile(
     r"hf_[A-Za-z0-9]{8,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=[Bb]earer )\S+"
-    r"|(?i:(?<=token=)|(?<=password=)|(?<=secret=)|(?<=api_key=))[^\s&]+"
+    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{3,}"
+    rf"|(?i:\b{_NAMES})\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
+    r"(?:(?i:bearer|basic)\s+)?"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|\\\"(?:[^\"\\]|\\[^\"])*\\\"|'(?:[^'\\]|\\.)*'|[^\s&,;}\])\"']+)"
 )
+"""A token of the hub, the user and password of an address, the word after Bearer or Basic, and the value that is given
+to a secret's name: as in a URL, a setting, YAML, a Python dictionary or JSON, JSON inside a string included."""
 UNEXPECTED = "something unexpected went wrong (error id {}); the details are in the log"
 
 logger = logging.getLogger("demolens")
@@ -32,7 +38,17 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record with line breaks and other control characters escaped and secrets masked."""
-        return escaped(SECRETS.sub("***", super().format(record)))
+        return escaped(masked(super().format(record)))
+
+
+def masked(text: str) -> str:
+    """`text` with `***` in place of every secret; the names of secrets stay."""
+    return SECRETS.sub(_mask, text)
+
+
+def _mask(match: re.Match[str]) -> str:
+    value = match["value"]
+    return "***" if value is None else match[0].removesuffix(value) + "***"
 
 
 def escaped(text: str) -> str:

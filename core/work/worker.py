@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from core.analysis.checked import checked
-from core.errors import Cancelled, ComputeError, DemoLensError, short_of_memory
+from core.errors import SHORT_OF_MEMORY, Cancelled, ComputeError, DemoLensError, short_of_memory
 from core.work import protocol
 from core.work.engine import Engine
 from core.work.kinds import Found, kind_named
@@ -32,7 +32,6 @@ PROGRESS_SECONDS = 0.05
 """Shortest time between two progress events with the same label."""
 BROKEN_STATUS = 70
 """Exit status of a worker whose device cannot be used any more."""
-SHORT_OF_MEMORY = "the memory is too small for this; try fewer demonstrations or candidates, or a smaller model"
 Emit = Callable[[protocol.Event], None]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.analysis.request import Request
 from core.work import protocol
-from core.work.log import SECRETS, escaped, log_to_file, logger, unexpected
+from core.work.log import SECRETS, escaped, log_to_file, logger, masked, unexpected
 from core.work.worker import Worker
 
 
@@ -96,6 +96,16 @@ def test_a_run_cancelled_before_it_began_never_runs() -> None:
         ("Authorization: Bearer abc.def", "abc.def"),
         ("?token=abc123&x=1", "abc123"),
         ("API_KEY=abc123", "abc123"),
+        ("password: hunter2", "hunter2"),
+        ("Password : hunter2", "hunter2"),
+        ('{"api_key": "abc 123", "n": 3}', "abc 123"),
+        (r'{"token": "ab\"c123"}', "c123"),
+        (r"{\"client_secret\": \"abc 123\", \"n\": 3}", "abc 123"),
+        ("{'password': 'abc 123'}", "abc 123"),
+        ('"Authorization": "Basic dXNlcjpwYXNz"', "dXNlcjpwYXNz"),
+        ("x-api-key: abc123", "abc123"),
+        ("AWS_SECRET_ACCESS_KEY = abc/123", "abc/123"),
+        ("passphrase=abc123;x=1", "abc123"),
     ],
 )
 def test_secrets_never_reach_the_log(tmp_path: Path, text: str, secret: str) -> None:
@@ -105,6 +115,19 @@ def test_secrets_never_reach_the_log(tmp_path: Path, text: str, secret: str) -> 
     assert secret not in path.read_text()
     assert "***" in path.read_text()
     assert "x=1" not in text or "x=1" in SECRETS.sub("***", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tokens: 512 of 2048", "the tokenizer: fast", "token ids (1, 2)", "a secret of two films", '{"n": 3, "x": "y"}'],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_the_neighbours_of_a_secret_stay() -> None:
+    assert masked('{"api_key": "a", "n": 3}') == '{"api_key": ***, "n": 3}'
+    assert masked("user: u password: p x=1") == "user: u password: *** x=1"
 
 
 def test_data_cannot_forge_a_record(tmp_path: Path) -> None:
