@@ -23,11 +23,11 @@ def controls(mine: TaskView) -> None:
     """Which head, which token, and how the explicit model is trained."""
     own = getattr(mine.draft, "layer", None) is None or getattr(mine.draft, "head", None) is None
     st.toggle(
-        "Head with the largest share of demonstrations",
+        "Head in which the demonstrations write most",
         value=own,
         key="in-dual-strongest",
         on_change=_strongest,
-        help="On: the head of which the demonstrations write the largest share. Off: choose a layer and a head.",
+        help="On: the head in which the demonstrations' part is longest. Off: choose a layer and a head.",
     )
     if not own:
         options.number(
