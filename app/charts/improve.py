@@ -22,10 +22,10 @@ MOVES = {
     "exchange": "one exchanged or added",
 }
 SETS = {
-    "zero_shot": "without demonstrations",
-    "current": "current demonstrations",
-    "start": "earlier best set",
-    "best": "best set found",
+    "zero_shot": "no demonstrations",
+    "current": "the case's own demonstrations",
+    "start": "the earlier set",
+    "best": "the set found",
 }
 STOPS = {
     "budget": "The budget is spent.",
@@ -74,7 +74,7 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
         )
     )
     figure.update_xaxes(title_text="cost so far (full passes)", rangemode="tozero", zeroline=False)
-    figure.update_yaxes(title_text="held-out score J, nats", zeroline=False)
+    figure.update_yaxes(title_text="objective J (nats)", zeroline=False)
     return figure
 
 
@@ -109,7 +109,7 @@ def alt(report: ImproveReport) -> str:
         return f"No set{so_far} is better than no demonstrations (J {signed(bare.objective)} nats).{ends}"
     above = f"{nats(best.objective - bare.objective)} above no demonstrations"
     if report.current is not None:
-        above += f" and {nats(best.objective - report.current.objective)} against the current ones"
+        above += f" and {nats(best.objective - report.current.objective)} against the case's own"
     size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
     return f"The best set{so_far}, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
 
@@ -201,7 +201,7 @@ def outcomes_alt(report: ImproveReport) -> str:
     after = {row.which: row for row in report.outcomes or ()}
     if "best" not in after:
         return "The case's own target is not scored."
-    words = {"zero_shot": "without demonstrations", "current": "with the current ones"}
+    words = {"zero_shot": "without demonstrations", "current": "with the case's own ones"}
     others = [f"{ordinal(after[name].rank)} {said}" for name, said in words.items() if name in after]
     return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
 

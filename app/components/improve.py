@@ -33,8 +33,9 @@ def leads(report: ImproveReport) -> list[str]:
     place = target_place(report)
     found = [place] if place else []
     found += [
-        f"Judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small changes of "
-        "the prompt: mean minus lambda times spread. The case's own target had no part in the choice."
+        f"Every set is judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small "
+        "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better. The "
+        "case's own target had no part in the choice."
     ]
     found += [safe_html(guard, 300) for guard in report.guards]
     return found
@@ -68,8 +69,8 @@ def readouts(report: ImproveReport) -> list[Readout]:
     )
     for name, row in sets:
         if row is not None:
-            small = f"mean {number(row.mean)}, spread {number(row.spread)} nats"
-            cells.append(Readout(name, f"J {signed(row.objective)}", small))
+            small = f"mean score {number(row.mean)}, spread {number(row.spread)} nats"
+            cells.append(Readout(name, f"J {nats(row.objective)}", small))
     passes = f"{number(report.search_passes, 1)} full passes"
     cells.append(Readout("Cost of the search", passes, "one scores the whole prompt once"))
     return cells
@@ -116,7 +117,7 @@ def outcomes(report: ImproveReport) -> None:
 
 def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
     zero = next((other for other in every if other.which == "zero_shot"), None)
-    change = "" if zero is None or zero is one else f", {nats(one.score - zero.score)} from none"
+    change = "" if zero is None or zero is one else f" ({nats(one.score - zero.score)} against no demonstrations)"
     small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
     return Readout(NAMES[one.which], f"{ordinal(one.rank)} of {one.candidates}", small)
 

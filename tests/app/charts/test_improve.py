@@ -94,12 +94,12 @@ def test_the_figure_stands_before_anything_is_judged(report):
 def test_alt_texts_state_the_conclusion(report):
     said = improve.alt(report)
     assert "1 demonstration, has J +0.50 nats: +1.50 nats above no demonstrations" in said
-    assert "+2.00 nats against the current ones" in said
+    assert "+2.00 nats against the case's own" in said
     assert said.endswith("No set one change away is better.")
     assert "1 answered Yes and 1 No" in improve.shortlist_alt(report)
     assert improve.outcomes_alt(report) == (
         "The item really chosen next ranks 1st (NDCG@10 1.00) with the best set, 9th without demonstrations"
-        " and 4th with the current ones."
+        " and 4th with the case's own ones."
     )
 
 
