@@ -128,7 +128,8 @@ def _record(
     dtype: str,
     notices: tuple[str, ...],
 ) -> LanguageModel:
-    proof = proven(network, where=name)
+    with _quiet():
+        proof = proven(network, where=name)
     config = network.config.get_text_config()
     return LanguageModel(
         network=network,

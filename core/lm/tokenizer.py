@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import unicodedata
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from tokenizers import Tokenizer as RustTokenizer
@@ -18,6 +18,8 @@ from core.prompt.spans import ChatFrame, Encoding, Offsets
 
 Pair = tuple[int, int, int]
 """Token id, and the half-open range of characters it stands for."""
+MOST_UNREAD = 10_000
+"""Titles whose lost letters are remembered: prompts of one job show the same ones again and again."""
 _BRACKETED = re.compile(r"[<\[{|].*[>\]}|]", re.DOTALL)
 """What markup looks like; a template also writes ordinary words, and those are no markup."""
 
@@ -46,6 +48,7 @@ class TextTokenizer:
         self._added = {token: entry.content for token, entry in added.items()}
         self._control = {token: entry.content for token, entry in added.items() if entry.special}
         self._unknown: int | None = tokenizer.unk_token_id
+        self._unread: dict[str, str] = {}
         self._frame: ChatFrame | None = None
         self._lead = ""
         self._frame_known = False
@@ -108,12 +111,21 @@ class TextTokenizer:
 
     def unread(self, text: str) -> str:
         """The letters of `text` that its tokens do not hold: unknown to the tokenizer, or dropped by it."""
+        lost = self._unread.get(text)
+        if lost is None:
+            known = self._known_letters(text)
+            lost = "".join(dict.fromkeys(letter for letter in text if not _letters(letter) <= known))
+            if len(self._unread) >= MOST_UNREAD:
+                self._unread.clear()
+            self._unread[text] = lost
+        return lost
+
+    def _known_letters(self, text: str) -> set[str]:
         ids = [token for token in self._line(text).token_ids if token != self._unknown]
         with self._lock:
             # A byte-level decoder reads the letters of an added token as bytes.
             back = self._copy.decode([token for token in ids if token not in self._added], skip_special_tokens=False)
-        known = _letters(back + "".join(self._added.get(token, "") for token in ids))
-        return "".join(dict.fromkeys(letter for letter in text if not _letters(letter) <= known))
+        return _letters(back + "".join(self._added.get(token, "") for token in ids))
 
     def start(self) -> tuple[int, ...]:
         """Ids the tokenizer puts before any text by default: a BOS token for most models, nothing for some."""
@@ -236,6 +248,8 @@ def _is_control(token: dict[str, Any], template: str, rows: int | None) -> bool:
 
 def _single_bytes(text: str, ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The ranges, with one letter for each token of a run of bytes (Unigram gives them all the range of the run)."""
+    if not any(before == after and after[1] - after[0] > 1 for before, after in pairwise(ranges)):
+        return ranges
     split: list[tuple[int, int]] = []
     for (start, end), run in groupby(ranges):
         count = len(list(run))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 LONGEST_TITLE = 300
 """Characters of a title that a prompt shows."""
@@ -25,6 +26,7 @@ _INSTRUCTION_LIKE = re.compile(
 )
 
 
+@lru_cache(maxsize=10_000)
 def shown_title(title: str) -> str:
     """The title as prompts write it: one line of at most 300 characters.
 
