@@ -131,7 +131,10 @@ def checked_folder(name: str | Path, settings: Tuning) -> Path:
     What a killed process left half-written is removed. Raises `RequestError` for a file, for a folder with other
     things or a run of other settings, and `MaterialError` for one that cannot be written.
     """
-    folder = Path(name).expanduser().absolute()
+    try:
+        folder = Path(name).expanduser().absolute()
+    except RuntimeError:
+        raise RequestError(f"{str(name)!r:.80} names the home of an unknown user", where="--out") from None
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder.name!r:.80} is a file", expected="a folder", where="--out")
     above = next(parent for parent in (folder, *folder.parents) if parent.exists())

@@ -134,6 +134,10 @@ def test_choices_left_out_keep_their_defaults(asked: list[Request]) -> None:
         (["explain", "--demos", "99"], "demolens: explain: demos is '99'; expected less than or equal to 32"),
         (["explain", "--family", "x"], "demolens: explain: family is 'x'; expected 'yes_no' or 'next_item'"),
         (["explain", "--user", ""], "demolens: explain: user is ''; expected"),
+        (
+            ["explain", "--dataset", "caf\udce9"],
+            "demolens: explain: dataset is 'caf\\udce9'; expected text in UTF-8, not bytes",
+        ),
         (["explain", "--nonsense"], "demolens: No such option: --nonsense"),
         (["explode"], "demolens: No such command 'explode'"),
         (["explain", "--json", "/no such folder/x"], "demolens: --json: '/no such folder/x' cannot be written"),

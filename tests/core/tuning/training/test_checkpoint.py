@@ -145,6 +145,8 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         checked_folder(tmp_path / "out", TUNING)
     with pytest.raises(MaterialError, match="--out: 'below' cannot be written"):
         checked_folder(tmp_path / "out" / "below", TUNING)
+    with pytest.raises(RequestError, match="--out: '~nosuchuser/out' names the home of an unknown user"):
+        checked_folder("~nosuchuser/out", TUNING)
 
 
 def test_other_things_are_left_alone(tmp_path: Path) -> None:
