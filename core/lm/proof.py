@@ -22,7 +22,7 @@ BRANCH = 4
 WINDOW = 3
 """Longest sliding window of what is measured: every kind of window is crossed within a branch."""
 TOKENS = 256
-"""Rows of the embedding and of the output layer that are enough to see a difference."""
+"""Rows of embeddings and of the output layer that are enough to see a difference."""
 LIMIT = 1e-3
 """Largest difference that rounding in single precision explains, as a share of the spread of a row's logits; families
 that read forests exactly stay below 1e-5, those that do not come to 0.02 and more."""
@@ -94,17 +94,19 @@ def _small(network: Any) -> Any:
     memo: dict[int, Any] = {}
     layers, needed = _first_layers(network)
     dropped = {id(module) for layer in layers[needed:] for module in layer.modules()}
-    tables = [table for table in (network.get_input_embeddings(), network.get_output_embeddings()) if table is not None]
-    vocabulary = {id(table.weight) for table in tables} | {id(getattr(table, "bias", None)) for table in tables}
+    embeddings = [module for module in network.modules() if isinstance(module, torch.nn.Embedding)]
+    tables = [table for table in (*embeddings, network.get_output_embeddings()) if table is not None]
+    tall = {id(table.weight) for table in tables} | {id(getattr(table, "bias", None)) for table in tables}
     for module in network.modules():
         if id(module) not in dropped:
             for tensor in _tensors(module):
-                memo[id(tensor)] = _wide(tensor, spread=id(tensor) in vocabulary)
+                memo[id(tensor)] = _wide(tensor, spread=id(tensor) in tall)
     if needed < len(layers):
         memo[id(layers)] = copy.deepcopy(layers[:needed], memo)
     small = copy.deepcopy(network, memo)
-    embedding = small.get_input_embeddings()
-    embedding.padding_idx = None  # may be a row that is left out; it only matters to gradients
+    for module in small.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.padding_idx = None  # may be a row that is left out; it only matters to gradients
     _shorten_windows(small)
     return small
 

@@ -117,6 +117,9 @@ def check(network: Any) -> None:
     prompt = random_prompt("next_item", demos=2, candidates=3)
     masks = np.array([[True, True], [False, True], [True, False]])
     expected = [plain_scores(plain, prompt, mask) for mask in masks]
+    ids = torch.tensor([[token for span in prompt.prefix for token in span.token_ids]])
+    logits = [one(ids, use_cache=False).logits for one in (network, plain)]
+    torch.testing.assert_close(*logits, atol=1e-3, rtol=1e-3)  # calls without a forest, as tuning makes them
     scorer = Scorer(language_model(network), prompt)
     np.testing.assert_allclose(scorer.full(), expected[0], atol=2e-3)
     np.testing.assert_allclose(scorer.subsets(masks), expected, atol=2e-3)
