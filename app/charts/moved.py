@@ -12,7 +12,7 @@ from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
 from app.charts.frame import box, heading
 from app.text import plain, safe_mark
-from app.theme import Palette, nats, shade, signed, symmetric, template
+from app.theme import Palette, amount, nats, shade, signed, symmetric, template
 from core import columns
 from core.tuning.personal.task import MovedRow, PersonaliseReport, Which
 
@@ -117,7 +117,7 @@ def _panel(
 def _hover(report: PersonaliseReport, row: MovedRow, demo: int, candidate: int) -> str:
     return (
         f"{named(row, demo, safe_mark)} on {safe_mark(report.candidates[candidate].title, 60)}"
-        f"<br>{nats(row.effects[candidate])}, {lists.NAMES[row.which]}"
+        f"<br>removal effect {nats(row.effects[candidate])}, {lists.NAMES[row.which]}"
     )
 
 
@@ -157,11 +157,11 @@ def alt(report: PersonaliseReport) -> str:
             for index, value in enumerate(row.effects)
         ]
         said = []
-        for word, pick, sign in (("raise", max, 1), ("fall", min, -1)):
+        for word, pick, sign in (("falls", max, 1), ("rises", min, -1)):
             value, place, row, index = pick(cells, key=lambda cell: cell[0])
             if value * sign > 0:
                 title = plain(report.candidates[index].title)
-                said.append(f"largest {word}, {named(row, place)} on {title}, {nats(value)}")
+                said.append(f"without {named(row, place)} the score of {title} {word} most, by {amount(value)}")
         name = lists.NAMES[which][:1].upper() + lists.NAMES[which][1:]
         parts.append(f"{name}: {'; '.join(said) or 'no demonstration moves a score'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."

@@ -39,7 +39,7 @@ def evaluation(adapter: str | None, model_id: str) -> None:
         return
     section(
         f"Evaluation of {whose}",
-        f"{found.interactions} test interactions and {found.ranked} lists of {found.users} users in "
+        f"{found.interactions:,} test interactions and {found.ranked:,} lists of {found.users:,} users in "
         f"{safe_html(found.dataset_name, 60)}, from the latest {100 * (1 - found.share):.0f} % of time. Bars are "
         f"{100 * found.level:.0f} % bootstrap intervals over users.",
     )

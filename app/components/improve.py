@@ -34,8 +34,8 @@ def leads(report: ImproveReport) -> list[str]:
     found = [place] if place else []
     found += [
         f"Every set is judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small "
-        "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better. The "
-        "case's own target had no part in the choice."
+        "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better."
+        + ("" if place else " The case's own target had no part in the choice.")
     ]
     found += [safe_html(guard, 300) for guard in report.guards]
     return found

@@ -10,7 +10,7 @@ from app.charts import latency, lists, moved
 from app.components import failures, play
 from app.components.head import Readout
 from app.text import safe_html
-from app.theme import nats, number, ordinal
+from app.theme import amount, number, ordinal
 from core.lm.adapter import is_there
 from core.tuning.personal.task import PersonaliseReport, PersonaliseTask, Which
 from core.words import duration
@@ -78,8 +78,8 @@ def _cause(report: PersonaliseReport, which: Which) -> str:
     place, row = found
     answer = f", answered {row.answer}" if row.answer else ""
     return (
-        f"In the last list <strong>D{place + 1}</strong> (<em>{safe_html(row.title, 60)}</em>{answer}) raises "
-        f'{_title(report, best.index)} most: <span class="dl-up">{nats(row.effects[best.index])}</span>.'
+        f"In the last list the score of {_title(report, best.index)} falls most without <strong>D{place + 1}</strong> "
+        f"(<em>{safe_html(row.title, 60)}</em>{answer}): by {amount(row.effects[best.index])}."
     )
 
 

@@ -55,7 +55,8 @@ def _moved(report: PersonaliseReport) -> Iterator[str]:
     for which in dict.fromkeys(row.which for row in report.moved):
         last = next(found for found in report.stream[-1].lists if found.which == which)
         top = best_first(last.ranks, report.candidates)[0]
-        yield f"{which}: what each demonstration adds to {_short(report.candidates[top].title)}, in nats"
+        title = _short(report.candidates[top].title)
+        yield f"{which}: nats by which the score of {title} falls without each demonstration"
         for row in report.moved:
             if row.which == which:
                 yield _effect(row, top)

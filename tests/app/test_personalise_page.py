@@ -134,7 +134,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "After 4 new interactions Diva (1981) rises from 4th to 1st." in said
     assert "Brazil (1985) , really chosen next, stays 2nd." in said
     assert "The base model leaves Diva (1981) at 4th." in said
-    assert "D3 ( Heat (1995) , answered No) raises Diva (1981) most: +0.90 nats" in said
+    assert "the score of Diva (1981) falls most without D3 ( Heat (1995) , answered No): by 0.90 nats." in said
     assert "3 of the stream, 1 by hand" in said
     assert "275 ms 0.55 of the time of one whole pass (500 ms)" in said
     assert "3f9a2b7c01de unchanged by the play" in said

@@ -318,10 +318,10 @@ def test_the_strongest_demonstration_raises_most(report):
 
 def test_words_and_table_of_what_moved_it(report):
     assert moved.alt(report) == (
-        "Base model: largest raise, D2 <b>Alien</b> $x$ & <a href='x'> (Yes) on <b>Alien</b> $x$ & <a href='x'>, "
-        "+0.20 nats; largest fall, D3 Heat (1995) (No) on Casablanca (1942), −0.10 nats. "
-        "With the adapter: largest raise, D3 Heat (1995) (No) on Diva (1981), +0.90 nats; "
-        "largest fall, D3 Heat (1995) (No) on <b>Alien</b> $x$ & <a href='x'>, −0.60 nats."
+        "Base model: without D2 <b>Alien</b> $x$ & <a href='x'> (Yes) the score of <b>Alien</b> $x$ & <a href='x'> "
+        "falls most, by 0.20 nats; without D3 Heat (1995) (No) the score of Casablanca (1942) rises most, by 0.10 "
+        "nats. With the adapter: without D3 Heat (1995) (No) the score of Diva (1981) falls most, by 0.90 nats; "
+        "without D3 Heat (1995) (No) the score of <b>Alien</b> $x$ & <a href='x'> rises most, by 0.60 nats."
     )
     shown = moved.table(report)
     assert list(shown["rank"]) == [1, 2, 3, 4]

@@ -141,9 +141,9 @@ def test_the_table_shows_each_step_with_its_list_and_moves() -> None:
 
 def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
     lines = lines_of(report())
-    at = lines.index("adapter: what each demonstration adds to Dune, in nats")
+    at = lines.index("adapter: nats by which the score of Dune falls without each demonstration")
     assert lines[at + 1].split() == ["+1.500", "Alien", "=", "Yes"]
-    assert lines[at + 2].startswith("base: what each demonstration adds to Heat\\x1b")
+    assert lines[at + 2].startswith("base: nats by which the score of Heat\\x1b")
     assert lines[at + 3].split()[0] == "-0.250"
     assert "Median step: adapter 300 ms, base 250 ms. The last prompt from scratch takes 750 ms." in lines
     assert f"Weights before and after, unchanged: SHA-256 {'ab' * 32}" in lines
