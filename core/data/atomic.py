@@ -170,7 +170,7 @@ def _import(inter: Path, item: Path | None, digests: tuple[str | None, ...], scr
         raise DataError(
             "no interactions", expected="one line for each interaction below the header", where=label(inter)
         )
-    connection = locked_connection(scratch, memory=MEMORY)
+    connection = locked_connection(scratch, spill=scratch / "spill", memory=MEMORY)
     try:
         return _loaded(connection, interactions, items, scratch)
     except duckdb.OutOfMemoryException:

@@ -16,6 +16,7 @@ from core.data.lines import label
 from core.data.records import Interaction, Item
 from core.data.sample import sample_folder
 from core.errors import DataError
+from core.store.home import spill_place
 from core.store.material import LICENCES
 
 _SAMPLE_LICENCE = next(f"{licence}: {note}" for title, licence, note, _ in LICENCES if title.startswith("MovieLens"))
@@ -45,7 +46,7 @@ class Dataset:
         """Numbers of users, items and interactions."""
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
-        self._connection = locked_connection(stored.folder)
+        self._connection = locked_connection(stored.folder, spill=spill_place())
         for table in ("interactions", "items", "users"):
             self._connection.read_parquet(str(stored.folder / f"{table}.parquet")).create_view(table)
 

@@ -10,8 +10,11 @@ NUMERIC_ORDER = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,37}}') THEN {0}::HUG
 """SQL order of a text id column in which 2 comes before 10, and other text after all numbers."""
 
 
-def locked_connection(folder: Path, *, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that may read and write below `folder` only, loads no extension, and cannot be unlocked."""
+def locked_connection(folder: Path, *, spill: Path | None, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that may read and write below `folder` only, loads no extension, and cannot be unlocked.
+
+    What does not fit its memory goes to `spill`; without one, such a query fails.
+    """
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -20,7 +23,7 @@ def locked_connection(folder: Path, *, memory: str = "1GB") -> duckdb.DuckDBPyCo
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
-            "temp_directory": str(folder / "spill"),
+            "temp_directory": "" if spill is None else str(spill),
         },
     )
     connection.execute("SET allowed_directories=$folders", {"folders": [str(folder)]})

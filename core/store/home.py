@@ -95,6 +95,14 @@ def workplace() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def spill_place() -> Path | None:
+    """Where this process may put what does not fit into memory; None for a home that cannot be written."""
+    try:
+        return scratch_in(home()) / f"spill-{secrets.token_hex(8)}"
+    except (OSError, MaterialError):
+        return None
+
+
 def private(path: str, flags: int) -> int:
     """An opener for `open`: a new file is for this user only."""
     return os.open(path, flags, PRIVATE_FILE)

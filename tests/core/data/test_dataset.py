@@ -150,3 +150,8 @@ def test_threads_share_one_data_set(write: Write) -> None:
     for thread in threads:
         thread.join(60)
     assert wrong == []
+
+
+def test_what_does_not_fit_into_memory_goes_where_it_is_swept(books: Dataset, own_home: Path) -> None:
+    ((place,),) = books.cursor().execute("SELECT current_setting('temp_directory')").fetchall()
+    assert Path(place).is_relative_to(own_home / "scratch")
