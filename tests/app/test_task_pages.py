@@ -206,9 +206,12 @@ def test_explore_has_a_first_look_at_robustness(open_page) -> None:
 
 
 @pytest.mark.parametrize("name", [*PAGES, "personalise"])
-def test_every_control_says_what_it_does(open_page, name: str) -> None:
+def test_every_control_says_what_it_does_and_no_text_is_raw(open_page, name: str) -> None:
     page, _ = open_page(name, run=True)
     kinds = ("selectbox", "number_input", "text_input", "toggle", "multiselect", "slider", "pills", "button")
     controls = [each for kind in kinds for each in getattr(page, kind, page.get(kind))]
     bare = [each.label for each in controls if not each.proto.help and each.key not in ("run", "cancel")]
     assert bare == []
+    said = " ".join([words(page), *(chart.proto.alt for chart in page.get("plotly_chart"))])
+    said = re.sub(r":root \{.*", "", said, flags=re.DOTALL)
+    assert not re.search(r"\bby [+−-]|\bNone\b|\bnan\b|\d{4,} ms|(\S+) to \1[) ;]", said)
