@@ -14,6 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_KINDS = ("model_type", "architectures")
+"""What a configuration calls itself."""
+
 
 def limit(address_space: int) -> None:
     """Bound this process's memory, where the system can."""
@@ -50,11 +53,16 @@ def convert(folder: Path, target: Path, settings: dict[str, Any], space: bool = 
     weight that is not there.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
     options: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True, "trust_remote_code": False}
     save_tokenizer(AutoTokenizer.from_pretrained(folder, **options), target, space)
     config = AutoConfig.from_pretrained(folder, **options)
+    if config.model_type == "mistral":  # what the library makes of a Llama file whose name is that word
+        sizes = config.to_dict()
+        config = LlamaConfig(
+            **{name: sizes[name] for name in LlamaConfig().to_dict() if name in sizes and name not in _KINDS}
+        )
     for name, value in settings.items():
         setattr(config, name, value)
     network, report = AutoModelForCausalLM.from_pretrained(

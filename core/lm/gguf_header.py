@@ -36,6 +36,7 @@ _FLOAT32 = 0
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 LONGEST_FACTORS = 100_000
+"""Of the rotation; half the width of a head."""
 _SIZES = {"block_count": 1_000, "embedding_length": 1_000_000, "feed_forward_length": 10_000_000,
           "context_length": 1_000_000_000, "attention.head_count": 10_000, "attention.head_count_kv": 10_000,
           "attention.key_length": 100_000, "attention.value_length": 100_000, "vocab_size": 10_000_000}  # fmt: skip
@@ -216,9 +217,8 @@ def _stored(cursor: _Cursor, name: str, shape: tuple[int, ...]) -> int:
     """Where the tensor ends, in bytes from the start of the data."""
     kind, offset = cursor.number("<I"), cursor.number("<Q")
     if kind not in BLOCKS or (name in FACTORS and kind != _FLOAT32):
-        raise ModelError(
-            f"tensor {name[:80]!r} in number format {kind}", expected="F32 to Q8_0, K or IQ", where=cursor.where
-        )
+        expected = "F32" if name in FACTORS else "F32 to Q8_0, K or IQ"
+        raise ModelError(f"tensor {name[:80]!r} in number format {kind}", expected=expected, where=cursor.where)
     weights, size = BLOCKS[kind]
     if shape[0] % weights or not all(shape):
         raise cursor.refused(f"tensor {name[:80]!r} has the shape {shape}, in blocks of {weights}")

@@ -46,6 +46,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
                           "rope_parameters": {
                               "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
                               "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}}),
+    "stablelm": ("StableLm", {"use_qkv_bias": True, "rope_parameters": {
+        "rope_type": "default", "rope_theta": 50_000.0, "partial_rotary_factor": 0.5}}),
     "starcoder2": ("Starcoder2", {"sliding_window": 6,
                                   "rope_parameters": {"rope_type": "default", "rope_theta": 999_999.0}}),
 }  # fmt: skip
@@ -60,7 +62,7 @@ def network_of(name: str, tokenizer: Any) -> Any:
     family, options = FAMILIES[name]
     sizes = shape(len(tokenizer)) | {"max_position_embeddings": CONTEXT} | options
     text = "Text" if family == "Gemma3" else ""
-    if family in ("Phi3", "Starcoder2", "Qwen2"):
+    if family in ("Phi3", "Starcoder2", "StableLm", "Qwen2"):
         sizes.pop("head_dim")
     config = getattr(transformers, f"{family}{text}Config")(**sizes)
     return tiny_network(config, getattr(transformers, f"{family}ForCausalLM"))
@@ -120,7 +122,7 @@ def settings_of(network: Any) -> dict[str, Any]:
     if hasattr(config, "rms_norm_eps"):
         keys["attention.layer_norm_rms_epsilon"] = config.rms_norm_eps
     else:
-        keys["attention.layer_norm_epsilon"] = config.norm_epsilon
+        keys["attention.layer_norm_epsilon"] = getattr(config, "norm_epsilon", 1e-5)
     if getattr(config, "sliding_window", None):
         keys["attention.sliding_window"] = config.sliding_window
     for name in ("attn_logit_softcapping", "final_logit_softcapping"):
@@ -192,6 +194,13 @@ def test_a_converted_file_computes_what_the_network_computed(
     file = written(tmp_path / "m.gguf", network, tiny_transformers_tokenizer, {}, tensors_of(network))
     made = converted(file, tmp_path / "made")
     torch.testing.assert_close(logits(made), logits(network), atol=2e-5, rtol=1e-5)
+
+
+def test_a_llama_that_is_named_mistral_is_a_llama(llama: Any, tiny_transformers_tokenizer: Any, tmp_path: Path) -> None:
+    keys = {"general.name": "mistral"}
+    made = converted(written(tmp_path / "m.gguf", llama, tiny_transformers_tokenizer, keys, {}), tmp_path / "made")
+    assert made.config.model_type == "llama"
+    torch.testing.assert_close(logits(made), logits(llama), atol=2e-5, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -460,6 +460,21 @@ def test_a_folder_without_tokenizer_is_refused(folder: Path) -> None:
         load(str(folder))
 
 
+def test_of_named_chat_templates_the_default_is_used(folder: Path) -> None:
+    whole = load(str(folder)).tokenizer.chat_frame()
+    template = (folder / "chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").unlink()
+
+    def named(value: dict[str, Any]) -> None:
+        value["chat_template"] = [
+            {"name": "tool_use", "template": "{{ raise_exception('tools') }}"},
+            {"name": "default", "template": template},
+        ]
+
+    rewrite(folder / "tokenizer_config.json", named)
+    assert load(str(folder)).tokenizer.chat_frame() == whole is not None
+
+
 def test_a_tokenizer_of_another_model_is_refused(folder: Path, tiny_llama: Any) -> None:
     rows = tiny_llama.config.vocab_size
 
