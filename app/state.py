@@ -59,8 +59,6 @@ class View:
     """The link as the page last wrote it; a different one means that a person changed it."""
     notice: str = ""
     """What could not be used of a link or a choice, in one sentence."""
-    typed: set[str] = field(default_factory=set)
-    """Data, models and adapters that a person named here; what only a link names is not looked at before Run."""
     demo_revision: int = 0
     """Raised when a demonstration is selected outside its table: the table is drawn anew with that row."""
     item_revision: int = 0

@@ -116,7 +116,6 @@ def _material_typed(field: str, key: str) -> None:
     """Other data have other users and items: with them go the user and everything named by an id."""
     view: View = st.session_state[tab.VIEW]
     was = view.draft.dataset
-    view.typed.add(st.session_state[key].strip())
     _keep_text(field, key)
     if view.draft.dataset != was:
         first = cached.first_user(view.draft.dataset, view.draft.split)

@@ -34,9 +34,7 @@ def obstacle(view: View) -> str:
     if not cached.agreed(view.draft):
         return ""
     found = cached.preview(view.draft)
-    if isinstance(found, str):
-        return found
-    return cached.material_fault(view.draft) if view.typed & {view.draft.model, view.draft.adapter} else ""
+    return found if isinstance(found, str) else cached.material_fault(view.draft)
 
 
 def upcoming(view: View) -> None:
