@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import psutil
 
 from bench.cases import measured_users
 from bench.clock import Clock
+from bench.sessions import Session
 from bench.spread import quartiles
 from bench.table import BUILD, Row, row
 from core.data.cases import case_of
@@ -39,6 +41,14 @@ VISITS = 50
 SETTLED = 5
 """Visits after which memory must stay level."""
 LEVEL = "<= 1.1"
+TABS = 20
+"""Sessions at once."""
+EVERY_SECONDS = 2.0
+"""Mean time between the end of a session's rerun and its next click; half as long or half longer, drawn anew."""
+PACED_SECONDS = 40.0
+WARM_RUNS = 10
+UNCHANGED_RUNS = 8
+RUNS_A_MEASURE = 10
 WAIT_SECONDS = 300.0
 FLAGS = [
     "--no-sandbox",
@@ -85,6 +95,9 @@ def app(cases: int) -> Iterator[list[Row]]:
             rows.append(row("click on a bar to all views updated, seconds", quartiles(clicks), "<= 0.5"))
             clock.tell("clicks")
             yield rows
+            rows += rerun_rows(address, server)
+            clock.tell("reruns")
+            yield rows
             yield rows + memory_rows(_memory(browser, address, server, visits, clock))
         browser.close()
 
@@ -113,6 +126,58 @@ def memory_rows(gigabytes: np.ndarray) -> list[Row]:
             "<= 3",
         ),
     ]
+
+
+def rerun_rows(address: str, server: psutil.Process) -> list[Row]:
+    """Rows of reruns of Explore's finished example, over Streamlit's protocol without browsers; the model is idle."""
+    alone, together = _unchanged(address, server), paced(address, TABS, PACED_SECONDS)
+    name = f"rerun, {TABS} sessions, a click every {EVERY_SECONDS:g} s in each, p95, seconds"
+    middle, *_ = np.quantile(together, [0.95])
+    return [
+        row("rerun of Explore without a change, ms of CPU", quartiles(alone), "<= 60"),
+        row(name, (float(middle), float(together.min()), float(together.max())), "<= 1.5"),
+    ]
+
+
+def _unchanged(address: str, server: psutil.Process) -> np.ndarray:
+    """CPU milliseconds of the server's own process [run] for a run in which nothing changed."""
+    with Session(address) as tab:
+        for _ in range(WARM_RUNS):
+            tab.run()
+        found = []
+        for _ in range(UNCHANGED_RUNS):
+            time.sleep(0.2)  # What the run before left to do is done.
+            before = sum(server.cpu_times()[:2])
+            for _ in range(RUNS_A_MEASURE):  # The kernel counts in hundredths of a second.
+                tab.run()
+            time.sleep(0.2)
+            found.append(1_000 * (sum(server.cpu_times()[:2]) - before) / RUNS_A_MEASURE)
+    return np.array(found)
+
+
+def paced(address: str, tabs: int, seconds: float) -> np.ndarray:
+    """Seconds of every rerun while `tabs` sessions click for so long, each at its own pace: every second click selects
+    another demonstration, the others change nothing.
+    """
+    with ThreadPoolExecutor(tabs) as pool:
+        found = list(pool.map(lambda number: _clicking(address, number, seconds), range(tabs)))
+    return np.concatenate(found)
+
+
+def _clicking(address: str, number: int, seconds: float) -> np.ndarray:
+    pace = np.random.default_rng(number)
+    with Session(address) as tab:
+        tab.run()
+        time.sleep(float(pace.uniform(0, 2 * EVERY_SECONDS)))
+        end = time.monotonic() + seconds
+        found: list[float] = []
+        while time.monotonic() < end:
+            click = len(found)
+            found.append(tab.run() if click % 2 else tab.pick("pick-demo", f"D{1 + (number + click // 2) % 8}"))
+            time.sleep(float(pace.uniform(0.5, 1.5)) * EVERY_SECONDS)
+        if tab.faults:
+            raise SystemExit(f"bench: a page ended with {tab.faults[0]}")
+    return np.array(found)
 
 
 def _starts(browser: Any, clock: Clock) -> np.ndarray:

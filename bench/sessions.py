@@ -8,6 +8,8 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import StringArray
+from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
@@ -26,6 +28,8 @@ class Session:
         self._path, self._query, self._hash = path, query, ""
         self._widgets: dict[str, WidgetState] = {}
         self._cached: set[str] = set()
+        self._pills: dict[str, tuple[str, str]] = {}
+        """Key -> id of the widget, and of the fragment that it stands in."""
         self.elements = 0
         """Elements that the last run sent in full; the others were references to what the tab has."""
         self.bytes = 0
@@ -54,8 +58,17 @@ class Session:
         """Close the tab."""
         self._open.close()
 
-    def run(self, fragment: str = "") -> float:
-        """Run the page with the widgets as they are; seconds from the request to the end of the script."""
+    def run(self) -> float:
+        """Run the page as it is; seconds from the request to the end of the script."""
+        return self._run("")
+
+    def pick(self, key: str, label: str) -> float:
+        """Click one of the pills `key`, as a person does; seconds to the end of what runs then."""
+        identity, fragment = self._pills[key]
+        self._widgets[key] = WidgetState(id=identity, string_array_value=StringArray(data=[label]))
+        return self._run(fragment)
+
+    def _run(self, fragment: str) -> float:
         message = BackMsg()
         state = message.rerun_script
         state.query_string, state.page_script_hash, state.fragment_id = self._query, self._hash, fragment
@@ -83,8 +96,15 @@ class Session:
             elif kind == "page_info_changed":
                 self._query = message.page_info_changed.query_string
             elif kind == "delta":
-                self.elements += message.delta.WhichOneof("type") == "new_element"
+                self._take(message.delta)
             elif kind == "script_finished":
                 if message.script_finished not in GOOD:
                     self.faults.append(ForwardMsg.ScriptFinishedStatus.Name(message.script_finished))
                 return
+
+    def _take(self, delta: Delta) -> None:
+        if delta.WhichOneof("type") == "new_element":
+            self.elements += 1
+            if delta.new_element.WhichOneof("type") == "button_group":
+                identity = delta.new_element.button_group.id
+                self._pills[identity.split("-", 2)[-1]] = (identity, delta.fragment_id)
