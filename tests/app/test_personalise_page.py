@@ -307,7 +307,7 @@ def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pyte
     record.write_text(told.model_dump_json(), encoding="utf-8")
     page, _ = open_page()
     page = press(page, "run")
-    assert f"{told.interactions} test interactions and {told.ranked} lists of {told.users} users" in words(page)
+    assert f"{told.interactions:,} test interactions and {told.ranked} lists of {told.users} users" in words(page)
     assert charts(page) == 7
     record.write_text("{", encoding="utf-8")
     page, _ = open_page()
