@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from core.lm.tokenizer import TextTokenizer
 
 torch.set_num_threads(1)
 """Tiny networks are faster on one thread, and two suites on two cores do not spin against each other."""
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Of a shell's background job, and then of all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"

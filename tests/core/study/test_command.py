@@ -173,15 +173,14 @@ def test_ctrl_c_is_status_130(asked: list[Request], capsys: pytest.CaptureFixtur
 
 def test_ctrl_c_from_a_terminal() -> None:
     sleep = "c.status_of(lambda: (print('on', flush=True), time.sleep(30)))"
-    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # A shell's background jobs inherit a deaf ear.
-    code = f"import core.study.command as c, signal, time; {heard}; c.sys.exit({sleep})"
+    code = f"import core.study.command as c, time; c.sys.exit({sleep})"
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10)[1] == "demolens: stopped\n"
+    assert process.communicate(timeout=60)[1] == "demolens: stopped\n"
     assert process.returncode == 130
 
 
