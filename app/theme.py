@@ -164,8 +164,7 @@ def interval(low: float | None, high: float | None, written: Callable[[float, in
 
 def with_interval(low: float | None, high: float | None, *, signs: bool = True) -> str:
     """` (90 % +0.20 to +0.61)`, or nothing where there is no interval; `signs` for amounts that raise or lower."""
-    between = interval(low, high)
-    between = between if signs else between.replace("+", "")
+    between = interval(low, high, signed if signs else number)
     return f" (90 % {between})" if between else ""
 
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from app.charts.cache import cached_figure
 from app.charts.frame import legend, whiskers
-from app.theme import Palette, number, template
+from app.theme import Palette, interval, number, template
 from core import columns
 from core.tuning.evaluation.record import Evaluation, Measured, WayRow
 from core.tuning.evaluation.ways import TUNED, Tuned
@@ -122,8 +122,8 @@ def line(
 
 def said(figure: Measured) -> str:
     """`0.70 (0.67 to 0.73)`."""
-    between = "" if figure.low is None or figure.high is None else f" ({number(figure.low)} to {number(figure.high)})"
-    return f"{number(figure.value)}{between}"
+    between = interval(figure.low, figure.high, number)
+    return f"{number(figure.value)} ({between})" if between else number(figure.value)
 
 
 def best_reference(evaluation: Evaluation) -> WayRow | None:

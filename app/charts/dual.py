@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from app.charts.cache import cached_figure
 from app.charts.cells import targets
 from app.text import plain, safe_mark
-from app.theme import Palette, number, template
+from app.theme import Palette, interval, number, template
 from core import columns
 from core.analysis.dual.task import Descent, DualReport, FeaturePoint
 
@@ -204,6 +204,11 @@ def _outline(figure: go.Figure, x: tuple[float, float], y: tuple[float, float], 
         figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line={"color": colour, "width": width})
 
 
+def _draws(point: FeaturePoint) -> str:
+    between = interval(point.low, point.high, number)
+    return f" ({between})" if between else ""
+
+
 def _softened(report: DualReport) -> bool:
     return report.softening is not None and report.softening < 1
 
@@ -258,9 +263,7 @@ def _errors(name: str, points: Sequence[FeaturePoint], dash: str, symbol: str, i
         marker={"symbol": symbol, "size": 8, "color": ink},
         customdata=[point.features for point in points],
         hovertext=[
-            f"{name}, {point.features:,} features<br>{number(point.error, 3)} "
-            f"({number(point.low, 3)} to {number(point.high, 3)})"
-            for point in points
+            f"{name}, {point.features:,} features<br>{number(point.error, 3)}{_draws(point)}" for point in points
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )

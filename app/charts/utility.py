@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.charts.cache import cached_figure
 from app.charts.frame import whiskers
-from app.theme import Palette, number, signed, template
+from app.theme import Palette, interval, number, signed, template
 from core import columns
 from core.analysis.quality.utility_task import SCORES, TRUTHS, Truth, UtilityReport, UtilityRow, verdict
 
@@ -78,10 +78,14 @@ def _dots(name: str, symbol: str, chosen: list[UtilityRow], rows: list[UtilityRo
     )
 
 
+def _ends(row: UtilityRow, form: str) -> str:
+    between = interval(row.low, row.high, number)
+    return form.format(between) if between else ""
+
+
 def _hover(row: UtilityRow) -> str:
-    interval = "" if row.low is None else f", {number(row.low)} to {number(row.high)}"
     left = f"<br>{row.left_out} left out" if row.left_out else ""
-    return f"{SCORES[row.score]}: {number(row.mean)}{interval}<br>{row.cases} cases{left}"
+    return f"{SCORES[row.score]}: {number(row.mean)}{_ends(row, ', {}')}<br>{row.cases} cases{left}"
 
 
 def alt(report: UtilityReport, truth: Truth = "removal_score") -> str:
@@ -94,9 +98,7 @@ def alt(report: UtilityReport, truth: Truth = "removal_score") -> str:
     if not found:
         return f"On {cases} no score predicts the {TRUTHS[truth]}."
     best = sorted(found, key=lambda row: -(row.mean or 0.0))
-    said = "; ".join(
-        f"{SCORES[row.score]} {number(row.mean)} ({number(row.low)} to {number(row.high)})" for row in best
-    )
+    said = "; ".join(f"{SCORES[row.score]} {number(row.mean)}{_ends(row, ' ({})')}" for row in best)
     rest = [SCORES[row.score] for row in rows if not row.predicts]
     nothing = f" Not: {'; '.join(rest)}." if rest else ""
     return f"On {cases} the {TRUTHS[truth]} is predicted by {said}.{nothing}"

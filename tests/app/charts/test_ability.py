@@ -7,6 +7,7 @@ from evaluations import auc_of, made
 
 from app.charts import ability, drift
 from app.theme import DARK, LIGHT
+from core.tuning.evaluation.record import Measured
 from core.tuning.evaluation.ways import ANSWERING, BASE, BASE_BARE, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, TUNED
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -118,3 +119,8 @@ def test_the_table_has_a_row_for_each_way_and_period():
     assert len(found) == 2 * (len(ANSWERING) + 2)
     assert list(found["period"].unique()) == [1, 2]
     assert (found["until_utc"] == "").sum() == len(ANSWERING) + 2
+
+
+def test_an_interval_without_width_is_not_written() -> None:
+    assert ability.said(Measured(value=0.8, low=0.8, high=0.8)) == "0.80"
+    assert ability.said(Measured(value=0.8, low=0.799, high=0.801)) == "0.80 (0.799 to 0.801)"
