@@ -94,14 +94,19 @@ def _faithfulness(found: Explanation, made: Contributions) -> str:
         low, high, lds, behind = made.lds_low, made.lds_high, made.lds, "over the ablations the method made"
     if lds is None:
         return "Faithfulness (LDS): not measured"
-    ends = "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+    ends = "" if low is None or high is None else ends_of(f"{low:.2f}", f"{high:.2f}")
     return f"Faithfulness (LDS): {lds:.2f}{ends} {behind}"
 
 
 def _interval(made: Contributions, index: int) -> str:
     if made.low is None or made.high is None:
         return ""
-    return f" ({made.low[index]:+.3f} to {made.high[index]:+.3f})"
+    return ends_of(f"{made.low[index]:+.3f}", f"{made.high[index]:+.3f}")
+
+
+def ends_of(low: str, high: str) -> str:
+    """` (0.20 to 0.61)`; nothing for an interval without width."""
+    return "" if low == high else f" ({low} to {high})"
 
 
 def _title(title: str) -> str:

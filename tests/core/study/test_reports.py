@@ -6,6 +6,7 @@ from core.analysis.explanation import Provenance
 from core.analysis.robustness.task import Estimate, KindRow, LeftOut, RobustnessReport, SmallestFlip
 from core.selection.task import HeldOutRow, ImproveReport, SetRow
 from core.study.reports import MOST_ROWS, report_lines
+from core.study.table import ends_of
 
 TEXTS = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
 MADE = Provenance(**dict.fromkeys(TEXTS, "x"), adapter=None, layers=1, heads=1, case_seed=0, versions={})
@@ -56,3 +57,8 @@ def test_a_set_names_its_demonstrations_and_a_time_is_a_date() -> None:
     assert "12:38 12:39  0.5" in text
     assert "879" not in text
     assert report_lines(report)[report_lines(report).index("Best") + 2].split()[0] == "12:38"
+
+
+def test_an_interval_without_width_is_not_printed() -> None:
+    assert ends_of("+0.800", "+0.800") == ""
+    assert ends_of("+0.799", "+0.801") == " (+0.799 to +0.801)"
