@@ -33,7 +33,7 @@ from core.work.desk import Desk
 from core.work.job import ROOT
 
 Value = TypeVar("Value")
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0
 """How long anything may take after a kill before it counts as stuck."""
 SAVES = """
 import sys
