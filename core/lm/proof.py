@@ -127,8 +127,8 @@ def _wide(tensor: Tensor, *, spread: bool) -> Tensor:
 
 def _first_layers(network: Any) -> tuple[Any, int]:
     """The list of layers, and how many from the first hold every kind of layer, at least two."""
-    count = network.config.get_text_config().num_hidden_layers
-    lists = [module for module in network.modules() if isinstance(module, torch.nn.ModuleList) and len(module) == count]
+    depth = network.config.get_text_config().num_hidden_layers
+    lists = [module for module in network.modules() if isinstance(module, torch.nn.ModuleList) and len(module) == depth]
     if len(lists) != 1:
         return torch.nn.ModuleList(), 0
     kinds = [_kind(layer) for layer in lists[0]]
@@ -159,7 +159,6 @@ class _Ids:
     start: tuple[int, ...]
     one: tuple[int, ...]
     other: tuple[int, ...]
-    third: tuple[int, ...]
     demo: tuple[int, ...]
     query: tuple[int, ...]
 
@@ -171,15 +170,14 @@ def _token_ids(network: Any) -> _Ids:
     values = [value for key, value in config.to_dict().items() if key.endswith("token_id")]
     special = {token for value in values for token in (value if isinstance(value, list) else [value])}
     usable = (int(number * 0.618034 * rows) % rows for number in count(1))
-    ids = list(islice((token for token in usable if token not in special), 5 * BRANCH))
-    parts = [tuple(ids[at : at + BRANCH]) for at in range(0, len(ids), BRANCH)]
-    start, one, other, third, last = parts
-    return _Ids(start, one, other, third, last[: BRANCH // 2], last[BRANCH // 2 :])
+    ids = list(islice((token for token in usable if token not in special), 4 * BRANCH))
+    start, one, other, last = (tuple(ids[at : at + BRANCH]) for at in range(0, len(ids), BRANCH))
+    return _Ids(start, one, other, last[: BRANCH // 2], last[BRANCH // 2 :])
 
 
 def _plain(network: Any, ids: _Ids) -> dict[str, Tensor]:
     """Logits [row, vocab] of plain passes by the network's own attention, for the rows behind the beginning."""
-    ends = (ids.one, ids.other, ids.third, ids.demo + ids.query, ids.demo + ids.query)
+    ends = (ids.one, ids.other, ids.demo + ids.query, ids.demo + ids.query)
     tokens = torch.tensor([ids.start + end for end in ends], device=network.device)
     mask = torch.ones_like(tokens)
     mask[-1, BRANCH : BRANCH + len(ids.demo)] = 0
@@ -188,9 +186,9 @@ def _plain(network: Any, ids: _Ids) -> dict[str, Tensor]:
     behind = logits[:, BRANCH:]
     return {
         "packed": behind[:2].flatten(0, 1),
-        "remembered": behind[2],
-        "gate_one": behind[3],
-        "gate_zero": behind[4, len(ids.demo) :],
+        "remembered": behind[0],
+        "gate_one": behind[2],
+        "gate_zero": behind[3, len(ids.demo) :],
     }
 
 
@@ -204,10 +202,10 @@ def _forests(network: Any, ids: _Ids) -> dict[str, Tensor]:
         keep=True,
     )
     assert memory is not None
-    behind, half = BRANCH + len(ids.demo), BRANCH // 2
+    behind = BRANCH + len(ids.demo)
     forest = Forest(
         (
-            Segment(ids.third, 0, BRANCH),
+            Segment(ids.one, 0, BRANCH),
             Segment(ids.demo, 0, BRANCH, demo=0),
             Segment(ids.query, 2, behind),
             Segment(ids.demo, 0, BRANCH, demo=1),
@@ -219,13 +217,12 @@ def _forests(network: Any, ids: _Ids) -> dict[str, Tensor]:
     config = network.config.get_text_config()
     gates = torch.where(forest.demo_of == 1, 0.0, 1.0)
     gates = gates.expand(config.num_hidden_layers, config.num_attention_heads, -1)
-    rows = range(2 * BRANCH + half)
-    logits, _ = run(network, forest, [*rows, *range(2 * BRANCH + half, 3 * BRANCH)], gates=gates)
+    logits, _ = run(network, forest, range(3 * BRANCH), gates=gates)
     return {
         "packed": packed,
         "remembered": logits[:BRANCH],
         "gate_one": logits[BRANCH : 2 * BRANCH],
-        "gate_zero": logits[2 * BRANCH + half :],
+        "gate_zero": logits[2 * BRANCH + len(ids.demo) :],
     }
 
 
@@ -234,7 +231,8 @@ def _apart(rows: Tensor, plain: Tensor) -> float:
     if rows.shape != plain.shape:
         return float("inf")
     one, other = (logits.double() - logits.double().mean(-1, keepdim=True) for logits in (rows, plain))
-    return float(((one - other).norm(dim=-1) / other.norm(dim=-1)).max())
+    spread = other.norm(dim=-1).clamp(min=torch.finfo(other.dtype).tiny)
+    return float(((one - other).norm(dim=-1) / spread).max())
 
 
 @contextlib.contextmanager
