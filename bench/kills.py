@@ -230,7 +230,8 @@ def worker(field: Field, kills: int) -> Iterator[Harm]:
                 job = desk.wait(desk.submit(asked, insist=True), PATIENCE_SECONDS)
             if job.state != "done":
                 sys.stderr.write(f"worker: {job.state}: {job.sentence}\n")
-            done.append(key)
+            else:
+                done.append(key)
             lost = sum(Results().load(one) is None for one in done)
             yield Harm(stuck=job.state != "done", lost=lost) + field.after()
     finally:
