@@ -213,7 +213,20 @@ def headings(table: str, frame: pd.DataFrame) -> dict[str, Heading]:
     return {str(name): heading(table, str(name)) or Heading(str(name)) for name in frame.columns}
 
 
-def scaled(frame: pd.DataFrame, shown: Mapping[str, Heading]) -> pd.DataFrame:
-    """The numbers in the units of their headings."""
-    factors = {name: each.times for name, each in shown.items() if each.times != 1.0}
-    return frame.assign(**{name: pd.to_numeric(frame[name]) * times for name, times in factors.items()})
+def scaled(frame: pd.DataFrame, headings: Mapping[str, Heading]) -> pd.DataFrame:
+    """The numbers in the units and with the digits of their headings."""
+    numbers = {name: heading for name, heading in headings.items() if heading.digits or heading.times != 1.0}
+    return frame.assign(**{name: _rounded(frame[name], heading) for name, heading in numbers.items()})
+
+
+def without_minus_zero(numbers: pd.Series, decimals: int) -> pd.Series:
+    """The numbers, and 0 for what rounds to 0: a table would write -0.00."""
+    return numbers.mask(numbers.round(decimals) == 0, 0.0)
+
+
+def _rounded(column: pd.Series, heading: Heading) -> pd.Series:
+    numbers = pd.to_numeric(column)
+    if heading.times != 1.0:
+        numbers = numbers * heading.times
+    decimals = re.search(r"\.(\d+)f", heading.digits or "")
+    return without_minus_zero(numbers, int(decimals[1])) if decimals else numbers

@@ -10,6 +10,7 @@ import streamlit as st
 from app import cached
 from app.components import downloads, failures, tab
 from app.components.panel import literal, switched
+from app.headings import without_minus_zero
 from app.sentences import SOURCES
 from app.state import View
 from app.text import counted, safe_html
@@ -19,6 +20,8 @@ from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
 EDITOR, ADDED = "demos-editor", "demos-added"
+DECIMALS = 2
+"""Of a contribution and the ends of its interval, in nats."""
 
 
 def demos(view: View, explanation: Explanation) -> None:
@@ -63,7 +66,7 @@ def _read(view: View, explanation: Explanation) -> None:
     chosen = tab.selected_demo(view, explanation)
     key = f"demos-table-{view.demo_revision}"
     st.dataframe(
-        literal(full.assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
+        literal(_rounded(full).assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
         hide_index=True,
         key=key,
         height="content" if len(full) <= 12 else 440,
@@ -89,15 +92,20 @@ def _columns(explanation: Explanation) -> list[str]:
     return [columns.DEMO, columns.TITLE, *answer, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
 
 
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    amounts = [name for name in (columns.CONTRIBUTION, columns.LOW, columns.HIGH) if name in table]
+    return table.assign(**{name: without_minus_zero(pd.to_numeric(table[name]), DECIMALS) for name in amounts})
+
+
 def _config() -> dict[str, Any]:
     config = st.column_config
     return {
         columns.DEMO: config.TextColumn("", width=44),
         columns.TITLE: config.TextColumn("title", width="medium"),
         "answer": config.TextColumn("answer", width=64),
-        columns.CONTRIBUTION: config.NumberColumn("contribution", format="%+.2f", width=100),
-        columns.LOW: config.NumberColumn("low", format="%+.2f", width=64),
-        columns.HIGH: config.NumberColumn("high", format="%+.2f", width=64),
+        columns.CONTRIBUTION: config.NumberColumn("contribution", format=f"%+.{DECIMALS}f", width=100),
+        columns.LOW: config.NumberColumn("low", format=f"%+.{DECIMALS}f", width=64),
+        columns.HIGH: config.NumberColumn("high", format=f"%+.{DECIMALS}f", width=64),
         "tokens": config.NumberColumn("tokens", width=64),
         columns.SOURCE: config.TextColumn("picked as", width="small"),
         "demo_id": config.TextColumn("id", width="small", help="user:position in that user's history"),

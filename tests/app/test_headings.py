@@ -154,3 +154,9 @@ def test_the_table_on_the_screen_has_units_rounding_and_a_dash() -> None:
     assert element.proto.placeholder == "–"
     assert element.value["title"].isna().tolist() == [False, True]
     assert element.value["title"][0] == "Heat⟦U+202E⟧"
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    frame = pd.DataFrame({"gain": [-0.0004, -0.0006, None, 0.0004]})
+    gain = headings.scaled(frame, headings.headings("any", frame))["gain"]
+    assert [f"{value:.3f}" for value in gain] == ["0.000", "-0.001", "nan", "0.000"]
