@@ -19,7 +19,9 @@ DISTINCT = 0.9
 """Share of the most distinct column's values from which a column is as good a choice."""
 LEAST_DISTINCT = 0.5
 """Share of distinct values that a column must have whose name does not speak of titles."""
-MISSING = r"(?i)[\s\p{Z}]*(nan|none|null|<na>|\\N)?[\s\p{Z}]*"
+_BLANK = r"[\s\x0b\x1c-\x1f\x{85}\p{Z}]*"
+"""What Python calls white space; RE2's own class stops at ASCII."""
+MISSING = rf"(?i){_BLANK}(nan|none|null|<na>|\\N)?{_BLANK}"
 """RE2 pattern of a whole cell that holds no title."""
 QUOTED = r'(?s)"([^"]|"")*"'
 """RE2 pattern of a whole cell that is one quoted field of a CSV file."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data.dataset import Dataset, open_dataset
-from core.data.titling import noun_of
+from core.data.titling import missing_sql, noun_of
 
 Write = Callable[..., Path]
 INTER = ("user_id\titem_id\ttimestamp", "a\t1\t1", "a\t2\t2")
@@ -120,3 +122,10 @@ def test_quoted_and_escaped_titles_come_back(write: Write, words: list[str]) -> 
     assert titles(write, *(cell for cell in cells if "&" not in cell)) == plain
     escaped = [word for word in words if not word.startswith('"') and word == html.unescape(word)]
     assert titles(write, *(html.escape(word) for word in escaped)) == escaped
+
+
+def test_what_python_calls_white_space_is_no_title() -> None:
+    blanks = [letter for letter in map(chr, range(sys.maxunicode + 1)) if letter.isspace()]
+    query = f"SELECT count(*) FILTER ({missing_sql('title')}), count(*) FROM (SELECT unnest(?) AS title)"
+    assert duckdb.execute(query, [blanks]).fetchone() == (len(blanks), len(blanks))
+    assert duckdb.execute(query, [[f"Heat{blank}" for blank in blanks]]).fetchone() == (0, len(blanks))
