@@ -215,7 +215,8 @@ def test_a_missing_adapter_leaves_its_rows_out_and_is_told(bench, small):
     assert not any("RecICL" in one.measure or "TALLRec" in one.measure for one in last)
     evaluation = read_evaluation(small / recicl.RESULT)
     assert evaluation.adapters == {}
-    assert [notice.split(" is not measured")[0] for notice in evaluation.notices[:2]] == ["TALLRec-style", "RecICL"]
+    absent = [notice.split(" is not measured")[0] for notice in evaluation.notices if " is not measured" in notice]
+    assert absent == ["TALLRec-style", "RecICL"]
     assert {row.tuned for row in evaluation.ways} == {"base", None}
     assert [row.tuned for row in evaluation.steps] == ["base", "base"]
 
