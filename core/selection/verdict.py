@@ -25,7 +25,7 @@ def verdict(report: ImproveReport) -> str:
     if stands(report):
         return "This user's demonstrations stand: no set found is better on the known choices."
     over = [f"{_apart(best, zero)} no demonstrations"]
-    over += [] if report.current is None else [f"{_apart(best, report.current)} its own"]
+    over += [] if report.current is None else [f"{_apart(best, report.current)} the case's own demonstrations"]
     return f"{_size(best)} found: on the known choices {' and '.join(over)}."
 
 
