@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from disk import no_room
 
 from core.store.export import check_folder, write_whole
 
@@ -57,24 +55,12 @@ def test_no_room_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / "out.json"
     path.write_bytes(b"old")
-    with no_room(), pytest.raises(OSError, match="File too large"):
+    with no_room(10_000), pytest.raises(OSError, match="File too large"):
         write_whole(path, bytes(100_000))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.json"]
     write_whole(path, bytes(100_000))
     assert path.read_bytes() == bytes(100_000)
-
-
-@contextlib.contextmanager
-def no_room():
-    """No file of this process may grow beyond 10,000 bytes."""
-    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_what_is_no_file_is_written_to_and_a_bad_folder_is_told_early(tmp_path: Path) -> None:

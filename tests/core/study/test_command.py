@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -17,6 +16,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from disk import no_room
 from fake_work_engine import FakeEngine, explanation
 
 from core.analysis.request import Request, checked_request
@@ -197,18 +197,6 @@ def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Request], tmp_pat
     assert found == json.loads(explanation(Request(user="u")).model_dump_json())
 
 
-@contextlib.contextmanager
-def no_room() -> Iterator[None]:
-    """No file of this process may grow beyond 100 bytes, as on a full disk."""
-    before, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
-
-
 def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
     asked: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +204,7 @@ def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
     target.write_text("old")
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
     monkeypatch.setattr(sys, "stderr", said)
-    with no_room():
+    with no_room(100):
         assert called("explain", "--user", "u", "--json", str(target)) == 2
     assert said.getvalue() == (
         f"demolens: --json: '{target}' cannot be written: the disk is full; the JSON is on standard output instead\n"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from disk import no_room
 
 from core.errors import MaterialError, RequestError
 from core.tuning.training.card import Point
@@ -112,26 +112,17 @@ def test_a_run_of_other_choices_is_refused(checkpoints: Checkpoints) -> None:
         Checkpoints(checkpoints.folder, TUNING, "another").latest()
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may grow beyond 4,000 bytes: what the system says when there is no room."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(checkpoints: Checkpoints, small_disk: None) -> None:
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(checkpoints: Checkpoints) -> None:
     few = {"weight/a": torch.ones(10)}
     checkpoints.save(state(2), few)
-    with pytest.raises(MaterialError) as found:
+    with no_room(4_000), pytest.raises(MaterialError) as found:
         checkpoints.save(state(4), {"weight/a": torch.ones(10_000)})
     assert str(found.value) == (
         "run: checkpoint-000004 cannot be written: the disk is full; "
         "expected free space; what was stored before is still there"
     )
     assert os.listdir(checkpoints.folder) == ["checkpoint-000002"]
-    with pytest.raises(MaterialError, match="the result cannot be written: the disk is full"):
+    with no_room(4_000), pytest.raises(MaterialError, match="the result cannot be written: the disk is full"):
         store_result(checkpoints.folder, {"a.bin": bytes(10_000), "card.json": b"{}"})
     assert os.listdir(checkpoints.folder) == ["checkpoint-000002"]
     whole = checkpoints.latest()
