@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from waiting import until
 
 from core.data.atomic import source_name
 from core.store.lock import alone
@@ -125,10 +126,3 @@ def answers(port: int) -> bool:
             return answer.status == 200
     except OSError:
         return False
-
-
-def until(holds: object, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
