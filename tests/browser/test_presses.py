@@ -63,8 +63,11 @@ def quick_server():
 
 
 def names(page) -> list[str]:
+    """The buttons that can be pressed now. Every page has some: while it is drawn anew, all may be hidden or inert."""
     idle(page)
-    return page.evaluate(BUTTONS)
+    return page.wait_for_function(
+        f"() => {{ const names = ({BUTTONS})(); return names.length && names; }}"
+    ).json_value()
 
 
 def answered(page, name: str) -> bool:
@@ -109,8 +112,7 @@ def test_every_button_answers_a_press(quick_server, visit, name):
     url = f"{quick_server}{PAGES[name]}"
     page = visit(url)
     page.locator(".st-key-run").wait_for(timeout=WAIT)
-    dead, pressed = dead_buttons(page, url)
-    assert pressed
+    dead, _ = dead_buttons(page, url)
     assert not dead, dead
 
 
