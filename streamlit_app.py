@@ -10,11 +10,11 @@ import streamlit as st
 st.set_page_config(page_title="DemoLens", layout="wide", initial_sidebar_state="auto")
 
 PAGES = [
-    st.Page("app/pages/explore.py", title="Explore", url_path="explore", default=True),
-    st.Page("app/pages/theory.py", title="Theory", url_path="theory"),
-    st.Page("app/pages/robustness.py", title="Robustness", url_path="robustness"),
-    st.Page("app/pages/improve.py", title="Improve", url_path="improve"),
-    st.Page("app/pages/personalise.py", title="Personalise", url_path="personalise"),
+    st.Page("app/pages/explore/page.py", title="Explore", url_path="explore", default=True),
+    st.Page("app/pages/theory/page.py", title="Theory", url_path="theory"),
+    st.Page("app/pages/robustness/page.py", title="Robustness", url_path="robustness"),
+    st.Page("app/pages/improve/page.py", title="Improve", url_path="improve"),
+    st.Page("app/pages/personalise/page.py", title="Personalise", url_path="personalise"),
 ]
 
 st.navigation(PAGES, position="top").run()

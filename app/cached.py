@@ -15,9 +15,9 @@ from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Case, Demonstration, Item, Split
 from core.errors import DemoLensError, ModelError, RequestError
-from core.lm import hub
-from core.lm.adapter import adapter_folder
-from core.lm.places import place_of
+from core.lm.loading import hub
+from core.lm.loading.adapter import adapter_folder
+from core.lm.loading.places import place_of
 from core.work.contents import data_fingerprint
 from core.work.desk import Desk
 from core.work.forecast import Forecast

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from core.analysis.request import Request
-from core.analysis.robustness.settings import InferenceSettings
-from core.analysis.robustness.task import RobustnessTask
-from core.lm.adapter import SHIPPED
+from core.analysis.robustness.inference_settings import InferenceSettings
+from core.analysis.robustness.robustness_task import RobustnessTask
+from core.lm.loading.adapter import SHIPPED
 
 LONGEST = 500
 """Characters of one value in a link."""

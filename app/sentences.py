@@ -7,7 +7,7 @@ from typing import Literal
 
 from app.text import safe_html
 from app.theme import amount, interval, nats, number, ordinal, signed, with_interval
-from core.analysis.explanation import CandidateRow, Contributions, Explanation
+from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.metrics.ranking import Rank
 from core.words import seconds
 

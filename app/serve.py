@@ -189,7 +189,7 @@ def on_script_error(error: Exception) -> bool:
     """Log an unexpected fault under an id, and show that id instead of a traceback."""
     import streamlit as st
 
-    from app.components import failures
+    from app.widgets import failures
 
     error_id = f"E-{secrets.token_hex(3).upper()}"
     logger.error("%s: unexpected fault in a page", error_id, exc_info=error)

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from app import links
 from core.analysis.request import Request
 from core.analysis.task import Task
-from core.lm.adapter import SHIPPED, is_there
-from core.tuning.personal.task import NO_ADAPTER
+from core.lm.loading.adapter import SHIPPED, is_there
+from core.personal.personalise_task import NO_ADAPTER
 
 MOST_VALUES = 32
 """Values of one option in a link."""

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.table import BUILD, PARTS, Row, Run, commit, text_of
+from bench.results_table import BUILD, PARTS, Row, Run, commit, text_of
 from core.errors import DemoLensError
 
 DATA = "a folder with the data to measure on instead of the sample; repeat the option for several"
@@ -30,25 +30,25 @@ def main() -> None:
 
 def _part(name: str, cases: int, seed: int, folders: list[str]) -> Iterator[list[Row]]:
     if name == "app":
-        from bench.app import app
+        from bench.product.page_speed import app
 
         return app(cases)
     if name == "memory":
-        from bench.memory import memory
+        from bench.product.memory import memory
 
         return memory()
     if name == "faults":
-        from bench.faults import faults
+        from bench.product.faults import faults
 
         return faults(cases, seed)
-    from bench.cases import Bench, opened
-    from bench.elsewhere import elsewhere
-    from bench.faithfulness import faithfulness
-    from bench.lrgd import lrgd
-    from bench.lrgd_data import lrgd_data
-    from bench.recicl import recicl
-    from bench.recicl_data import recicl_data
-    from bench.speed import speed
+    from bench.case_list import Bench, opened
+    from bench.foreign_cases import elsewhere
+    from bench.lrgd.lrgd_part import lrgd
+    from bench.lrgd.other_data import lrgd_data
+    from bench.product.method_faithfulness import faithfulness
+    from bench.product.speed import speed
+    from bench.recicl.foreign_lists import recicl_data
+    from bench.recicl.recicl_part import recicl
 
     parts: dict[str, Callable[[Bench, int], Iterator[list[Row]]]] = {
         "speed": speed,

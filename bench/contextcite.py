@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import plain
-from bench.cases import Bench, Subject
-from core.analysis.ablation import lasso_fit
+from bench.case_list import Bench, Subject
+from core.analysis.explain.ablation import lasso_fit
 from core.analysis.values import Array, Masks
 from core.prompt.spans import Family
 

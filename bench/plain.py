@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cases import Subject
-from core.lm.forest import Forest, Segment, chain
-from core.lm.run import run
+from bench.case_list import Subject
+from core.lm.forward.forest import Forest, Segment, chain
+from core.lm.forward.forward_pass import run
 
 
 def forward(network: Any, token_ids: Sequence[int], keep: int = 1) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.lm.attention import prepare
-from core.lm.load import LanguageModel
+from core.lm.forward.attention import prepare
+from core.lm.loading.load import LanguageModel
 from core.prompt.spans import Family, Prompt, Span
 
 YES, NO = 40, 41

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import legend, whiskers
 from app.theme import Palette, interval, number, template
 from core import columns

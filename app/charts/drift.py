@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
-from app.charts.cache import cached_figure
-from app.charts.stream import when
+from app.charts.figure_cache import cached_figure
+from app.charts.user_stream import when
 from app.theme import Palette, interval, signed
 from core import columns
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import box, framed
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
-from core.analysis.explanation import Explanation, Matrix
+from core.analysis.explain.explanation import Explanation, Matrix
 from core.metrics.ranking import best_first
 
 ROW = 25

@@ -8,10 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
-from app.charts.cache import cached_figure
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import legend
 from app.theme import Palette, number, template
-from core.tuning.personal.task import PersonaliseReport, Which
+from core.personal.personalise_task import PersonaliseReport, Which
 from core.words import duration
 
 HEIGHT = 270

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
 from app.charts.cells import targets, tiles
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import box, framed
 from app.text import safe_mark
 from app.theme import Palette, nats, signed, symmetric
 from core import columns
-from core.analysis.explanation import Explanation
+from core.analysis.explain.explanation import Explanation
 
 ROW = 27
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import heading
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal, template
 from core import columns
 from core.metrics.ranking import Rank, best_first
-from core.tuning.personal.task import ListRow, PersonaliseReport, StepRow, Which
+from core.personal.personalise_task import ListRow, PersonaliseReport, StepRow, Which
 
 NAMES: dict[Which, str] = {"base": "base model", "adapter": "with the adapter"}
 ROW = 22

@@ -8,13 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
-from app.charts.cache import cached_figure
 from app.charts.cells import numbers, targets, tiles
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import box, heading
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, nats, shade, signed, symmetric, template
 from core import columns
-from core.tuning.personal.task import MovedRow, PersonaliseReport, Which
+from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
 
 ROW = 25
 """Pixels of one candidate's row."""

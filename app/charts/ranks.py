@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal
 from core import columns
-from core.analysis.explanation import CandidateRow, Explanation
+from core.analysis.explain.explanation import CandidateRow, Explanation
 from core.metrics.ranking import best_first
 
 ROW = 22

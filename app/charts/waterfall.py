@@ -7,12 +7,12 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cache import cached_figure
+from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
 from core import columns
-from core.analysis.explanation import Contributions, Explanation
+from core.analysis.explain.explanation import Contributions, Explanation
 
 Order = Literal["prompt", "size"]
 ROW = 27

@@ -1,1 +1,1 @@
-"""What each demonstration contributes to a score, how sure that is, and how faithful."""
+"""Questions about a case answered with a model: explanation, quality, robustness, the dual model."""

@@ -15,7 +15,7 @@ from importlib import metadata
 
 from pydantic import BaseModel
 
-from core.analysis.explanation import (
+from core.analysis.explain.explanation import (
     CandidateRow,
     DataReading,
     DemoRow,
@@ -32,7 +32,7 @@ from core.analysis.subject import item_ids, shortages, subject_of, targets_for
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import ranks, sharing
 from core.prompt.build import build
 from core.prompt.spans import Prompt, Span

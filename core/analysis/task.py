@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from core.analysis.explanation import DemoRow, Provenance, Record, Target
+from core.analysis.explain.explanation import DemoRow, Provenance, Record, Target
 from core.analysis.request import Request
 
 Progress = Callable[[str, float], None]

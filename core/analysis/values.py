@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.lm.score import Removal, Scorer
+from core.lm.scoring.score import Removal, Scorer
 
 Masks = NDArray[np.bool_]
 Array = NDArray[np.float64]

@@ -40,7 +40,7 @@ from core.store.home import (
     write_atomically,
 )
 from core.store.lock import alone
-from core.store.proof import content_hash, sealed, unsealed
+from core.store.sealed import content_hash, sealed, unsealed
 
 FORMAT = "demolens-dataset-2"
 """Changes whenever files are read in another way: what an earlier version stored is then read anew."""

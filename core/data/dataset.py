@@ -10,11 +10,11 @@ import duckdb
 
 from core.data.atomic import Stored, store_atomic
 from core.data.catalogue import Catalogue, brief
+from core.data.data_folder import files_of, folder_of, licence_of
 from core.data.duck import locked_connection, one
-from core.data.folder import files_of, folder_of, licence_of
 from core.data.lines import label
 from core.data.records import Interaction, Item
-from core.data.sample import sample_folder
+from core.data.sample_data import sample_folder
 from core.errors import DataError
 from core.store.home import spill_place
 from core.store.material import LICENCES
@@ -132,7 +132,7 @@ class Dataset:
 def open_dataset(name: str) -> Dataset:
     """The data set `sample`, or the one in the folder `name` in RecBole's atomic format.
 
-    `core.data.folder` says which files of a folder these are. Raises `DataError` for anything that is not a whole
+    `core.data.data_folder` says which files of a folder these are. Raises `DataError` for anything that is not a whole
     data set, `MaterialError` when it cannot be stored.
     """
     folder = sample_folder() if name == "sample" else folder_of(name)

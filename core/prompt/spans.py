@@ -68,7 +68,7 @@ class Encoding(NamedTuple):
 
 
 class Tokenizer(Protocol):
-    """What the builder needs of a tokenizer; `core.lm.tokenizer` implements it over transformers.
+    """What the builder needs of a tokenizer; `core.lm.loading.tokenizer` implements it over transformers.
 
     Text that is handed in never gives a control token, whatever it contains.
     """

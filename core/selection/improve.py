@@ -11,14 +11,24 @@ from core.analysis.task import Progress
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.errors import RequestError
-from core.lm.load import LanguageModel
-from core.lm.many import ManyScorer
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.many import ManyScorer
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
-from core.selection.encode import PoolEncoder
 from core.selection.heldout import HeldOut, held_out
+from core.selection.improve_task import (
+    HeldOutRow,
+    ImproveReport,
+    ImproveTask,
+    Outcome,
+    PathRow,
+    SetRow,
+    ShortlistRow,
+    Which,
+)
 from core.selection.judge import PromptJudge
+from core.selection.pool_effects import PoolEncoder
 from core.selection.search import Judged, Order, Search, Step, views
 from core.selection.shortlist import (
     Array,
@@ -30,16 +40,6 @@ from core.selection.shortlist import (
     pool_of,
     shortlist,
     strategy_members,
-)
-from core.selection.task import (
-    HeldOutRow,
-    ImproveReport,
-    ImproveTask,
-    Outcome,
-    PathRow,
-    SetRow,
-    ShortlistRow,
-    Which,
 )
 
 ASIDE_SHARE = 0.25

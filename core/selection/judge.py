@@ -11,9 +11,9 @@ from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
-from core.lm.load import LanguageModel
-from core.lm.many import ManyScorer, sweep_tokens
-from core.lm.score import Aggregate
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.many import ManyScorer, sweep_tokens
+from core.lm.scoring.score import Aggregate
 from core.prompt.spans import Prompt
 from core.selection.heldout import Array, HeldOut, Objective, foretold
 from core.selection.search import Order, Question

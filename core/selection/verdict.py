@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.selection.task import ImproveReport, SetRow, Which
+from core.selection.improve_task import ImproveReport, SetRow, Which
 from core.words import figure, ordinal
 
 WITH: dict[Which, str] = {

@@ -18,7 +18,7 @@ from core.errors import MaterialError
 from core.store.child import run_child
 from core.store.home import PRIVATE_FOLDER, check_free, disk_full, home, private, put_folder, room, stored, workplace
 from core.store.lock import alone, tell
-from core.store.proof import bytes_of, content_hash
+from core.store.sealed import bytes_of, content_hash
 
 
 @dataclass(frozen=True)

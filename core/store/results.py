@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.errors import MaterialError, RequestError
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
-from core.store.proof import bytes_of
+from core.store.sealed import bytes_of
 
 KEY = re.compile(r"[0-9a-f]{16,64}")
 LIMIT_BYTES = 200 * 2**20

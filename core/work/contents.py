@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from core.data.folder import LONGEST_PATH
+from core.data.data_folder import LONGEST_PATH
 from core.errors import ModelError
-from core.lm.adapter import ADAPTERS, SHIPPED
-from core.lm.hub import cached_state
-from core.lm.places import HUB_NAME, allowed_path
+from core.lm.loading.adapter import ADAPTERS, SHIPPED
+from core.lm.loading.hub import cached_state
+from core.lm.loading.places import HUB_NAME, allowed_path
 from core.store.names import form_fault
-from core.store.proof import State, regular, state_of
+from core.store.sealed import State, regular, state_of
 
 MOST_FILES = 2000
 """Files of a folder that enter its fingerprint; a data set or a model has far fewer."""

@@ -17,7 +17,7 @@ from core.work.kinds import Asked, Found, case_of, kind_of
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
-    from core.lm.load import LanguageModel
+    from core.lm.loading.load import LanguageModel
 
 Report = Callable[[str, float], None]
 """`report(label, fraction)`: called between forward passes; raises `Cancelled` to stop the work."""
@@ -89,7 +89,7 @@ class ModelEngine:
         return self._dataset
 
     def _model_for(self, request: Request) -> LanguageModel:
-        from core.lm.load import load
+        from core.lm.loading.load import load
 
         choice = (request.model, model_fingerprint(request.model), request.device, request.dtype)
         if self._model is None or self._model_choice != choice:
@@ -156,8 +156,8 @@ def seconds_per_token(model: LanguageModel) -> float:
     """Seconds per token of one forward pass over `WARM_UP_TOKENS` tokens, the second of two."""
     import torch
 
-    from core.lm.forest import Forest, Segment
-    from core.lm.run import run
+    from core.lm.forward.forest import Forest, Segment
+    from core.lm.forward.forward_pass import run
 
     forest = Forest(new=(Segment(token_ids=(0,) * WARM_UP_TOKENS, parent=None, start=0),))
     started = 0.0

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.analysis.request import Request
 from core.errors import MaterialError
 from core.store.home import home, write_atomically
-from core.store.proof import sealed, unsealed
+from core.store.sealed import sealed, unsealed
 from core.work.kinds import Asked, Found, case_of, kind_of, passes_of, tokens_of
 from core.work.log import logger
 

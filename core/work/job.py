@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from core.analysis.explanation import SCHEMA_VERSION, Explanation
+from core.analysis.explain.explanation import SCHEMA_VERSION, Explanation
 from core.work.contents import adapter_fingerprint, data_fingerprint, model_fingerprint
 from core.work.kinds import Asked, Found, case_of, kind_of
 
@@ -19,7 +19,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-NUMBER_ROOMS = ("analysis", "selection", "tuning", "lm", "prompt", "data", "metrics")
+NUMBER_ROOMS = ("analysis", "selection", "tuning", "personal", "lm", "prompt", "data", "metrics")
 """Rooms of `core` whose code makes the numbers of a finding."""
 
 

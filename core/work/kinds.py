@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.analysis.cost import predicted_passes
-from core.analysis.explanation import Explanation
+from core.analysis.explain.cost import predicted_passes
+from core.analysis.explain.explanation import Explanation
 from core.analysis.request import Request
 from core.analysis.task import Report, Task
 from core.errors import RequestError
@@ -73,20 +73,24 @@ KINDS = {
         Kind(
             "explain",
             "core.analysis.request:Request",
-            "core.analysis.explanation:Explanation",
-            "core.analysis.explain:explain",
+            "core.analysis.explain.explanation:Explanation",
+            "core.analysis.explain.explain_run:explain",
         ),
-        _task("quality", "core.analysis.quality.task:Quality", "core.analysis.quality.measure:quality"),
-        _task("utility", "core.analysis.quality.utility_task:Utility", "core.analysis.quality.utility:utility"),
-        _task("robustness", "core.analysis.robustness.task:Robustness", "core.analysis.robustness.measure:robustness"),
-        _task("dual", "core.analysis.dual.task:Dual", "core.analysis.dual.measure:dual"),
-        _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates:updates"),
-        _task("improve", "core.selection.task:Improve", "core.selection.improve:improve"),
+        _task("quality", "core.analysis.quality.quality_task:Quality", "core.analysis.quality.quality_run:quality"),
+        _task("utility", "core.analysis.quality.utility_task:Utility", "core.analysis.quality.utility_run:utility"),
+        _task(
+            "robustness",
+            "core.analysis.robustness.robustness_task:Robustness",
+            "core.analysis.robustness.robustness_run:robustness",
+        ),
+        _task("dual", "core.analysis.dual.dual_task:Dual", "core.analysis.dual.dual_run:dual"),
+        _task("updates", "core.analysis.dual.updates_task:Updates", "core.analysis.dual.updates_run:updates"),
+        _task("improve", "core.selection.improve_task:Improve", "core.selection.improve:improve"),
         _task(
             "personalise",
-            "core.tuning.personal.task:Personalise",
-            "core.tuning.personal.personalise:personalise",
-            "core.tuning.personal.play:play_of",
+            "core.personal.personalise_task:Personalise",
+            "core.personal.personalise:personalise",
+            "core.personal.play:play_of",
         ),
     )
 }

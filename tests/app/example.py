@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cached import Preview
-from core.analysis.explanation import (
+from core.analysis.explain.explanation import (
     CandidateRow,
     Contributions,
     DemoRow,
@@ -278,12 +278,12 @@ def reports() -> dict[str, Any]:
     """Kind of work -> a finished report."""
     this = sys.modules[__name__]
     return {
-        "dual": _tests_of("dual").made(this),
-        "updates": _tests_of("updates").made(this),
-        "improve": _tests_of("improve").made(this),
-        "utility": _tests_of("utility").made(),
-        "quality": _tests_of("quality").report(this),
-        "robustness": _tests_of("robustness").report(demos=explanation().demos),
+        "dual": _tests_of("dual_model").made(this),
+        "updates": _tests_of("update_similarity").made(this),
+        "improve": _tests_of("search_path").made(this),
+        "utility": _tests_of("score_utility").made(),
+        "quality": _tests_of("demonstration_quality").report(this),
+        "robustness": _tests_of("perturbations").report(demos=explanation().demos),
         "personalise": _tests_of("personalise").made(this),
     }
 

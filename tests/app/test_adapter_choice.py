@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached, links
 from core.analysis.request import Request
-from core.lm import adapter
+from core.lm.loading import adapter
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 KIND, TYPED = "in-adapter-kind", "in-adapter"

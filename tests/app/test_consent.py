@@ -88,7 +88,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         desk.asked.clear()
         for parameter, value in query.items():
             page.query_params[parameter] = value
-        return (page.run() if name == "explore" else page.switch_page(f"app/pages/{name}.py").run()), desk
+        return (page.run() if name == "explore" else page.switch_page(f"app/pages/{name}/page.py").run()), desk
 
     return start
 
@@ -106,7 +106,7 @@ def test_nothing_that_a_link_names_is_looked_at(open_page, spy: Spy, marked: Pat
     assert f"This link names its own data, model or adapter: {marked}" in words(page)
     page.number_input(key="in-demos" if name != "improve" else "in-candidates").set_value(4).run()
     for other in PAGES:
-        page = page.switch_page(f"app/pages/{other}.py").run()
+        page = page.switch_page(f"app/pages/{other}/page.py").run()
     assert spy.seen == []
 
 

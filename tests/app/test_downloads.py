@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.components import downloads
+from app.widgets import downloads
 
 
 def _read(data):

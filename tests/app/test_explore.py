@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached
 from app.charts import ranks
-from app.components.candidates import in_view
+from app.pages.explore.candidates import in_view
 from core import columns
 from core.analysis.request import Request
 from core.errors import DataError, WorkerError
@@ -260,7 +260,7 @@ def test_hostile_titles_are_literal(open_page, example):
 def test_editing_makes_demonstrations_by_hand(open_page, example):
     import pandas as pd
 
-    from app.components.demos import chosen_ids
+    from app.pages.explore.demos import chosen_ids
 
     before = pd.DataFrame(
         {

@@ -15,26 +15,16 @@ from evaluations import made, ranked
 from streamlit.testing.v1 import AppTest
 
 from app import charts, headings
-from app.charts import (
-    ability,
-    drift,
-    dual,
-    heatmap,
-    improve,
-    inference,
-    latency,
-    layers,
-    lists,
-    moved,
-    quality,
-    ranking,
-    ranks,
-    robustness,
-    stream,
-    updates,
-    utility,
-    waterfall,
-)
+from app.charts import ability, drift, heatmap, latency, layers, lists, moved, ranks, waterfall
+from app.charts import answer_ranks as ranking
+from app.charts import demonstration_quality as quality
+from app.charts import dual_model as dual
+from app.charts import inference_lists as inference
+from app.charts import perturbations as robustness
+from app.charts import score_utility as utility
+from app.charts import search_path as improve
+from app.charts import update_similarity as updates
+from app.charts import user_stream as stream
 
 Table = Callable[[Any], pd.DataFrame]
 STANDING = inference.Standing("plain", 0.5, 0.4, 0.6, 0.1, 0.0, None)
@@ -138,7 +128,7 @@ def test_ends_of_an_interval_are_named_after_what_they_bound() -> None:
 def _shown() -> None:
     import pandas
 
-    from app.components.panel import twin
+    from app.widgets.panel import twin
 
     table = pandas.DataFrame({"rank": [1, None], "title": ["Heat\u202e", ""], "score": [0.123456789, None]})
     twin("list", table, alt="Two rows")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from app import links
 from app.links import Choices
 from core.analysis.request import Request
-from core.analysis.robustness.settings import InferenceSettings
+from core.analysis.robustness.inference_settings import InferenceSettings
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 IDS = st.lists(NAMES, max_size=5).map(tuple)

@@ -13,11 +13,11 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from core.analysis.request import Request
 from core.data.records import Case, Interaction, Item
+from core.personal.personalise_task import PersonaliseTask
 from core.tuning.evaluation.record import Measured
-from core.tuning.personal.task import PersonaliseTask
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
-PAGE = "app/pages/personalise.py"
+PAGE = "app/pages/personalise/page.py"
 OWN = {"demos": 4, "history": 3, "adapter": "recicl"}
 CATALOGUE = [("50", "Star Wars (1977)"), ("56", "$x$ **Pulp** (1994)")]
 
@@ -36,7 +36,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch):
     """Say whether the shipped adapter is there; it is, unless told otherwise."""
 
     def say(there: bool) -> None:
-        for place in ("app.tasks", "app.components.play", "app.components.personalise"):
+        for place in ("app.tasks", "app.pages.personalise.play_controls", "app.pages.personalise.page.stream_words"):
             monkeypatch.setattr(f"{place}.is_there", lambda name: there)
 
     say(True)
@@ -113,13 +113,13 @@ def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page
 
 def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
     page, desk = open_page("running")
-    page = page.switch_page("app/pages/explore.py").run()
+    page = page.switch_page("app/pages/explore/page.py").run()
     assert "Next run" not in words(page)
     assert page.number_input(key="in-demos").value == 8
     page = page.switch_page(PAGE).run()
     assert page.number_input(key="in-demos").value == 4
     page = page.number_input(key="in-demos").set_value(3).run()
-    page = page.switch_page("app/pages/theory.py").run()
+    page = page.switch_page("app/pages/theory/page.py").run()
     assert page.number_input(key="in-demos").value == 8
     page = page.switch_page(PAGE).run()
     press(page, "run")
@@ -299,7 +299,7 @@ def test_a_user_with_nothing_to_play(open_page) -> None:
 
 def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = tmp_path / "evaluation.json"
-    monkeypatch.setattr("app.components.evaluation.RECORD", record)
+    monkeypatch.setattr("app.pages.personalise.page.adapter_evaluation.RECORD", record)
     page, _ = open_page()
     page = press(page, "run")
     assert "Evaluation of the shipped adapter" not in words(page)
@@ -346,7 +346,7 @@ def test_an_evaluation_without_auc_shows_its_lists_alone(monkeypatch: pytest.Mon
 
 
 def _evaluated(adapter: str, model_id: str) -> None:
-    from app.components.evaluation import evaluation
+    from app.pages.personalise.adapter_evaluation import evaluation
 
     evaluation(adapter, model_id)
 

@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.components import regularised
+from app.widgets import regularised
 from core.analysis.request import Request
-from core.analysis.robustness.task import RobustnessTask
+from core.analysis.robustness.robustness_task import RobustnessTask
 from core.errors import WorkerError
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
@@ -23,7 +23,7 @@ ALPHA, SAMPLES = "in-regularised-alpha", "in-regularised-samples"
 def _charts() -> Any:
     """The tests of the chart, which know how to make a report."""
     spec = importlib.util.spec_from_file_location(
-        "charts_inference", Path(__file__).parent / "charts/test_inference.py"
+        "charts_inference", Path(__file__).parent / "charts/test_inference_lists.py"
     )
     assert spec is not None
     assert spec.loader is not None

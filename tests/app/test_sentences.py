@@ -1,7 +1,7 @@
 import re
 
 from app import sentences
-from app.components.selection import words
+from app.pages.explore.selection import words
 from core.analysis.request import Request
 
 

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app.descriptors import ClosedTabs
-from bench.sessions import Session
+from bench.product.sessions import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKS: Any = ["streamlit"]

@@ -10,13 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from core.analysis.dual.task import DualTask
+from core.analysis.dual.dual_task import DualTask
 from core.analysis.dual.updates_task import UpdatesTask
-from core.analysis.quality.task import QualityTask
+from core.analysis.quality.quality_task import QualityTask
 from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.request import Request
-from core.analysis.robustness.task import RobustnessTask
-from core.selection.task import ImproveTask
+from core.analysis.robustness.robustness_task import RobustnessTask
+from core.selection.improve_task import ImproveTask
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGES = {"theory": DualTask, "robustness": RobustnessTask, "improve": ImproveTask}
@@ -45,7 +45,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         page = AppTest.from_file(SCRIPT, default_timeout=60).run()
         for parameter, value in query.items():
             page.query_params[parameter] = value
-        page = page.switch_page(f"app/pages/{name}.py").run()
+        page = page.switch_page(f"app/pages/{name}/page.py").run()
         return press(page, "run") if run else page, desk
 
     return start
@@ -107,9 +107,9 @@ def test_an_empty_page_has_one_run_button(open_page, name: str) -> None:
 def test_the_way_over_another_page_keeps_the_choices_and_the_link(open_page, name: str, kind: type) -> None:
     page, desk = open_page(name, run=True, user="7")
     other = "robustness" if name == "theory" else "theory"
-    page = page.switch_page(f"app/pages/{other}.py").run()
+    page = page.switch_page(f"app/pages/{other}/page.py").run()
     page.query_params.clear()  # As the navigation of a browser does.
-    page = page.switch_page(f"app/pages/{name}.py").run()
+    page = page.switch_page(f"app/pages/{name}/page.py").run()
     assert page.query_params == {"user": "7"}
     page = page.number_input(key="in-demos").set_value(2).run()
     assert "User  7  in" in words(page)
@@ -187,9 +187,9 @@ def test_theory_compares_with_fine_tuning_only_when_asked(open_page, reports: di
 
 
 def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.components.quality.latest_utility", lambda *_: None)
+    monkeypatch.setattr("app.pages.explore.page.quality_section.latest_utility", lambda *_: None)
     page, desk = open_page("theory")
-    page = page.switch_page("app/pages/explore.py").run()
+    page = page.switch_page("app/pages/explore/page.py").run()
     page = press(page, "start-quality")
     assert isinstance(desk.asked[-1], QualityTask)
     assert "read the scores above as a description only" in words(page)
@@ -200,7 +200,7 @@ def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest
 
 def test_explore_has_a_first_look_at_robustness(open_page) -> None:
     page, desk = open_page("theory")
-    page = press(page.switch_page("app/pages/explore.py").run(), "start-robustness")
+    page = press(page.switch_page("app/pages/explore/page.py").run(), "start-robustness")
     assert desk.asked[-1] == RobustnessTask(quick=True)
     assert "variants of the prompt" in words(page)
 

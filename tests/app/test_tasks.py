@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from app import links, tasks
-from core.analysis.quality.task import QualityTask
+from core.analysis.quality.quality_task import QualityTask
 from core.analysis.request import Request
 from core.analysis.robustness.kinds import KINDS
-from core.analysis.robustness.task import RobustnessTask
-from core.selection.task import ImproveTask
-from core.tuning.personal.task import PersonaliseTask
+from core.analysis.robustness.robustness_task import RobustnessTask
+from core.personal.personalise_task import PersonaliseTask
+from core.selection.improve_task import ImproveTask
 
 
 def test_defaults_have_an_empty_link() -> None:

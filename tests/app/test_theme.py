@@ -18,7 +18,7 @@ def test_numbers_in_cells_and_tinted_tokens_can_be_read(colours):
     for step in range(-20, 21):
         ground = theme.shade(step / 20, 1.0, colours)
         assert contrast(theme.text_on(ground), ground) >= 4.5
-    from app.components.prompt import STRONGEST
+    from app.pages.explore.prompt import STRONGEST
 
     paper = [int(colours.paper[i : i + 2], 16) for i in (1, 3, 5)]
     for mark in (colours.raises, colours.lowers):

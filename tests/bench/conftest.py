@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import cases, elsewhere, lrgd, lrgd_costs, lrgd_data, lrgd_inference, lrgd_sets
-from bench.elsewhere import CANDIDATE_FILE
-from bench.lrgd_inference import SETTINGS
+from bench import case_list as cases
+from bench import foreign_cases as elsewhere
+from bench.foreign_cases import CANDIDATE_FILE
+from bench.lrgd import costs as lrgd_costs
+from bench.lrgd import inference_rows as lrgd_inference
+from bench.lrgd import lrgd_part as lrgd
+from bench.lrgd import other_data as lrgd_data
+from bench.lrgd import search_sets as lrgd_sets
+from bench.lrgd.inference_rows import SETTINGS
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 ITEMS = 60

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.curves import between, curve_rows, curves_json, differences, pooled, shown_at
+from bench.product.curves import between, curve_rows, curves_json, differences, pooled, shown_at
 
 OURS = [{0: (0.1, 0.5), 4: (0.2, 0.7), 8: (0.3, 0.8)}, {0: (0.12, 0.4), 4: (0.22, 0.6), 7: (0.3, 0.9)}]
 CITE = [{4: (0.06, 0.1), 8: (0.12, 0.3), 16: (0.25, 0.5), 64: (1.0, 0.9)}] * 2

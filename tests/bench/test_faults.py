@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.damage import WAYS, restored
-from bench.faults import _own_home
-from bench.kills import Field, Harm, imports, json_files, leftover, saves
+from bench.product.damage import WAYS, restored
+from bench.product.faults import _own_home
+from bench.product.kills import Field, Harm, imports, json_files, leftover, saves
 from bench.tiny import write_data
 from core.data.dataset import open_dataset
-from core.lm.hashes import file_hash
+from core.lm.loading.hashes import file_hash
 from core.store.home import home
 from core.store.results import Results
 

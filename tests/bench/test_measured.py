@@ -8,10 +8,10 @@ import pytest
 from references import hand_written, language_model, random_prompt
 
 from bench import contextcite
-from bench.cases import Subject
-from bench.faithfulness import by_family_text, rows_of, summary_of
-from bench.records import record_of
-from bench.speed import measured
+from bench.case_list import Subject
+from bench.product.method_faithfulness import by_family_text, rows_of, summary_of
+from bench.product.speed import measured
+from bench.run_records import record_of
 from core.analysis.values import all_masks
 
 

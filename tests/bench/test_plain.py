@@ -5,8 +5,8 @@ import pytest
 from references import hand_written, language_model, random_prompt
 
 from bench import contextcite, plain
-from bench.cases import Subject
-from core.lm.score import Scorer
+from bench.case_list import Subject
+from core.lm.scoring.score import Scorer
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ from transformers.masking_utils import eager_mask
 
 from core.analysis.values import Array
 from core.errors import RequestError
-from core.lm.attention import NAME, Probe
-from core.lm.load import LanguageModel
-from core.lm.score import Scorer
+from core.lm.forward.attention import NAME, Probe
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.score import Scorer
 from core.prompt.spans import Prompt
 
 ROWS = 64

@@ -21,11 +21,11 @@ from transformers.masking_utils import sdpa_mask
 from core.analysis.dual.material import Sample
 from core.analysis.values import Array
 from core.errors import ComputeError, ModelError
-from core.lm.attention import NAME, attend, prepare
-from core.lm.device import free_bytes
-from core.lm.forest import Forest, Segment
-from core.lm.run import run
-from core.lm.score import Cost
+from core.lm.forward.attention import NAME, attend, prepare
+from core.lm.forward.forest import Forest, Segment
+from core.lm.forward.forward_pass import run
+from core.lm.loading.device import free_bytes
+from core.lm.scoring.score import Cost
 
 _WITNESS = "demolens_updates"
 

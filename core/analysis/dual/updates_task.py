@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from core.analysis.explanation import Record
+from core.analysis.explain.explanation import Record
 from core.analysis.task import Report, Task
 from core.words import figure
 

@@ -26,7 +26,7 @@ from core.analysis.quality.scores import layer_gram, redundancy, total
 from core.analysis.task import Progress
 from core.analysis.values import Array
 from core.errors import RequestError
-from core.lm.encoded import DemoMemory, Encoded
+from core.lm.scoring.encoded import DemoMemory, Encoded
 from core.seeds import generator, seed_of
 
 Normaliser = Literal["pool", "own"]

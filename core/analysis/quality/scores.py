@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.analysis.ablation import leave_one_out
-from core.analysis.gradient import gradient_at
-from core.analysis.quality.task import GainMethod
-from core.analysis.refine import refine
+from core.analysis.explain.ablation import leave_one_out
+from core.analysis.explain.gradient import gradient_at
+from core.analysis.explain.refine import refine
+from core.analysis.quality.quality_task import GainMethod
 from core.analysis.values import Array, Meter, Spent, TargetScore
 from core.errors import ComputeError
-from core.lm.attention import Attended, Probe
-from core.lm.forest import Forest, chain
-from core.lm.run import run
-from core.lm.score import Scorer
+from core.lm.forward.attention import Attended, Probe
+from core.lm.forward.forest import Forest, chain
+from core.lm.forward.forward_pass import run
+from core.lm.scoring.score import Scorer
 from core.prompt.spans import Prompt
 from core.seeds import generator
 
@@ -186,7 +186,7 @@ class Gain:
 
 
 def gain(score: TargetScore, *, method: GainMethod = "auto", budget: float = 10.0, seed: int = 0) -> Gain:
-    """What each demonstration adds to the target score (see `core.analysis.gradient` and `core.analysis.refine`).
+    """What each demonstration adds to the target score (see `gradient` and `refine` in `core.analysis.explain`).
 
     `gradient`, which `auto` means here, costs one forward and one backward pass; `default` goes on within `budget`
     full-prompt forward equivalents. `leave_one_out` is exact for the text and costs about half a pass for each

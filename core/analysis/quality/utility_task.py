@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from core.analysis.explanation import Record
+from core.analysis.explain.explanation import Record
 from core.analysis.request import Request
 from core.analysis.task import Report, Task
 from core.errors import MaterialError
 from core.prompt.spans import Family
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
-from core.store.proof import sealed, unsealed
+from core.store.sealed import sealed, unsealed
 from core.words import figure
 
 Score = Literal[

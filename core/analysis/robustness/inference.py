@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.robustness.settings import InferenceSettings
+from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.values import Array, Meter, Spent
-from core.lm.change import DualChange
-from core.lm.load import LanguageModel
-from core.lm.score import Aggregate, Scorer
+from core.lm.forward.dual_change import DualChange
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.score import Aggregate, Scorer
 from core.metrics.ranking import Rank, firsts, ranks
 from core.prompt.spans import Prompt
 from core.seeds import generator, seed_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.robustness.kinds import Kind
-from core.analysis.robustness.task import Estimate, KindRow, Mode
+from core.analysis.robustness.robustness_task import Estimate, KindRow, Mode
 from core.analysis.values import Array
 from core.errors import RequestError
 from core.metrics.ranking import expected_ndcg, firsts, ranks

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from core.data.dataset import Dataset
 from core.errors import RequestError
-from core.lm.load import LanguageModel
-from core.lm.many import scores_of_prompts
-from core.lm.score import Cost
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.many import scores_of_prompts
+from core.lm.scoring.score import Cost
 from core.prompt.spans import Family, Prompt
 from core.seeds import generator
 from core.tuning.classical.references import Reference

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from core.analysis.explanation import Record
+from core.analysis.explain.explanation import Record
 from core.errors import DataError
 from core.prompt.spans import Family
 from core.tuning.evaluation.ways import Tuned

@@ -12,9 +12,9 @@ import numpy as np
 
 from core.data.dataset import Dataset
 from core.errors import ModelError, RequestError
-from core.lm.adapter import adapter_folder
-from core.lm.load import LanguageModel
-from core.lm.many import sweep_tokens
+from core.lm.loading.adapter import adapter_folder
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.many import sweep_tokens
 from core.prompt.spans import Family, Prompt
 from core.tuning.evaluation.evaluate import (
     FAMILIES,
@@ -26,8 +26,8 @@ from core.tuning.evaluation.evaluate import (
     listed,
     scored,
 )
+from core.tuning.evaluation.evaluation_settings import HISTORY, Evaluating
 from core.tuning.evaluation.referred import Referred, asked_of, referred
-from core.tuning.evaluation.settings import HISTORY, Evaluating
 from core.tuning.evaluation.summary import Answers
 from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
 from core.tuning.examples import Example, Window, split_times

@@ -11,8 +11,8 @@ from core.errors import DataError
 from core.prompt.spans import Family
 from core.seeds import generator
 from core.tuning.examples import Example, Window, examples, split_times
-from core.tuning.training.encode import answer_counts
-from core.tuning.training.settings import Tuning
+from core.tuning.training.answer_tokens import answer_counts
+from core.tuning.training.training_settings import Tuning
 
 
 @dataclass(frozen=True)

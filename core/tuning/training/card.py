@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from core.analysis.explanation import Record
+from core.analysis.explain.explanation import Record
 from core.errors import MaterialError
 from core.store.material import LICENCES
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset

@@ -24,11 +24,11 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.analysis.explanation import Record
+from core.analysis.explain.explanation import Record
 from core.errors import MaterialError, RequestError
 from core.store.home import sync_folder
 from core.tuning.training.card import CARD, Point, Stop, read_card
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 
 KEPT = 2
 TENSORS, STATE = "tensors.safetensors", "state.json"

@@ -13,15 +13,15 @@ import safetensors.torch
 from transformers.utils import logging
 
 from core.data.dataset import Dataset
-from core.lm.adapter import CONFIG, WEIGHTS
-from core.lm.codes import CODES
-from core.lm.load import LanguageModel
+from core.lm.loading.adapter import CONFIG, WEIGHTS
+from core.lm.loading.code_table import CODES
+from core.lm.loading.load import LanguageModel
+from core.tuning.training.answer_loss import in_bfloat16
+from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, written
-from core.tuning.training.encode import answer_counts
-from core.tuning.training.forward import in_bfloat16
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
-from core.tuning.training.run import Run
+from core.tuning.training.session import Run
 
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),

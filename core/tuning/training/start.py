@@ -11,13 +11,13 @@ from torch import Tensor
 
 from core.data.dataset import Dataset
 from core.errors import MaterialError, ModelError, RequestError
-from core.lm.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
-from core.lm.hashes import model_id_of
-from core.lm.json_files import read_object
+from core.lm.loading.adapter import CONFIG, LONGEST_CONFIG, WEIGHTS, checked_adapter
+from core.lm.loading.hashes import model_id_of
+from core.lm.loading.json_files import read_object
 from core.prompt.codes import Codes
 from core.tuning.examples import Window
 from core.tuning.training.card import Card, Earlier, later, read_card, runs_of
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Start:
 def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Window, Window]) -> Start | None:
     """The adapter that a run begins from; None where it begins from the model alone.
 
-    `windows` are the run's training, validation and test. Raises `ModelError` as `core.lm.adapter.checked_adapter`
-    does, and `RequestError` for an adapter of another rank or alpha, or one that was tuned on the run's test.
+    `windows` are the run's training, validation and test. Raises `ModelError` as `checked_adapter` does, and
+    `RequestError` for an adapter of another rank or alpha, or one that was tuned on the run's test.
     """
     if settings.adapter is None:
         return None

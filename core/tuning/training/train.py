@@ -10,23 +10,23 @@ from torch import Tensor
 
 from core.analysis.task import Progress
 from core.data.dataset import Dataset, open_dataset
-from core.lm.load import LanguageModel, load
+from core.lm.loading.load import LanguageModel, load
 from core.prompt.codes import Codes
 from core.prompt.spans import Family
 from core.seeds import seed_of
-from core.tuning.classical.codes import learned
+from core.tuning.classical.code_learning import learned
 from core.tuning.examples import Example
+from core.tuning.training.answer_loss import ready
+from core.tuning.training.answer_tokens import Balance, Encoded, balance_of, encoded
 from core.tuning.training.batches import Material, gathered
 from core.tuning.training.card import Card, plain_name, read_card
 from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
-from core.tuning.training.encode import Balance, Encoded, balance_of, encoded
-from core.tuning.training.forward import ready
 from core.tuning.training.lora import attached, stored_names
 from core.tuning.training.processes import Processes
 from core.tuning.training.result import stored_result
-from core.tuning.training.run import Encode, Run
-from core.tuning.training.settings import Loss, Tuning
+from core.tuning.training.session import Encode, Run
 from core.tuning.training.start import Start, check_codes, fill, opened_start
+from core.tuning.training.training_settings import Loss, Tuning
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of AdamW (arXiv 1711.05101)."""

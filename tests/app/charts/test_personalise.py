@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from app.charts import latency, lists, moved, stream
+from app.charts import latency, lists, moved
+from app.charts import user_stream as stream
 from app.theme import DARK, LIGHT
-from core.analysis.explanation import CandidateRow
-from core.tuning.personal.task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.analysis.explain.explanation import CandidateRow
+from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"

@@ -11,7 +11,7 @@ import pytest
 from references import Pair, language_model
 
 from core.data.dataset import Dataset, open_dataset
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
 
 OpenPlanets = Callable[..., AbstractContextManager[Dataset]]
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from references import language_model, random_prompt
 
-from core.analysis.gradient import gradient_at
+from core.analysis.explain.gradient import gradient_at
 from core.analysis.values import TargetScore, all_masks
-from core.lm.score import Scorer
+from core.lm.scoring.score import Scorer
 
 pytestmark = [
     pytest.mark.gpu,

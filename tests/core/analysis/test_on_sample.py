@@ -13,8 +13,8 @@ from core.analysis.dual.parts import dual_parts
 from core.analysis.request import Request
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
-from core.lm.load import LanguageModel, load
-from core.lm.score import Scorer
+from core.lm.loading.load import LanguageModel, load
+from core.lm.scoring.score import Scorer
 
 pytestmark = [pytest.mark.sample, pytest.mark.slow]
 

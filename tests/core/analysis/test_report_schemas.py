@@ -13,7 +13,7 @@ from references import language_model
 
 from core.analysis.request import Request
 from core.data.dataset import Dataset
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
 from core.work.job import ROOT
 from core.work.kinds import KINDS, task_named
 

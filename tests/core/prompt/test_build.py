@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
-from core.lm.tokenizer import TextTokenizer
+from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
 from core.prompt.spans import Encoding, Prompt, Span
 from core.prompt.template import parse_template

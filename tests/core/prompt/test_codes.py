@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
-from core.lm.tokenizer import TextTokenizer
+from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
 from core.prompt.codes import NO_CODE, Codes
 from core.prompt.spans import Prompt

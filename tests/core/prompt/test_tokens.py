@@ -12,7 +12,7 @@ from tokenizers import AddedToken
 from vocabularies import ALPACA, KINDS, MARKS, MISTRAL, TEMPLATES, VICUNA, fast
 
 from core.data.records import Case, Demonstration, Interaction, Item
-from core.lm.tokenizer import TextTokenizer
+from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
 from core.prompt.spans import Family, Prompt
 

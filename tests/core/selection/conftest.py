@@ -11,7 +11,7 @@ import pytest
 from references import language_model
 
 from core.data.dataset import Dataset, open_dataset
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
 
 TITLES = ("Alien", "Aliens", "Heat", "Fargo", "Toy Story", "Blade Runner", "The Matrix", "Solaris", "Dune", "Emma")
 KINDS = ("Space", "Crime", "Love")

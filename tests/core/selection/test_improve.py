@@ -7,13 +7,13 @@ import pytest
 from core.analysis.checked import checked
 from core.analysis.request import Request
 from core.analysis.setting import set_up
+from core.cli.report_lines import report_lines
 from core.errors import Cancelled, DataError, RequestError
-from core.lm.score import Scorer
+from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
 from core.selection.improve import improve
-from core.selection.task import ImproveReport, ImproveTask
+from core.selection.improve_task import ImproveReport, ImproveTask
 from core.selection.verdict import target_place, verdict
-from core.study.reports import report_lines
 from core.words import ordinal
 
 QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budget": 20.0}

@@ -9,7 +9,7 @@ from core.analysis.request import Request
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.data.cases import case_of
-from core.lm.score import Scorer
+from core.lm.scoring.score import Scorer
 from core.selection.heldout import foretold, held_out
 from core.selection.judge import PromptJudge
 from core.selection.search import Question, views

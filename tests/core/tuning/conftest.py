@@ -10,8 +10,8 @@ import pytest
 from adapters import saved_model
 
 from core.data.dataset import Dataset, open_dataset
-from core.lm.load import LanguageModel, load
-from core.tuning.training.settings import Tuning
+from core.lm.loading.load import LanguageModel, load
+from core.tuning.training.training_settings import Tuning
 
 Rows = Sequence[tuple[object, ...]]
 Films = Callable[..., Path]

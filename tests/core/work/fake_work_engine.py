@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from core.analysis.explanation import (
+from core.analysis.explain.explanation import (
     CandidateRow,
     Contributions,
     DemoRow,

@@ -14,7 +14,7 @@ from adapters import saved_adapter, saved_model
 from fake_work_engine import FakeEngine
 from safetensors.torch import load_file, save_file
 
-from core.analysis.explanation import Explanation
+from core.analysis.explain.explanation import Explanation
 from core.analysis.request import Request
 from core.store.results import Results
 from core.work import engine as module
@@ -135,7 +135,7 @@ def test_a_changed_weight_is_seen(
 
 
 def test_an_unchanged_model_is_not_loaded_again(desk: Desk, request_: Request, data: Path, monkeypatch: Any) -> None:
-    from core.lm import load as loading
+    from core.lm.loading import load as loading
 
     names: list[str] = []
     original = loading.load
@@ -174,7 +174,7 @@ def test_a_result_of_files_that_changed_meanwhile_is_stored_nowhere(data: Path, 
 
 
 def test_hashes_of_weights_do_not_rest_on_size_and_time(model: Path) -> None:
-    from core.lm.hashes import file_hash
+    from core.lm.loading.hashes import file_hash
 
     before = file_hash(model / "model.safetensors", where="model")
     change_weight(model)

@@ -15,9 +15,9 @@ from transformers import PreTrainedModel
 
 from core.analysis.request import Request
 from core.errors import Cancelled, DataError, ModelError, RequestError
-from core.lm import load as loading
-from core.lm.attention import prepare
-from core.tuning.personal.task import PersonaliseTask
+from core.lm.forward.attention import prepare
+from core.lm.loading import load as loading
+from core.personal.personalise_task import PersonaliseTask
 from core.work import engine as module
 from core.work.engine import ModelEngine, _before_every_layer, _networks, seconds_per_token
 
@@ -85,8 +85,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield explanation(request)
 
     monkeypatch.setattr("core.data.dataset.open_dataset", open_dataset)
-    monkeypatch.setattr("core.lm.load.load", load)
-    monkeypatch.setattr("core.analysis.explain.explain", explain)
+    monkeypatch.setattr("core.lm.loading.load.load", load)
+    monkeypatch.setattr("core.analysis.explain.explain_run.explain", explain)
     monkeypatch.setattr(module, "use_all_cores", lambda: None)
     monkeypatch.setattr(module, "subject_of", lambda *_: None)
     return seen
@@ -176,7 +176,7 @@ def test_a_wrong_choice_is_told_before_a_model_is_loaded(monkeypatch: pytest.Mon
         raise RequestError("user 'nobody' is not in the data set")
 
     monkeypatch.setattr("core.data.dataset.open_dataset", lambda name: name)
-    monkeypatch.setattr("core.lm.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("core.lm.loading.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
     monkeypatch.setattr(module, "subject_of", refuse)
     with pytest.raises(RequestError, match="nobody"):
         list(ModelEngine().run(Request(), lambda *_: None))
@@ -185,10 +185,10 @@ def test_a_wrong_choice_is_told_before_a_model_is_loaded(monkeypatch: pytest.Mon
 def test_a_task_is_refused_before_a_model_is_loaded_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = SimpleNamespace(catalogue={"50": None}, name="films")
     monkeypatch.setattr("core.data.dataset.open_dataset", lambda name: catalogue)
-    monkeypatch.setattr("core.lm.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("core.lm.loading.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
     monkeypatch.setattr(module, "subject_of", lambda *_: None)
-    monkeypatch.setattr("core.tuning.personal.play.case_for", lambda *_: SimpleNamespace(history=(), user_id="12"))
-    monkeypatch.setattr("core.tuning.personal.play.targets_for", lambda *_: None)
+    monkeypatch.setattr("core.personal.play.case_for", lambda *_: SimpleNamespace(history=(), user_id="12"))
+    monkeypatch.setattr("core.personal.play.targets_for", lambda *_: None)
     with pytest.raises(DataError, match="'no such item' is not in the data set films"):
         list(ModelEngine().run(PersonaliseTask(added=("no such item:yes",)), lambda *_: None))
 

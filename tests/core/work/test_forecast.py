@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from fake_work_engine import explanation
 
-from core.analysis.cost import predicted_passes
+from core.analysis.explain.cost import predicted_passes
 from core.analysis.request import Method, Request
 from core.work.forecast import (
     BASE_BYTES,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from adapters import LINEAR, merged_copy, saved_adapter
-from conftest import shape, tiny_network
 from references import language_model, random_prompt
+from tiny_networks import shape, tiny_network
 from transformers import Phi3Config, Phi3ForCausalLM
 
 from core.analysis.dual.material import Material
 from core.analysis.dual.tuning import Trainee, random_twin
-from core.lm.hashes import weights_sha256
+from core.lm.loading.hashes import weights_sha256
 
 RATE = 0.02
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import shape, tiny_network
 from hypothesis import given
 from hypothesis import strategies as st
 from references import Pair, language_model, random_prompt
+from tiny_networks import shape, tiny_network
 from transformers import GptOssConfig, GptOssForCausalLM
 
 from core.analysis.dual import parts as parts_module
@@ -20,9 +20,9 @@ from core.analysis.request import Request
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.errors import Cancelled, RequestError
-from core.lm.attention import NAME, Probe
-from core.lm.load import load
-from core.lm.score import Scorer
+from core.lm.forward.attention import NAME, Probe
+from core.lm.loading.load import load
+from core.lm.scoring.score import Scorer
 
 
 @pytest.fixture(scope="session")

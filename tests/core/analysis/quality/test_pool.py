@@ -13,8 +13,8 @@ from references import language_model
 
 from core.analysis.quality.pool import embeddings, label_free
 from core.errors import Cancelled, RequestError
-from core.lm.encoded import DemoMemory, Encoded
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.encoded import DemoMemory, Encoded
 
 INSTRUCTION = (51, 52, 53, 54)
 

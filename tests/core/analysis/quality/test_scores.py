@@ -34,8 +34,8 @@ from core.analysis.quality.scores import (
 )
 from core.analysis.values import TargetScore
 from core.errors import ComputeError
-from core.lm.load import LanguageModel
-from core.lm.score import Scorer
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.score import Scorer
 from core.prompt.spans import Prompt
 
 WITNESS = "quality_test_witness"

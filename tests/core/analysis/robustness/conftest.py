@@ -12,7 +12,7 @@ from references import language_model
 from core.analysis.request import Request
 from core.analysis.setting import Setting, set_up
 from core.data.dataset import Dataset, open_dataset
-from core.lm.load import LanguageModel
+from core.lm.loading.load import LanguageModel
 
 PLANETS = (
     ("Mercury", "rock"),

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from references import Pair, random_prompt
 
 from core.analysis.robustness.inference import changes_of, choose_setting, recommend, scores_under
-from core.analysis.robustness.settings import GRID, PLAIN, InferenceSettings, checked_settings
+from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings, checked_settings
 from core.errors import DemoLensError, RequestError
-from core.lm.change import DualChange
-from core.lm.score import Scorer
+from core.lm.forward.dual_change import DualChange
+from core.lm.scoring.score import Scorer
 from core.seeds import seed_of
 
 FAMILIES = ["yes_no", "next_item"]
@@ -142,7 +142,7 @@ def test_names_say_what_is_changed_and_the_grid_starts_plain() -> None:
 
 
 def test_settings_can_be_chosen_where_no_model_library_is() -> None:
-    code = "import sys, core.analysis.robustness.settings; sys.exit('torch' in sys.modules)"
+    code = "import sys, core.analysis.robustness.inference_settings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

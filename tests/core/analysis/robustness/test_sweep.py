@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.analysis.robustness.kinds import Kind
+from core.analysis.robustness.robustness_task import Estimate, KindRow
 from core.analysis.robustness.sweep import (
     Departures,
     departures,
@@ -18,7 +19,6 @@ from core.analysis.robustness.sweep import (
     smallest_flip,
     weakest,
 )
-from core.analysis.robustness.task import Estimate, KindRow
 from core.errors import RequestError
 
 BASE = np.array([3.0, 2.0, 1.0])

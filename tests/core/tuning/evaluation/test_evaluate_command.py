@@ -11,14 +11,14 @@ import jsonschema
 import pytest
 from adapters import saved_adapter
 
-from core.study import command
-from core.study.schemas import schema_text
+from core.cli import command
+from core.cli.schemas import schema_text
 from core.tuning.evaluation import referred, work
 from core.tuning.evaluation.record import Evaluation, read_evaluation
 from core.tuning.evaluation.ways import RECICL, RECICL_BARE, TALLREC
 from core.tuning.training.card import Card
-from core.tuning.training.settings import Tuning
 from core.tuning.training.train import tune
+from core.tuning.training.training_settings import Tuning
 
 Films = Callable[..., Path]
 

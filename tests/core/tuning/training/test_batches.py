@@ -9,7 +9,7 @@ import pytest
 from core.data.dataset import Dataset
 from core.errors import DataError
 from core.tuning.training.batches import gathered
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 
 
 @pytest.fixture

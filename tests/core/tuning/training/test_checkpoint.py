@@ -22,7 +22,7 @@ from core.tuning.training.checkpoint import (
     checkpoints_in,
     store_result,
 )
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 
 KEY = "k" * 32
 TUNING = Tuning()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.lm.adapter import ADAPTERS, SHIPPED, checked_adapter, is_there
+from core.lm.loading.adapter import ADAPTERS, SHIPPED, checked_adapter, is_there
+from core.personal.personalise_task import OWN_CASE
 from core.tuning.evaluation.record import read_evaluation
-from core.tuning.personal.task import OWN_CASE
 from core.tuning.training.card import read_card, readme
 
 MOST_BYTES = 12_000_000

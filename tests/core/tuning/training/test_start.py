@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from core.data.dataset import Dataset
 from core.errors import ModelError, RequestError
-from core.lm.adapter import WEIGHTS
-from core.lm.load import load
+from core.lm.loading.adapter import WEIGHTS
+from core.lm.loading.load import load
 from core.tuning.training.card import Card, readme
-from core.tuning.training.run import Run
-from core.tuning.training.settings import Tuning
+from core.tuning.training.session import Run
 from core.tuning.training.train import tune
+from core.tuning.training.training_settings import Tuning
 
 
 @pytest.fixture

@@ -16,21 +16,21 @@ from torch.nn.functional import cross_entropy
 
 from core.data.dataset import Dataset
 from core.errors import Cancelled, RequestError
-from core.lm.adapter import checked_adapter
-from core.lm.load import LanguageModel, load
-from core.lm.score import Scorer
+from core.lm.loading.adapter import checked_adapter
+from core.lm.loading.load import LanguageModel, load
+from core.lm.scoring.score import Scorer
 from core.metrics.binary import auc
 from core.prompt.codes import Codes
 from core.seeds import seed_of
 from core.tuning.examples import Window, examples, prompt_of
+from core.tuning.training.answer_tokens import encoded
 from core.tuning.training.batches import gathered
 from core.tuning.training.card import Card, read_card
 from core.tuning.training.checkpoint import checkpoints_in
-from core.tuning.training.encode import encoded
 from core.tuning.training.lora import attached, linear_layers
-from core.tuning.training.run import rate
-from core.tuning.training.settings import Tuning
+from core.tuning.training.session import rate
 from core.tuning.training.train import BETAS, EPSILON, tune
+from core.tuning.training.training_settings import Tuning
 
 WEIGHTS = "adapter_model.safetensors"
 

@@ -18,10 +18,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.study import command
+from core.cli import command
 from core.tuning.training.card import read_card
 from core.tuning.training.checkpoint import checkpoints_in
-from core.tuning.training.settings import Tuning
+from core.tuning.training.training_settings import Tuning
 from core.work.job import ROOT
 
 WEIGHTS = "adapter_model.safetensors"
@@ -41,7 +41,7 @@ def words_of(settings: Tuning, out: Path) -> list[str]:
 
 def started(words: list[str], home: Path, **more: str) -> subprocess.Popen[str]:
     environment = os.environ | {"DEMOLENS_HOME": str(home), "OMP_NUM_THREADS": "1"} | more
-    line = [sys.executable, "-m", "core.study.command", *words]
+    line = [sys.executable, "-m", "core.cli.command", *words]
     return subprocess.Popen(
         line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )

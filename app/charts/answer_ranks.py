@@ -1,0 +1,109 @@
+"""How high does each way of answering rank the item really chosen?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.ability import WAY, Stroke, said
+from app.charts.figure_cache import cached_figure
+from app.charts.frame import framed, legend, whiskers
+from app.theme import Palette, number
+from core import columns
+from core.metrics.ranking import ndcg_by_chance
+from core.prompt.spans import Family
+from core.tuning.evaluation.record import Evaluation, RankingRow
+
+ROW, AROUND = 34, 108
+"""Pixels of one way's row, and of axis and legend."""
+SHIFTS: dict[Family | None, float] = {"yes_no": -0.17, "next_item": 0.17, None: 0.0}
+"""Of each family's marks and of the references', in rows."""
+REFERENCE = "classical reference"
+FAMILY, NDCG = "family", "ndcg_at_10"
+
+
+@cached_figure
+def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
+    """NDCG@10 with its interval: a row a way, a mark a family, and the line of a random order."""
+    ways, chance = _ways(evaluation), ndcg_by_chance(evaluation.candidates)
+    strokes = {
+        "yes_no": Stroke("circle", "solid", colours.ink, 1.6),
+        "next_item": Stroke("diamond", "solid", colours.muted, 1.6),
+        None: Stroke("x-thin-open", "solid", colours.neutral_mark, 1.6),
+    }
+    traces = []
+    for family, shift in SHIFTS.items():
+        rows = [row for row in evaluation.ranking if row.family == family and row.ndcg.value is not None]
+        if rows:
+            traces.append(_marks(rows, [ways.index(row.way) + shift for row in rows], strokes[family]))
+    dotted = {"color": colours.muted, "width": 1.2, "dash": "dot"}
+    return framed(
+        traces,
+        colours,
+        height=ROW * len(ways) + AROUND,
+        shapes=[{"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper", "line": dotted}],
+        xaxis={"title_text": "NDCG@10", "zeroline": False},
+        yaxis={
+            "tickvals": list(range(len(ways))),
+            "ticktext": [way.replace("demonstration", "demo") for way in ways],
+            "range": [len(ways) - 0.5, -0.5],
+            "zeroline": False,
+            "showgrid": False,
+            "automargin": True,
+        },
+        showlegend=True,
+        legend=legend(colours),
+        margin={"t": 56, "b": 44},
+    )
+
+
+def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.Scatter:
+    found = [row.ndcg for row in rows]
+    values = [one.value for one in found]
+    return go.Scatter(
+        name=rows[0].family or REFERENCE,
+        mode="markers",
+        x=values,
+        y=places,
+        marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
+        error_x=whiskers(values, [one.low for one in found], [one.high for one in found], mark.colour),
+        hovertext=[f"{_named(row)}<br>NDCG@10 {said(row.ndcg)}" for row in rows],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def alt(evaluation: Evaluation) -> str:
+    """Which way ranks best, with and without a language model, beside a random order."""
+    measured = [row for row in evaluation.ranking if row.ndcg.value is not None]
+    groups = ([row for row in measured if row.family], [row for row in measured if not row.family])
+    best = [max(rows, key=lambda row: row.ndcg.value or 0.0) for rows in groups if rows]
+    if not best:
+        return "No list is ranked yet."
+    parts = [f"{_named(row)} has {said(row.ndcg)}" for row in best]
+    chance = f"a random order {number(ndcg_by_chance(evaluation.candidates))}"
+    lists = f"{evaluation.ranked} lists of {evaluation.candidates}"
+    return f"Best NDCG@10 on {lists}: {'; among classical references '.join(parts)}; {chance}."
+
+
+def table(evaluation: Evaluation) -> pd.DataFrame:
+    """One row a way and family: NDCG@10 with the ends of its interval."""
+    rows = evaluation.ranking
+    return pd.DataFrame(
+        {
+            WAY: [row.way for row in rows],
+            FAMILY: [row.family for row in rows],
+            NDCG: [row.ndcg.value for row in rows],
+            f"{NDCG}_{columns.LOW}": [row.ndcg.low for row in rows],
+            f"{NDCG}_{columns.HIGH}": [row.ndcg.high for row in rows],
+        }
+    )
+
+
+def _ways(evaluation: Evaluation) -> list[str]:
+    return list(dict.fromkeys(row.way for row in evaluation.ranking))
+
+
+def _named(row: RankingRow) -> str:
+    return row.way if row.family is None else f"{row.way}, {row.family}"

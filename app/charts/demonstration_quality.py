@@ -1,0 +1,140 @@
+"""How good is each demonstration, and which of them say the same?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.cells import numbers, targets, tiles
+from app.charts.figure_cache import cached_figure
+from app.charts.frame import box, framed
+from app.text import plain, safe_mark
+from app.theme import Palette, shade, signed
+from core import columns
+from core.analysis.quality.quality_task import QualityReport
+
+CELL = 34
+"""Pixels of one demonstration's row."""
+ROOM = 12
+"""Most demonstrations whose cells have room for their number."""
+Cells = list[list[float | None]]
+
+
+@cached_figure
+def figure(report: QualityReport, colours: Palette, *, selected: int | None = None) -> go.Figure:
+    """Demonstrations x demonstrations: cosine of their equivalent gradients, -1 to 1; blue: they teach the same.
+
+    An invisible marker in every cell carries `[demonstration, other demonstration]`, because a heat map takes no
+    clicks. Raises `ValueError` for a report without cosines.
+    """
+    z = _cosines(report)
+    places, labels = list(range(len(z))), [row.label for row in report.rows]
+    cosines = tiles(z, len(z), 1, colours, bar=_bar(colours))
+    texts = numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []
+    ticks = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
+    axis = {"tickmode": "array", "tickvals": places, "ticktext": ticks, "showgrid": False, "zeroline": False}
+    ends = [-0.5, len(z) - 0.5]
+    return framed(
+        [cosines, *texts, _targets(report, z)],
+        colours,
+        height=CELL * len(z) + 64,
+        margin={"t": 30, "b": 8},
+        xaxis={**axis, "side": "top", "range": ends},
+        yaxis={
+            **axis,
+            "range": ends[::-1],
+            "tickfont": {"color": colours.ink, "size": 12.5},
+            "ticklabelstandoff": 4,
+        },
+        shapes=[] if selected is None else [box(ends[0], ends[1], selected - 0.5, selected + 0.5, colours)],
+    )
+
+
+def _bar(colours: Palette) -> dict[str, object]:
+    return {
+        "thickness": 10,
+        "outlinewidth": 0,
+        "tickvals": [-1, 0, 1],
+        "ticktext": [signed(-1, 0), "0", signed(1, 0)],
+        "tickfont": {"color": colours.muted, "size": 12},
+        "title": {"text": "cosine", "font": {"size": 12, "color": colours.muted}},
+    }
+
+
+def _targets(report: QualityReport, z: Cells) -> go.Scatter:
+    cells = [(demo, other) for demo in range(len(z)) for other in range(len(z))]
+    return targets(
+        [(other, demo) for demo, other in cells],
+        [[demo, other] for demo, other in cells],
+        [_hover(report, demo, other, z[demo][other]) for demo, other in cells],
+        size=CELL - 4,
+    )
+
+
+def _hover(report: QualityReport, demo: int, other: int, value: float | None) -> str:
+    one, two = (f"{row.label} {safe_mark(row.title, 40)}" for row in (report.demos[demo], report.demos[other]))
+    if demo == other:
+        return f"{one}<br>itself"
+    return f"{one}<br>{two}<br>" + ("cosine not defined" if value is None else f"cosine {signed(value, 3)}")
+
+
+def _cosines(report: QualityReport) -> Cells:
+    if report.cosines is None:
+        raise ValueError("a map of demonstrations needs their cosines")
+    return [list(line) for line in report.cosines]
+
+
+def alt(report: QualityReport) -> str:
+    """The two demonstrations that are most alike, in words."""
+    z = _cosines(report)
+    pairs = [(value, a, b) for b, line in enumerate(z) for a, value in enumerate(line[:b]) if value is not None]
+    text = f"Cosines between the equivalent gradients of {len(z)} demonstration{'s' * (len(z) != 1)}."
+    if not pairs:
+        return f"{text} No two to compare."
+    value, a, b = max(pairs)
+    names = [f"{report.demos[place].label} ({plain(report.demos[place].title)})" for place in (a, b)]
+    return f"{text} Most alike: {names[0]} and {names[1]}, {signed(value)}."
+
+
+def table(report: QualityReport) -> pd.DataFrame:
+    """The map's numbers: one row and one column per demonstration, in prompt order."""
+    labels = [row.label for row in report.rows]
+    lines = {label: [line[place] for line in _cosines(report)] for place, label in enumerate(labels)}
+    return pd.DataFrame({columns.DEMO: labels} | lines)
+
+
+def scores(report: QualityReport) -> pd.DataFrame:
+    """One row per demonstration, one column per score under its own name; a score nobody has yet has no column."""
+    data: dict[str, list[object]] = {
+        columns.DEMO: [row.label for row in report.rows],
+        columns.TITLE: [demo.title for demo in report.demos],
+        "gain": [row.gain for row in report.rows],
+        "gain_low": [row.gain_low for row in report.rows],
+        "gain_high": [row.gain_high for row in report.rows],
+        "effect": [row.effect for row in report.rows],
+        "alignment": [row.alignment for row in report.rows],
+        "redundancy": [row.redundancy for row in report.rows],
+        "nearest": [row.nearest for row in report.rows],
+        "stability": [row.stability for row in report.rows],
+        "perturbations": [row.perturbations or None for row in report.rows],
+        "tokens": [row.tokens for row in report.rows],
+        "demo_id": [demo.demo_id for demo in report.demos],
+    }
+    return pd.DataFrame({name: values for name, values in data.items() if any(value is not None for value in values)})
+
+
+def costs(report: QualityReport) -> pd.DataFrame:
+    """One row per score: its unit, whether it needs a target, and what it cost; empty where it was not measured."""
+    return pd.DataFrame(
+        [
+            {
+                "score": cost.score,
+                "unit": cost.unit,
+                "needs a target": cost.needs_target,
+                "passes": cost.passes,
+                "seconds": cost.seconds,
+                "same pass as": cost.shared_with,
+            }
+            for cost in report.costs
+        ]
+    )

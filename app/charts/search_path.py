@@ -1,0 +1,210 @@
+"""How did the search get to its best set, what could it choose from, and what does the set do to the case?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.charts.figure_cache import cached_figure
+from app.charts.user_stream import when
+from app.text import plain, safe_mark
+from app.theme import Palette, nats, number, ordinal, signed, template
+from core import columns
+from core.metrics.ranking import Rank
+from core.selection.improve_task import ImproveReport, Outcome, PathRow, SetRow
+
+HEIGHT = 300
+MOVES = {
+    "zero-shot": "no demonstrations",
+    "start": "a set to start from",
+    "grow": "one more at the end",
+    "reorder": "another order, or one fewer",
+    "exchange": "one exchanged or added",
+}
+SETS = {
+    "zero_shot": "no demonstrations",
+    "current": "the case's own demonstrations",
+    "start": "the earlier set",
+    "best": "the set found",
+}
+STOPS = {
+    "budget": "The budget is spent.",
+    "plateau": "It stopped because nothing better came for several steps.",
+    "optimum": "No set one change away is better.",
+}
+
+
+@cached_figure
+def figure(report: ImproveReport, colours: Palette) -> go.Figure:
+    """Objective J of the best set so far over full-prompt passes, each step's best, and two sets to compare with."""
+    path = report.path
+    figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
+    for name, row, dash in (("zero_shot", report.zero_shot, "dash"), ("current", report.current, "dot")):
+        if row is not None and path:
+            figure.add_trace(_reference(name, row, path[-1].passes, colours, dash))
+            figure.add_annotation(
+                x=1, xref="paper", xanchor="right", y=row.objective, yanchor="bottom", text=SETS[name], showarrow=False
+            )
+    figure.add_trace(
+        go.Scatter(
+            name="best",
+            mode="lines",
+            x=[row.passes for row in path],
+            y=[row.best for row in path],
+            line={"shape": "hv", "width": 2.6, "color": colours.ink},
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            name="steps",
+            mode="markers",
+            x=[row.passes for row in path],
+            y=[row.objective for row in path],
+            customdata=[row.step for row in path],
+            marker={
+                "size": [10 if row.improved else 7 for row in path],
+                "symbol": ["circle" if row.improved else "circle-open" for row in path],
+                "color": [colours.ink if row.improved else colours.neutral_mark for row in path],
+            },
+            hovertext=[_hover(row) for row in path],
+            hovertemplate="%{hovertext}<extra></extra>",
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
+        )
+    )
+    figure.update_xaxes(title_text="cost so far (full passes)", rangemode="tozero", zeroline=False)
+    figure.update_yaxes(title_text="objective J (nats)", zeroline=False)
+    return figure
+
+
+def _reference(name: str, row: SetRow, until: float, colours: Palette, dash: str) -> go.Scatter:
+    return go.Scatter(
+        name=name,
+        mode="lines",
+        x=[0, until],
+        y=[row.objective, row.objective],
+        line={"dash": dash, "width": 1.4, "color": colours.neutral_mark},
+        hoverinfo="skip",
+    )
+
+
+def _hover(row: PathRow) -> str:
+    shown = ", ".join(safe_mark(demo, 24) for demo in row.demo_ids) or "no demonstrations"
+    return (
+        f"step {row.step}: {MOVES[row.move]}<br>{shown}<br>J {signed(row.objective)} = mean {signed(row.mean)}"
+        f" less spread {number(row.spread)}, weighed<br>{number(row.passes, 1)} passes"
+    )
+
+
+def alt(report: ImproveReport) -> str:
+    """Whether a better set was found, and by how much."""
+    best, bare = report.best, report.zero_shot
+    if best is None or bare is None:
+        return "No set has been judged yet."
+    ends = f" {STOPS[report.stop]}" if report.stop is not None else ""
+    so_far = "" if report.stage == "complete" else " so far"
+    ends += " The search is not finished." if so_far else ""
+    if not best.demo_ids:
+        return f"No set{so_far} is better than no demonstrations (J {signed(bare.objective)} nats).{ends}"
+    above = f"{nats(best.objective - bare.objective)} above no demonstrations"
+    if report.current is not None:
+        above += f" and {nats(best.objective - report.current.objective)} against the case's own"
+    size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
+    return f"The best set{so_far}, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
+
+
+def table(report: ImproveReport) -> pd.DataFrame:
+    """One row per step of the search; nats."""
+    rows = report.path
+    return pd.DataFrame(
+        {
+            "step": [row.step for row in rows],
+            "move": [MOVES[row.move] for row in rows],
+            columns.DEMO: [" ".join(row.demo_ids) for row in rows],
+            "objective": [row.objective for row in rows],
+            "mean": [row.mean for row in rows],
+            "spread": [row.spread for row in rows],
+            "best": [row.best for row in rows],
+            "improved": [row.improved for row in rows],
+            "passes": [row.passes for row in rows],
+        }
+    )
+
+
+def shortlist_table(report: ImproveReport) -> pd.DataFrame:
+    """One row per shortlisted demonstration, the most relevant first; criteria that were not measured are left out."""
+    rows = report.shortlist
+    chosen = report.best.demo_ids if report.best is not None else ()
+    places = {demo: place for place, demo in enumerate(chosen, start=1)}
+    data: dict[str, object] = {
+        columns.DEMO: [row.demo_id for row in rows],
+        columns.TITLE: [row.title for row in rows],
+        "answer": [row.answer for row in rows],
+        "place_in_best": pd.array([places.get(row.demo_id) for row in rows], dtype="Int64"),
+        "relevance": [row.relevance for row in rows],
+        **_recency(report),
+        "bm25": [row.bm25 for row in rows],
+        "embedding": [row.embedding for row in rows],
+        "effect": [row.effect for row in rows],
+    }
+    found = pd.DataFrame(data)
+    missing = [name for name in ("answer", "embedding", "effect") if found[name].isna().all()]
+    return found.drop(columns=missing)
+
+
+def _recency(report: ImproveReport) -> dict[str, object]:
+    """How new each shortlisted demonstration is: its time, or its place in the history where the data have no times."""
+    if any(row.timestamp is not None for row in report.held_out):
+        return {"time_utc": [when(row.recency, "%Y-%m-%d %H:%M:%S") for row in report.shortlist]}
+    return {columns.POSITION: [row.recency for row in report.shortlist]}
+
+
+def shortlist_alt(report: ImproveReport) -> str:
+    """How many there are, which answers, and the most relevant."""
+    rows = report.shortlist
+    if not rows:
+        return "There is no shortlist yet."
+    yes = sum(row.answer == "Yes" for row in rows)
+    answers = "" if rows[0].answer is None else f", {yes} answered Yes and {len(rows) - yes} No"
+    return f"{len(rows)} demonstrations to choose from{answers}. Most relevant: {plain(rows[0].title)}."
+
+
+def outcomes_table(report: ImproveReport) -> pd.DataFrame:
+    """One row per set: how it is judged on the held-out choices (nats), and the case's own target under it."""
+    judged = {"zero_shot": report.zero_shot, "current": report.current, "start": report.start, "best": report.best}
+    after = {row.which: row for row in report.outcomes or ()}
+    names = [name for name in SETS if judged[name] is not None or name in after]
+    sets = [judged[name] for name in names]
+    outcomes = [after.get(name) for name in names]  # type: ignore[call-overload]
+    return pd.DataFrame(
+        {
+            "set": [SETS[name] for name in names],
+            "objective": [None if row is None else row.objective for row in sets],
+            "mean": [None if row is None else row.mean for row in sets],
+            "spread": [None if row is None else row.spread for row in sets],
+            "target_score": [None if row is None else row.score for row in outcomes],
+            "target_rank": _whole([None if row is None else row.rank for row in outcomes]),
+            "ndcg_at_10": [None if row is None else row.ndcg for row in outcomes],
+        }
+    )
+
+
+def _whole(given: list[Rank | None]) -> object:
+    """Ranks as a column, without decimals where nothing is shared."""
+    shared = any(isinstance(rank, float) for rank in given)
+    return pd.array(given, dtype="Float64" if shared else "Int64")
+
+
+def outcomes_alt(report: ImproveReport) -> str:
+    """What the best set does to the case's own target, which had no part in the search."""
+    after = {row.which: row for row in report.outcomes or ()}
+    if "best" not in after:
+        return "The case's own target is not scored."
+    words = {"zero_shot": "without demonstrations", "current": "with the case's own ones"}
+    others = [f"{ordinal(after[name].rank)} {said}" for name, said in words.items() if name in after]
+    return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
+
+
+def _place(row: Outcome) -> str:
+    return f"{ordinal(row.rank)} (NDCG@10 {number(row.ndcg)})"

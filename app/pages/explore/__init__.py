@@ -1,0 +1,1 @@
+"""The Explore page and the widgets that only it uses."""

@@ -1,0 +1,99 @@
+"""What is recommended, and how did the demonstrations change the order?"""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.charts import ranks
+from app.session import View
+from app.theme import CHART_CONFIG, Palette
+from app.widgets import downloads, tab
+from app.widgets.panel import literal, switched
+from core import columns
+from core.analysis.explain.explanation import Explanation
+from core.words import NOTHING
+
+IN_VIEW = 24
+"""Most candidates that are listed without scrolling within the list."""
+
+
+def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
+    """The ranked candidates as a list or as a slope chart."""
+    first = " Here it and the selected one stand first." if len(explanation.candidates) > IN_VIEW else ""
+    count, wanted = len(explanation.candidates), explanation.request.candidates
+    short = explanation.request.candidate_ids is None and count < wanted
+    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    note = f"{few}Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
+    form = switched("candidates", "Recommendations", note, ["List", "Chart"])
+    if form == "Chart":
+        key = "chart-ranks"
+        st.plotly_chart(
+            ranks.figure(explanation, colours, item=tab.selected_item(view, explanation)),
+            theme=None,
+            config=CHART_CONFIG,
+            key=key,
+            alt=ranks.alt(explanation),
+            selection_mode="points",
+            on_select=lambda: _clicked(key),
+        )
+    else:
+        _list(view, explanation)
+    downloads.buttons("candidates", ranks.table(explanation))
+
+
+def _list(view: View, explanation: Explanation) -> None:
+    chosen = tab.selected_item(view, explanation)
+    full = in_view(ranks.table(explanation), chosen)
+    rows = {row.item_id: row for row in explanation.candidates}
+    shown = literal(full)
+    shown = shown.assign(
+        change=[ranks.change(rows[item]) for item in full[columns.ITEM]],
+        title=[
+            ("◆ " if rows[item].is_target else "") + title
+            for item, title in zip(full[columns.ITEM], shown[columns.TITLE], strict=True)
+        ],
+    )
+    at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
+    key = f"candidates-{view.item_revision}"
+    config = st.column_config
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height="content" if len(shown) <= IN_VIEW else 38 + 35 * IN_VIEW,
+        on_select=lambda: _row(key, list(full[columns.ITEM])),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": at}} if at else None,
+        placeholder=NOTHING,
+        alt=ranks.alt(explanation),
+        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
+        column_config={
+            columns.RANK: config.NumberColumn("rank", width=40),
+            columns.TITLE: config.TextColumn("title", width=166),
+            "change": config.TextColumn("moved", width=54),
+            "rank_without": config.NumberColumn("without", width=56),
+            columns.SCORE: config.NumberColumn("nats", format="%.2f", width=52),
+            columns.ITEM: config.TextColumn("id", width=44),
+        },
+    )
+
+
+def in_view(table: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
+    """The candidates, best first; in a list that scrolls, the target and the chosen one come before them."""
+    if len(table) <= IN_VIEW:
+        return table
+    leading = table["chosen_next"] | (table[columns.ITEM] == chosen)
+    return pd.concat([table[leading], table[~leading]], ignore_index=True)
+
+
+def _row(key: str, ids: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        tab.select(item=ids[rows[0]], in_table=True)
+
+
+def _clicked(key: str) -> None:
+    found = tab.picked(key)
+    if found:
+        tab.select(item=str(found[0]))

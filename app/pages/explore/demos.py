@@ -1,0 +1,194 @@
+"""Which demonstrations stand in the prompt, what does each add, and what would you put there instead?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import cached
+from app.headings import without_minus_zero
+from app.sentences import SOURCES
+from app.session import View
+from app.text import counted, safe_html
+from app.widgets import downloads, failures, tab
+from app.widgets.panel import literal, switched
+from core import columns
+from core.analysis.explain.explanation import Explanation
+from core.words import NOTHING
+
+READ, EDIT = "Read", "Edit"
+EDITOR, ADDED = "demos-editor", "demos-added"
+DECIMALS = 2
+"""Of a contribution and the ends of its interval, in nats."""
+
+
+def demos(view: View, explanation: Explanation) -> None:
+    """The demonstrations in prompt order, to read or to edit."""
+    count, wanted = len(explanation.demos), explanation.request.demos
+    short = explanation.request.demo_ids is None and count < wanted
+    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
+    form = switched("demos", "Demonstrations", note, [READ, EDIT])
+    if form == EDIT:
+        _edit(view)
+    elif not explanation.demos:
+        failures.note("None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.")
+    else:
+        _read(view, explanation)
+
+
+def table(explanation: Explanation) -> pd.DataFrame:
+    """One row per demonstration, in prompt order; contributions in nats."""
+    made = explanation.contributions
+    return pd.DataFrame(
+        [
+            {
+                columns.DEMO: row.label,
+                columns.TITLE: row.title,
+                "answer": row.answer,
+                columns.CONTRIBUTION: made.values[index] if made else None,
+                columns.LOW: made.low[index] if made and made.low else None,
+                columns.HIGH: made.high[index] if made and made.high else None,
+                "tokens": row.tokens,
+                columns.SOURCE: row.source,
+                "demo_id": row.demo_id,
+                "text": row.text,
+            }
+            for index, row in enumerate(explanation.demos)
+        ]
+    )
+
+
+def _read(view: View, explanation: Explanation) -> None:
+    full = table(explanation)
+    chosen = tab.selected_demo(view, explanation)
+    key = f"demos-table-{view.demo_revision}"
+    st.dataframe(
+        literal(_rounded(full).assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
+        hide_index=True,
+        key=key,
+        height="content" if len(full) <= 12 else 440,
+        on_select=lambda: _picked(key),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [chosen]}} if chosen is not None else None,
+        placeholder=NOTHING,
+        column_order=_columns(explanation),
+        column_config=_config(),
+        alt="Demonstrations in prompt order with their contributions",
+    )
+    if chosen is not None:
+        row = explanation.demos[chosen]
+        st.html(f'<p class="dl-note"><strong>{row.label}</strong> as the model reads it: {safe_html(row.text)}</p>')
+    downloads.buttons("demonstrations", full)
+
+
+def _columns(explanation: Explanation) -> list[str]:
+    answer = ["answer"] if any(row.answer for row in explanation.demos) else []
+    made = explanation.contributions
+    amounts = [columns.CONTRIBUTION] if made else []
+    spread = [columns.LOW, columns.HIGH] if made and made.low else []
+    return [columns.DEMO, columns.TITLE, *answer, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    amounts = [name for name in (columns.CONTRIBUTION, columns.LOW, columns.HIGH) if name in table]
+    return table.assign(**{name: without_minus_zero(pd.to_numeric(table[name]), DECIMALS) for name in amounts})
+
+
+def _config() -> dict[str, Any]:
+    config = st.column_config
+    return {
+        columns.DEMO: config.TextColumn("", width=44),
+        columns.TITLE: config.TextColumn("title", width="medium"),
+        "answer": config.TextColumn("answer", width=64),
+        columns.CONTRIBUTION: config.NumberColumn("contribution", format=f"%+.{DECIMALS}f", width=100),
+        columns.LOW: config.NumberColumn("low", format=f"%+.{DECIMALS}f", width=64),
+        columns.HIGH: config.NumberColumn("high", format=f"%+.{DECIMALS}f", width=64),
+        "tokens": config.NumberColumn("tokens", width=64),
+        columns.SOURCE: config.TextColumn("picked as", width="small"),
+        "demo_id": config.TextColumn("id", width="small", help="user:position in that user's history"),
+        "text": config.TextColumn("text", width="large"),
+    }
+
+
+def _picked(key: str) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        tab.select(demo=rows[0] + 1, in_table=True)
+
+
+def _edit(view: View) -> None:
+    """Include, order and answers of the draft's demonstrations; "Use these" makes them the draft by hand."""
+    found = cached.preview(view.draft)
+    if isinstance(found, str):
+        st.html(f'<p class="dl-note">{safe_html(found)}</p>')
+        return
+    yes_no = view.draft.family == "yes_no"
+    frame = pd.DataFrame(
+        {
+            "include": [True] * len(found.demos),
+            "order": list(range(1, len(found.demos) + 1)),
+            "title": [found.items[demo.item_id].title for demo in found.demos],
+            "answer": ["Yes" if demo.liked else "No" for demo in found.demos],
+            "id": [demo.demo_id for demo in found.demos],
+        }
+    )
+    config = st.column_config
+    edited = st.data_editor(
+        literal(frame),
+        hide_index=True,
+        key=f"{EDITOR}-{view.draft.model_dump_json()}",
+        disabled=["title", "id"],
+        height="content",
+        column_order=["include", "order", "title", *(["answer"] if yes_no else []), "id"],
+        column_config={
+            "include": config.CheckboxColumn("include", width=70),
+            "order": config.NumberColumn("order", min_value=1, max_value=99, step=1, width=64),
+            "title": config.TextColumn("title", width="large"),
+            "answer": config.SelectboxColumn("answer", options=["Yes", "No"], required=True, width=80),
+        },
+        alt="Demonstrations to edit",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        added = st.text_input(
+            "Add by id",
+            key=ADDED,
+            placeholder=f"{view.draft.user}:3",
+            max_chars=200,
+            width=220,
+            help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
+        )
+        ids = chosen_ids(edited, frame, added)
+        same = ids == view.draft.demo_ids == view.shown.request.demo_ids
+        st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,), disabled=same)
+        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=view.draft.demo_ids is None)
+    failures.note(f"{counted(len(ids), 'demonstration')} in this order: {', '.join(ids) or 'none'}")
+
+
+def chosen_ids(edited: pd.DataFrame, before: pd.DataFrame, added: str) -> tuple[str, ...]:
+    """Ids in the edited order; a flipped answer is written behind the id."""
+    kept = edited.assign(was=before["answer"], real=before["id"])
+    kept = kept[kept["include"]].sort_values("order", kind="stable")
+    ids = [
+        _with_answer(str(row["real"]), str(row["answer"]), row["answer"] != row["was"]) for _, row in kept.iterrows()
+    ]
+    return (*ids, *added.split())
+
+
+def _with_answer(demo_id: str, answer: str, flipped: bool) -> str:
+    return f"{demo_id.removesuffix(':yes').removesuffix(':no')}:{answer.lower()}" if flipped else demo_id
+
+
+def _use(ids: tuple[str, ...]) -> None:
+    tab.change(demo_ids=ids, strategy="manual")
+    view: View = st.session_state[tab.VIEW]
+    if not view.notice and isinstance(cached.preview(view.draft), cached.Preview):  # Else the page says what is wrong.
+        st.session_state[ADDED] = ""
+        tab.run(view.draft)
+
+
+def _drop() -> None:
+    view: View = st.session_state[tab.VIEW]
+    tab.change(demo_ids=None, strategy="recent" if view.draft.strategy == "manual" else view.draft.strategy)

@@ -1,0 +1,1 @@
+"""The Improve page and the words that only it uses."""

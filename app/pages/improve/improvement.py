@@ -1,0 +1,138 @@
+"""Which demonstrations are better, how were they found, and what do they do to the case? Words and tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from app.session import View
+from app.text import safe_html
+from app.theme import nats, number, ordinal, signed
+from app.widgets import tab
+from app.widgets.panel import section
+from app.widgets.report_head import Readout, readouts_row
+from core.analysis.checked import checked
+from core.analysis.request import Request
+from core.errors import DemoLensError
+from core.selection.improve_task import ImproveReport, Outcome, SetRow, Which
+from core.selection.verdict import stands, target_place
+
+NAMES: dict[Which, str] = {
+    "zero_shot": "no demonstrations",
+    "current": "the case's own demonstrations",
+    "start": "the earlier set",
+    "best": "the set found",
+}
+EXPLORE = "app/pages/explore/page.py"
+
+
+def leads(report: ImproveReport) -> list[str]:
+    """The target's own place, how sets were judged, what the guards did, and how the search ended; HTML."""
+    count = len(report.held_out)
+    place = target_place(report)
+    found = [place] if place else []
+    found += [
+        f"Every set is judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small "
+        "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better."
+        + ("" if place else " The case's own target had no part in the choice.")
+    ]
+    found += [safe_html(guard, 300) for guard in report.guards]
+    return found
+
+
+def measured_to_help(case: Request) -> bool:
+    """Whether `make bench PART=lrgd` found sets of the search better than the most recent demonstrations."""
+    return case.dataset == case.model == "sample" and case.adapter is None and case.family == "next_item"
+
+
+def worth(case: Request) -> str:
+    """What sets of the search were worth on a choice they had not seen, where that was measured; HTML."""
+    if measured_to_help(case):
+        return (
+            "Measured over 20 users of these data, such sets ranked the item chosen next better than the most recent "
+            "demonstrations did; on three other data sets they did not."
+        )
+    return (
+        "A set that is better on known choices need not be better on the next one: wherever that was measured, but for "
+        "ranking titles in the sample data, such sets were not reliably better than the most recent demonstrations."
+    )
+
+
+def readouts(report: ImproveReport) -> list[Readout]:
+    """The objective of the sets, and the cost."""
+    cells = []
+    sets: tuple[tuple[str, SetRow | None], ...] = (
+        ("No demonstrations", report.zero_shot),
+        ("The case's own", report.current),
+        ("The set found" if report.stage == "complete" else "Best so far", report.best),
+    )
+    for name, row in sets:
+        if row is not None:
+            small = f"mean score {number(row.mean)}, spread {number(row.spread)} nats"
+            cells.append(Readout(name, f"J {nats(row.objective)}", small))
+    passes = f"{number(report.search_passes, 1)} full passes"
+    cells.append(Readout("Cost of the search", passes, "one scores the whole prompt once"))
+    return cells
+
+
+def drift(report: ImproveReport) -> str:
+    """What became of an earlier set; HTML, empty when none was given."""
+    if report.start is None:
+        return ""
+    then = "" if report.start_objective is None else f", {signed(report.start_objective)} then"
+    return f"The earlier set is judged {signed(report.start.objective)} now{then}."
+
+
+def members(report: ImproveReport) -> None:
+    """The set found, in its order, by title."""
+    best = report.best
+    if best is None or not best.demo_ids:
+        return
+    rows = {row.demo_id: row for row in report.shortlist}
+    items = "".join(
+        f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
+    )
+    name = "The set found" if report.stage == "complete" else "The best set so far, no verdict yet"
+    section(f"{name}, in prompt order")
+    st.html(f'<ol class="dl-list">{items}</ol>')
+
+
+def _answer(answer: str | None) -> str:
+    return f" · {answer}" if answer else ""
+
+
+def outcomes(report: ImproveReport) -> None:
+    """What each set does to the case's own target, scored once after the search."""
+    if report.outcomes is None:
+        return
+    section(
+        "What it does to this case",
+        "The item really chosen next, scored once after the search was over; it had no part in the choice.",
+    )
+    readouts_row([_outcome(one, report.outcomes) for one in report.outcomes])
+    if report.target_answer == "No":
+        st.html('<p class="dl-note">The user\'s true answer about this item was No: a lower score is better here.</p>')
+
+
+def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
+    zero = next((other for other in every if other.which == "zero_shot"), None)
+    change = "" if zero is None or zero is one else f" ({nats(one.score - zero.score)} against no demonstrations)"
+    small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
+    return Readout(NAMES[one.which], f"{ordinal(one.rank)} of {one.candidates}", small)
+
+
+def adopt(view: View, case: Request, report: ImproveReport) -> None:
+    """What such sets are worth, and a button that takes this one over into its `case` and opens that in Explore."""
+    best = report.best
+    if best is None or not best.demo_ids or report.stage != "complete" or stands(report):
+        return
+    st.html(f'<p class="dl-note">{worth(case)}</p>')
+    advised: Literal["primary", "secondary"] = "primary" if measured_to_help(case) else "secondary"
+    if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
+        choices = case.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
+        try:
+            tab.run(checked(Request, "set", choices))
+        except DemoLensError as fault:
+            view.notice = str(fault)
+        st.switch_page(EXPLORE)

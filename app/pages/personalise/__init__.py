@@ -1,0 +1,1 @@
+"""The Personalise page and the widgets that only it uses."""

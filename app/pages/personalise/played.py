@@ -1,0 +1,266 @@
+"""How is a play shown: its stream, the list before and after, where candidates go, what moved them, what it costs?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import cached
+from app.charts import latency, lists, moved
+from app.charts import user_stream as timeline
+from app.pages.personalise import play_controls as play
+from app.session import View
+from app.settings import SETTINGS
+from app.tasks import AFTER
+from app.text import option, safe_html, unique_labels
+from app.widgets import downloads, tab
+from app.widgets.panel import literal, panel, section
+from core import columns
+from core.analysis.task import Report
+from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
+from core.words import NOTHING, seconds
+
+STEP, ITEM = "pick-step", "pick-listed"
+
+
+def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -> None:
+    """The user's stream with what is played marked."""
+    history = met(task)
+    known = len(history) if task.known is None else task.known
+    found = timeline.marks(report, history, max(0, known - task.steps))
+    shown = timeline.drawn(found)
+    left = len(found) - len(shown)
+    panel(
+        "stream",
+        "The stream",
+        "Oldest on the left. Filled mark: liked; open mark: not liked. A number names the step that plays it."
+        + (f" {left} earlier ones are in the table only." if left else ""),
+        figure=lambda: timeline.figure(found, tab.colours(), step=step),
+        table=lambda: timeline.table(found),
+        alt=timeline.alt(found),
+        on_pick=_pick_step,
+    )
+
+
+def met(task: PersonaliseTask) -> list[timeline.Met]:
+    """The user's rated interactions before the case's moment; empty where the data cannot be opened any more."""
+    found, least = cached.preview(task.case), cached.like_threshold(task.case.dataset)
+    if isinstance(found, str):
+        return []
+    return [
+        timeline.Met(
+            one.position,
+            found.items[one.item_id].title,
+            least is None or (one.rating is not None and one.rating >= least),
+            one.timestamp,
+        )
+        for one in found.case.history
+        if least is None or one.rating is not None
+    ]
+
+
+def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
+    """Which step and which candidate does every view show? By keyboard as well as by click."""
+    steps = {row.step: option(lists.said(row, lambda title: title), 60) for row in report.stream}
+    chosen, item = chosen_step(view, report), selected(view, report)
+    names = unique_labels([(row.item_id, row.title) for row in report.candidates])
+    st.session_state[ITEM] = item
+    with st.container(key="selection", gap="xsmall"), st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(steps) > 1:
+            st.session_state[STEP] = report.stream[-1].step if chosen is None else chosen
+            st.selectbox(
+                "List after",
+                list(steps),
+                format_func=lambda one: steps.get(one, str(one)),
+                key=STEP,
+                on_change=_step_picked,
+                help="The step after which every list and chart is shown.",
+                filter_mode=None,
+                width=360,
+            )
+        st.selectbox(
+            "Candidate",
+            list(names),
+            format_func=lambda one: names.get(one, one),
+            key=ITEM,
+            index=None,
+            on_change=_item_picked,
+            placeholder="choose a candidate",
+            help="Marked in every list and chart.",
+            width=320,
+        )
+        st.button(
+            "Clear",
+            key="clear-selection",
+            on_click=_clear,
+            disabled=item is None and chosen is None,
+            help="Shows the newest step and marks no candidate.",
+        )
+    return chosen, item
+
+
+def selected(view: View, report: PersonaliseReport) -> str | None:
+    """Id of the selected candidate, if it is in the list."""
+    return view.shown.item if any(row.item_id == view.shown.item for row in report.candidates) else None
+
+
+def chosen_step(view: View, report: PersonaliseReport) -> int | None:
+    """The step a person chose in this play; None stands for the newest."""
+    step, known = view.tasks[play.KIND].after, {row.step for row in report.stream}
+    return step if step in known and step != max(known, default=0) else None
+
+
+def selection(view: View, report: Report) -> dict[str, list[str]]:
+    """What the link says of the chosen step and candidate."""
+    assert isinstance(report, PersonaliseReport)
+    step, item = chosen_step(view, report), selected(view, report)
+    found = {} if step is None else {AFTER: [str(step)]}
+    return found if item is None else found | {"item": [item]}
+
+
+def _choose(step: int | None) -> None:
+    view: View = st.session_state[tab.VIEW]
+    view.tasks[play.KIND].after = step
+
+
+def _step_picked() -> None:
+    _choose(st.session_state[STEP])
+
+
+def _item_picked() -> None:
+    if st.session_state[ITEM] is not None:
+        tab.select(item=st.session_state[ITEM])
+
+
+def _clear() -> None:
+    _choose(None)
+    tab.clear()
+
+
+def _pick_step(key: str) -> None:
+    for step in tab.picked(key):
+        _choose(int(step))
+
+
+def pick_item(key: str) -> None:
+    """A point of a candidate's line was clicked."""
+    for item in tab.picked(key):
+        tab.select(item=str(item))
+
+
+def pick_cell(key: str) -> None:
+    """A cell was clicked; its demonstration is this play's, not Explore's."""
+    for _, item in tab.picked(key):
+        tab.select(item=str(item))
+
+
+def before_and_after(view: View, report: PersonaliseReport, step: int | None) -> None:
+    """The list before the play and after a step, with moves; a row selects its candidate."""
+    full = lists.table(report, step)
+    if columns.RANK not in full:
+        return
+    last = report.stream[-1].step if step is None else step
+    note = f"After step {last}, best first. ◆ was really chosen next; ▲ ▼ places won or lost."
+    section("The list, before and after", note)
+    shown = literal(full)
+    titles = zip(shown[columns.TITLE], full["chosen_next"], strict=True)
+    shown[columns.TITLE] = [f"◆ {title}" if chosen else title for title, chosen in titles]
+    prefixes = [prefix for prefix in ("", "base_") if f"{prefix}climb" in full]
+    for prefix in prefixes:
+        shown[f"{prefix}climb"] = [lists.moved(climb) for climb in full[f"{prefix}climb"]]
+    item = selected(view, report)
+    at = [place for place, one in enumerate(full[columns.ITEM]) if one == item]
+    key = f"personalise-list-{view.item_revision}"
+    ids = list(full[columns.ITEM])
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=key,
+        height="content" if len(shown) < 26 else 738,
+        on_select=lambda: _row(key, ids),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": at}} if at else None,
+        placeholder=NOTHING,
+        alt=lists.flow_alt(report),
+        column_order=[*_FIRST, *_THEN, *(f"base_{name}" for name in (*_FIRST[:2], *_THEN)), columns.ITEM],
+        column_config=_config(both=len(prefixes) > 1),
+    )
+    downloads.buttons("list", full)
+
+
+_FIRST = (columns.RANK, "climb", columns.TITLE)
+_THEN = ("rank_before", columns.SCORE)
+
+
+def _config(*, both: bool) -> dict[str, Any]:
+    config = st.column_config
+    made: dict[str, Any] = {
+        columns.TITLE: config.TextColumn("title", width=230),
+        columns.ITEM: config.TextColumn("id", width=60),
+    }
+    for prefix, name in (("", "adapter " if both else ""), ("base_", "base ")):
+        made |= {
+            f"{prefix}{columns.RANK}": config.NumberColumn(f"{name}rank", width=92 if both else 52),
+            f"{prefix}climb": config.TextColumn("moved", width=64),
+            f"{prefix}rank_before": config.NumberColumn("before", width=64),
+            f"{prefix}{columns.SCORE}": config.NumberColumn("nats", format="%.2f", width=64),
+        }
+    return made
+
+
+def _row(key: str, ids: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        tab.select(item=ids[rows[0]], in_table=True)
+
+
+def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
+    """Ranks over the steps, one panel per model; where nothing is selected, the candidate that rises most is strong."""
+    best = lists.climber(report, lists.leading(report))
+    if item is None and best is not None:
+        item = report.candidates[best.index].item_id
+    panel(
+        "flow",
+        "Where each candidate goes",
+        "Rank after every step, 1 on top. Thick lines: the item really chosen next (diamonds) and the selected "
+        "candidate; without a selection, the one that rises most.",
+        figure=lambda: lists.flow(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item, step=step),
+        table=lambda: lists.flow_table(report),
+        alt=lists.flow_alt(report),
+        on_pick=pick_item,
+    )
+
+
+def cause(report: PersonaliseReport, item: str | None) -> None:
+    """Which demonstration moved what, by leaving its text out."""
+    rows = moved.rows_of(report, lists.leading(report))
+    if not rows:
+        return
+    names = "; ".join(safe_html(moved.named(row, place, lambda title: title), 60) for place, row in enumerate(rows))
+    panel(
+        "matrix",
+        "Which interaction moved the list",
+        "Removal effect: nats by which a candidate's score falls when the demonstration's text is left out of the last "
+        f"prompt, one at a time; + and blue, the score falls; − and orange, it rises. {names}.",
+        figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
+        table=lambda: moved.table(report),
+        alt=moved.alt(report),
+        on_pick=pick_cell,
+    )
+
+
+def times(report: PersonaliseReport) -> None:
+    """Time and tokens of every step."""
+    if len(report.stream) < 2:
+        return
+    panel(
+        "latency",
+        "What one new interaction costs",
+        "Left: time from the new interaction to the new list. Right: tokens of the whole prompt with all candidates, "
+        "and the tokens that were run; the others were remembered from the step before. "
+        f"The play took {seconds(report.seconds)} in all.",
+        figure=lambda: latency.figure(report, tab.colours()),
+        table=lambda: latency.table(report),
+        alt=latency.alt(report),
+    )

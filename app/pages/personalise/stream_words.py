@@ -1,0 +1,139 @@
+"""What did the newest interactions do to the list, which of them did it, and is every weight as it was? In words."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from app.charts import latency, lists, moved
+from app.pages.personalise import play_controls as play
+from app.text import safe_html
+from app.theme import amount, number, ordinal
+from app.widgets import failures
+from app.widgets.report_head import Readout
+from core.lm.loading.adapter import is_there
+from core.personal.personalise_task import PersonaliseReport, PersonaliseTask, Which
+from core.words import duration
+
+HASH = 12
+"""Digits of a hash that stand on the page; the whole is one step away."""
+
+
+def sentence(report: PersonaliseReport) -> str:
+    """What the newest interactions did to the list; HTML."""
+    if not report.stream:
+        return "The first list is being computed."
+    played, which = report.stream[-1].step, lists.leading(report)
+    if played == 0:
+        return "This is the list before any new interaction; none has been played."
+    newest = f"After {_many(played, 'new interaction')}"
+    best = lists.climber(report, which)
+    if best is None:
+        return f"{newest} no candidate has changed its rank."
+    return f"{newest} {_title(report, best.index)} rises from {ordinal(best.before)} to {ordinal(best.after)}."
+
+
+def leads(report: PersonaliseReport, task: PersonaliseTask) -> list[str]:
+    """The base model's move, which demonstration did it, the item really chosen next, what is missing; HTML."""
+    which = lists.leading(report)
+    found = [_base(report), _cause(report, which), _target(report, which)]
+    if task.case.adapter is None:
+        tuned = (
+            "choose the shipped adapter under Advanced to see the tuned model."
+            if is_there("recicl")
+            else f"{play.MISSING} {play.TUNE}"
+        )
+        found.append(f"Only the base model plays: {tuned}")
+    return [text for text in found if text]
+
+
+def _target(report: PersonaliseReport, which: Which) -> str:
+    best = lists.climber(report, which)
+    for move in lists.moves(report, which):
+        if report.candidates[move.index].is_target and move != best:
+            title = f"{_title(report, move.index)}, really chosen next,"
+            if move.climb == 0:
+                return f"{title} stays {ordinal(move.after)}."
+            return f"{title} goes from {ordinal(move.before)} to {ordinal(move.after)}."
+    return ""
+
+
+def _base(report: PersonaliseReport) -> str:
+    """What the base model does with the same item; empty where it does not play beside an adapter."""
+    best = lists.climber(report, "adapter")
+    if best is None or "base" not in lists.models(report):
+        return ""
+    move = lists.moves(report, "base")[best.index]
+    title = _title(report, best.index)
+    if move.climb == 0:
+        return f"The base model leaves {title} at {ordinal(move.after)}."
+    return f"The base model moves {title} from {ordinal(move.before)} to {ordinal(move.after)}."
+
+
+def _cause(report: PersonaliseReport, which: Which) -> str:
+    best = lists.climber(report, which)
+    found = None if best is None else moved.strongest(report, which, best.index)
+    if best is None or found is None:
+        return ""
+    place, row = found
+    answer = f", answered {row.answer}" if row.answer else ""
+    return (
+        f"In the last list the score of {_title(report, best.index)} falls most without <strong>D{place + 1}</strong> "
+        f"(<em>{safe_html(row.title, 60)}</em>{answer}): by {amount(row.effects[best.index])}."
+    )
+
+
+def readouts(report: PersonaliseReport) -> list[Readout]:
+    """Steps, time of one, the weights' hash, the model."""
+    if not report.stream:
+        return []
+    which, source = lists.leading(report), report.provenance
+    by_hand = sum(row.kind == "added" for row in report.stream)
+    played = report.stream[-1].step
+    cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
+    took, share = latency.median(report, which), latency.share(report, which)
+    if took is not None:
+        whole = f"{number(share)} of the time of one whole pass ({duration(report.full_seconds)})"
+        small = whole if share is not None else "one whole pass is timed at the end"
+        cells.append(Readout("Median step", duration(took), small))
+    if report.weights_before is not None:
+        cells.append(_weights(report.weights_before, report.weights_after))
+    adapter = f"adapter {safe_html(source.adapter, 40)}" if source.adapter else "no adapter"
+    cells.append(Readout("Model", safe_html(source.model_name, 40), adapter))
+    return cells
+
+
+def _weights(before: str, after: str | None) -> Readout:
+    shown = html.escape(before[:HASH])
+    value = f'<span title="{html.escape(before, quote=True)}">{shown}</span>'
+    return Readout("Weights, SHA-256", value, _verdict(before, after))
+
+
+def _verdict(before: str, after: str | None) -> str:
+    if after is None:
+        return "before the play; checked again at its end"
+    return "unchanged by the play" if before == after else f"CHANGED to {html.escape(after[:HASH])}"
+
+
+def weights(report: PersonaliseReport) -> None:
+    """The whole hash, to copy."""
+    if report.weights_before is None:
+        return
+    with st.expander("Whole hash of the weights"):
+        failures.note(
+            "SHA-256 over every weight of the model in memory, the adapter's included, before the first step and after "
+            "the last."
+        )
+        st.code(report.weights_before, language=None, wrap_lines=True)
+        if report.weights_after != report.weights_before:
+            after = report.weights_after or "checked again after the last step"
+            failures.note(f"After the play: {after}.")
+
+
+def _title(report: PersonaliseReport, index: int) -> str:
+    return f"<em>{safe_html(report.candidates[index].title, 60)}</em>"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -1,0 +1,90 @@
+"""Robustness of one case: which changes flip the answer, and does a changed dual model stand better?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.charts import perturbations as charts
+from app.session import TaskView, View
+from app.widgets import robustness_words as words
+from app.widgets import tab
+from app.widgets import task_options as options
+from app.widgets import task_page as task
+from app.widgets.panel import panel
+from app.widgets.regularised import CONTROLS, MOST_SAMPLES, SAMPLES
+from app.widgets.report_head import head
+from core.analysis.robustness.kinds import NAMES
+from core.analysis.robustness.robustness_task import RobustnessReport
+from core.analysis.task import Report
+
+KIND = "robustness"
+
+
+def controls(mine: TaskView) -> None:
+    """Which perturbations, and which changed dual model stands beside the plain one."""
+    options.several(
+        KIND,
+        mine,
+        "kinds",
+        "Kinds of change",
+        {str(kind): name for kind, name in NAMES.items()},
+        hint="Kinds of change that are tried on this case. At least one stays chosen.",
+    )
+    options.number(
+        KIND, mine, "repeats", "Variants each", 1, 32, step=1, hint="Changed prompts of each kind at each strength."
+    )
+    with st.expander("Changed dual model beside the plain one"):
+        for each in CONTROLS:
+            options.number(KIND, mine, each.field, each.label, 0.0, each.top, step=0.05, hint=each.hint)
+        options.number(KIND, mine, "samples", "Samples (P)", 1, MOST_SAMPLES, step=1, hint=SAMPLES)
+
+
+def result(view: View, report: Report) -> None:
+    """Words, the map of kinds and strengths, the rank flow, the change of the target's score."""
+    assert isinstance(report, RobustnessReport)
+    user = view.tasks[KIND].answered.case.user
+    head(report, user, words.sentence(report), words.weak(report), words.readouts(report))
+    if not report.rows:
+        return
+    colours = tab.colours()
+    panel(
+        "flips",
+        "What puts another item first",
+        "Share of variants in which another item comes first, by kind of change and by the share that it touches; "
+        "a stronger shade is more.",
+        figure=lambda: charts.flips(report, colours),
+        table=lambda: charts.table(report),
+        alt=charts.flips_alt(report),
+    )
+    panel(
+        "flow",
+        "Where each candidate goes",
+        "Rank of every candidate in every variant, 1 on top. The thick line with diamonds is the item really chosen "
+        "next.",
+        figure=lambda: charts.flow(report, colours),
+        table=lambda: charts.flow_table(report),
+        alt=charts.flow_alt(report),
+    )
+    if all(row.score is None for row in report.rows):
+        return
+    panel(
+        "score-change",
+        "How far the target's score moves",
+        "Mean change in nats with its 90 % bootstrap interval; to the right of 0 the score rises. A larger mark: a "
+        "larger share is touched.",
+        figure=lambda: charts.scores(report, colours),
+        table=lambda: charts.table(report),
+        alt=charts.scores_alt(report),
+    )
+
+
+task.show(
+    task.Page(
+        KIND,
+        "Does the first place hold when the prompt changes a little?",
+        "Scores about sixty variants of the prompt: changed histories, demonstrations, answers and titles. This page "
+        "shows which changes put another item first, and on which demonstration the first place depends most.",
+        controls,
+        result,
+    )
+)

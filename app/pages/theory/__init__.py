@@ -1,0 +1,1 @@
+"""The Theory page and the words that only it uses."""

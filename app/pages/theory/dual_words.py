@@ -1,0 +1,64 @@
+"""The dual model of a case in words: what it is, how exactly it holds, and what it does not show."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from app.text import safe_html
+from app.theme import number
+from app.widgets.report_head import Readout
+from core.analysis.dual.dual_task import DualReport
+from core.words import MINUS
+
+
+def sentence(report: DualReport) -> str:
+    """How much of the chosen head's output the demonstrations wrote; HTML."""
+    share = _written(report)
+    if not report.demos or share is None:
+        return "Without demonstrations the dual model is its start weights W0 alone."
+    return (
+        f"The demonstrations write {number(100 * share, 0)} % of the attention output of head {report.head} in layer "
+        f"{report.layer}."
+    )
+
+
+def _power(value: float) -> str:
+    """`2.4 · 10⁻⁶` as HTML that is not broken over two lines."""
+    digits, exponent = f"{value:.1e}".split("e")
+    return f'<span style="white-space:nowrap">{digits} · 10<sup>{str(int(exponent)).replace("-", MINUS)}</sup></span>'
+
+
+def _written(report: DualReport) -> float | None:
+    shares = [part.share for part in report.parts[1:]]
+    return None if any(share is None for share in shares) else sum(share for share in shares if share is not None)
+
+
+def leads(report: DualReport) -> list[str]:
+    """The identity, how exactly it was met, and its limits; HTML."""
+    worst = max(chain.from_iterable(report.residual))
+    return [
+        "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): each demonstration adds one gradient step "
+        "dW to the start weights W0. In every layer and head the sum equals the model's own output; the largest "
+        f"relative residual is {_power(worst)}.",
+        "This identity is algebra: a small residual shows that the numbers are right, not that the language model "
+        "learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
+    ]
+
+
+def readouts(report: DualReport) -> list[Readout]:
+    """The token looked at, the start weights' share, and what an explicit dual model would need."""
+    w0 = report.parts[0]
+    cells = [
+        Readout("Token", f"“{safe_html(report.token, 20)}”", f"token {report.position}, in the {report.place}"),
+        Readout("Z_T/Z of this head", number(w0.mass, 3), "W0 φ(q) is zero-shot attention times this"),
+    ]
+    if report.curve:
+        best = report.curve[-1]
+        low, high = number(best.low), number(best.high)
+        draws = f"; 80 % of the draws lie between {low} and {high}" if low != high else ""
+        small = f"relative, with {best.features:,} random features{draws}"
+        cells.append(Readout("Error of the explicit model", number(best.error), small))
+    if report.exponent is not None:
+        value = f"about e<sup>{number(report.exponent, 0)}</sup>"
+        cells.append(Readout("Random features needed", value, f"mean |k + q|² is {number(report.exponent, 1)}"))
+    return cells

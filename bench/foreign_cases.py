@@ -1,0 +1,139 @@
+"""On which users of other people's data is part `lrgd` measured, and against which candidates?
+
+A data set is a folder in RecBole's atomic format. Where a file of candidates lies beside it, the protocol is that of
+LLMRank (Hou and others, arXiv 2305.08845): the user's last item is the target, everything before it the history, and
+the candidates are the first 19 of the user's list with the target among them. No default was tuned on such data, so
+no user is left out for that; and nothing here takes timestamps for dates, only their order matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.case_list import CANDIDATES, DEMOS, Bench
+from core.analysis.request import Request
+from core.data.cases import case_of
+from core.data.dataset import Dataset, open_dataset
+from core.data.duck import one
+from core.errors import DataError
+from core.prompt.spans import Family
+from core.seeds import generator
+
+CANDIDATE_FILE = "candidates_200.random"
+"""One user a line, a tab, and item ids with spaces between them."""
+LEAST_INTERACTIONS = 5
+"""A choice and the four before it."""
+LEAST_RANKED = 4
+"""Fewer demonstrations are not ranked by worth."""
+TITLES: int = Request().history
+"""Most titles that a prompt shows of a history."""
+
+
+@dataclass(frozen=True)
+class Elsewhere(Bench):
+    """The sample model on data that a folder holds."""
+
+    folder: str
+    given: Mapping[str, tuple[str, ...]]
+    """Items to rank the target against, by user; empty where the data come without."""
+
+    def users(self) -> Iterator[str]:
+        """Users with enough interactions, in the order of the seed; those with given candidates where there are any."""
+        return iter(self._drawn("bench"))
+
+    def ranked(self) -> Iterator[tuple[str, int]]:
+        """Users and as many demonstrations, up to `DEMOS`, as leave one earlier choice that the prompt does not show.
+
+        That choice is the proxy target of the gain: histories are too short here to take it for granted.
+        """
+        for user in self._drawn("utility"):
+            known = len(case_of(self.dataset, user).history)
+            demos = min(DEMOS, known - TITLES - 1)
+            if demos >= LEAST_RANKED:
+                yield user, demos
+
+    def request(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> Request:
+        """What is asked about a user's latest choice, with the given candidates where there are any."""
+        return Request(
+            dataset=self.folder,
+            user=user,
+            family=family,
+            demos=demos,
+            candidates=candidates,
+            candidate_ids=self._candidates(user, candidates) if self.given else None,
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """The data set's own notices, the protocol, and what the ratings and timestamps allow to say."""
+        lists = f"the first {CANDIDATES - 1} of each list in {CANDIDATE_FILE} and the target, in an order drawn by user"
+        sampled = f"the target and {CANDIDATES - 1} items that the user never met, drawn at random"
+        said = [*self.dataset.notices, f"The candidates are {lists if self.given else sampled}."]
+        said.append(f"A prompt shows the latest {TITLES} liked titles of a history.")
+        if not self.dataset.has_ratings:
+            said.append(
+                "All true answers are Yes: figures that need both answers are not defined here, and yes_no shows only"
+                " how the target ranks among items never met."
+            )
+        if _restarts(self.dataset):
+            said.append(
+                "Timestamps begin anew with every user: others' interactions count as earlier when their place in"
+                " their own history is."
+            )
+        return tuple(said)
+
+    def _drawn(self, purpose: str) -> list[str]:
+        counts = self.dataset.users(limit=self.dataset.size["users"])
+        enough = [user for user, count in counts if count >= LEAST_INTERACTIONS]
+        free = [user for user in enough if not self.given or user in self.given]
+        order = generator(purpose, self.dataset.dataset_id, self.seed).permutation(len(free))
+        return [free[place] for place in order]
+
+    def _candidates(self, user: str, count: int) -> tuple[str, ...]:
+        target = self.dataset.history(user)[-1].item_id
+        shown = [target, *(item for item in self.given[user] if item != target)][:count]
+        order = generator("given candidates", self.dataset.dataset_id, user).permutation(len(shown))
+        return tuple(shown[place] for place in order)
+
+
+def elsewhere(bench: Bench, folder: str) -> Bench:
+    """The bench itself for `sample`, else its model on the data of a folder. Raises `DataError`s with one sentence."""
+    if folder == "sample":
+        return bench
+    dataset = open_dataset(folder)
+    path = Path(folder).expanduser()
+    return Elsewhere(bench.model, dataset, bench.seed, str(path), given_candidates(path / CANDIDATE_FILE, dataset))
+
+
+def given_candidates(path: Path, dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Item ids by user, each once, in the order of the file; empty where there is no file.
+
+    Raises `DataError` naming the line of a user or item that the data set does not have, or without a tab.
+    """
+    if not path.is_file():
+        return {}
+    users = {user for user, _ in dataset.users(limit=dataset.size["users"])}
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n"), start=1):
+        if not line.strip():
+            continue
+        user, tab, items = line.partition("\t")
+        where = f"{path.name}, line {number}"
+        if not tab:
+            raise DataError("there is no tab", expected="a user, a tab, and item ids", where=where)
+        if user not in users:
+            raise DataError(f"user {user[:60]!r} is not in {dataset.name}", where=where)
+        unknown = next((item for item in items.split() if item not in dataset.catalogue), None)
+        if unknown is not None:
+            raise DataError(f"item {unknown[:60]!r} is not in {dataset.name}", where=where)
+        found[user] = tuple(dict.fromkeys(items.split()))
+    return found
+
+
+def _restarts(dataset: Dataset) -> bool:
+    """Whether most users begin at one and the same timestamp, so that timestamps order each one's interactions only."""
+    begun = "SELECT min(timestamp) AS first FROM interactions GROUP BY user_id"
+    query = f"SELECT max(users) FROM (SELECT count(*) AS users FROM ({begun}) GROUP BY first)"
+    (most,) = one(dataset.cursor(), query)
+    return dataset.has_time and dataset.size["users"] > 1 and 2 * int(str(most)) > dataset.size["users"]

@@ -1,0 +1,1 @@
+"""Parts `speed`, `memory`, `faithfulness`, `app` and `faults`: the product itself."""

@@ -1,0 +1,303 @@
+"""How soon is the page usable, how soon does it follow a click, and does its memory stay level?
+
+The real server (`demolens app`) in a real Chromium, on a DemoLens folder of its own: it shares the sample material and
+starts without results, so that no request of the bench is answered from an earlier run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.case_list import measured_users
+from bench.clock import Clock
+from bench.product.sessions import Session
+from bench.results_table import BUILD, Row, row
+from bench.spread import quartiles
+from core.data.cases import case_of
+from core.data.dataset import open_dataset
+from core.store.home import home
+
+SHARED = ("material", "datasets", "hashes", "models")
+"""What the bench's DemoLens folder takes over from the real one."""
+STARTS = 5
+CLICKS = 8
+VISITS = 50
+SETTLED = 5
+"""Visits after which memory must stay level."""
+LEVEL = "<= 1.1"
+TABS = 20
+"""Sessions at once."""
+EVERY_SECONDS = 2.0
+"""Mean time between the end of a session's rerun and its next click; half as long or half longer, drawn anew."""
+PACED_SECONDS = 40.0
+WARM_RUNS = 10
+UNCHANGED_RUNS = 8
+RUNS_A_MEASURE = 10
+WAIT_SECONDS = 300.0
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REQUEST = "demos=4&candidates=10&history=5&method=gradient&matrix=no"
+
+FIRST_CHART = "() => document.querySelector('.st-key-chart-waterfall .barlayer .point path') !== null"
+MIDDLE_OF_BAR = """place => {
+    const chart = document.querySelector('.st-key-chart-waterfall .js-plotly-plot');
+    chart.scrollIntoView({block: 'center', behavior: 'instant'});
+    const box = chart.querySelector('.barlayer .trace').querySelectorAll('.point path')[place].getBoundingClientRect();
+    return [box.left + box.width / 2, box.top + box.height / 2];
+}"""
+OUTLINES = """() => ['matrix', 'layers'].map(name => [...document.querySelectorAll(
+    `.st-key-chart-${name} .shapelayer path`)].map(path => path.getAttribute('d')).join())"""
+FOLLOWED = """([label, before]) => {
+    const says = (where) => document.querySelector(where)?.textContent.includes(label);
+    const outlines = (OUTLINES)();
+    return says('.st-key-selection .dl-lead') && says('.dl-prompt > div.dl-chosen')
+        && outlines.every((outline, place) => outline !== '' && outline !== before[place]);
+}""".replace("OUTLINES", OUTLINES)
+
+
+def app(cases: int) -> Iterator[list[Row]]:
+    """Rows so far; `cases` below 30 shortens the visits."""
+    from playwright.sync_api import sync_playwright
+
+    visits = VISITS if cases >= 30 else max(2 * SETTLED, cases)
+    clock = Clock("app", STARTS + 1 + visits)
+    os.environ["DEMOLENS_HOME"] = str(own_home(BUILD.absolute() / "bench-home"))
+    subprocess.run([_command(), "prepare"], check=True, stdout=sys.stderr)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        rows = [row("warm start to first usable page, seconds", quartiles(_starts(browser, clock)), "<= 5")]
+        yield rows
+        with _serving() as (address, server):
+            clicks = _clicks(_opened(browser, address))
+            rows.append(row("click on a bar to all views updated, seconds", quartiles(clicks), "<= 0.5"))
+            clock.tell("clicks")
+            yield rows
+            rows += rerun_rows(address, server)
+            clock.tell("reruns")
+            yield rows
+            yield rows + memory_rows(_memory(browser, address, server, visits, clock))
+        browser.close()
+
+
+def own_home(folder: Path) -> Path:
+    """An empty DemoLens folder that shares the sample material of the real one."""
+    real = home()
+    for name in SHARED:
+        (real / name).mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # Links are removed, not followed.
+    folder.mkdir(parents=True)
+    for name in SHARED:
+        (folder / name).symlink_to(real / name)
+    return folder
+
+
+def memory_rows(gigabytes: np.ndarray) -> list[Row]:
+    """Rows from the resident memory [visit] of the server with its worker."""
+    count = len(gigabytes)
+    after, end = float(gigabytes[SETTLED - 1]), float(gigabytes[-1])
+    return [
+        row(f"memory of app + worker after {count} cases / after {SETTLED}", [end / after], LEVEL),
+        row(
+            f"memory of app + worker, most over {count} cases, GB",
+            (float(gigabytes.max()), float(gigabytes.min()), float(gigabytes.max())),
+            "<= 3",
+        ),
+    ]
+
+
+def rerun_rows(address: str, server: psutil.Process) -> list[Row]:
+    """Rows of reruns of Explore's finished example, over Streamlit's protocol without browsers; the model is idle."""
+    alone, together = _unchanged(address, server), paced(address, TABS, PACED_SECONDS)
+    name = f"rerun, {TABS} sessions, a click every {EVERY_SECONDS:g} s in each, p95, seconds"
+    middle, *_ = np.quantile(together, [0.95])
+    return [
+        row("rerun of Explore without a change, ms of CPU", quartiles(alone), "<= 60"),
+        row(name, (float(middle), float(together.min()), float(together.max())), "<= 1.5"),
+    ]
+
+
+def _unchanged(address: str, server: psutil.Process) -> np.ndarray:
+    """CPU milliseconds of the server's own process [run] for a run in which nothing changed."""
+    with Session(address) as tab:
+        for _ in range(WARM_RUNS):
+            tab.run()
+        found = []
+        for _ in range(UNCHANGED_RUNS):
+            time.sleep(0.2)  # What the run before left to do is done.
+            before = sum(server.cpu_times()[:2])
+            for _ in range(RUNS_A_MEASURE):  # The kernel counts in hundredths of a second.
+                tab.run()
+            time.sleep(0.2)
+            found.append(1_000 * (sum(server.cpu_times()[:2]) - before) / RUNS_A_MEASURE)
+    return np.array(found)
+
+
+def paced(address: str, tabs: int, seconds: float) -> np.ndarray:
+    """Seconds of every rerun while `tabs` sessions click for so long, each at its own pace: every second click selects
+    another demonstration, the others change nothing.
+    """
+    with ThreadPoolExecutor(tabs) as pool:
+        found = list(pool.map(lambda number: _clicking(address, number, seconds), range(tabs)))
+    return np.concatenate(found)
+
+
+def _clicking(address: str, number: int, seconds: float) -> np.ndarray:
+    pace = np.random.default_rng(number)
+    with Session(address) as tab:
+        tab.run()
+        time.sleep(float(pace.uniform(0, 2 * EVERY_SECONDS)))
+        end = time.monotonic() + seconds
+        found: list[float] = []
+        while time.monotonic() < end:
+            click = len(found)
+            found.append(tab.run() if click % 2 else tab.pick("pick-demo", f"D{1 + (number + click // 2) % 8}"))
+            time.sleep(float(pace.uniform(0.5, 1.5)) * EVERY_SECONDS)
+        if tab.faults:
+            raise SystemExit(f"bench: a page ended with {tab.faults[0]}")
+    return np.array(found)
+
+
+def _starts(browser: Any, clock: Clock) -> np.ndarray:
+    """Seconds from the command to the first drawn chart of the finished example, each with a server of its own."""
+    seconds = []
+    for _ in range(STARTS):
+        begin = time.perf_counter()
+        with _serving() as (address, _):
+            page = _opened(browser, address)
+            seconds.append(time.perf_counter() - begin)
+            page.context.close()
+        clock.tell("start")
+    return np.array(seconds)
+
+
+def _clicks(page: Any) -> np.ndarray:
+    """Seconds from a click on a bar until selection, prompt, matrix and layers all show the demonstration."""
+    _pause(page)
+    _click(page, 0)  # The first selection also loads what the others find ready.
+    return np.array([_click(page, 1 + place % 6) for place in range(CLICKS)])
+
+
+def _click(page: Any, place: int) -> float:
+    before = page.evaluate(OUTLINES)
+    x, y = page.evaluate(MIDDLE_OF_BAR, place)
+    page.mouse.move(x - 2, y)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(200)  # The chart looks for what is below the pointer at most ten times a second.
+    start = time.perf_counter()
+    page.mouse.click(x, y)
+    page.wait_for_function(FOLLOWED, arg=[f"D{place + 1}", before])
+    seconds = time.perf_counter() - start
+    _pause(page)
+    return seconds
+
+
+def _pause(page: Any) -> None:
+    """Let the page come to rest: a person does not click again within a second."""
+    page.wait_for_timeout(1_000)
+
+
+def _memory(browser: Any, address: str, server: psutil.Process, visits: int, clock: Clock) -> np.ndarray:
+    """Resident gigabytes of the server and its worker after each of `visits` different requests."""
+    found = []
+    for user in _users(visits):
+        page = _page(browser)
+        page.goto(f"{address}/?user={user}&{REQUEST}")
+        page.wait_for_function(FIRST_CHART)
+        page.locator('[data-testid="stProgress"]').wait_for(state="detached")
+        found.append(resident(server))
+        page.context.close()
+        clock.tell(f"{found[-1]:.2f} GB")
+    return np.array(found)
+
+
+def _users(count: int) -> list[str]:
+    """Users with a history to explain; some have met everything within the second of their last choice."""
+    dataset = open_dataset("sample")
+    return list(islice((u for u in measured_users(dataset, 0) if len(case_of(dataset, u).history) >= 10), count))
+
+
+def resident(process: psutil.Process) -> float:
+    """Resident gigabytes of a process and all below it."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total / 1e9
+
+
+def _opened(browser: Any, address: str) -> Any:
+    page = _page(browser)
+    page.goto(address)
+    page.wait_for_function(FIRST_CHART)
+    return page
+
+
+def _page(browser: Any) -> Any:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(WAIT_SECONDS * 1_000)
+    return page
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[tuple[str, psutil.Process]]:
+    """The server on a free port until the block ends: its address and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [_command(), "app", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/_stcore/health", process)
+        yield address, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(address, timeout=2):
+            return
+        time.sleep(0.05)
+    raise SystemExit("bench: the server did not start")
+
+
+def _command() -> str:
+    return str(Path(sys.executable).with_name("demolens"))
+
+
+def _chromium() -> str:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        raise SystemExit("bench: part app needs a Chromium on the PATH")
+    return found

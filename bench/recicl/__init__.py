@@ -1,0 +1,1 @@
+"""Part `recicl`: tuned models against the base model and classical recommenders."""

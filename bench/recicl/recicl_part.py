@@ -1,0 +1,54 @@
+"""Does in-context tuning keep demonstrations useful: against the base model, plain tuning and classical references?
+
+Everything goes on in rounds of 25 test interactions and five ranked lists, each under every way, so a run that is cut
+short has measured every way on the same share. Prompts of a round are packed into common passes, which run what they
+share once (`core.lm.scoring.many`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from bench.case_list import CANDIDATES, Bench
+from bench.clock import Clock
+from bench.recicl.promises import rows_of
+from bench.recicl.recicl_records import kept
+from bench.recicl.step_costs import step_row
+from bench.results_table import BUILD, Row, commit, write_json
+from core.cli.evaluate_command import evaluation_lines
+from core.errors import RequestError
+from core.tuning.evaluation.evaluate import FAMILIES
+from core.tuning.evaluation.evaluation_settings import Evaluating
+from core.tuning.evaluation.rounds import evaluated, measured_rounds
+from core.tuning.evaluation.work import Work, planned
+
+RESULT = BUILD / "recicl.json"
+
+
+def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
+    """Rows so far, after every round; `count` test interactions. The figures so far are also written to `RESULT`."""
+    work = work_of(bench, count)
+    sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
+    sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
+    steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
+    clock, evaluation = Clock("recicl", work.rounds), None
+    for found in measured_rounds(work):
+        evaluation = evaluated(work, found, made_by=commit(), steps=steps)
+        clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
+        write_json(RESULT, evaluation.model_dump(mode="json"))
+        yield rows_of(evaluation)
+    if evaluation is not None:
+        print("\n".join(evaluation_lines(evaluation)), end="\n\n")
+
+
+def work_of(bench: Bench, count: int) -> Work:
+    """`count` test interactions, a fifth as many lists, and the shipped adapters, their answers kept on disk.
+
+    Leaves with a sentence when an adapter was tuned on interactions of the test.
+    """
+    settings = Evaluating(interactions=count, candidates=CANDIDATES, seed=bench.seed)
+    try:
+        return planned(settings, bench.dataset, bench.model, keep=kept)
+    except RequestError as error:
+        raise SystemExit(f"bench: {error}") from None

@@ -1,0 +1,115 @@
+"""What does one personalisation step cost, held against one forward pass over its whole prompt?
+
+A step is one new interaction of the user: its prompt is written, and all candidates are ranked again with what was
+remembered from the step before. Held against it are an ordinary call of the same model over the prompt and all
+candidates, one after the other, and our own pass from scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from bench.clock import timed
+from bench.recicl.recicl_records import kept
+from bench.run_records import Record
+from bench.spread import Array, quartiles
+from core.analysis.request import Request
+from core.analysis.setting import prompt_of
+from core.analysis.subject import item_ids
+from core.errors import DemoLensError
+from core.lm.scoring.score import Scorer
+from core.personal.personalise_task import PersonaliseTask
+from core.personal.play import Play, play_of
+from core.personal.stream import StreamScorer
+from core.prompt.spans import Family, Prompt
+from core.tuning.evaluation.record import StepRow, measured
+from core.tuning.evaluation.ways import FRESH, Tuned
+from core.tuning.evaluation.work import Work, ids_of
+
+PLAYS = 5
+"""Users whose streams are played."""
+STEPS = FRESH
+"""Steps of each play: one whole turn of the window, the step in which its oldest leave among them."""
+
+
+def step_row(work: Work, family: Family) -> StepRow | None:
+    """Time and tokens of a step over those of a whole forward, by the in-context tuned model or else the base model.
+
+    None where no user has enough interactions.
+    """
+    tuned = _player(work)
+    plays = list(_plays(work, family))
+    if not plays:
+        return None
+    model = work.models[tuned]
+    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
+    record = kept("steps", content, lambda: played(work, plays))
+    return StepRow(
+        family=family,
+        tuned=tuned,
+        steps=len(record["seconds"]),
+        time_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
+        token_ratio=measured(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
+        packed_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "packed_seconds"))),
+        seconds=measured(quartiles(_column(record, "seconds"))),
+    )
+
+
+def _player(work: Work) -> Tuned:
+    return "recicl" if "recicl" in work.models else "base"
+
+
+def _column(record: Record, name: str) -> Array:
+    return np.array(record[name], dtype=np.float64)
+
+
+def _plays(work: Work, family: Family) -> Iterator[Play]:
+    """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
+    found = 0
+    for user in dict.fromkeys(one.user_id for one in work.lists):
+        case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates)
+        try:
+            play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
+        except DemoLensError:
+            continue
+        if play.start >= FRESH and len(play.demonstrations(play.start)) >= FRESH:
+            yield play
+            found += 1
+        if found == PLAYS:
+            return
+
+
+def _prompt(work: Work, play: Play, known: int) -> Prompt:
+    case, demos = play.case_at(known), play.demonstrations(known)
+    items = work.dataset.items(item_ids(case, demos))
+    return prompt_of(play.request, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
+
+
+def played(work: Work, plays: Sequence[Play]) -> Record:
+    """Seconds and tokens of every step, and of what is held against it, over the same prompt right before it."""
+    record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
+    for play in plays:
+        stream = StreamScorer(work.models[_player(work)])
+        stream.score(_prompt(work, play, play.start))
+        for known in range(play.start + 1, len(play.met) + 1):
+            _take(work, play, known, stream, record)
+    return record
+
+
+def _take(work: Work, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
+    prompt, before = _prompt(work, play, known), stream.cost.tokens
+    ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+    record["full_seconds"].append(timed(lambda: _forward(stream, ids))[0])
+    record["packed_seconds"].append(timed(Scorer(stream.model, prompt).full)[0])
+    record["seconds"].append(timed(lambda: stream.score(_prompt(work, play, known)))[0])
+    record["full_tokens"].append(len(ids))
+    record["tokens"].append(stream.cost.tokens - before)
+
+
+def _forward(stream: StreamScorer, ids: list[int]) -> None:
+    """One ordinary call of the player's network, without any of our packing."""
+    with torch.inference_mode():
+        stream.model.network(torch.tensor([ids], device=stream.model.device), use_cache=False, logits_to_keep=1)

@@ -1,0 +1,251 @@
+"""What is asked and told about the robustness of a recommendation; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.analysis.explain.explanation import Record
+from core.analysis.robustness.inference_settings import InferenceSettings, Share, ShareBelowOne
+from core.analysis.robustness.kinds import KINDS, OF_DEMOS, REPEATS, STRENGTHS, Kind
+from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
+
+Strength = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Mode = Literal["plain", "changed"]
+"""`plain`: the model as it is; `changed`: recommending under the task's changed dual models."""
+
+QUICK: tuple[Kind, ...] = ("history_drop", "demo_drop", "demo_permute", "typos")
+QUICK_STRENGTH = 0.25
+QUERY_PASSES = 0.12
+"""Full-prompt forward equivalents of one more variant of the query, without its candidates (counted on the sample
+data with 8 demonstrations, as the next ones)."""
+DEMO_PASSES = 0.5
+TYPO_PASSES = 1.2
+CANDIDATE_PASSES = 0.015
+"""The same for one more candidate."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Variants of one kind that are asked for together."""
+
+    kind: Kind
+    strengths: tuple[float, ...]
+    repeats: int
+
+
+class RobustnessTask(Task):
+    """Does the recommendation of a case stand when its history, demonstrations, answers or titles are changed?"""
+
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    """Kinds of perturbation. Those that cannot apply to the case are left out with a reason."""
+    strengths: Annotated[tuple[Strength, ...], Field(min_length=1, max_length=6)] = STRENGTHS
+    """Shares of history items, demonstrations or characters touched, above 0 and up to 1."""
+    repeats: Annotated[int, Field(ge=1, le=32)] = REPEATS
+    """Variants of each kind and strength."""
+    quick: bool = False
+    """A first look: 12 variants of four kinds, whatever the other choices say."""
+    alpha: ShareBelowOne = 0.0
+    """Weight decay of the changed dual model, held beside the plain one."""
+    beta: Share = 0.0
+    """Negative samples of the changed dual model."""
+    sigma: Share = 0.0
+    """Noise on the demonstrations in the changed dual model."""
+    dropout: ShareBelowOne = 0.0
+    """Gate dropout of the changed dual model."""
+    samples: Annotated[int, Field(ge=1, le=64)] = 8
+    """Changed dual models to average over, where noise or dropout is asked for."""
+
+    @property
+    def inference(self) -> InferenceSettings | None:
+        """The changed dual models to hold beside the plain one; None when none is asked for."""
+        settings = InferenceSettings(
+            alpha=self.alpha, beta=self.beta, sigma=self.sigma, dropout=self.dropout, samples=self.samples
+        )
+        return None if settings.plain else settings
+
+    def parts(self, demos: int) -> tuple[Part, ...]:
+        """What is asked for, kind by kind, for a prompt of `demos` demonstrations.
+
+        At the smallest strength every demonstration has a turn at being dropped, so that the weakest can be named.
+        """
+        if self.quick:
+            return tuple(Part(kind, (QUICK_STRENGTH,), REPEATS) for kind in QUICK)
+        strengths = tuple(sorted(set(self.strengths)))
+        parts = []
+        for kind in dict.fromkeys(self.kinds):
+            if kind == "demo_drop" and demos > self.repeats:
+                parts += [Part(kind, strengths[:1], demos), Part(kind, strengths[1:], self.repeats)]
+            else:
+                parts.append(Part(kind, strengths, self.repeats))
+        return tuple(part for part in parts if part.strengths)
+
+    @property
+    def predicted_passes(self) -> float:
+        """Full-prompt forward equivalents: each kind's variants share the beginning that they leave as it is."""
+        demos = len(self.case.demo_ids) if self.case.demo_ids is not None else self.case.demos
+        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        tail = CANDIDATE_PASSES * candidates
+        plain = changed = 1.0 + tail
+        settings = self.inference
+        for part in self.parts(demos):
+            count = len(part.strengths) * part.repeats if self._applies(part.kind, demos) else 0
+            plain += count * (_own_passes(part.kind) + tail)
+            if settings is not None:
+                changed += count * (1.0 + settings.draws * (QUERY_PASSES + tail))
+        return plain if settings is None else plain + changed
+
+    def _applies(self, kind: Kind, demos: int) -> bool:
+        if kind == "label_flip" and self.case.family != "yes_no":
+            return False
+        return kind not in OF_DEMOS or demos > (kind == "demo_permute")
+
+
+def _own_passes(kind: Kind) -> float:
+    if kind == "typos":
+        return TYPO_PASSES
+    return DEMO_PASSES if kind in OF_DEMOS else QUERY_PASSES
+
+
+class Estimate(Record):
+    """A mean with its 90 % bootstrap interval; the ends are None with fewer than two values."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+class KindRow(Record):
+    """What one kind of perturbation does at one strength, against the unperturbed prompt of the same mode."""
+
+    kind: Kind
+    strength: float
+    mode: Mode = "plain"
+    count: int
+    """Variants that the means are over, or cases where several cases are put together."""
+    flips: Estimate
+    """Share of variants whose first place differs."""
+    tau: Estimate | None = None
+    """Kendall's tau between the two orders; None where it is not defined (as the others)."""
+    overlap: Estimate | None = None
+    """Rank-biased overlap, p = 0.9."""
+    ndcg: Estimate | None = None
+    """Change of NDCG@10 of the item really chosen next; None when that is not among the candidates."""
+    score: Estimate | None = None
+    """Change of the target score, in nats."""
+
+
+class ModeRow(Record):
+    """One way of recommending over all variants of the case."""
+
+    mode: Mode
+    name: str
+    """`plain`, or the settings of the changed dual models."""
+    variants: int
+    flips: Estimate | None
+    """Share of variants whose first place differs; None without any variant."""
+    tau: Estimate | None
+    ndcg_before: float | None
+    """NDCG@10 without any perturbation."""
+    ndcg: Estimate | None
+    """NDCG@10 over the variants."""
+
+
+class VariantRow(Record):
+    """One variant under the plain model."""
+
+    kind: Kind
+    strength: float
+    repeat: int
+    words: str
+    """What was done."""
+    touched: tuple[int, ...]
+    """Places of the demonstrations touched, from 0."""
+    ranks: tuple[Rank, ...]
+    """Rank of each of the report's `lines`, among all candidates."""
+    top: str
+    """Item id of the first place; of equal scores the first by title."""
+    flips: bool
+    tau: float | None
+    overlap: float | None
+    ndcg: float | None
+    """Change of NDCG@10."""
+    score: float | None
+    """Change of the target score, in nats."""
+
+
+class RankLine(Record):
+    """One candidate of the rank flow, as it stands without any perturbation."""
+
+    item_id: str
+    title: str
+    is_target: bool
+    score: float
+    rank: Rank
+    changed_score: float | None = None
+    """The same under the changed dual models: mean over them, in nats; None when none is asked for."""
+    changed_spread: float | None = None
+    """Standard deviation over them; 0 where nothing is random, None for a single random one."""
+    changed_rank: Rank | None = None
+
+
+class SmallestFlip(Record):
+    """The smallest change that puts another item first."""
+
+    kind: Kind
+    strength: float
+    words: str
+    """What was done."""
+    top: str
+    """Item id that comes first then."""
+    title: str
+
+
+class Weakest(Record):
+    """The demonstration on which the answer hangs most."""
+
+    place: int
+    """In the prompt, from 0."""
+    label: str
+    """`D1`, `D2`, …"""
+    flips_with: int | None
+    """Fewest demonstrations touched at once, this one among them, that change the first place; None: none did."""
+    kind: Kind | None
+    """What was done to them then."""
+    change: float | None
+    """Mean size of the change of the target score, per demonstration touched, in nats."""
+    variants: int
+    """Variants that touched this demonstration."""
+
+
+class LeftOut(Record):
+    """A kind that cannot apply to this case, and why."""
+
+    kind: Kind
+    reason: str
+
+
+class RobustnessReport(Report):
+    """How far the recommendation stands; kinds join as they get done."""
+
+    lines: tuple[RankLine, ...] = ()
+    """At most 20 candidates, best first; the target and the first place under changed dual models are among them."""
+    rows: tuple[KindRow, ...] = ()
+    modes: tuple[ModeRow, ...] = ()
+    variants: tuple[VariantRow, ...] = ()
+    weakest: Weakest | None = None
+    smallest: SmallestFlip | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    sweep_tokens: int = 0
+    """Tokens that the plain sweep ran."""
+    separate_tokens: int = 0
+    """Tokens that the same prompts would have cost one by one."""
+
+
+def kinds_of(rows: Sequence[KindRow]) -> tuple[Kind, ...]:
+    """The kinds that rows hold, in their order."""
+    return tuple(dict.fromkeys(row.kind for row in rows))

@@ -1,0 +1,1 @@
+"""The `demolens` command: the same work without a browser."""

@@ -1,0 +1,248 @@
+"""The `demolens` command: explain a case, start the app, prepare a machine.
+
+Errors are one sentence on stderr: status 2 for what a person can correct, 1 for a fault of DemoLens (with an error id),
+130 after Ctrl-C. Whatever needs torch is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.analysis.checked import checked
+from core.analysis.request import checked_request
+from core.cli.evaluate_command import evaluate
+from core.cli.options import with_own_options, with_request_options, with_task_options
+from core.cli.output import check_target, write_or_print, write_out
+from core.cli.progress import progress
+from core.cli.schemas import SHAPES, schema_text, write_schemas
+from core.cli.tune_command import tune
+from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
+from core.store.home import fix_home
+from core.store.results import Results
+from core.tuning.evaluation.evaluation_settings import Evaluating
+from core.tuning.training.training_settings import Tuning
+from core.work.job import job_key, package_version
+from core.work.kinds import KINDS, Asked, Found, Kind, enveloped, task_named
+from core.work.log import escaped, log_to_file, unexpected
+from core.work.runner import quiet_environment
+from core.work.stopping import STOPPED, interruptible, pressed, say_stopped
+
+MISTAKE, FAULT = 2, 1
+TASKS = {
+    "quality": "Score each demonstration of a case: gain, effect, alignment, redundancy, stability.",
+    "utility": "Measure over many users whether the quality scores predict what demonstrations are worth.",
+    "robustness": "Perturb a case and its demonstrations, and see whether the recommendation stands.",
+    "improve": "Search for a better set of demonstrations in two stages.",
+    "dual": "Take the attention of a case apart into its dual model, exactly and with explicit features.",
+    "updates": "Hold the in-context update beside the update of real fine-tuning, with controls.",
+    "personalise": "Play a user's newest interactions one by one: the list follows, the weights stay.",
+}
+"""Kind of task -> what its command does, in one sentence."""
+
+app = typer.Typer(
+    help="See what each in-context demonstration teaches a language-model recommender, and whether to keep it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    interruptible()
+    fix_home()
+    for name, value in quiet_environment().items():
+        os.environ.setdefault(name, value)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # Titles may hold what an old terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(status_of(lambda: app(standalone_mode=False)))
+
+
+def status_of(run: Callable[[], object]) -> int:
+    """The exit status of `run`, its error said in one sentence on stderr; no traceback ever."""
+    try:
+        found = run()
+    except (KeyboardInterrupt, typer.Abort):
+        return say_stopped()
+    except typer.TyperException as error:
+        return _said(error.format_message(), MISTAKE)
+    except DemoLensError as error:
+        return _said(str(error), MISTAKE)
+    except BrokenPipeError:
+        # The reader of a pipe left (`| head`); stdout must not be flushed into it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception as error:
+        if pressed():  # A library made another error of it.
+            return say_stopped()
+        log_to_file("command")
+        sentence, _ = unexpected(error)
+        return _said(SHORT_OF_MEMORY, MISTAKE) if short_of_memory(error) else _said(sentence, FAULT)
+    if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
+        return say_stopped()
+    return found if isinstance(found, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    if version:
+        write_out(f"demolens {package_version()}\n")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        write_out(context.get_help() + "\n")
+
+
+def explain(
+    choices: dict[str, object],
+    json_to: Annotated[
+        str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
+    ] = "",
+) -> None:
+    """Explain one case and print it, or write it as JSON."""
+    _answer(checked_request("explain", **choices), json_to)
+
+
+def _answer(asked: Asked, json_to: str) -> None:
+    """Do the work, and print it or write it as JSON."""
+    check_target(json_to)
+    log_to_file("command")
+    found = _found(asked)
+    try:
+        _show(found, json_to)
+    except RequestError as error:
+        raise RequestError(f"{error.found}{_kept(asked, found)}", where=error.where) from None
+
+
+def _show(found: Found, json_to: str) -> None:
+    if json_to:
+        write_or_print(json_to, found.model_dump_json(indent=2) + "\n")
+    else:
+        from core.cli.explanation_lines import lines_of
+
+        write_out("\n".join(lines_of(found)) + "\n")
+
+
+def _kept(asked: Asked, found: Found) -> str:
+    """Store what could not be written, where the page finds it; returns what to add to the sentence."""
+    try:
+        Results().save(job_key(asked), enveloped(asked, found.model_dump_json()))
+    except MaterialError:
+        return ""
+    return "; the result is stored, the page shows it at once for the same choices"
+
+
+app.command("explain")(with_request_options(explain))
+
+
+def _add(kind: Kind, says: str) -> None:
+    """The command of a kind of task."""
+    task = task_named(kind.name)
+
+    def command(
+        choices: dict[str, object],
+        json_to: Annotated[
+            str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
+        ] = "",
+    ) -> None:
+        _answer(checked(task, kind.name, choices), json_to)
+
+    command.__doc__ = says
+    app.command(kind.name)(with_task_options(command, task))
+
+
+for _name, _says in TASKS.items():
+    _add(KINDS[_name], _says)
+
+app.command("tune")(with_own_options(tune, Tuning))
+app.command("evaluate")(with_own_options(evaluate, Evaluating))
+
+
+@app.command("app")
+def start_app(
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let other machines in; there is no sign-in.")
+    ] = False,
+    with_example: Annotated[bool, typer.Option("--prepare", help="Prepare this machine first.")] = False,
+) -> None:
+    """Start the page's server; stop it with Ctrl-C."""
+    from core.cli.start_server import check_port, serve, server_command
+
+    command = server_command(address, port, allow_network=allow_network)
+    check_port(address, port)
+    if with_example:
+        _prepare_or_say_why()
+    serve(command)
+
+
+@app.command()
+def prepare() -> None:
+    """Fetch the sample model and data once, and compute the example that the first page shows."""
+    write_out(_prepared() + "\n")
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(SHAPES)}.", show_default=False)
+    ] = "explain",
+    into: Annotated[
+        str, typer.Option("--into", metavar="FOLDER", help="Write every kind's schema there.", show_default=False)
+    ] = "",
+) -> None:
+    """Print the JSON schema of what a command writes with --json; without KIND, of an explanation."""
+    if into:
+        write_out("".join(f"{path}\n" for path in write_schemas(Path(into))))
+    else:
+        write_out(schema_text(kind))
+
+
+def _prepared() -> str:
+    from core.cli.prepare import prepared
+
+    log_to_file("command")
+    with progress() as report:
+        return prepared(report)
+
+
+def _prepare_or_say_why() -> None:
+    """The page starts without the example too: it says why, and takes data and models of one's own."""
+    typer.echo("Checking the sample material and the example; the first time this takes some minutes.", err=True)
+    try:
+        typer.echo(_prepared(), err=True)
+    except DemoLensError as error:
+        _said(str(error), MISTAKE)
+    except Exception as error:
+        _said(unexpected(error)[0], FAULT)
+
+
+def _found(asked: Asked) -> Found:
+    from core.work.engine import ModelEngine
+
+    with progress() as report:
+        made = deque(ModelEngine().run(asked, report), maxlen=1)
+    if not made:
+        raise ComputeError("the run ended without a finding")
+    return made[0]
+
+
+def _said(sentence: str, status: int) -> int:
+    sys.stderr.write(f"demolens: {escaped(sentence)}\n")
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The play of a user's stream as a few lines for a terminal: what was new at each step, and the list after it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from core.cli.report_lines import heading
+from core.metrics.ranking import Rank, best_first
+from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.words import duration
+from core.work.log import escaped
+
+TOP = 5
+TITLE = 48
+"""Characters of a title."""
+
+
+def step_lines(report: PersonaliseReport) -> list[str]:
+    """Heading, a list for each step and model, what moved the last one, and the weights; titles are escaped."""
+    lines = list(heading(report))
+    before: dict[str, ListRow] = {}
+    for row in report.stream:
+        lines += ["", f"Step {row.step}: {_new(row)}"]
+        for found in row.lists:
+            lines += _list(report, found, before.get(found.which))
+        before = {found.which: found for found in row.lists}
+    return [*lines, "", *_moved(report), *_cost(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
+
+
+def _new(row: StepRow) -> str:
+    shown = "1 demonstration" if len(row.demo_ids) == 1 else f"{len(row.demo_ids)} demonstrations"
+    if row.title is None:
+        return f"the list before the play, {shown}"
+    by_hand = ", made by hand" if row.kind == "added" else ""
+    return f"{_short(row.title)} = {'liked' if row.liked else 'not liked'}{by_hand}, {shown}"
+
+
+def _list(report: PersonaliseReport, found: ListRow, before: ListRow | None) -> Iterator[str]:
+    yield f"  {found.which}: {duration(found.seconds)}, {found.tokens_run} of {found.tokens} tokens run"
+    for place in best_first(found.ranks, report.candidates)[:TOP]:
+        row, rank = report.candidates[place], found.ranks[place]
+        mark = "  <- chosen next" if row.is_target else ""
+        yield f"{rank:>6g} {_move(rank, before, place):>4} {found.scores[place]:+9.3f}  {_short(row.title)}{mark}"
+
+
+def _move(rank: Rank, before: ListRow | None, place: int) -> str:
+    """Places up (+) or down (-) since the step before."""
+    if before is None:
+        return ""
+    return f"{before.ranks[place] - rank:+g}" if before.ranks[place] != rank else "="
+
+
+def _moved(report: PersonaliseReport) -> Iterator[str]:
+    for which in dict.fromkeys(row.which for row in report.moved):
+        last = next(found for found in report.stream[-1].lists if found.which == which)
+        top = best_first(last.ranks, report.candidates)[0]
+        title = _short(report.candidates[top].title)
+        yield f"{which}: nats by which the score of {title} falls without each demonstration"
+        for row in report.moved:
+            if row.which == which:
+                yield _effect(row, top)
+
+
+def _effect(row: MovedRow, place: int) -> str:
+    answer = "" if row.answer is None else f" = {row.answer}"
+    return f"{row.effects[place]:+11.3f}  {_short(row.title)}{answer}"
+
+
+def _cost(report: PersonaliseReport) -> Iterator[str]:
+    steps: dict[str, list[float]] = {}
+    for found in (found for row in report.stream[1:] for found in row.lists):
+        steps.setdefault(found.which, []).append(found.seconds)
+    if report.full_seconds is not None:
+        each = ", ".join(f"{which} {duration(statistics.median(times))}" for which, times in steps.items())
+        step = f"Median step: {each}. " if each else ""
+        yield f"{step}The last prompt from scratch takes {duration(report.full_seconds)}."
+    if report.weights_after is not None:
+        yield f"Weights before and after, unchanged: SHA-256 {report.weights_after}"
+
+
+def _short(title: str) -> str:
+    text = escaped(title)
+    return text if len(text) <= TITLE else text[: TITLE - 1] + "…"

@@ -1,0 +1,273 @@
+"""Open a language model safely: check first, load without foreign code, hand out a frozen record."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from core.errors import ModelError, short_of_memory, too_large
+from core.lm.loading.adapter import checked_adapter
+from core.lm.loading.beside import attached
+from core.lm.loading.device import BYTES, device_for, dtype_for, free_bytes
+from core.lm.loading.gguf_convert import converted
+from core.lm.loading.hashes import model_id_of
+from core.lm.loading.hub import hub_folder
+from core.lm.loading.model_folder import ModelFolder, checked_folder
+from core.lm.loading.places import place_of
+from core.lm.loading.sample_model import sample_model_folder
+from core.lm.loading.self_check import Proof, proven
+from core.lm.loading.tokenizer import TextTokenizer
+from core.prompt.codes import Codes
+
+ROOM = 1.1
+"""Free memory needed, as a multiple of the weights' own size."""
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded model with its tokenizer; nothing in it changes after loading."""
+
+    network: Any = field(repr=False)
+    """The transformers model, in eval mode, without gradients, with our attention."""
+    tokenizer: TextTokenizer
+    model_id: str
+    """16 hex digits from the contents of configuration, weights and adapter: equal ids are equal models."""
+    name: str
+    """As it was asked for; a hub name with the commit it is pinned to."""
+    folder: Path
+    device: str
+    dtype: str
+    layers: int
+    heads: int
+    context: int
+    """Most tokens of a prompt."""
+    adapter: str | None
+    notices: tuple[str, ...]
+    """What a reader should know, one sentence each: a number format replaced, layers that see only part."""
+    base: LanguageModel | None = field(default=None, repr=False)
+    """The same model without its adapter, from the same weights in memory; None where there is no adapter."""
+    codes: Codes | None = field(default=None, repr=False)
+    """Codes of users and items that the model or its adapter was tuned to read; None where it knows none."""
+    proof: Proof | None = None
+    """How well forests of segments agree with plain passes of this network, measured when it was loaded."""
+
+    def codes_for(self, dataset_id: str) -> Codes | None:
+        """What a prompt of that data must say about users and items; None where the model knows no codes."""
+        return None if self.codes is None else self.codes.of(dataset_id)
+
+    def with_adapter(self, adapter: str | None) -> LanguageModel:
+        """This model with that adapter instead of the one it may have, or without any; the weights are shared.
+
+        `adapter` is `recicl` or `tallrec`, which come with DemoLens for the sample model, or the folder of a LoRA
+        adapter. Both records can be used in any order, neither changes the other; this very record comes back where it
+        has that adapter already, as its files are now. Raises `ModelError` with one sentence.
+        """
+        plain = self.base or self
+        if adapter is None:
+            return plain
+        lora = checked_adapter(adapter)
+        model_id = model_id_of(lora.files, where=adapter, base=plain.model_id)
+        if (adapter, model_id) == (self.adapter, self.model_id):
+            return self
+        network, codes = attached(plain.network, lora), lora.codes or plain.codes
+        _check_unchanged(model_id_of(lora.files, where=adapter, base=plain.model_id), model_id, adapter)
+        return replace(plain, network=network, model_id=model_id, adapter=adapter, base=plain, codes=codes)
+
+
+def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> LanguageModel:
+    """The model of that name: `sample`, a folder, a `.gguf` file, or a hub name `org/model[@revision]`.
+
+    `adapter` is a shipped one, `recicl` or `tallrec`, or the folder of a LoRA adapter; see `with_adapter`. Everything
+    is checked before a library opens it; no pickle file and no foreign code is ever used. Raises `ModelError` with one
+    sentence.
+    """
+    source, where = _source(name)
+    folder = checked_folder(source, where=where)
+    if adapter is not None:
+        checked_adapter(adapter)  # A wrong one is told before the weights are read.
+    device = device_for(device)
+    dtype, notices = dtype_for(device, dtype)
+    _check_room(folder, device, dtype, where)
+    model_id = model_id_of(folder.files, where=where)
+    tokenizer = _tokenizer(folder, where)
+    network = _network(folder, device, dtype, where)
+    notices += _check_vocabulary(network, tokenizer, where)
+    _check_unchanged(model_id_of(folder.files, where=where), model_id, where)
+    plain = _record(network, tokenizer, model_id, where, folder, device, dtype, notices)
+    return plain.with_adapter(adapter)
+
+
+def _source(name: str) -> tuple[Path, str]:
+    """The folder to load from, and what to call it."""
+    place = place_of(name)
+    if place.kind == "sample":
+        return sample_model_folder(), name
+    if place.kind == "gguf":
+        return converted(place.path, where=name), name
+    if place.kind == "hub":
+        folder, commit = hub_folder(place.repo, place.revision)
+        return folder, f"{place.repo}@{commit}"
+    return place.path, name
+
+
+def _record(
+    network: Any,
+    tokenizer: TextTokenizer,
+    model_id: str,
+    name: str,
+    folder: ModelFolder,
+    device: str,
+    dtype: str,
+    notices: tuple[str, ...],
+) -> LanguageModel:
+    with _quiet():
+        proof = proven(network, where=name)
+    config = network.config.get_text_config()
+    return LanguageModel(
+        network=network,
+        tokenizer=tokenizer,
+        model_id=model_id,
+        name=name,
+        folder=folder.path,
+        device=device,
+        dtype=dtype,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        context=_context(config, name),
+        adapter=None,
+        notices=(*notices, *_windows(config)),
+        codes=folder.codes,
+        proof=proof,
+    )
+
+
+def _check_unchanged(now: str, then: str, where: str) -> None:
+    if now != then:
+        raise ModelError("the files changed while they were read", expected="a model that stays as it is", where=where)
+
+
+def _check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> None:
+    """Refuse what does not fit, by the headers alone, and a configuration that asks for more than the files hold."""
+    needed, free = int(folder.weights.numbers * BYTES[dtype] * ROOM), free_bytes(device)
+    if needed > free:
+        found = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
+        raise ModelError(found, expected="a smaller model or more memory", where=where)
+    asked = _numbers_asked(folder, where)
+    if asked > 2 * folder.weights.numbers:
+        found = f"config.json describes {asked} weights, the files hold {folder.weights.numbers}"
+        raise ModelError(found, expected="weights that belong to the configuration", where=where)
+
+
+def _numbers_asked(folder: ModelFolder, where: str) -> int:
+    """How many weights the configuration describes, counted without allocating them."""
+    try:
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+        with torch.device("meta"):
+            empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception as error:  # a stranger's configuration can fail in any of the library's classes
+        raise _failed("config.json does not describe a model", error, where) from None
+    return sum(parameter.numel() for parameter in empty.parameters())
+
+
+def _network(folder: ModelFolder, device: str, dtype: str, where: str) -> Any:
+    try:
+        with _quiet():
+            network, report = AutoModelForCausalLM.from_pretrained(
+                folder.path,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # damaged weights can fail in any of the library's classes
+        raise _failed("the weights cannot be loaded", error, where) from None
+    _check_complete(report, where)
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _check_complete(report: Any, where: str) -> None:
+    """Refuse a model some of whose weights would be random numbers."""
+    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in report["mismatched_keys"]]
+    for names, found in (
+        (mismatched, "do not have the shape that config.json describes"),
+        (report["missing_keys"], "are missing"),
+    ):
+        if names:
+            shown = ", ".join(sorted(map(str, names))[:3])
+            raise ModelError(f"{len(names)} weights {found}: {shown}", expected="all of them in the files", where=where)
+
+
+def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder.path, use_fast=True, trust_remote_code=False, local_files_only=True
+            )
+    except Exception as error:  # a damaged tokenizer file can fail in any of the library's classes
+        raise _failed("the tokenizer cannot be loaded", error, where) from None
+    return TextTokenizer(tokenizer, where=where, rows=folder.config.get("vocab_size"))
+
+
+def _check_vocabulary(network: Any, tokenizer: TextTokenizer, where: str) -> tuple[str, ...]:
+    rows = network.get_input_embeddings().weight.shape[0]
+    if tokenizer.text_size > rows:
+        found = f"the tokenizer has {tokenizer.text_size} tokens, the model knows {rows}"
+        raise ModelError(found, expected="the tokenizer of this model", where=where)
+    if tokenizer.size > rows:
+        return (f"The tokenizer has {tokenizer.size - rows} control tokens that the model does not know.",)
+    return ()
+
+
+def _context(config: Any, where: str) -> int:
+    found = next((getattr(config, key, None) for key in _CONTEXT_KEYS if getattr(config, key, None)), None)
+    if not isinstance(found, int):
+        raise ModelError("config.json names no longest prompt", expected="max_position_embeddings", where=where)
+    return found
+
+
+def _windows(config: Any) -> tuple[str, ...]:
+    kinds = getattr(config, "layer_types", None) or []
+    window = getattr(config, "sliding_window", None)
+    count = sum("sliding" in str(kind) for kind in kinds)
+    if not window or not count:
+        return ()
+    return (
+        f"{count} of {len(kinds)} layers see only the latest {window} tokens: in a longer prompt "
+        "the first demonstrations do not reach them directly.",
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's progress bars and load reports: what matters is checked and said by us."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _failed(what: str, error: Exception, where: str) -> ModelError:
+    if short_of_memory(error):
+        return too_large(where)
+    return ModelError(
+        f"{what} ({type(error).__name__})", expected="a model folder as save_pretrained writes it", where=where
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,17 @@
+"""The model that the project's examples use: SmolLM2-135M-Instruct, fetched and converted once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.lm.loading.gguf_convert import converted
+from core.store.material import SMOLLM2, extracted
+
+
+def sample_model_folder() -> Path:
+    """Folder with the sample model as safetensors; the first call fetches and converts it (about half a minute).
+
+    Raises `MaterialError` when it cannot be fetched and `ModelError` when it cannot be converted.
+    """
+    file = next(extracted(SMOLLM2).glob("*.gguf"))
+    return converted(file, where="sample")

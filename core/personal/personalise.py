@@ -1,0 +1,241 @@
+"""The one unit of work: a user's newest interactions are played one by one, and the list follows each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.analysis.explain.explanation import CandidateRow
+from core.analysis.request import Request
+from core.analysis.setting import Setting, command_line, prompt_of, tie_notices
+from core.analysis.task import Progress
+from core.analysis.values import Array, leave_one_out_masks
+from core.data.dataset import Dataset
+from core.data.records import Case, Demonstration
+from core.errors import ComputeError
+from core.lm.loading.hashes import weights_sha256
+from core.lm.loading.load import LanguageModel
+from core.lm.scoring.many import separate_tokens
+from core.lm.scoring.score import Aggregate, Scorer
+from core.metrics.ranking import ranks
+from core.personal.personalise_task import (
+    NO_ADAPTER,
+    OWN_CASE,
+    ListRow,
+    MovedRow,
+    PersonaliseReport,
+    PersonaliseTask,
+    StepRow,
+    Which,
+)
+from core.personal.play import Play, play_of
+from core.personal.stream import StreamScorer
+from core.prompt.build import ANSWERS
+from core.prompt.spans import Prompt
+
+
+def personalise(
+    task: PersonaliseTask,
+    *,
+    dataset: Dataset,
+    model: LanguageModel,
+    progress: Progress = lambda _label, _fraction: None,
+) -> Iterator[PersonaliseReport]:
+    """Reports of a play, one more step in each; the last has stage `complete`.
+
+    `model` has the case's adapter on; the base model beside it is the same weights with the adapter off. Every list is
+    that of the whole prompt, computed from what the step adds. Raises `DemoLensError`s with one plain sentence for
+    choices that cannot be run, `ComputeError` should a weight have changed, and what `progress` raises.
+    """
+    work = _Work(task, dataset, model, play_of(task, dataset), progress)
+    for known in range(work.play.start, len(work.play.met) + 1):
+        work.take(known)
+        yield work.report()
+    yield work.finished()
+
+
+@dataclass(frozen=True)
+class _Player:
+    """One model of a play."""
+
+    which: Which
+    scorer: StreamScorer
+    free: Array | float
+    """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
+
+
+class _Work:
+    """One play with everything it needs in hand."""
+
+    def __init__(
+        self, task: PersonaliseTask, dataset: Dataset, model: LanguageModel, play: Play, progress: Progress
+    ) -> None:
+        self.task, self.dataset, self.model, self.play, self.progress = task, dataset, model, play, progress
+        self.began, self.label = time.monotonic(), "reading the weights"
+        self.rows: list[StepRow] = []
+        self.tokens_run = self.forwards = self.longest = 0
+        self.items = dataset.items(sorted({*play.case.candidates, *(one.item_id for one in play.met)}))
+        self.aggregate: Aggregate = "mean" if task.case.scoring == "mean" else "sum"
+        self.tell()
+        self.weights = weights_sha256(model.network)
+        self.players = tuple(self._player(which, own) for which, own in self._models())
+
+    def _models(self) -> Iterator[tuple[Which, LanguageModel]]:
+        """The model that the report is about, and the base model beside an adapter."""
+        adapted = self.model.adapter is not None
+        yield "adapter" if adapted else "base", self.model
+        if adapted and self.task.compare:
+            yield "base", self.model.with_adapter(None)
+
+    def _player(self, which: Which, model: LanguageModel) -> _Player:
+        free: Array | float = 0.0
+        if self.task.case.scoring == "calibrated" and self.task.case.family == "next_item":
+            scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
+            free = scorer.full()
+            self._spent(scorer)
+        return _Player(which, StreamScorer(model, aggregate=self.aggregate, between=self.tell), free)
+
+    def _scorer(self, model: LanguageModel, prompt: Prompt) -> Scorer:
+        return Scorer(model, prompt, aggregate=self.aggregate, between=self.tell)
+
+    def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:
+        prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items, liked=self.play.liked)
+        self.longest = max(self.longest, prompt.length)
+        return prompt
+
+    def tell(self) -> None:
+        """Say how far the play is."""
+        done = self.tokens_run / (self.task.predicted_passes * max(self.longest, 1))
+        self.progress(self.label, min(done, 0.99))
+
+    def _spent(self, scorer: Scorer) -> None:
+        self.tokens_run += scorer.cost.tokens
+        self.forwards += scorer.cost.forwards
+
+    # ---- one step
+
+    def take(self, known: int) -> None:
+        """The lists when the first `known` interactions of the play have been met."""
+        started = time.monotonic()
+        self.case, self.demos = self.play.case_at(known), self.play.demonstrations(known)
+        self.prompt = self._prompt(self.case, self.demos)
+        writing = time.monotonic() - started
+        self.label = f"step {len(self.rows)} of {len(self.play.met) - self.play.start}"
+        lists = tuple(self._list(player, writing) for player in self.players)
+        self.rows.append(self._row(known, lists))
+
+    def _list(self, player: _Player, writing: float) -> ListRow:
+        before, started = player.scorer.cost.tokens, time.monotonic()
+        scores = player.scorer.score(self.prompt) - player.free
+        seconds = writing + time.monotonic() - started
+        ran = player.scorer.cost.tokens - before
+        self.tokens_run += ran
+        self.forwards += 1
+        return ListRow(
+            which=player.which,
+            scores=tuple(scores.tolist()),
+            ranks=ranks(scores),
+            tokens=separate_tokens([self.prompt]),
+            tokens_run=ran,
+            seconds=seconds,
+        )
+
+    def _row(self, known: int, lists: tuple[ListRow, ...]) -> StepRow:
+        new = self.play.met[known - 1] if self.rows else None
+        return StepRow(
+            step=len(self.rows),
+            kind=new.kind if new else "start",
+            item_id=new.item_id if new else None,
+            title=self.items[new.item_id].title if new else None,
+            liked=new.liked if new else None,
+            position=new.position if new else None,
+            timestamp=new.timestamp if new else None,
+            demo_ids=tuple(self.demos[index].demo_id for index in self.prompt.kept_demos),
+            lists=lists,
+        )
+
+    # ---- reports
+
+    def report(self, **more: object) -> PersonaliseReport:
+        """The play so far."""
+        setting = Setting(self.task.case, self.dataset, self.model, self.case, self.demos, self.items, self.prompt)
+        head = setting.head(_command(self.task))
+        said = (*self.dataset.notices, *self.model.notices, *self.prompt.notices, *self.prompt.cut, *self.play.notices)
+        said += tie_notices(np.array(self.rows[-1].lists[-1].scores))
+        fields: dict[str, object] = {
+            **head,
+            "tokens": self.longest,
+            "candidates": self._candidates(),
+            "stream": tuple(self.rows),
+            "weights_before": self.weights,
+            "forwards": self.forwards,
+            "passes": self.tokens_run / self.longest,
+            "seconds": time.monotonic() - self.began,
+            "notices": tuple(dict.fromkeys(said)),
+        }
+        return PersonaliseReport.model_validate(fields | more)
+
+    def finished(self) -> PersonaliseReport:
+        """The report with what moved the last list; raises `ComputeError` should a weight have changed."""
+        moved: list[MovedRow] = []
+        seconds: list[float] = []
+        for player in self.players:
+            self.label = "running the last prompt from scratch"
+            scorer = self._scorer(player.scorer.model, self.prompt)
+            started = time.monotonic()
+            full = scorer.full()
+            seconds.append(time.monotonic() - started)
+            self.label = "leaving out each demonstration"
+            moved += self._moved(player.which, scorer, full)
+            self._spent(scorer)
+        self.label = "reading the weights again"
+        self.tell()
+        after = weights_sha256(self.model.network)
+        if after != self.weights:
+            raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")
+        return self.report(stage="complete", moved=tuple(moved), weights_after=after, full_seconds=seconds[0])
+
+    def _moved(self, which: Which, scorer: Scorer, full: Array) -> Iterator[MovedRow]:
+        if not scorer.demos:
+            return
+        effects = full - scorer.subsets(leave_one_out_masks(scorer.demos))
+        for index, row in zip(self.prompt.kept_demos, effects, strict=True):
+            demo = self.demos[index]
+            yield MovedRow(
+                which=which,
+                demo_id=demo.demo_id,
+                title=self.items[demo.item_id].title,
+                answer=ANSWERS[0 if demo.liked else 1] if self.task.case.family == "yes_no" else None,
+                effects=tuple(row.tolist()),
+            )
+
+    def _candidates(self) -> tuple[CandidateRow, ...]:
+        first, last = self.rows[0].lists[0], self.rows[-1].lists[0]
+        return tuple(
+            CandidateRow(
+                item_id=item.item_id,
+                title=item.title,
+                categories=item.categories,
+                popularity=item.popularity,
+                is_target=item.item_id == self.case.target,
+                zero_shot_score=first.scores[place],
+                zero_shot_rank=first.ranks[place],
+                score=last.scores[place],
+                rank=last.ranks[place],
+            )
+            for place, item in enumerate(self.items[one] for one in self.case.candidates)
+        )
+
+
+def _command(task: PersonaliseTask) -> str:
+    """The command that repeats a play; what a case leaves open is read as this task's own case, so that is written."""
+    words = [command_line(task, "personalise")]
+    usual = Request()
+    for name in ("demos", "history", "adapter"):
+        value = getattr(task.case, name)
+        if value == getattr(usual, name) and value != getattr(OWN_CASE, name):
+            words.append(f"--{name} {NO_ADAPTER if value is None else value}")
+    return " ".join(words)

@@ -1,0 +1,136 @@
+"""What the play of a user's stream is asked with and answers: steps, lists, what moved them, unchanged weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from core.analysis.explain.explanation import CandidateRow, Record
+from core.analysis.request import Request, Text
+from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
+
+Which = Literal["base", "adapter"]
+StepKind = Literal["start", "stream", "added"]
+NO_ADAPTER = "none"
+"""What a command writes for the adapter to play the base model alone."""
+OWN_CASE = Request(demos=4, adapter="recicl", history=3)
+"""The case as the shipped adapter was tuned: what a case leaves open is taken from here."""
+
+
+def answer_of(added: str) -> tuple[str, bool]:
+    """Item id and answer of an interaction made by hand; raises `ValueError` for another form."""
+    item_id, _, answer = added.rpartition(":")
+    if not item_id or answer not in ("yes", "no"):
+        raise ValueError("item_id:yes or item_id:no")
+    return item_id, answer == "yes"
+
+
+def _in_form(added: str) -> str:
+    answer_of(added)
+    return added
+
+
+Added = Annotated[Text, AfterValidator(_in_form)]
+
+
+class PersonaliseTask(Task):
+    """What do the newest interactions do to a user's list, with no weight touched?"""
+
+    case: Request = OWN_CASE
+    known: Annotated[int, Field(ge=1)] | None = None
+    """Interactions of the user's stream that are known at the end of the play; none: all before the case's moment."""
+    steps: Annotated[int, Field(ge=0, le=50)] = 4
+    """How many of them are played one by one; the first list shown is the one before them."""
+    added: Annotated[tuple[Added, ...], Field(max_length=20)] = ()
+    """Interactions made by hand, each a step after those: item_id:yes or item_id:no, oldest first."""
+    compare: bool = True
+    """Play the base model beside the adapter, where there is one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_choices(cls, given: Any) -> Any:
+        """Fill what a case of single choices leaves open, as a command line does, from this task's own case."""
+        case = given.get("case") if isinstance(given, dict) else None
+        if not isinstance(case, dict):
+            return given
+        filled = {"demos": OWN_CASE.demos, "adapter": OWN_CASE.adapter, "history": OWN_CASE.history} | case
+        if filled["adapter"] == NO_ADAPTER:
+            filled["adapter"] = None
+        return given | {"case": filled}
+
+    @property
+    def predicted_passes(self) -> float:
+        """Per model: the first list and the last one from scratch, a shorter pass a step, and a prompt with all
+        candidates for every demonstration that is left out at the end."""
+        models = 2 if self.compare and self.case.adapter is not None else 1
+        steps = self.steps + len(self.added)
+        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        each = 0.04 * candidates
+        lists = 2 * (1 + each) + steps * (0.3 + each)
+        return models * (lists + 1.5 * self.case.demos * (0.5 + each))
+
+
+class ListRow(Record):
+    """The list of one model at one step."""
+
+    which: Which
+    scores: tuple[float, ...]
+    """[candidate], nats."""
+    ranks: tuple[Rank, ...]
+    """[candidate], 1 is best; equal scores share the mean of their places."""
+    tokens: int
+    """Tokens of the whole prompt with all candidates."""
+    tokens_run: int
+    """Those that were run; the rest was remembered from the step before."""
+    seconds: float
+    """From the new interaction to the list: writing the prompt, and the pass over what is new in it."""
+
+
+class StepRow(Record):
+    """The lists once one more interaction is known; the first row is the list before any of them."""
+
+    step: int
+    """0 for the list before the play."""
+    kind: StepKind
+    item_id: str | None
+    """The interaction that is new at this step."""
+    title: str | None
+    liked: bool | None
+    position: int | None
+    """Its place in the user's stream; none for one made by hand."""
+    timestamp: float | None
+    demo_ids: tuple[str, ...]
+    """Demonstrations in the prompt, in order; the newest interaction is the last. `added-1` is the first one made by
+    hand; `next_item` shows liked interactions only."""
+    lists: tuple[ListRow, ...]
+
+
+class MovedRow(Record):
+    """What one demonstration does to the last list of one model: scores with it minus scores without it."""
+
+    which: Which
+    demo_id: str
+    title: str
+    answer: str | None
+    """`Yes` or `No` (`yes_no` only)."""
+    effects: tuple[float, ...]
+    """[candidate], nats; the demonstration's text is left out."""
+
+
+class PersonaliseReport(Report):
+    """The play so far."""
+
+    candidates: tuple[CandidateRow, ...] = ()
+    """The same items at every step; their scores and ranks are those of step 0 (as zero-shot) and of the last step,
+    by the adapter where there is one."""
+    stream: tuple[StepRow, ...] = ()
+    moved: tuple[MovedRow, ...] = ()
+    weights_before: str | None = None
+    """SHA-256 of all weights in memory, the adapter's included, before the first step."""
+    weights_after: str | None = None
+    """The same after the last step; none until the play is over."""
+    full_seconds: float | None = None
+    """Seconds of one pass over the last step's whole prompt with all candidates, nothing remembered; by the adapter
+    where there is one."""

@@ -1,0 +1,150 @@
+"""Which interactions does a play know at each of its steps, and which of them are demonstrations?
+
+With a window of exactly K latest interactions the first demonstration would be another one at every step, and nothing
+behind it could be remembered. So the window begins at a multiple of K in the user's stream and shows the latest K to
+2K - 1: it grows by one a step, then the oldest K leave it at once. Where it begins depends on what is known alone, not
+on where a play began, so the same knowledge gives the same list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from core.analysis.request import Request
+from core.analysis.subject import case_for, targets_for
+from core.data.catalogue import brief
+from core.data.dataset import Dataset
+from core.data.records import Case, Demonstration, Interaction
+from core.errors import DataError, RequestError
+from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of
+
+
+@dataclass(frozen=True)
+class Met:
+    """One interaction of a play: of the user's stream, or made by hand."""
+
+    item_id: str
+    liked: bool
+    demo_id: str
+    """`user:position`; one made by hand is `added-1`, which names no interaction of the data."""
+    position: int | None = None
+    timestamp: float | None = None
+
+    @property
+    def kind(self) -> StepKind:
+        """Where it comes from."""
+        return "added" if self.position is None else "stream"
+
+
+@dataclass(frozen=True)
+class Play:
+    """A case and what becomes known in it, one interaction after the other."""
+
+    request: Request
+    case: Case
+    """With everything before its moment as history, in data with ratings everything that has one."""
+    met: tuple[Met, ...]
+    """What is known at the end, oldest first, those made by hand last."""
+    start: int
+    """How many of them are known before the first step."""
+    notices: tuple[str, ...]
+
+    def case_at(self, known: int) -> Case:
+        """The case when the first `known` interactions have been met."""
+        rows = enumerate(self.met[:known])
+        return replace(
+            self.case, history=tuple(Interaction(one.item_id, place, None, one.timestamp) for place, one in rows)
+        )
+
+    def liked(self, interaction: Interaction) -> bool:
+        """The answer of an interaction of `case_at`."""
+        return self.met[interaction.position].liked
+
+    def demonstrations(self, known: int) -> tuple[Demonstration, ...]:
+        """The latest K to 2K - 1 of the first `known` interactions (`next_item`: of the liked ones), oldest first."""
+        both = self.request.family == "yes_no"
+        usable = [place for place in range(known) if both or self.met[place].liked]
+        return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.request.demos))
+
+    def _demonstration(self, place: int) -> Demonstration:
+        one, history = self.met[place], self.request.history
+        liked = [earlier.item_id for earlier in self.met[:place] if earlier.liked]
+        return Demonstration(
+            demo_id=one.demo_id,
+            user_id=self.case.user_id,
+            position=place,
+            history=tuple(liked[-history:]) if history > 0 else (),
+            item_id=one.item_id,
+            liked=one.liked,
+            source="recent" if one.kind == "stream" else "manual",
+        )
+
+
+def window(count: int, demos: int) -> range:
+    """Places, among `count` interactions in time order, of those shown: the latest K to 2K - 1 for K = `demos`.
+
+    The first place is a multiple of K, so that K steps in a row have the same one; fewer than K are all shown.
+    """
+    return range(max(count // demos - 1, 0) * demos, count) if demos > 0 else range(0)
+
+
+def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
+    """The play a task asks for.
+
+    Nothing at or after the case's moment is ever known, the target least of all. Raises `RequestError` for more known
+    interactions than there are before it, `DataError` for an unknown user or item, and for a user with nothing to play.
+    """
+    request = task.case
+    case = case_for(request, dataset)
+    targets_for(request, case)
+    rated = tuple(one for one in case.history if dataset.is_rated(one))
+    known = _known(task, case.user_id, len(rated))
+    met = [
+        Met(one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp)
+        for one in rated[:known]
+    ]
+    met += _added(task, dataset)
+    start = known - min(task.steps, known)
+    return Play(request, replace(case, history=rated), tuple(met), start, tuple(_notices(task, known, met[start:])))
+
+
+def _known(task: PersonaliseTask, user: str, there: int) -> int:
+    if there == 0 and not task.added:
+        found = f"user {brief(user)} has no interaction before the case's moment"
+        raise DataError(found, expected="at least one to play, or one made by hand")
+    known = there if task.known is None else task.known
+    if known > there:
+        found = f"{known} known interactions of user {brief(user)}"
+        raise RequestError(found, expected=f"at most {there}, those strictly before the case's moment", where="known")
+    return known
+
+
+def _added(task: PersonaliseTask, dataset: Dataset) -> list[Met]:
+    made = []
+    for number, text in enumerate(task.added, start=1):
+        item_id, liked = answer_of(text)
+        if item_id not in dataset.catalogue:
+            found = f"item {brief(item_id)} is not in the data set {dataset.name}"
+            raise DataError(found, expected="an item id of this data set", where="added")
+        made.append(Met(item_id, liked, f"added-{number}"))
+    return made
+
+
+def _notices(task: PersonaliseTask, known: int, steps: list[Met]) -> list[str]:
+    request, said = task.case, []
+    if known < task.steps:
+        said.append(f"{task.steps} steps were asked for; {known} can be played, as no more interactions are known.")
+    if request.demo_ids is not None or request.strategy != "recent":
+        said.append("A play shows the user's latest interactions, whatever other demonstrations were chosen.")
+    if request.demos == 0:
+        said.append("No demonstrations are asked for, so a new interaction changes only the history in the query.")
+    if request.demos > 1:
+        said.append(
+            f"The prompt shows the latest {request.demos} to {2 * request.demos - 1} demonstrations: the oldest"
+            f" {request.demos} leave it together, so that most steps reuse what was read before."
+        )
+    out = sum(not one.liked for one in steps)
+    if request.family == "next_item" and out:
+        which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
+        said.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
+    return said

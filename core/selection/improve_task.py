@@ -1,0 +1,157 @@
+"""What a better set of demonstrations is asked with and answers: shortlist, path, the best set, before and after."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.analysis.explain.explanation import Record
+from core.analysis.request import Text
+from core.analysis.task import Report, Task
+from core.metrics.ranking import Rank
+from core.selection.heldout import Objective
+from core.selection.search import Move, Stop
+
+Which = Literal["zero_shot", "current", "start", "best"]
+
+
+class ImproveTask(Task):
+    """Which demonstrations, in which order, would serve this case better?"""
+
+    k: Annotated[int, Field(ge=1, le=16)] = 4
+    """Most demonstrations in a set."""
+    pool: Annotated[int, Field(ge=1, le=5000)] = 200
+    """Most demonstrations that the shortlist is chosen from."""
+    shortlist: Annotated[int, Field(ge=1, le=64)] = 12
+    """Demonstrations that the search may use."""
+    recents: bool = True
+    """Let sets use the user's latest interactions; at a held-out choice they are the latest ones before it."""
+    encode: bool = False
+    """Encode the pool with the model: embeddings and label-free effect join the shortlist's criteria."""
+    held_out: Annotated[int, Field(ge=1, le=32)] = 4
+    """Most known choices that sets are judged by; the case's target is never one of them."""
+    negatives: Annotated[int, Field(ge=1, le=50)] = 3
+    """Items the user never met beside each held-out choice."""
+    objective: Objective = "margin"
+    """What a yes_no set is judged by: margin over items never met, or the log-odds of the truth."""
+    lam: Annotated[float, Field(ge=0, le=10)] = 0.25
+    """Nats of the mean that one nat of spread is worth (lambda)."""
+    mmr: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Weight of relevance against likeness in the shortlist (maximal marginal relevance)."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Least distance of two demonstrations in a set: share of their words that only one has."""
+    budget: Annotated[float, Field(gt=0, le=1000)] = 100.0
+    """Most full-prompt forward equivalents the search may use; comparing the case itself comes on top."""
+    patience: Annotated[int, Field(ge=1, le=100)] = 6
+    """Stop after this many steps without a better set."""
+    start: tuple[Text, ...] | None = None
+    """Demonstrations of an earlier best set, re-checked first."""
+    start_objective: float | None = None
+    """What that set's objective was then, to show the drift."""
+
+    @property
+    def predicted_passes(self) -> float:
+        """The budget of the search, and three prompts with all candidates of the case."""
+        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        return self.budget + 3 * (1 + 0.05 * candidates)
+
+
+class HeldOutRow(Record):
+    """A known choice that sets are judged by."""
+
+    item_id: str
+    title: str
+    answer: str | None
+    """`Yes` or `No`, the true answer (`yes_no` only)."""
+    position: int
+    timestamp: float | None
+
+
+class ShortlistRow(Record):
+    """A demonstration that the search may use, with its stage-one scores; the most relevant first."""
+
+    demo_id: str
+    user_id: str
+    item_id: str
+    title: str
+    answer: str | None
+    history: tuple[str, ...]
+    """Titles in the demonstration's history, oldest first."""
+    back: int | None
+    """For the user's own latest interactions: how many places before the moment."""
+    recency: float
+    """Timestamp, or position where there are none."""
+    bm25: float
+    embedding: float | None
+    """Cosine with the user's query."""
+    effect: float | None
+    """ln |dW|^2, label-free."""
+    relevance: float
+    """Fused ranks of all criteria; 1 is first in each."""
+
+
+class SetRow(Record):
+    """A set of demonstrations and how it is judged on the held-out choices; nats."""
+
+    demo_ids: tuple[str, ...]
+    """In prompt order, as `Request.demo_ids` takes them."""
+    objective: float
+    """J = mean - lambda * spread."""
+    mean: float
+    spread: float
+
+
+class PathRow(SetRow):
+    """The best set of one step of the search."""
+
+    step: int
+    move: Move
+    tried: int
+    """Sets scored in this step."""
+    passes: float
+    """Full-prompt forward equivalents spent up to and with this step."""
+    best: float
+    """Objective of the best set so far."""
+    improved: bool
+
+
+class Outcome(Record):
+    """The case's own target under one set, scored once after the search; it had no part in the choice."""
+
+    which: Which
+    demo_ids: tuple[str, ...]
+    score: float
+    """Target score, nats."""
+    rank: Rank
+    """1 is the best; equal scores share the mean of their places."""
+    candidates: int
+    """How many are ranked, the target among them."""
+    ndcg: float
+    """NDCG@10 of the target among the case's candidates."""
+
+
+class ImproveReport(Report):
+    """The best set so far, how it was found, and what it does to the case."""
+
+    held_out: tuple[HeldOutRow, ...] = ()
+    shortlist: tuple[ShortlistRow, ...] = ()
+    path: tuple[PathRow, ...] = ()
+    zero_shot: SetRow | None = None
+    current: SetRow | None = None
+    """The demonstrations of the case as it stands; at each held-out choice, what its strategy would have picked."""
+    start: SetRow | None = None
+    """The earlier set as judged now."""
+    start_objective: float | None = None
+    """Its objective then."""
+    best: SetRow | None = None
+    """No `demo_ids` where no set is better than zero-shot."""
+    stop: Stop | None = None
+    guards: tuple[str, ...] = ()
+    """What was held back and why, one sentence each."""
+    search_passes: float = 0.0
+    """Full-prompt forward equivalents of the search, never above the budget."""
+    outcomes: tuple[Outcome, ...] | None = None
+    """None until the search is over, or where the target is not among the candidates."""
+    target_answer: str | None = None
+    """The target's true answer (`yes_no` only)."""

