@@ -47,7 +47,7 @@ while True:
 JSON = """
 import sys
 from pathlib import Path
-from core.study.output import write
+from core.cli.output import write
 number = int(sys.argv[1])
 while True:
     number += 1
@@ -70,7 +70,7 @@ PREPARE = """
 import sys
 from pathlib import Path
 from bench.tiny import write_wheel
-from core.lm.gguf_convert import converted
+from core.lm.loading.gguf_convert import converted
 from core.store.home import home
 from core.store.material import extracted
 print("begun", flush=True)

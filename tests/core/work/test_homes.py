@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from core.data.dataset import open_dataset
 from core.errors import DemoLensError
-from core.lm.hashes import file_hash
+from core.lm.loading.hashes import file_hash
 from core.store.results import Results
 from core.work.log import log_to_file
 known, new = sys.argv[1:]

@@ -248,7 +248,7 @@ def test_flipped_bits_under_the_same_size_and_time_are_never_used(tiny_gguf: Pat
 CONVERT = """
 import sys
 from pathlib import Path
-from core.lm.gguf_convert import converted
+from core.lm.loading.gguf_convert import converted
 from core.store.lock import reporting
 with reporting(lambda label, _: print(label, flush=True)):
     converted(Path(sys.argv[1]), where="tiny")

@@ -14,7 +14,7 @@ LOAD = """
 import resource, sys
 import psutil, torch
 from core.errors import ModelError
-from core.lm.load import load
+from core.lm.loading.load import load
 load(sys.argv[1], device="cpu")
 resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 40 * 2**20, resource.RLIM_INFINITY))
 try:
