@@ -26,7 +26,7 @@ from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
 from core.tuning.evaluation.record import Measured
-from core.tuning.evaluation.summary import mean_over_users
+from core.tuning.evaluation.summary import measured_over_users
 from core.tuning.evaluation.ways import BARE, FRESH, RANKING, Tuned, Way, gain
 from core.tuning.evaluation.work import scores_of
 
@@ -95,7 +95,7 @@ class Lists:
     def worth(self, ranker: Ranker) -> list[Measured]:
         """NDCG at each of `DEPTHS`, with its interval over users."""
         by_depth = np.array(self.found[ranker]).T
-        return [mean_over_users(values, self.ranked, seed=self.bench.seed) for values in by_depth]
+        return [measured_over_users(values, self.ranked, seed=self.bench.seed) for values in by_depth]
 
     def gained(self) -> Iterator[tuple[str, Measured]]:
         """What demonstrations are worth to each model in each family: paired differences of NDCG@10."""
@@ -105,7 +105,7 @@ class Lists:
             for tuned in self.models:
                 shown, bare = (np.array(self.found[family, Way(tuned, demos).name]) for demos in (FRESH, BARE))
                 apart = (shown - bare)[:, DEPTHS.index(10)]
-                yield f"{family}, {gain(tuned)}", mean_over_users(apart, self.ranked, seed=self.bench.seed)
+                yield f"{family}, {gain(tuned)}", measured_over_users(apart, self.ranked, seed=self.bench.seed)
 
     def rows(self) -> Iterator[Row]:
         """A row for every ranker and depth, and for every gain."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-Measure = Literal["auc", "uauc"]
-Floats = NDArray[np.float64]
+from core.metrics.intervals import Floats, Resampled, paired_over_users
 
+AnswerMeasure = Literal["auc", "uauc"]
 DRAWS = 1_000
 """Bootstrap samples of the users."""
 LEVEL = 0.95
 """Share of the bootstrap samples inside an interval."""
-CELLS = 4_000_000
-"""Most numbers [draw, row] held at once while resampling."""
 
 
 def auc(scores: ArrayLike, liked: ArrayLike) -> float:
@@ -28,12 +25,12 @@ def auc(scores: ArrayLike, liked: ArrayLike) -> float:
     `scores` and `liked` have shape (rows,). This is the area under the ROC curve, the Mann-Whitney statistic over
     the number of pairs (Hanley and McNeil 1982). Raises `ValueError` for unequal lengths and a score that is nan.
     """
-    given, answers = _checked(scores, liked)
+    numbers, answers = _checked(scores, liked)
     positives = int(answers.sum())
     pairs = positives * (len(answers) - positives)
     if pairs == 0:
         return math.nan
-    return float((stats.rankdata(given)[answers].sum() - positives * (positives + 1) / 2) / pairs)
+    return float((stats.rankdata(numbers)[answers].sum() - positives * (positives + 1) / 2) / pairs)
 
 
 def uauc(scores: ArrayLike, liked: ArrayLike, users: Sequence[str]) -> tuple[float, int]:
@@ -41,42 +38,10 @@ def uauc(scores: ArrayLike, liked: ArrayLike, users: Sequence[str]) -> tuple[flo
 
     Every such user weighs the same. Shapes (rows,); raises `ValueError` as `auc` does.
     """
-    given, answers = _checked(scores, liked)
-    each = _of_each_user(given, answers, _numbered(users, len(given)))
+    numbers, answers = _checked(scores, liked)
+    each = _of_each_user(numbers, answers, _numbered(users, len(numbers)))
     valid = np.isfinite(each)
-    return (float(each[valid].mean()), int(valid.sum())) if valid.any() else (math.nan, 0)
-
-
-class Interval(NamedTuple):
-    """A figure and the ends of its bootstrap interval; the ends are nan where too few samples have a value."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """One measure of several systems on the same rows and on the same bootstrap samples of the users."""
-
-    values: Mapping[str, float]
-    """On all rows, by system."""
-    draws: Mapping[str, Floats]
-    """(draws,) by system; nan where a sample has one answer only."""
-
-    def interval(self, name: str, *, level: float = LEVEL) -> Interval:
-        """The system's figure with its percentile interval (Efron and Tibshirani 1993, chapter 13)."""
-        return self.combination({name: 1.0}, level=level)
-
-    def difference(self, first: str, second: str, *, level: float = LEVEL) -> Interval:
-        """First minus second, paired: both are taken from the same samples of users."""
-        return self.combination({first: 1.0, second: -1.0}, level=level)
-
-    def combination(self, weights: Mapping[str, float], *, level: float = LEVEL) -> Interval:
-        """The weighted sum of systems, paired, such as a difference of two differences."""
-        value = sum(weight * self.values[name] for name, weight in weights.items())
-        drawn = np.sum([weight * self.draws[name] for name, weight in weights.items()], axis=0)
-        return Interval(float(value), *_ends(drawn, level))
+    return _mean(each[valid]), int(valid.sum())
 
 
 def over_users(
@@ -84,83 +49,75 @@ def over_users(
     liked: ArrayLike,
     users: Sequence[str],
     *,
-    measure: Measure = "auc",
+    measure: AnswerMeasure = "auc",
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Resampled:
-    """The measure of every system, and on `draws` bootstrap samples that draw whole users with all their rows.
+    """The measure of every system, also on `draws` bootstrap samples that draw whole users with all their rows.
 
     `scores` holds (rows,) by the system's name; `liked` and `users` have shape (rows,). All systems meet the same
     samples, so differences are paired. Equal users and seed give equal samples, for `auc` and `uauc` alike.
     Raises `ValueError` as `auc` does.
     """
     number = _numbered(users, len(np.asarray(liked)))
+    figure = _Auc if measure == "auc" else _UserAuc
+    systems = {name: figure(*_checked(each, liked), number) for name, each in scores.items()}
     people = int(number.max(initial=-1)) + 1
-    systems = {name: _System(*_checked(given, liked), number) for name, given in scores.items()}
-    values = {
-        name: auc(system.scores, system.liked) if measure == "auc" else uauc(system.scores, system.liked, users)[0]
-        for name, system in systems.items()
-    }
-    parts: dict[str, list[Floats]] = {name: [] for name in systems}
-    random = np.random.default_rng(seed)
-    for size in _portions(draws if people > 1 else 0, len(number)):
-        times = random.multinomial(people, np.full(people, 1 / people), size=size).astype(np.float64)
-        for name, system in systems.items():
-            parts[name].append(system.drawn_auc(times) if measure == "auc" else system.drawn_uauc(times))
-    return Resampled(values, {name: np.concatenate([np.empty(0), *drawn]) for name, drawn in parts.items()})
+    return paired_over_users(systems, users=people, rows=len(number), draws=draws, seed=seed, level=LEVEL)
 
 
-class _System:
-    """One system's scores, made ready for many resamples: rows by rising score, users with both answers."""
+class _Auc:
+    """One system's AUC, ready for many resamples: rows by rising score."""
 
     def __init__(self, scores: Floats, liked: NDArray[np.bool_], number: NDArray[np.int64]) -> None:
-        self.scores, self.liked = scores, liked
+        self._scores, self._liked = scores, liked
         order = np.argsort(scores, kind="stable")
         rising = scores[order]
         first = np.concatenate([[True], rising[1:] != rising[:-1]]) if len(rising) else np.empty(0, bool)
         self._starts = np.flatnonzero(first)
         """Where each group of equal scores begins."""
         self._user, self._answer = number[order], liked[order]
-        self._each = _of_each_user(scores, liked, number)
 
-    def drawn_auc(self, times: Floats) -> Floats:
-        """AUC when user u counts `times[draw, u]` times; shape (draws,)."""
-        rows = times[:, self._user]
+    def value(self) -> float:
+        return auc(self._scores, self._liked)
+
+    def drawn(self, weights: Floats) -> Floats:
+        rows = weights[:, self._user]
         liked = np.add.reduceat(rows * self._answer, self._starts, axis=1)
         other = np.add.reduceat(rows * ~self._answer, self._starts, axis=1)
         won = (liked * (np.cumsum(other, axis=1) - other / 2)).sum(axis=1)
         return _ratio(won, liked.sum(axis=1) * other.sum(axis=1))
 
-    def drawn_uauc(self, times: Floats) -> Floats:
-        """Mean AUC of the users with both answers, weighted by how often each was drawn; shape (draws,)."""
-        valid = np.isfinite(self._each)
-        return _ratio(times[:, valid] @ self._each[valid], times[:, valid].sum(axis=1))
+
+class _UserAuc:
+    """One system's UAUC, ready for many resamples: the AUC of each user."""
+
+    def __init__(self, scores: Floats, liked: NDArray[np.bool_], number: NDArray[np.int64]) -> None:
+        self._each = _of_each_user(scores, liked, number)
+        self._valid = np.isfinite(self._each)
+
+    def value(self) -> float:
+        return _mean(self._each[self._valid])
+
+    def drawn(self, weights: Floats) -> Floats:
+        """Users count as often as they are drawn."""
+        valid = self._valid
+        return _ratio(weights[:, valid] @ self._each[valid], weights[:, valid].sum(axis=1))
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
     return np.asarray(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0), dtype=np.float64)
 
 
-def _ends(drawn: Floats, level: float) -> tuple[float, float]:
-    found = drawn[np.isfinite(drawn)]
-    if len(found) == 0 or len(found) < len(drawn) / 2:
-        return math.nan, math.nan
-    tail = (1 - level) / 2
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _portions(draws: int, rows: int) -> list[int]:
-    """Sizes of the portions in which `draws` samples are taken, so that [draw, row] stays below `CELLS`."""
-    most = max(1, CELLS // max(1, rows))
-    return [min(most, draws - start) for start in range(0, draws, most)]
-
-
 def _of_each_user(scores: Floats, liked: NDArray[np.bool_], number: NDArray[np.int64]) -> Floats:
     """`auc` of each user, nan with one answer only; shape (users,)."""
     order = np.argsort(number, kind="stable")
     rows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if len(order) else []
-    return np.array([auc(scores[own], liked[own]) for own in rows], dtype=np.float64)
+    return np.array([auc(scores[part], liked[part]) for part in rows], dtype=np.float64)
 
 
 def _numbered(users: Sequence[str], rows: int) -> NDArray[np.int64]:
@@ -172,9 +129,9 @@ def _numbered(users: Sequence[str], rows: int) -> NDArray[np.int64]:
 
 
 def _checked(scores: ArrayLike, liked: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-    given, answers = np.asarray(scores, dtype=np.float64), np.asarray(liked, dtype=bool)
-    if given.shape != answers.shape or given.ndim != 1:
-        raise ValueError(f"{given.shape} scores for {answers.shape} answers")
-    if np.isnan(given).any():
-        raise ValueError(f"score {int(np.flatnonzero(np.isnan(given))[0])} is nan")
-    return given, answers
+    numbers, answers = np.asarray(scores, dtype=np.float64), np.asarray(liked, dtype=bool)
+    if numbers.shape != answers.shape or numbers.ndim != 1:
+        raise ValueError(f"{numbers.shape} scores for {answers.shape} answers")
+    if np.isnan(numbers).any():
+        raise ValueError(f"score {int(np.flatnonzero(np.isnan(numbers))[0])} is nan")
+    return numbers, answers

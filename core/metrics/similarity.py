@@ -17,21 +17,6 @@ def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
 
 
-def bootstrap_spearman(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int, draws: int = 1_000, level: float = 0.9
-) -> tuple[float, float]:
-    """Percentile interval of `spearman` over resampled pairs; nan ends when too few resamples vary."""
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(0, len(first), size=(draws, len(first)))
-    each = np.array([spearman(first[pick], second[pick]) for pick in picks])
-    each = each[np.isfinite(each)]
-    if len(each) < draws / 2:
-        return math.nan, math.nan
-    tail = (1 - level) / 2
-    low, high = np.quantile(each, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def kendall_tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Kendall's tau-b of two vectors, 1 for the same order, -1 for the reverse, corrected for ties (Kendall 1945).
 
@@ -58,14 +43,14 @@ def rank_biased_overlap(first: Sequence[float], second: Sequence[float], *, p: f
     if size == 0:
         return math.nan
     depths = np.arange(1, size + 1)
-    one, other = _chances(first), _chances(second)
-    agreement = (one * other).sum(axis=1) / np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    left, right = _chances(first), _chances(second)
+    agreement = (left * right).sum(axis=1) / np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
     return float(agreement[-1] * p**size + (1 - p) / p * np.sum(agreement * p**depths))
 
 
-def _chances(given: Sequence[float]) -> NDArray[np.float64]:
+def _chances(ranks: Sequence[float]) -> NDArray[np.float64]:
     """[depth, item]: chance that a random order of equal ranks puts the item among the first so many places."""
-    places = np.asarray(given, dtype=np.float64)
+    places = np.asarray(ranks, dtype=np.float64)
     _, group, counts = np.unique(places, return_inverse=True, return_counts=True)
     size = counts[group]
     before = places - (size - 1) / 2 - 1

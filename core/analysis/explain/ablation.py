@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks, leave_one_out_masks
 from core.errors import RequestError
 from core.lm.scoring.score import Removal
+from core.metrics.intervals import central, resamples
 
 EXACT_SHAPLEY_DEMOS = 8
 """Above this the number of subsets doubles past what a page should start."""
@@ -119,10 +120,9 @@ def regression(score: TargetScore, *, budget: float, seed: int) -> AblationAnswe
         scores = np.concatenate([scores, score.at(masks[done : done + 4])])
         done += 4
     values = lasso_fit(masks[:done], scores)
-    rng = np.random.default_rng(seed + 1)
-    picks = rng.integers(0, done, size=(200, done))
+    picks = resamples(done, seed=seed + 1, draws=200)
     again = np.stack([lasso_fit(masks[pick], scores[pick]) for pick in picks])
-    low, high = np.quantile(again, [0.05, 0.95], axis=0)
+    low, high = central(again, 0.05)
     return AblationAnswer(values, low, high, meter.read())
 
 

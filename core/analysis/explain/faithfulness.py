@@ -11,8 +11,8 @@ import numpy as np
 from core.analysis.explain.ablation import random_masks
 from core.analysis.explain.explanation import Faithfulness
 from core.analysis.values import Array, Meter, TargetScore
+from core.metrics.intervals import spearman_over_pairs
 from core.metrics.ranking import Rank, ranks
-from core.metrics.similarity import bootstrap_spearman, spearman
 from core.seeds import seed_of
 
 KEEP = 0.5
@@ -29,13 +29,13 @@ def faithfulness(
     masks = random_masks(score.demos, ablations, seed_of("faithfulness", seed), KEEP)
     measured = score.at(masks)
     predicted = masks @ values
-    low, high = bootstrap_spearman(predicted, measured, seed=seed)
+    lds = spearman_over_pairs(predicted, measured, seed=seed)
     top, drop, rank = _without_top(score, values, free)
     spent = meter.read()
     return Faithfulness(
-        lds=number(spearman(predicted, measured)),
-        low=number(low),
-        high=number(high),
+        lds=number(lds.value),
+        low=number(lds.low),
+        high=number(lds.high),
         ablations=ablations,
         keep_probability=KEEP,
         top_demo=top,

@@ -15,7 +15,8 @@ import numpy as np
 from core.analysis.explain.gradient import GradientAnswer, learning_rate_path
 from core.analysis.explain.surrogate import Prior, next_subsets, posterior
 from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks
-from core.metrics.similarity import bootstrap_spearman, spearman
+from core.metrics.intervals import spearman_over_pairs
+from core.metrics.similarity import spearman
 
 PACK = 4
 """Ablations added before the answer is looked at again; they run as one pass."""
@@ -111,4 +112,4 @@ def cross_validated_lds(
     measured = scores[2:]
     if len(measured) < 8:
         return spearman(predicted, measured), float("nan"), float("nan")
-    return spearman(predicted, measured), *bootstrap_spearman(predicted, measured, seed=seed, draws=300)
+    return spearman_over_pairs(predicted, measured, seed=seed, draws=300)

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
+from core.metrics.intervals import central
+
 Array = NDArray[np.float64]
 
 FLAT = 1e3
@@ -64,9 +66,7 @@ class Posterior:
 
     def interval(self, level: float = 0.9) -> tuple[Array, Array]:
         """Central interval of each contribution, [demo] twice."""
-        tail = (1 - level) / 2
-        low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0)
-        return low, high
+        return central(self.draws, (1 - level) / 2)
 
 
 @dataclass(frozen=True)

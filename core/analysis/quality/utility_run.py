@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import numpy as np
 from scipy import stats
@@ -44,9 +43,10 @@ from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Aggregate, Scorer
+from core.metrics.intervals import mean_over_cases
 from core.metrics.ranking import expected_ndcg
 from core.metrics.similarity import spearman
-from core.seeds import generator
+from core.seeds import generator, seed_of
 
 ScoresOf = Callable[[Setting, Callable[[Setting], Scorer]], Mapping[Score, Array]]
 """Scores [demo] of a setting's demonstrations; the second argument makes a scorer whose cost is counted."""
@@ -59,6 +59,8 @@ MOST_USERS = 10_000
 """Users among whom cases are drawn, in the data set's order."""
 DRAWS = 2_000
 """Bootstrap resamples of the cases."""
+LEAST_CASES = 3
+"""Fewer cases have a mean and no interval."""
 
 
 @dataclass(frozen=True)
@@ -300,14 +302,15 @@ def _row(score: Score, truth: Truth, found: Sequence[CaseNumbers], seed: int) ->
     pairs = [_known(case.scores.get(score), case.truths[truth]) for case in found]
     each = np.array([spearman(*pair) for pair in pairs])
     used = np.isfinite(each)
-    low, high = bootstrap_mean(each[used], "utility", score, truth, seed)
+    seed = seed_of("bootstrap", "utility", score, truth, seed)
+    mean = mean_over_cases(each[used], seed=seed, draws=DRAWS, level=LEVEL, least=LEAST_CASES)
     kept = [pair for pair, is_used in zip(pairs, used, strict=True) if is_used]
     return UtilityRow(
         score=score,
         truth=truth,
-        mean=number(float(each[used].mean())) if used.any() else None,
-        low=number(low),
-        high=number(high),
+        mean=number(mean.value),
+        low=number(mean.low),
+        high=number(mean.high),
         pooled=number(_pooled(kept)),
         cases=int(used.sum()),
         left_out=int((~used).sum()),
@@ -330,13 +333,3 @@ def _pooled(pairs: Sequence[tuple[Array, Array]]) -> float:
         np.concatenate([stats.rankdata(pair[side]) / (len(pair[side]) + 1) for pair in pairs]) for side in (0, 1)
     )
     return spearman(first, second)
-
-
-def bootstrap_mean(values: Array, *seed: object, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of the mean of `values` [case] over resampled cases; nan ends for fewer than three."""
-    if len(values) < 3:
-        return math.nan, math.nan
-    picks = generator("bootstrap", *seed).integers(0, len(values), size=(DRAWS, len(values)))
-    tail = (1 - level) / 2
-    low, high = cast(Array, np.quantile(values[picks].mean(axis=1), [tail, 1 - tail]))
-    return float(low), float(high)

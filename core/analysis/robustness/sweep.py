@@ -13,13 +13,15 @@ from core.analysis.robustness.kinds import Kind
 from core.analysis.robustness.robustness_task import Estimate, KindRow, Mode
 from core.analysis.values import Array
 from core.errors import RequestError
+from core.metrics.intervals import mean_over_cases
 from core.metrics.ranking import expected_ndcg, firsts, ranks
 from core.metrics.similarity import kendall_tau, rank_biased_overlap
 from core.seeds import seed_of
 
 PERSISTENCE = 0.9
 """p of rank-biased overlap: the first ten places carry most of the weight."""
-DRAWS, LEVEL = 1_000, 0.9
+DRAWS = 1_000
+"""Bootstrap samples of the variants or cases."""
 
 Cell = tuple[Kind, float]
 """Kind and strength."""
@@ -101,10 +103,8 @@ def estimate(values: Array, *, seed: object) -> Estimate | None:
         return None
     if len(known) == 1:
         return Estimate(mean=float(known[0]))
-    random = np.random.default_rng(seed_of("robustness interval", seed))
-    means = known[random.integers(0, len(known), size=(DRAWS, len(known)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(mean=float(known.mean()), low=float(low), high=float(high))
+    mean = mean_over_cases(known, seed=seed_of("robustness interval", seed), draws=DRAWS)
+    return Estimate(mean=mean.value, low=mean.low, high=mean.high)
 
 
 def smallest_flip(strengths: Array, found: Departures) -> int | None:

@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Cost
+from core.metrics.intervals import Floats
 from core.prompt.spans import Family, Prompt
 from core.seeds import generator
 from core.tuning.classical.references import Reference
 from core.tuning.examples import Example, Window, examples, prompt_of
 
-Floats = NDArray[np.float64]
 FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
 
 

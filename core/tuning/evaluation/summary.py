@@ -11,15 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.binary import DRAWS, LEVEL, Measure, Resampled, over_users
+from core.metrics.binary import LEVEL, AnswerMeasure, over_users
+from core.metrics.intervals import Floats, Resampled, mean_over_users
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
-from core.tuning.evaluation.evaluate import FAMILIES, Floats, Listed
+from core.tuning.evaluation.evaluate import FAMILIES, Listed
 from core.tuning.evaluation.record import DifferenceRow, Measured, PeriodRow, RankingRow, WayRow, measured
 from core.tuning.evaluation.ways import ANSWERING, GAINS, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, Way, gain, minus
 from core.tuning.examples import Example, Window
 
-MEASURES: tuple[Measure, ...] = ("auc", "uauc")
+MEASURES: tuple[AnswerMeasure, ...] = ("auc", "uauc")
 _WAYS = {way.name: way for way in ANSWERING}
 _GAINS = {gain("recicl"): (RECICL, RECICL_BARE), gain("tallrec"): (TALLREC, TALLREC_BARE)}
 
@@ -54,7 +55,7 @@ class Answers:
         kept = tuple(one for one, keep in zip(self.asked, inside, strict=True) if keep)
         return Answers(kept, {name: values[inside] for name, values in self.scores.items()})
 
-    def resampled(self, measure: Measure, seed: int) -> Resampled:
+    def resampled(self, measure: AnswerMeasure, seed: int) -> Resampled:
         """One measure of all ways, with its bootstrap samples of the users."""
         return over_users(self.scores, self.liked, self.users, measure=measure, seed=seed)
 
@@ -65,7 +66,7 @@ def _inside(moment: float | None, window: Window) -> bool:
     return (window.since is None or window.since <= moment) and (window.until is None or moment < window.until)
 
 
-def way_rows(judged: Mapping[Measure, Resampled]) -> tuple[WayRow, ...]:
+def way_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[WayRow, ...]:
     """AUC and UAUC of every way, in the order of the scores."""
     rows = []
     for name in judged["auc"].values:
@@ -83,7 +84,7 @@ def way_rows(judged: Mapping[Measure, Resampled]) -> tuple[WayRow, ...]:
     return tuple(rows)
 
 
-def difference_rows(judged: Mapping[Measure, Resampled]) -> tuple[DifferenceRow, ...]:
+def difference_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[DifferenceRow, ...]:
     """RecICL with fresh demonstrations minus every other way, what demonstrations gain, and whose gain is larger.
 
     The gain of a model is its figure with demonstrations minus its own without; ways that are missing are left out.
@@ -91,7 +92,7 @@ def difference_rows(judged: Mapping[Measure, Resampled]) -> tuple[DifferenceRow,
     return tuple(row for measure in MEASURES for row in _differences(measure, judged[measure]))
 
 
-def _differences(measure: Measure, found: Resampled) -> list[DifferenceRow]:
+def _differences(measure: AnswerMeasure, found: Resampled) -> list[DifferenceRow]:
     weights: dict[str, dict[str, float]] = {}
     for name in found.values:
         if name != RECICL.name:
@@ -157,21 +158,6 @@ def gains_at_10(lists: Sequence[Listed], scores: Floats) -> Floats:
     return np.array([expected_ndcg(row, one.target) for one, row in zip(lists, scores, strict=True)])
 
 
-def mean_over_users(values: Floats, users: Sequence[str], *, seed: int) -> Measured:
-    """Mean of `values` (rows,) with its percentile interval over samples of users with all their rows."""
-    if len(values) == 0:
-        return Measured(value=None)
-    _, number = np.unique(np.array(users, dtype=object), return_inverse=True)
-    people = int(number.max()) + 1
-    if people < 2:
-        return Measured(value=float(values.mean()))
-    sums, counts = np.bincount(number, weights=values), np.bincount(number)
-    times = np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), size=DRAWS)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile((times @ sums) / (times @ counts), [tail, 1 - tail])
-    return measured((float(values.mean()), float(low), float(high)))
-
-
 def ranking_rows(
     lists: Sequence[Listed], scores: Mapping[tuple[Family | None, str], Floats], *, seed: int
 ) -> tuple[tuple[RankingRow, ...], tuple[DifferenceRow, ...]]:
@@ -182,14 +168,14 @@ def ranking_rows(
     users = [one.user_id for one in lists]
     worth = {key: gains_at_10(lists, table) for key, table in scores.items()}
     rows = tuple(
-        RankingRow(family=family, way=name, ndcg=mean_over_users(values, users, seed=seed))
+        RankingRow(family=family, way=name, ndcg=measured_over_users(values, users, seed=seed))
         for (family, name), values in worth.items()
     )
     apart = tuple(
         DifferenceRow(
             name=f"{family}, {RECICL.name} minus {name}",
             measure="ndcg",
-            apart=mean_over_users(worth[family, RECICL.name] - values, users, seed=seed),
+            apart=measured_over_users(worth[family, RECICL.name] - values, users, seed=seed),
         )
         for family in FAMILIES
         if (family, RECICL.name) in worth
@@ -197,3 +183,8 @@ def ranking_rows(
         if other in (family, None) and name != RECICL.name
     )
     return rows, apart
+
+
+def measured_over_users(values: Floats, users: Sequence[str], *, seed: int) -> Measured:
+    """Mean of `values` [row] with its interval over samples of users with all their rows."""
+    return measured(mean_over_users(values, users, seed=seed, level=LEVEL))

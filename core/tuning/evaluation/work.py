@@ -15,10 +15,10 @@ from core.errors import ModelError, RequestError
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import sweep_tokens
+from core.metrics.intervals import Floats
 from core.prompt.spans import Family, Prompt
 from core.tuning.evaluation.evaluate import (
     FAMILIES,
-    Floats,
     Listed,
     answer_prompts,
     drawn,

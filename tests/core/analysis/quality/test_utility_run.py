@@ -24,7 +24,6 @@ from core.analysis.quality.quality_run import scored_setting
 from core.analysis.quality.scores import gain
 from core.analysis.quality.utility_run import (
     CaseNumbers,
-    bootstrap_mean,
     drawn_users,
     floors,
     quality_scores,
@@ -183,13 +182,6 @@ def test_the_floor_is_the_strongest_one_whichever_way_it_points() -> None:
     scores = {"gain": [1, 2, 3, 4], "random": [2, 1, 4, 3], "length": [4, 3, 1, 2], "position": [1, 4, 3, 2]}
     for made in rows_of([numbers(scores, [1, 2, 3, 4])] * 3):
         assert made.floor == pytest.approx(-stats.spearmanr([4, 3, 1, 2], [1, 2, 3, 4]).statistic)
-
-
-def test_a_bootstrap_interval_covers_its_mean_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(4)
-    ends = [bootstrap_mean(rng.normal(0.3, 1, 60), "cover", draw) for draw in range(200)]
-    assert 0.83 < np.mean([low <= 0.3 <= high for low, high in ends]) < 0.95
-    assert all(math.isnan(end) for end in bootstrap_mean(np.array([1.0, 2.0]), "two"))
 
 
 def made_row(low: float | None, mean: float | None, high: float | None, floor: float | None, **more: Any) -> UtilityRow:

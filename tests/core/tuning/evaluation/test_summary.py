@@ -12,7 +12,7 @@ from core.tuning.evaluation.summary import (
     Answers,
     difference_rows,
     gains_at_10,
-    mean_over_users,
+    measured_over_users,
     period_rows,
     ranking_rows,
     way_rows,
@@ -139,10 +139,10 @@ def test_lists_are_compared_within_a_family_and_with_every_reference():
 
 def test_a_mean_over_users_draws_whole_users():
     users = ["a"] * 50 + ["b"] * 50
-    found = mean_over_users(np.array([0.0] * 50 + [1.0] * 50), users, seed=0)
+    found = measured_over_users(np.array([0.0] * 50 + [1.0] * 50), users, seed=0)
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
-    assert mean_over_users(np.array([0.25, 0.75]), ["a", "a"], seed=0) == Measured(value=0.5)
-    assert mean_over_users(np.array([]), [], seed=0) == Measured(value=None)
+    assert measured_over_users(np.array([0.25, 0.75]), ["a", "a"], seed=0) == Measured(value=0.5)
+    assert measured_over_users(np.array([]), [], seed=0) == Measured(value=None)
 
 
 def test_what_is_not_finite_is_none():
