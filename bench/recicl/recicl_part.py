@@ -18,7 +18,7 @@ from bench.recicl.step_costs import step_row
 from bench.results_table import BUILD, Row, commit, write_json
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
-from core.tuning.evaluation.evaluate import FAMILIES
+from core.prompt.families import FAMILIES
 from core.tuning.evaluation.evaluation_settings import Evaluating
 from core.tuning.evaluation.rounds import evaluated, measured_rounds
 from core.tuning.evaluation.work import Work, planned

@@ -10,8 +10,9 @@ from functools import cache
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
 from core.prompt.codes import Codes
+from core.prompt.families import FAMILIES, Family, PromptFamily
 from core.prompt.fit import Histories, fitted
-from core.prompt.spans import Encoding, Family, Prompt, Span, SpanKind, Tokenizer
+from core.prompt.spans import Encoding, Prompt, Span, SpanKind, Tokenizer
 from core.prompt.template import Placeholder, Template, template_for
 from core.prompt.titles import oddities, quoted, shown_title
 
@@ -51,7 +52,7 @@ def build(
     _check_candidates(case.candidates)
     shape = _template(template, family, codes)
     framed = chat and tokenizer.chat_frame() is not None
-    writer = _Writer(items, tokenizer, family, noun, framed, shape, case.user_id, codes or NO_CODES)
+    writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES)
     latest = [one.item_id for one in case.history if liked is None or liked(one)]
     histories = Histories(_last(latest, history), tuple(_last(one.history, history) for one in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
@@ -67,7 +68,7 @@ def build(
         demos=tuple(demos),
         query=query,
         candidates=candidates,
-        answer_ids=writer.answer_ids() if family == "yes_no" else None,
+        answer_ids=writer.answer_ids() if FAMILIES[family].scores == "answer" else None,
         cut=cut,
         notices=tuple(dict.fromkeys(notices)),
         kept_demos=kept.shown,
@@ -81,7 +82,7 @@ class _Writer:
 
     items: Mapping[str, Item]
     tokenizer: Tokenizer
-    family: Family
+    family: PromptFamily
     noun: str
     chat: bool
     """Whether the prompt stands in the model's chat template."""
@@ -106,11 +107,11 @@ class _Writer:
 
     def query(self, history: Sequence[str]) -> Span:
         text = self.text("query", user=self.user, history=history)
-        return self.span("query", 0, text + "\n") if self.family == "yes_no" else self.last("query", 0, text)
+        return self.span("query", 0, text + "\n") if self.family.scores == "answer" else self.last("query", 0, text)
 
     def candidate(self, index: int, item: str) -> Span:
         text = self.text("candidate", item=item)
-        if self.family == "yes_no":
+        if self.family.scores == "answer":
             return self.last("candidate", index, text)
         span = _span("candidate", index, self.tokenizer.reply(text, chat=self.chat))
         if not span.token_ids:

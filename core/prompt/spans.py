@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-Family = Literal["yes_no", "next_item"]
+from core.prompt.families import Family as Family
+
 SpanKind = Literal["instruction", "demo", "query", "candidate"]
 Offsets = tuple[tuple[int, int], ...]
 ChatFrame = tuple[tuple[int, ...], str, tuple[int, ...], str]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from core.errors import PromptError
-from core.prompt.spans import Family, SpanKind
+from core.prompt.families import FAMILIES, Family
+from core.prompt.spans import SpanKind
 
 Placeholder = Literal["noun", "history", "item", "answer", "user_code", "item_code"]
 
@@ -80,12 +81,12 @@ class Template:
 
     def checked_for(self, family: Family) -> Template:
         """This template, if it has what the family needs; else `PromptError` saying what is missing."""
-        answers = "{answer}" in self.demo
-        if family == "yes_no" and not answers:
+        row, answers = FAMILIES[family], "{answer}" in self.demo
+        if row.labelled and not answers:
             raise PromptError("[demo] without {answer}", expected="a place for Yes or No", where=self.where)
-        if family == "next_item" and answers:
+        if answers and not row.labelled:
             raise PromptError("[demo] with {answer}", expected="only a history and the item chosen", where=self.where)
-        if family == "next_item" and self.candidate != "{item}":
+        if row.scores == "title" and self.candidate != "{item}":
             raise PromptError(f"[candidate] is {self.candidate[:60]!r}", expected="{item} alone", where=self.where)
         return self
 

@@ -16,7 +16,7 @@ from core.data.catalogue import brief
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Sampling
 from core.errors import DataError
-from core.prompt.spans import Family
+from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
 
 Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ def foretold(scores: Array, held: HeldOut, family: Family, objective: Objective)
     of the items never met, so that a prompt that says Yes to everything gains nothing; or the choice's score alone
     (`truth`). The sign turns for a disliked choice, whose true answer is No.
     """
-    if family == "next_item":
+    if FAMILIES[family].scores == "title":
         return float(scores[0] - np.logaddexp.reduce(scores))
     baseline = scores[1:].mean() if objective == "margin" and len(scores) > 1 else 0.0
     return float((scores[0] - baseline) * (1 if held.liked else -1))

@@ -18,7 +18,8 @@ from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.prompt.build import build
 from core.prompt.codes import Codes
-from core.prompt.spans import Family, Prompt, Tokenizer
+from core.prompt.families import FAMILIES, Family
+from core.prompt.spans import Prompt, Tokenizer
 from core.seeds import generator
 
 
@@ -102,7 +103,7 @@ def examples(
         )
     if window != Window():
         _check_time(dataset)
-    if family == "yes_no" and not dataset.has_ratings:
+    if FAMILIES[family].labelled and not dataset.has_ratings:
         raise RequestError(
             f"the data set {dataset.name} has no ratings, or only equal ones, so nobody is known to have said No",
             expected="family next_item, which needs none",
@@ -237,7 +238,7 @@ def _usable(dataset: Dataset, family: Family) -> str:
     """SQL: interactions that can be asked for or shown."""
     if not dataset.has_ratings:
         return "true"
-    return f"rating >= {dataset.like_threshold!r}" if family == "next_item" else "rating IS NOT NULL"
+    return "rating IS NOT NULL" if FAMILIES[family].labelled else f"rating >= {dataset.like_threshold!r}"
 
 
 def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str, int]]:
@@ -249,7 +250,7 @@ def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str
     )
     rows = dataset.cursor().execute(query, {} if window == Window() else _bounds(window)).fetchall()
     if not rows:
-        what = "liked interaction" if family == "next_item" else "interaction with a rating"
+        what = "interaction with a rating" if FAMILIES[family].labelled else "liked interaction"
         raise DataError(
             f"no {what} of the data set {dataset.name} lies {_said(window)}",
             expected="a stretch of time with interactions",
@@ -276,5 +277,5 @@ def _streams(dataset: Dataset, users: Iterable[str], family: Family) -> dict[str
 
 def _stream(dataset: Dataset, user: str, rows: Sequence[Interaction], family: Family) -> _Stream:
     liked = tuple(map(dataset.liked, rows))
-    shown = tuple(place for place, answer in enumerate(liked) if answer or family == "yes_no")
+    shown = tuple(place for place, answer in enumerate(liked) if answer or FAMILIES[family].labelled)
     return _Stream(user, tuple(rows), liked, shown)

@@ -17,12 +17,11 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Cost
 from core.metrics.intervals import Floats
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import FAMILIES, Family
+from core.prompt.spans import Prompt
 from core.seeds import generator
 from core.tuning.classical.references import Reference
 from core.tuning.examples import Example, Window, examples, prompt_of
-
-FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def listed(
     demos: int,
     history: int,
     seed: int = 0,
-    families: Sequence[Family] = FAMILIES,
+    families: Sequence[Family] = tuple(FAMILIES),
 ) -> tuple[Listed, ...]:
     """`count` lists of `candidates` items: the first interaction that each user liked in the window, users as drawn.
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from core.metrics.binary import LEVEL, AnswerMeasure, over_users
 from core.metrics.intervals import Floats, Resampled, mean_over_users
 from core.metrics.ranking import expected_ndcg
-from core.prompt.spans import Family
-from core.tuning.evaluation.evaluate import FAMILIES, Listed
+from core.prompt.families import FAMILIES, Family
+from core.tuning.evaluation.evaluate import Listed
 from core.tuning.evaluation.record import DifferenceRow, Measured, PeriodRow, RankingRow, WayRow, measured
 from core.tuning.evaluation.ways import ANSWERING, GAINS, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, Way, gain, minus
 from core.tuning.examples import Example, Window

@@ -16,9 +16,9 @@ from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import sweep_tokens
 from core.metrics.intervals import Floats
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import FAMILIES, Family
+from core.prompt.spans import Prompt
 from core.tuning.evaluation.evaluate import (
-    FAMILIES,
     Listed,
     answer_prompts,
     drawn,
@@ -117,7 +117,7 @@ class Work:
 
 def families_of(dataset: Dataset) -> tuple[Family, ...]:
     """The prompt families that the data can be asked in."""
-    return FAMILIES if dataset.has_ratings else ("next_item",)
+    return tuple(name for name, row in FAMILIES.items() if dataset.has_ratings or not row.labelled)
 
 
 def planned(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from core.data.dataset import Dataset
 from core.errors import DataError
-from core.prompt.spans import Family
+from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
 from core.tuning.examples import Example, Window, examples, split_times
 from core.tuning.training.answer_tokens import answer_counts
@@ -29,8 +29,9 @@ class Material:
 
     @property
     def judged(self) -> Family:
-        """The family of the validation examples."""
-        return "yes_no" if "yes_no" in self.settings.families else "next_item"
+        """The family of the validation examples: one with labels, where there is one."""
+        families = self.settings.families
+        return next((family for family in families if FAMILIES[family].labelled), families[0])
 
     @property
     def takes(self) -> dict[Family, int]:
@@ -91,8 +92,8 @@ def gathered(settings: Tuning, dataset: Dataset) -> Material:
         for family in settings.families
     }
     made = Material(settings, dataset.dataset_id, windows, training, ())
-    if "yes_no" in training:
-        _check_answers(training["yes_no"], settings)
+    if FAMILIES[made.judged].labelled:
+        _check_answers(training[made.judged], settings)
     if settings.validation_examples == 0:
         return made
     validation = examples(

@@ -16,6 +16,7 @@ from core.data.dataset import Dataset
 from core.lm.loading.adapter import CONFIG, WEIGHTS
 from core.lm.loading.code_table import CODES
 from core.lm.loading.load import LanguageModel
+from core.prompt.families import FAMILIES
 from core.tuning.training.answer_loss import in_bfloat16
 from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
@@ -95,7 +96,7 @@ def _learned(run: Run) -> tuple[Learned, ...]:
     rows = []
     for family, given in run.material.training.items():
         yes, no = answer_counts(given, run.settings.loss)
-        answers = yes if family == "yes_no" else None
+        answers = yes if FAMILIES[family].labelled else None
         rows.append(Learned(family=family, examples=len(given), labels=yes + no, yes=answers))
     return tuple(rows)
 

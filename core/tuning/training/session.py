@@ -20,7 +20,7 @@ from core.analysis.task import Progress
 from core.errors import ComputeError
 from core.metrics.binary import auc
 from core.prompt.codes import Codes
-from core.prompt.spans import Family
+from core.prompt.families import FAMILIES, Family
 from core.seeds import seed_of
 from core.tuning.examples import Example
 from core.tuning.training.answer_loss import losses, micro_batches, query_results
@@ -179,7 +179,7 @@ class Run:
         if not np.isfinite(wrong).all() or not np.isfinite(scores).all():
             raise ComputeError("a validation score is not a finite number", expected="a lower learning_rate")
         value = auc(scores, [prompt.liked for prompt in self.validation])
-        judged = self.material.judged == "yes_no" and math.isfinite(value)
+        judged = FAMILIES[self.material.judged].labelled and math.isfinite(value)
         return (value if judged else None), float(wrong.mean())
 
     def _late(self) -> bool:

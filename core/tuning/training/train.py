@@ -12,7 +12,7 @@ from core.analysis.task import Progress
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel, load
 from core.prompt.codes import Codes
-from core.prompt.spans import Family
+from core.prompt.families import FAMILIES, Family
 from core.seeds import seed_of
 from core.tuning.classical.code_learning import learned
 from core.tuning.examples import Example
@@ -113,8 +113,8 @@ def _encoder(
     settings: Tuning, material: Material, dataset: Dataset, model: LanguageModel, codes: Codes | None
 ) -> Encode:
     context = min(settings.context or model.context, model.context)
-    balanced = settings.class_balance and "yes_no" in settings.families
-    balance = balance_of(material.training["yes_no"], settings.loss) if balanced else Balance()
+    balanced = settings.class_balance and FAMILIES[material.judged].labelled
+    balance = balance_of(material.training[material.judged], settings.loss) if balanced else Balance()
 
     def encode(family: Family, example: Example, loss: Loss) -> Encoded:
         return encoded(

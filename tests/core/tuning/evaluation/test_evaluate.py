@@ -13,9 +13,9 @@ from references import language_model
 
 from core.data.dataset import open_dataset
 from core.errors import RequestError
+from core.prompt.families import FAMILIES
 from core.tuning.classical.references import ByItem
 from core.tuning.evaluation.evaluate import (
-    FAMILIES,
     answer_prompts,
     answers_of,
     drawn,

@@ -1,0 +1,42 @@
+"""The prompt families: what a prompt asks the model, and how its answer becomes a score. A new family is a row here.
+
+Its templates are `assets/prompts/<name>.txt` and `<name>_codes.txt`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["yes_no", "next_item"]
+
+
+@dataclass(frozen=True)
+class PromptFamily:
+    """One family."""
+
+    name: Family
+    words: str
+    """For the screen."""
+    labelled: bool
+    """Whether demonstrations say Yes or No; without labels only liked interactions are shown and asked for."""
+    scores: Literal["answer", "title"]
+    """Whose likelihood is a candidate's score: of Yes against No behind it, or of its title as the next words."""
+
+    @property
+    def has_scorings(self) -> bool:
+        """Whether the ways to score a title (sum, mean, calibrated) apply."""
+        return self.scores == "title"
+
+    def calibrates(self, scoring: str) -> bool:
+        """Whether `scoring` takes a candidate's score without history from its score."""
+        return self.has_scorings and scoring == "calibrated"
+
+
+FAMILIES: dict[Family, PromptFamily] = {
+    family.name: family
+    for family in (
+        PromptFamily("yes_no", "Yes or No for one item (RecICL)", labelled=True, scores="answer"),
+        PromptFamily("next_item", "Likelihood of the next title (LRGD)", labelled=False, scores="title"),
+    )
+}
