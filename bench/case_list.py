@@ -18,8 +18,8 @@ from core.analysis.subject import item_ids
 from core.analysis.values import TargetScore
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
-from core.data.demonstrations import pick
 from core.data.records import Strategy
+from core.data.strategies import pick
 from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel, load
 from core.lm.scoring.score import Scorer

@@ -20,7 +20,8 @@ from core.analysis.robustness.kinds import KINDS, REPEATS, STRENGTHS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
 from core.analysis.setting import Setting, prompt_of, set_up
 from core.analysis.subject import item_ids
-from core.data.demonstrations import by_ids, demonstration_pool
+from core.data.demonstrations import by_ids
+from core.data.peers import peers_before
 from core.data.records import Demonstration
 from core.lm.scoring.encoded import Encoded
 from core.lm.scoring.many import ManyScorer, separate_tokens
@@ -129,7 +130,7 @@ def pooled(bench: Bench, asked: Request, size: int) -> Record:
 
 def latest_of_others(setting: Setting, size: int) -> tuple[Demonstration, ...]:
     """`size` demonstrations by other users known before the case's moment: the latest of each, then the one before."""
-    peers = demonstration_pool(setting.dataset, setting.case)
+    peers = peers_before(setting.dataset, setting.case)
     ids: list[str] = []
     back = 0
     while len(ids) < size and any(peer.position > back for peer in peers):

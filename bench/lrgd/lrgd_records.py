@@ -20,7 +20,14 @@ FOLDER = BUILD / "bench-cases-lrgd"
 Part = Literal["utility", "sets", "inference", "sweep", "pool"]
 
 
-_COMMON = (*LM_CODE, *sources("data/cases.py", "data/demonstrations.py", "prompt"))
+_COMMON = (
+    *LM_CODE,
+    *sources(
+        "data/cases.py",
+        *(f"data/{name}.py" for name in ("demonstrations", "peers", "similarity", "strategies")),
+        "prompt",
+    ),
+)
 _QUALITY = "analysis/quality"
 _PERTURBED = sources(*(f"analysis/robustness/{name}.py" for name in ("kinds", "perturb", "sweep")))
 CODE: dict[Part, tuple[str, ...]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from core.analysis.request import Request
 from core.data.cases import case_of
 from core.data.dataset import Dataset
-from core.data.demonstrations import by_ids, pick
+from core.data.demonstrations import by_ids
 from core.data.records import Case, Demonstration
+from core.data.strategies import pick
 from core.errors import RequestError
 
 

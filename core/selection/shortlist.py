@@ -6,17 +6,20 @@ moment instead: at a held-out choice they are the latest ones before it, in the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from core.data.dataset import Dataset
-from core.data.demonstrations import WINDOW, by_ids, pick
+from core.data.demonstrations import by_ids
+from core.data.peers import WINDOW
 from core.data.records import Case, Demonstration, Strategy
+from core.data.similarity import ItemWords, bm25, marginal_order, word_likeness
+from core.data.strategies import pick
 from core.errors import DataError
 from core.selection.heldout import HeldOut, is_before
 
@@ -26,7 +29,6 @@ RANK_OFFSET = 60.0
 """Reciprocal rank fusion's constant (Cormack, Clarke and Büttcher 2009)."""
 ANSWER_SHARE = 0.25
 """Least share of either answer in a shortlist of a data set with likes and dislikes, as far as the pool has them."""
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,10 @@ def shortlist(
     """
     everyone = [*kept, *pool]
     demos = [member.here for member in everyone]
-    documents = [_words(dataset, (demo.item_id, *demo.history)) for demo in demos]
-    query = _words(dataset, [one.item_id for one in case.history[-WINDOW:]])
-    criteria = {"recency": _recency(dataset, demos), "bm25": _bm25(documents, query)}
+    words = ItemWords(dataset)
+    documents = [words((demo.item_id, *demo.history)) for demo in demos]
+    query = words(interaction.item_id for interaction in case.history[-WINDOW:])
+    criteria = {"recency": _recency(dataset, demos), "bm25": bm25(documents, query)}
     alike = word_likeness([frozenset(document) for document in documents])
     if embedded is not None:
         vectors = _unit(embedded)
@@ -149,8 +152,8 @@ def shortlist(
     if effects is not None:
         criteria["effect"] = effects
     relevance = fused(list(criteria.values()))
-    answers = np.array([demo.liked for demo in demos]) if both_answers else None
-    order = _marginal(relevance, alike, size, lambda_mmr, list(range(len(kept))), answers)
+    barred = partial(_barred, np.array([demo.liked for demo in demos]), size) if both_answers else None
+    order = marginal_order(relevance, alike, size, lambda_mmr, first=range(len(kept)), barred=barred)
     chosen = sorted(order, key=lambda place: (-relevance[place], place))
     return tuple(
         Shortlisted(
@@ -168,67 +171,20 @@ def fused(criteria: Sequence[Array]) -> Array:
 
 def distances(dataset: Dataset, members: Sequence[Member]) -> Array:
     """[member, member]: share of the words of either that only one has; 1 has nothing in common, 0 is the same."""
-    words = [frozenset(_words(dataset, (member.here.item_id, *member.here.history))) for member in members]
-    return np.asarray(1 - word_likeness(words))
+    words = ItemWords(dataset)
+    sets = [frozenset(words((member.here.item_id, *member.here.history))) for member in members]
+    return np.asarray(1 - word_likeness(sets))
 
 
-def word_likeness(words: Sequence[frozenset[str]]) -> Array:
-    """[one, other]: words in common over words in either (Jaccard); 1 for two without any."""
-    vocabulary = {word: place for place, word in enumerate(sorted(frozenset().union(*words)))}
-    table = np.zeros((len(words), max(len(vocabulary), 1)), dtype=np.float32)
-    for row, own in enumerate(words):
-        table[row, [vocabulary[word] for word in own]] = 1
-    common = (table @ table.T).astype(np.float64)
-    union = np.diag(common)[:, None] + np.diag(common)[None, :] - common
-    return np.asarray(np.where(union > 0, common / np.maximum(union, 1), 1.0))
-
-
-def _marginal(
-    relevance: Array, alike: Array, size: int, weight: float, kept: list[int], answers: NDArray[np.bool_] | None
-) -> list[int]:
-    """Places in the order of greedy maximal marginal relevance, after those kept; see `shortlist`."""
-    chosen = list(kept)
-    closed = np.zeros(len(relevance), dtype=bool)
-    closed[chosen] = True
-    likeness = alike[:, chosen].max(axis=1) if chosen else np.zeros(len(relevance))
-    while len(chosen) < min(size, len(relevance)):
-        barred = closed | _barred(answers, chosen, size)
-        value = np.where(barred if not barred.all() else closed, -np.inf, weight * relevance - (1 - weight) * likeness)
-        best = int(np.argmax(value))
-        chosen.append(best)
-        closed[best] = True
-        likeness = np.maximum(likeness, alike[:, best])
-    return chosen
-
-
-def _barred(answers: NDArray[np.bool_] | None, chosen: list[int], size: int) -> NDArray[np.bool_]:
+def _barred(answers: NDArray[np.bool_], size: int, chosen: Sequence[int]) -> NDArray[np.bool_]:
     """Members of one answer, while every place left is needed for the share of the other."""
-    if answers is None:
-        return np.zeros(1, dtype=bool)
     left, least = size - len(chosen), int(np.ceil(ANSWER_SHARE * size))
     for answer in (True, False):
-        have = int((answers[chosen] == answer).sum())
+        have = int((answers[list(chosen)] == answer).sum())
         possible = int((answers == answer).sum())
         if left <= min(least, possible) - have:
             return np.asarray(answers != answer)
     return np.zeros(len(answers), dtype=bool)
-
-
-def _words(dataset: Dataset, items: Sequence[str]) -> list[str]:
-    found = (dataset.item(item) for item in items)
-    return [word for item in found for word in _WORD.findall(" ".join((item.title, *item.categories)).casefold())]
-
-
-def _bm25(documents: list[list[str]], query: list[str]) -> Array:
-    vocabulary = set().union(*documents)
-    asked = [word for word in query if word in vocabulary]
-    if not asked:
-        return np.zeros(len(documents))
-    import bm25s  # Brings SciPy's sparse matrices: only where it is used.
-
-    index = bm25s.BM25(backend="numpy")
-    index.index(documents, show_progress=False)
-    return np.asarray(index.get_scores(asked), dtype=np.float64)
 
 
 def _recency(dataset: Dataset, demos: Sequence[Demonstration]) -> Array:

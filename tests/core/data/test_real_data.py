@@ -9,7 +9,7 @@ import pytest
 
 from core.data.cases import case_of, eligible_users
 from core.data.dataset import open_dataset
-from core.data.demonstrations import pick
+from core.data.strategies import pick
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 

@@ -16,7 +16,6 @@ from core.selection.shortlist import (
     pool_of,
     shortlist,
     strategy_members,
-    word_likeness,
 )
 
 
@@ -114,11 +113,6 @@ def test_ranks_are_fused_by_their_reciprocals():
     expected = [(1 / 61 + 1 / 61.5), (1 / 63 + 1 / 61.5), (1 / 62 + 1 / 63)]
     assert found == pytest.approx(np.array(expected) * 61 / 2)
     assert fused([np.array([2.0, 1.0])] * 3)[0] == pytest.approx(1.0)
-
-
-def test_likeness_is_the_share_of_words_in_common():
-    found = word_likeness([frozenset("abc"), frozenset("bcd"), frozenset()])
-    assert found == pytest.approx(np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]))
 
 
 def test_relevance_alone_takes_the_most_relevant(films, case, held):
