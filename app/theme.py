@@ -16,7 +16,7 @@ from core.words import MINUS, NOTHING, figure
 
 ordinal = words.ordinal
 
-Kind = Literal["light", "dark"]
+Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
 
 
@@ -24,7 +24,7 @@ FONT = '"Source Sans", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
 class Palette:
     """Colours of one theme; `raises` and `lowers` are Okabe–Ito blue and vermilion, or their lighter kin on dark."""
 
-    kind: Kind
+    kind: Theme
     paper: str
     panel: str
     ink: str
@@ -92,13 +92,18 @@ def shade(value: float, bound: float, colours: Palette) -> str:
     """The colour that `diverging` gives to a value on a scale from -bound to bound, as `#rrggbb`."""
     share = max(-1.0, min(1.0, value / bound))
     end = colours.raises if share > 0 else colours.lowers
-    parts = zip(_channels(colours.neutral), _channels(end), strict=True)
-    return "#" + "".join(f"{round(start + (stop - start) * abs(share)):02X}" for start, stop in parts)
+    return blend(colours.neutral, end, abs(share))
 
 
-def contrast(one: str, other: str) -> float:
+def blend(start: str, stop: str, share: float) -> str:
+    """The colour `share` (0 to 1) of the way from one colour to another, as `#rrggbb`."""
+    parts = zip(_channels(start), _channels(stop), strict=True)
+    return "#" + "".join(f"{round(low + (high - low) * share):02X}" for low, high in parts)
+
+
+def contrast(first: str, second: str) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2)."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
+    dark, light = sorted((_luminance(first), _luminance(second)))
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -137,6 +142,11 @@ def signed(value: float | None, digits: int = 2) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """`0.42`, `−1.35`; a dash where there is no number."""
     return figure(value, digits)
+
+
+def climb_mark(climb: float) -> str:
+    """Places won or lost: `▲ 8`, `▼ 2`, `=`."""
+    return "=" if climb == 0 else f"{'▲' if climb > 0 else '▼'} {abs(climb):g}"
 
 
 def nats(value: float | None) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.ability import WAY, Stroke, said
+from app.charts.ability import WAY, Stroke, ends, value_columns, value_text
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import framed, legend, whiskers
+from app.charts.frame import framed, hover, legend, row_axis, upright, whiskers
 from app.theme import Palette, number
-from core import columns
 from core.metrics.ranking import ndcg_by_chance
 from core.prompt.spans import Family
 from core.tuning.evaluation.record import Evaluation, RankingRow
@@ -38,21 +37,13 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
         rows = [row for row in evaluation.ranking if row.family == family and row.ndcg.value is not None]
         if rows:
             traces.append(_marks(rows, [ways.index(row.way) + shift for row in rows], strokes[family]))
-    dotted = {"color": colours.muted, "width": 1.2, "dash": "dot"}
     return framed(
         traces,
         colours,
         height=ROW * len(ways) + AROUND,
-        shapes=[{"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper", "line": dotted}],
-        xaxis={"title_text": "NDCG@10", "zeroline": False},
-        yaxis={
-            "tickvals": list(range(len(ways))),
-            "ticktext": [way.replace("demonstration", "demo") for way in ways],
-            "range": [len(ways) - 0.5, -0.5],
-            "zeroline": False,
-            "showgrid": False,
-            "automargin": True,
-        },
+        shapes=[upright(chance, colours.muted, width=1.2, dash="dot")],
+        xaxis={"title": {"text": "NDCG@10"}, "zeroline": False},
+        yaxis=row_axis([way.replace("demonstration", "demo") for way in ways], colours, tickfont=None),
         showlegend=True,
         legend=legend(colours),
         margin={"t": 56, "b": 44},
@@ -60,17 +51,15 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
 
 
 def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.Scatter:
-    found = [row.ndcg for row in rows]
-    values = [one.value for one in found]
+    values = [row.ndcg.value for row in rows]
     return go.Scatter(
         name=rows[0].family or REFERENCE,
         mode="markers",
         x=values,
         y=places,
         marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
-        error_x=whiskers(values, [one.low for one in found], [one.high for one in found], mark.colour),
-        hovertext=[f"{_named(row)}<br>NDCG@10 {said(row.ndcg)}" for row in rows],
-        hovertemplate="%{hovertext}<extra></extra>",
+        error_x=whiskers(values, *ends([row.ndcg for row in rows]), mark.colour),
+        **hover([f"{_name(row)}<br>NDCG@10 {value_text(row.ndcg)}" for row in rows]),
     )
 
 
@@ -81,7 +70,7 @@ def alt(evaluation: Evaluation) -> str:
     best = [max(rows, key=lambda row: row.ndcg.value or 0.0) for rows in groups if rows]
     if not best:
         return "No list is ranked yet."
-    parts = [f"{_named(row)} has {said(row.ndcg)}" for row in best]
+    parts = [f"{_name(row)} has {value_text(row.ndcg)}" for row in best]
     chance = f"a random order {number(ndcg_by_chance(evaluation.candidates))}"
     lists = f"{evaluation.ranked} lists of {evaluation.candidates}"
     return f"Best NDCG@10 on {lists}: {'; among classical references '.join(parts)}; {chance}."
@@ -94,9 +83,7 @@ def table(evaluation: Evaluation) -> pd.DataFrame:
         {
             WAY: [row.way for row in rows],
             FAMILY: [row.family for row in rows],
-            NDCG: [row.ndcg.value for row in rows],
-            f"{NDCG}_{columns.LOW}": [row.ndcg.low for row in rows],
-            f"{NDCG}_{columns.HIGH}": [row.ndcg.high for row in rows],
+            **value_columns(NDCG, [row.ndcg for row in rows]),
         }
     )
 
@@ -105,5 +92,5 @@ def _ways(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(row.way for row in evaluation.ranking))
 
 
-def _named(row: RankingRow) -> str:
+def _name(row: RankingRow) -> str:
     return row.way if row.family is None else f"{row.way}, {row.family}"

@@ -1,4 +1,4 @@
-"""What every map of cells is made of beside its colours: numbers that can be read, and marks that can be clicked."""
+"""Maps of cells: their colours, numbers that can be read, and marks that can be clicked."""
 
 from __future__ import annotations
 
@@ -7,48 +7,66 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from app.charts.frame import hover
 from app.theme import Palette, diverging, text_on
 
-Cells = Sequence[Sequence[float | None]]
+Grid = Sequence[Sequence[float | None]]
+"""[line][column]; None is an empty cell."""
 INKS = ("#000000", "#FFFFFF")
 
 
 def tiles(
-    z: Cells,
-    columns: int,
+    z: Grid,
     bound: float,
     colours: Palette,
     *,
-    xgap: int = 2,
     name: str | None = None,
-    bar: dict[str, object] | None = None,
+    xgap: int = 2,
+    bar: dict[str, Any] | None = None,
 ) -> go.Heatmap:
-    """The coloured cells [line, column] on the symmetric scale up to `bound`; `bar` is their colour bar, if any."""
+    """Coloured cells on the symmetric scale up to `bound`; `bar` is their colour bar, if any."""
+    return _heatmap(z, (-bound, bound), diverging(colours), name=name, zmid=0, xgap=xgap, bar=bar)
+
+
+def greys(
+    z: Grid, ends: tuple[float, float], colours: Palette, *, gap: int = 2, bar: dict[str, Any] | None = None
+) -> go.Heatmap:
+    """Cells from pale to dark: lengths and shares have no sign, so neither raising nor lowering has a place in them."""
+    return _heatmap(z, ends, [[0, colours.neutral], [1, colours.ink]], xgap=gap, ygap=gap, bar=bar)
+
+
+def _heatmap(
+    z: Grid,
+    ends: tuple[float, float],
+    scale: list[list[Any]],
+    *,
+    ygap: int = 2,
+    bar: dict[str, Any] | None,
+    **more: Any,
+) -> go.Heatmap:
     return go.Heatmap(
-        name=name,
         z=[list(line) for line in z],
-        x=list(range(columns)),
+        x=list(range(len(z[0]) if z else 0)),
         y=list(range(len(z))),
-        zmin=-bound,
-        zmax=bound,
-        zmid=0,
-        colorscale=diverging(colours),
-        xgap=xgap,
-        ygap=2,
+        zmin=ends[0],
+        zmax=ends[1],
+        colorscale=scale,
+        ygap=ygap,
         hoverinfo="skip",
         showscale=bar is not None,
         colorbar=bar,
+        **more,
     )
 
 
 def numbers(
-    z: Cells, say: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
+    z: Grid, write: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
 ) -> list[go.Heatmap]:
     """The cells' numbers, once in each ink where it is the readable one on `ground`: the text of maps not seen."""
-    return [_in_ink(z, say, ground, ink, size) for ink in INKS]
+    return [_in_ink(z, write, ground, ink, size) for ink in INKS]
 
 
-def _in_ink(z: Cells, say: Callable[[float], str], ground: Callable[[float], str], ink: str, size: int) -> go.Heatmap:
+def _in_ink(z: Grid, write: Callable[[float], str], ground: Callable[[float], str], ink: str, size: int) -> go.Heatmap:
     return go.Heatmap(
         name=f"numbers in {ink}",
         z=z,
@@ -58,26 +76,31 @@ def _in_ink(z: Cells, say: Callable[[float], str], ground: Callable[[float], str
         showscale=False,
         hoverinfo="skip",
         text=[
-            [say(value) if value is not None and text_on(ground(value)) == ink else "" for value in line] for line in z
+            [write(value) if value is not None and text_on(ground(value)) == ink else "" for value in line]
+            for line in z
         ],
         texttemplate="%{text}",
         textfont={"size": size, "color": ink},
     )
 
 
-def targets(
-    places: Sequence[tuple[int, int]], customdata: Sequence[Any], hovertext: Sequence[str], *, size: int
+def click_marks(
+    columns: int, lines: int, cell: Callable[[int, int], tuple[Any, str] | None], *, size: int
 ) -> go.Scatter:
-    """An invisible mark at each (column, line), because a heat map takes no clicks; `size` in pixels."""
+    """An invisible mark in each cell, because a heat map takes no clicks.
+
+    `cell(column, line)` gives what a click tells and the hover text, or None where there is no cell; `size` in pixels.
+    """
+    places = [(column, line) for line in range(lines) for column in range(columns)]
+    marks = [(*place, *mark) for place in places if (mark := cell(*place)) is not None]
     return go.Scatter(
         name="cells",
         mode="markers",
-        x=[column for column, _ in places],
-        y=[line for _, line in places],
+        x=[column for column, *_ in marks],
+        y=[line for _, line, *_ in marks],
         marker={"symbol": "square", "size": size, "opacity": 0},
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        customdata=customdata,
-        hovertext=hovertext,
-        hovertemplate="%{hovertext}<extra></extra>",
+        customdata=[data for *_, data, _ in marks],
+        **hover([text for *_, text in marks]),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import numbers, targets, tiles
+from app.charts.cells import click_marks, numbers, tiles
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import box, framed
+from app.charts.frame import colour_bar, column_axis, framed, row_axis, row_box
 from app.text import plain, safe_mark
 from app.theme import Palette, shade, signed
 from core import columns
@@ -17,7 +17,6 @@ CELL = 34
 """Pixels of one demonstration's row."""
 ROOM = 12
 """Most demonstrations whose cells have room for their number."""
-Cells = list[list[float | None]]
 
 
 @cached_figure
@@ -27,58 +26,36 @@ def figure(report: QualityReport, colours: Palette, *, selected: int | None = No
     An invisible marker in every cell carries `[demonstration, other demonstration]`, because a heat map takes no
     clicks. Raises `ValueError` for a report without cosines.
     """
-    z = _cosines(report)
-    places, labels = list(range(len(z))), [row.label for row in report.rows]
-    cosines = tiles(z, len(z), 1, colours, bar=_bar(colours))
-    texts = numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []
-    ticks = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
-    axis = {"tickmode": "array", "tickvals": places, "ticktext": ticks, "showgrid": False, "zeroline": False}
-    ends = [-0.5, len(z) - 0.5]
+    z, labels = _cosines(report), [row.label for row in report.rows]
+    names = [f"<b>{label}</b>" if place == selected else label for place, label in enumerate(labels)]
+    bar = colour_bar("cosine", {-1: signed(-1, 0), 0: "0", 1: signed(1, 0)}, colours)
+
+    def cell(other: int, demo: int) -> tuple[list[int], str]:
+        return [demo, other], _hover(report, demo, other, z[demo][other])
+
     return framed(
-        [cosines, *texts, _targets(report, z)],
+        [
+            tiles(z, 1, colours, bar=bar),
+            *(numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []),
+            click_marks(len(z), len(z), cell, size=CELL - 4),
+        ],
         colours,
         height=CELL * len(z) + 64,
         margin={"t": 30, "b": 8},
-        xaxis={**axis, "side": "top", "range": ends},
-        yaxis={
-            **axis,
-            "range": ends[::-1],
-            "tickfont": {"color": colours.ink, "size": 12.5},
-            "ticklabelstandoff": 4,
-        },
-        shapes=[] if selected is None else [box(ends[0], ends[1], selected - 0.5, selected + 0.5, colours)],
-    )
-
-
-def _bar(colours: Palette) -> dict[str, object]:
-    return {
-        "thickness": 10,
-        "outlinewidth": 0,
-        "tickvals": [-1, 0, 1],
-        "ticktext": [signed(-1, 0), "0", signed(1, 0)],
-        "tickfont": {"color": colours.muted, "size": 12},
-        "title": {"text": "cosine", "font": {"size": 12, "color": colours.muted}},
-    }
-
-
-def _targets(report: QualityReport, z: Cells) -> go.Scatter:
-    cells = [(demo, other) for demo in range(len(z)) for other in range(len(z))]
-    return targets(
-        [(other, demo) for demo, other in cells],
-        [[demo, other] for demo, other in cells],
-        [_hover(report, demo, other, z[demo][other]) for demo, other in cells],
-        size=CELL - 4,
+        xaxis=column_axis(names),
+        yaxis=row_axis(names, colours, ticklabelstandoff=4),
+        shapes=[] if selected is None else [row_box(selected, len(z), colours)],
     )
 
 
 def _hover(report: QualityReport, demo: int, other: int, value: float | None) -> str:
-    one, two = (f"{row.label} {safe_mark(row.title, 40)}" for row in (report.demos[demo], report.demos[other]))
+    first, second = (f"{row.label} {safe_mark(row.title, 40)}" for row in (report.demos[demo], report.demos[other]))
     if demo == other:
-        return f"{one}<br>itself"
-    return f"{one}<br>{two}<br>" + ("cosine not defined" if value is None else f"cosine {signed(value, 3)}")
+        return f"{first}<br>itself"
+    return f"{first}<br>{second}<br>" + ("cosine not defined" if value is None else f"cosine {signed(value, 3)}")
 
 
-def _cosines(report: QualityReport) -> Cells:
+def _cosines(report: QualityReport) -> list[list[float | None]]:
     if report.cosines is None:
         raise ValueError("a map of demonstrations needs their cosines")
     return [list(line) for line in report.cosines]

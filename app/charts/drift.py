@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.ability import AUC, DEMOS, WAY, best_reference, framed, line, said, stroke
+from app.charts.ability import AUC, DEMOS, WAY, auc_figure, best_reference, line, stroke, value_columns, value_text
 from app.charts.figure_cache import cached_figure
+from app.charts.frame import hover, ticks
 from app.charts.user_stream import when
 from app.theme import Palette, interval, signed
-from core import columns
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow
 from core.tuning.evaluation.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, TUNED, Way, minus
 
-SHOWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
+DRAWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
 """Ways that are drawn; the table holds all of them."""
 APART = 0.07
 """Shift of one way's marks against the next one's, in periods."""
@@ -25,32 +25,32 @@ PERIOD = "period"
 @cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """AUC with its interval in each later period: filled marks with demonstrations, open ones without."""
-    figure = framed(colours)
     best = best_reference(evaluation)
-    names = [*(way.name for way in SHOWN), *([] if best is None else [best.way])]
-    shown = [rows for name in names if (rows := _rows(evaluation, name))]
-    for place, rows in enumerate(shown):
-        shift = APART * (place - (len(shown) - 1) / 2)
-        figure.add_trace(
-            line(
-                _short(rows[0]),
-                [row.period + shift for row in rows],
-                [row.auc for row in rows],
-                stroke(rows[0].tuned, colours),
-                open_marks=rows[0].demos == 0,
-                customdata=[row.period for row in rows],
-                hovertext=[_hover(row) for row in rows],
-            )
-        )
+    names = [*(way.name for way in DRAWN), *([] if best is None else [best.way])]
+    ways = [rows for name in names if (rows := _rows(evaluation, name))]
     periods = sorted({row.period for row in evaluation.periods})
-    figure.update_xaxes(
-        title_text="later period, in order of time",
-        tickvals=periods,
-        ticktext=[str(period) for period in periods],
-        range=[min(periods, default=1) - 0.5, max(periods, default=1) + 0.5],
-        zeroline=False,
+    return auc_figure(
+        [_line(rows, APART * (place - (len(ways) - 1) / 2), colours) for place, rows in enumerate(ways)],
+        colours,
+        xaxis={
+            **ticks(periods, [str(period) for period in periods]),
+            "title": {"text": "later period, in order of time"},
+            "range": [min(periods, default=1) - 0.5, max(periods, default=1) + 0.5],
+            "zeroline": False,
+        },
     )
-    return figure
+
+
+def _line(rows: Sequence[PeriodRow], shift: float, colours: Palette) -> go.Scatter:
+    return line(
+        _short(rows[0]),
+        [row.period + shift for row in rows],
+        [row.auc for row in rows],
+        stroke(rows[0].tuned, colours),
+        open_marks=rows[0].demos == 0,
+        customdata=[row.period for row in rows],
+        **hover([_hover(row) for row in rows]),
+    )
 
 
 def _short(row: PeriodRow) -> str:
@@ -60,24 +60,25 @@ def _short(row: PeriodRow) -> str:
 
 def _hover(row: PeriodRow) -> str:
     where = f"period {row.period}: {row.interactions} interactions of {row.users} users"
-    return f"{row.way}<br>AUC {said(row.auc)}<br>{where}"
+    return f"{row.way}<br>AUC {value_text(row.auc)}<br>{where}"
 
 
 def alt(evaluation: Evaluation) -> str:
     """In how many later periods the in-context tuned model is above the plainly tuned one, and by how much."""
     if not evaluation.periods:
         return "No later period is measured yet."
-    parts = [told for other in (TALLREC_BARE, TALLREC) if (told := _told(evaluation, other))]
+    parts = [text for other in (TALLREC_BARE, TALLREC) if (text := _above(evaluation, other))]
     if not parts:
         count = len({row.period for row in evaluation.periods})
         return f"AUC in {count} later periods; RecICL and the TALLRec-style model were not both measured."
     return f"{RECICL.name}: {'; '.join(parts)}."
 
 
-def _told(evaluation: Evaluation, other: Way) -> str:
+def _above(evaluation: Evaluation, other: Way) -> str:
+    """In how many periods the in-context tuned model is above another way; empty where they were not compared."""
     name = minus(RECICL, other)
-    found = [row for row in evaluation.differences if (row.name, row.measure) == (name, "auc")]
-    rows = sorted((row for row in found if row.period is not None), key=lambda row: row.period or 0)
+    differences = [row for row in evaluation.differences if (row.name, row.measure) == (name, "auc")]
+    rows = sorted((row for row in differences if row.period is not None), key=lambda row: row.period or 0)
     values = [row.apart.value for row in rows if row.apart.value is not None]
     if not values:
         return ""
@@ -103,9 +104,7 @@ def table(evaluation: Evaluation) -> pd.DataFrame:
             "until_utc": [when(row.until) for row in rows],
             "interactions": [row.interactions for row in rows],
             "users": [row.users for row in rows],
-            AUC: [row.auc.value for row in rows],
-            f"{AUC}_{columns.LOW}": [row.auc.low for row in rows],
-            f"{AUC}_{columns.HIGH}": [row.auc.high for row in rows],
+            **value_columns(AUC, [row.auc for row in rows]),
         }
     )
 

@@ -5,20 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from app.charts.cells import targets
+from app.charts.cells import Grid, click_marks, greys
 from app.charts.figure_cache import cached_figure
+from app.charts.frame import (
+    BARE,
+    LAYERS,
+    axis_name,
+    box,
+    colour_bar,
+    framed,
+    hover,
+    legend,
+    level,
+    panel_domains,
+    tick_font,
+    ticks,
+    whiskers,
+)
 from app.text import plain, safe_mark
-from app.theme import Palette, interval, number, template
+from app.theme import Palette, interval, number
 from core import columns
 from core.analysis.dual.dual_task import Descent, DualReport, FeaturePoint
 
-View = Literal["residual", "zero_factor", "norm", "features", "descent"]
+DualView = Literal["residual", "zero_factor", "norm", "features", "descent"]
 """`residual` and `zero_factor` are layer x head, `norm` demonstrations x layers, `features` the error of the explicit
 dual model over the number of features, `descent` gradient descent on it."""
 
@@ -28,59 +42,44 @@ PROMISED = 1e-5
 """The largest residual that single precision may leave."""
 DECADES = (-9, -4)
 """Powers of ten at the two ends of the residual's colour scale."""
-LAYERS = "layer, from the first (0) to the last"
 AS_IS = "the head as it is"
 FEATURES, ERROR, KIND, STEP, DECAY, LOSS = "features", "relative error", "of", "step", "weight decay", "loss"
 
 
 @cached_figure
-def figure(report: DualReport, view: View, colours: Palette, *, head: int | None = None) -> go.Figure:
+def figure(report: DualReport, view: DualView, colours: Palette, *, head: int | None = None) -> go.Figure:
     """The figure of one view; for `norm`, `head` picks one head where None is the mean over heads.
 
     Raises `ValueError` where the report does not hold the view (yet).
     """
-    _check(report, view)
-    if view == "norm":
-        return _demo_map(report, colours, head)
-    if view in ("features", "descent"):
-        return {"features": _features, "descent": _descent}[view](report, colours)
-    return _head_map(report, {"residual": RESIDUAL, "zero_factor": FACTOR}[view], colours)
+    return _row(report, view).draw(report, colours, head)
 
 
-def alt(report: DualReport, view: View, *, head: int | None = None) -> str:
+def alt(report: DualReport, view: DualView, *, head: int | None = None) -> str:
     """What a view shows, in words. Raises `ValueError` where the report does not hold it (yet)."""
-    _check(report, view)
-    if view == "norm":
-        return _norm_alt(report, head)
-    says: dict[str, Callable[[DualReport], str]] = {
-        "residual": _residual_alt,
-        "zero_factor": _factor_alt,
-        "features": _features_alt,
-        "descent": _descent_alt,
-    }
-    return says[view](report)
+    return _row(report, view).words(report, head)
 
 
-def table(report: DualReport, view: View, *, head: int | None = None) -> pd.DataFrame:
+def table(report: DualReport, view: DualView, *, head: int | None = None) -> pd.DataFrame:
     """The numbers of a view. Raises `ValueError` where the report does not hold it (yet)."""
-    _check(report, view)
-    if view == "norm":
-        z = report.norm_by_layer(head)
-        data: dict[str, object] = {columns.LAYER: list(range(len(report.norm)))}
-        return pd.DataFrame(data | {row.label: list(z[place]) for place, row in enumerate(report.demos)})
-    if view == "features":
-        return _features_table(report)
-    if view == "descent":
-        return _descent_table(report)
-    z = report.residual if view == "residual" else report.zero_factor
-    heads = {f"{columns.HEAD} {place}": [layer[place] for layer in z] for place in range(len(z[0]))}
-    return pd.DataFrame({columns.LAYER: list(range(len(z))), **heads})
+    return _row(report, view).table(report, head)
 
 
-def _check(report: DualReport, view: View) -> None:
-    held: dict[View, Sequence[object]] = {"norm": report.demos, "features": report.curve, "descent": report.descents}
-    if not held.get(view, report.residual):
+def _row(report: DualReport, view: DualView) -> _ViewRow:
+    row = VIEWS[view]
+    if not row.material(report):
         raise ValueError(f"the report holds nothing to show of {view}")
+    return row
+
+
+@dataclass(frozen=True)
+class _ViewRow:
+    """One view: what it needs of the report, and its figure, words and table, each for a chosen head or None."""
+
+    material: Callable[[DualReport], Sequence[object]]
+    draw: Callable[[DualReport, Palette, int | None], go.Figure]
+    words: Callable[[DualReport, int | None], str]
+    table: Callable[[DualReport, int | None], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class _Scale:
     values: Callable[[DualReport], tuple[tuple[float, ...], ...]]
     shade: Callable[[float], float]
     ends: tuple[float, float]
-    ticks: tuple[tuple[float, str], ...]
+    ticks: dict[float, str]
     title: str
     words: Callable[[float], str]
 
@@ -104,7 +103,7 @@ RESIDUAL = _Scale(
     values=lambda report: report.residual,
     shade=_decade,
     ends=DECADES,
-    ticks=tuple((float(power), f"1e{power}") for power in range(DECADES[0], DECADES[1] + 1)),
+    ticks={power: f"1e{power}" for power in range(DECADES[0], DECADES[1] + 1)},
     title="residual",
     words=lambda value: f"residual {value:.1e}",
 )
@@ -112,7 +111,7 @@ FACTOR = _Scale(
     values=lambda report: report.zero_factor,
     shade=lambda value: value,
     ends=(0, 1),
-    ticks=((0, "0"), (0.5, "0.5"), (1, "1")),
+    ticks={0: "0", 0.5: "0.5", 1: "1"},
     title="Z_T / Z",
     words=lambda value: f"Z_T / Z is {number(value, 3)}",
 )
@@ -121,87 +120,62 @@ FACTOR = _Scale(
 def _head_map(report: DualReport, scale: _Scale, colours: Palette) -> go.Figure:
     """Heads (rows) x layers (columns); an invisible marker in every cell carries `[layer, head]`."""
     values = scale.values(report)
-    layers, heads = range(len(values)), range(len(values[0]))
-    cells = [(layer, head) for head in heads for layer in layers]
-    figure = _map(
-        [[scale.shade(values[layer][head]) for layer in layers] for head in heads],
-        cells,
-        [f"layer {layer}, head {head}<br>{scale.words(values[layer][head])}" for layer, head in cells],
+    heads = range(len(values[0]))
+
+    def cell(layer: int, head: int) -> tuple[list[int], str]:
+        return [layer, head], f"layer {layer}, head {head}<br>{scale.words(values[layer][head])}"
+
+    return _map(
+        [[scale.shade(layer[head]) for layer in values] for head in heads],
+        cell,
         scale.ends,
-        _bar(scale.title, scale.ticks, colours),
+        colour_bar(scale.title, scale.ticks, colours, side="right"),
         colours,
+        yaxis={"title": {"text": "head"}, "dtick": 1 if len(heads) <= 16 else 4},
+        shapes=_ring(report.layer, report.head, colours),
     )
-    figure.update_yaxes(title_text="head", dtick=1 if len(heads) <= 16 else 4)
-    _outline(figure, (report.layer - 0.5, report.layer + 0.5), (report.head - 0.5, report.head + 0.5), colours)
-    return figure
 
 
 def _demo_map(report: DualReport, colours: Palette, head: int | None) -> go.Figure:
     """Demonstrations (rows, prompt order) x layers (columns); each cell's marker carries the demonstration."""
     z = report.norm_by_layer(head)
-    layers, demos = range(len(report.norm)), range(len(z))
-    cells = [(layer, demo) for demo in demos for layer in layers]
     names = [f"{row.label} {safe_mark(row.title, 40)}" for row in report.demos]
     most = max(value for line in z for value in line) or 1.0
-    figure = _map(
-        [list(line) for line in z],
-        cells,
-        [f"{names[demo]}<br>layer {layer}: length {number(z[demo][layer], 3)}" for layer, demo in cells],
-        (0, most),
-        _bar("length", ((0, "0"), (most, number(most, 2))), colours),
-        colours,
-    )
-    figure.data[1].customdata = [demo for _, demo in cells]
-    figure.update_yaxes(tickmode="array", tickvals=list(demos), ticktext=[row.label for row in report.demos])
-    return figure
+
+    def cell(layer: int, demo: int) -> tuple[int, str]:
+        return demo, f"{names[demo]}<br>layer {layer}: length {number(z[demo][layer], 3)}"
+
+    bar = colour_bar("length", {0: "0", most: number(most, 2)}, colours, side="right")
+    yaxis = ticks(range(len(z)), [row.label for row in report.demos])
+    return _map(z, cell, (0, most), bar, colours, yaxis=yaxis)
 
 
 def _map(
-    z: list[list[float]],
-    cells: list[tuple[int, int]],
-    hover: list[str],
+    z: Grid,
+    cell: Callable[[int, int], tuple[Any, str]],
     ends: tuple[float, float],
-    bar: dict[str, object],
+    bar: dict[str, Any],
     colours: Palette,
+    *,
+    yaxis: dict[str, Any],
+    **layout: Any,
 ) -> go.Figure:
-    """A map in greys: lengths and shares have no sign, so neither raising nor lowering has a place in it."""
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(z), 3) + 62})
-    figure.add_trace(
-        go.Heatmap(
-            z=z,
-            x=list(range(len(z[0]))),
-            y=list(range(len(z))),
-            zmin=ends[0],
-            zmax=ends[1],
-            colorscale=[[0, colours.neutral], [1, colours.ink]],
-            xgap=1,
-            ygap=1,
-            hoverinfo="skip",
-            colorbar=bar,
-        )
+    """A map in greys over the layers."""
+    rows = {"range": [len(z) - 0.5, -0.5], "tickfont": tick_font(colours)} | BARE
+    return framed(
+        [greys(z, ends, colours, gap=1, bar=bar), click_marks(len(z[0]), len(z), cell, size=ROW - 8)],
+        colours,
+        height=ROW * max(len(z), 3) + 62,
+        xaxis={"title": {"text": LAYERS}, "dtick": 5, "range": [-0.5, len(z[0]) - 0.5]} | BARE,
+        yaxis=rows | yaxis,
+        **layout,
     )
-    figure.add_trace(targets(cells, [list(cell) for cell in cells], hover, size=ROW - 8))
-    quiet = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(**quiet, title_text=LAYERS, dtick=5, range=[-0.5, len(z[0]) - 0.5])
-    figure.update_yaxes(**quiet, range=[len(z) - 0.5, -0.5], tickfont={"color": colours.ink, "size": 12.5})
-    return figure
 
 
-def _bar(title: str, ticks: Sequence[tuple[float, str]], colours: Palette) -> dict[str, object]:
-    return {
-        "thickness": 10,
-        "outlinewidth": 0,
-        "tickvals": [at for at, _ in ticks],
-        "ticktext": [text for _, text in ticks],
-        "tickfont": {"color": colours.muted, "size": 12},
-        "title": {"text": title, "side": "right", "font": {"size": 12, "color": colours.muted}},
-    }
-
-
-def _outline(figure: go.Figure, x: tuple[float, float], y: tuple[float, float], colours: Palette) -> None:
-    """A ring that is seen on pale and on dark cells."""
-    for colour, width in ((colours.paper, 4), (colours.ink, 2)):
-        figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line={"color": colour, "width": width})
+def _ring(column: int, row: int, colours: Palette) -> list[dict[str, Any]]:
+    """A ring around a cell that is seen on pale and on dark ones."""
+    ring = box((column - 0.5, column + 0.5), (row - 0.5, row + 0.5), colours)
+    return [ring | {"line": {"color": ink, "width": width}} for ink, width in ((colours.paper, 4), (colours.ink, 2))]
 
 
 def _draws(point: FeaturePoint) -> str:
@@ -219,93 +193,106 @@ def _soft_name(report: DualReport) -> str:
 
 def _features(report: DualReport, colours: Palette) -> go.Figure:
     """Relative error over the number of features, both logarithmic; bars hold eight in ten draws of the features."""
-    figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
-    figure.add_trace(_errors(AS_IS, report.curve, "solid", "circle", colours.ink))
-    drawn = report.curve
+    curves = [(AS_IS, report.curve, "solid", "circle", colours.ink)]
     if _softened(report):
-        figure.add_trace(_errors(_soft_name(report), report.softened, "dash", "square", colours.muted))
-        drawn = report.softened
-    first = drawn[0]
-    figure.add_trace(
-        go.Scatter(
-            name="1 / root of the features",
-            mode="lines",
-            x=[point.features for point in drawn],
-            y=[first.error * math.sqrt(first.features / point.features) for point in drawn],
-            line={"dash": "dot", "width": 1, "color": colours.neutral_mark},
-            hoverinfo="skip",
-        )
+        curves.append((_soft_name(report), report.softened, "dash", "square", colours.muted))
+    first, *_ = last = curves[-1][1]
+    root = go.Scatter(
+        name="1 / root of the features",
+        mode="lines",
+        x=[point.features for point in last],
+        y=[first.error * math.sqrt(first.features / point.features) for point in last],
+        line={"dash": "dot", "width": 1, "color": colours.neutral_mark},
+        hoverinfo="skip",
     )
     counts = [point.features for point in report.curve]
-    figure.update_xaxes(
-        type="log", title_text="random features", tickmode="array", tickvals=counts, ticktext=[f"{m:,}" for m in counts]
+    return framed(
+        [*(_errors(*curve) for curve in curves), root],
+        colours,
+        height=HEIGHT,
+        xaxis={
+            **ticks(counts, [f"{count:,}" for count in counts]),
+            "type": "log",
+            "title": {"text": "random features"},
+        },
+        yaxis={"type": "log", "dtick": "D2", "title": {"text": "relative error of W φ(q)"}},
+        showlegend=True,
+        legend=_legend(colours),
     )
-    figure.update_yaxes(type="log", dtick="D2", title_text="relative error of W φ(q)")
-    figure.update_layout(showlegend=True, legend=_legend(colours))
-    return figure
 
 
 def _errors(name: str, points: Sequence[FeaturePoint], dash: str, symbol: str, ink: str) -> go.Scatter:
+    errors, low, high = zip(*((point.error, point.low, point.high) for point in points), strict=True)
     return go.Scatter(
         name=name,
         mode="lines+markers",
         x=[point.features for point in points],
-        y=[point.error for point in points],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.error for point in points],
-            "arrayminus": [point.error - point.low for point in points],
-            "color": ink,
-            "thickness": 1.4,
-        },
+        y=errors,
+        error_y=whiskers(errors, low, high, ink, thickness=1.4, width=None),
         line={"dash": dash, "width": 1.8, "color": ink},
         marker={"symbol": symbol, "size": 8, "color": ink},
         customdata=[point.features for point in points],
-        hovertext=[
-            f"{name}, {point.features:,} features<br>{number(point.error, 3)}{_draws(point)}" for point in points
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
+        **hover(
+            [f"{name}, {point.features:,} features<br>{number(point.error, 3)}{_draws(point)}" for point in points]
+        ),
     )
 
 
-def _legend(colours: Palette) -> dict[str, object]:
-    return {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink, "size": 12}}
+def _legend(colours: Palette) -> dict[str, Any]:
+    return legend(colours, font={"color": colours.ink, "size": 12})
 
 
 def _descent(report: DualReport, colours: Palette) -> go.Figure:
     """Loss and error after each step, without and with weight decay; a dotted line marks where decay leads."""
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.12)
-    figure.update_layout(template=template(colours), height=HEIGHT, showlegend=True, legend=_legend(colours))
-    for one in report.descents:
-        dash, symbol, ink = ("dash", "square", colours.muted) if one.weight_decay else ("solid", "circle", colours.ink)
-        style = {"line": {"dash": dash, "width": 1.8, "color": ink}, "marker": {"symbol": symbol, "size": 6}}
-        for column, (what, values) in enumerate(((LOSS, one.loss), (ERROR, one.error)), start=1):
-            trace = go.Scatter(
-                name=_decay_name(one),
-                legendgroup=_decay_name(one),
-                showlegend=column == 1,
-                mode="lines+markers",
-                x=list(range(len(values))),
-                y=list(values),
-                customdata=list(range(len(values))),
-                hovertext=[f"{_decay_name(one)}, step {n}<br>{what} {number(v, 3)}" for n, v in enumerate(values)],
-                hovertemplate="%{hovertext}<extra></extra>",
-                **style,
-            )
-            trace.marker.color = ink
-            figure.add_trace(trace, row=1, col=column)
-        for column, limit in enumerate((one.limit_loss, one.limit_error), start=1):
-            if limit is not None:
-                figure.add_hline(y=limit, line={"dash": "dot", "width": 1.2, "color": ink}, row=1, col=column)
-    figure.update_xaxes(title_text="steps of gradient descent")
-    figure.update_yaxes(title_text="loss, in falls of one plain step", row=1, col=1)
-    figure.update_yaxes(title_text="relative error of W φ(q)", rangemode="tozero", row=1, col=2)
-    return figure
+    left, right = panel_domains(2, 0.12)
+    limits = [
+        (panel, limit, _ink(descent, colours))
+        for descent in report.descents
+        for panel, limit in enumerate((descent.limit_loss, descent.limit_error))
+        if limit is not None
+    ]
+    steps = {"title": {"text": "steps of gradient descent"}}
+    return framed(
+        [_course(descent, panel, _ink(descent, colours)) for descent in report.descents for panel in (0, 1)],
+        colours,
+        height=HEIGHT,
+        showlegend=True,
+        legend=_legend(colours),
+        shapes=[level(limit, ink, width=1.2, dash="dot", panel=panel) for panel, limit, ink in limits],
+        xaxis={"domain": left, "anchor": "y"} | steps,
+        xaxis2={"domain": right, "anchor": "y2"} | steps,
+        yaxis={"anchor": "x", "title": {"text": "loss, in falls of one plain step"}},
+        yaxis2={"anchor": "x2", "title": {"text": "relative error of W φ(q)"}, "rangemode": "tozero"},
+    )
 
 
-def _decay_name(one: Descent) -> str:
-    return f"weight decay {number(one.weight_decay, 2)}" if one.weight_decay else "no weight decay"
+def _ink(descent: Descent, colours: Palette) -> str:
+    return colours.muted if descent.weight_decay else colours.ink
+
+
+def _course(descent: Descent, panel: int, ink: str) -> go.Scatter:
+    """One descent in the panel of the loss (0) or of the error (1)."""
+    measure, values = ((LOSS, descent.loss), (ERROR, descent.error))[panel]
+    dash, symbol = ("dash", "square") if descent.weight_decay else ("solid", "circle")
+    name, steps = _decay_name(descent), list(range(len(values)))
+    return go.Scatter(
+        name=name,
+        legendgroup=name,
+        showlegend=panel == 0,
+        xaxis=axis_name("x", panel),
+        yaxis=axis_name("y", panel),
+        mode="lines+markers",
+        x=steps,
+        y=list(values),
+        customdata=steps,
+        line={"dash": dash, "width": 1.8, "color": ink},
+        marker={"symbol": symbol, "size": 6, "color": ink},
+        **hover([f"{name}, step {step}<br>{measure} {number(values[step], 3)}" for step in steps]),
+    )
+
+
+def _decay_name(descent: Descent) -> str:
+    return f"weight decay {number(descent.weight_decay, 2)}" if descent.weight_decay else "no weight decay"
 
 
 def _residual_alt(report: DualReport) -> str:
@@ -364,8 +351,9 @@ def _descent_alt(report: DualReport) -> str:
     )
 
 
-def _ends(one: Descent) -> str:
-    return f"{number(one.error[1], 3)} after one step and {number(one.error[-1], 3)} after {len(one.error) - 1}"
+def _ends(descent: Descent) -> str:
+    error = descent.error
+    return f"{number(error[1], 3)} after one step and {number(error[-1], 3)} after {len(error) - 1}"
 
 
 def _size(report: DualReport) -> str:
@@ -373,8 +361,8 @@ def _size(report: DualReport) -> str:
 
 
 def _token(report: DualReport) -> str:
-    shown = f"“{plain(report.token)}”" if report.token.strip() else "a space"
-    return f"token {report.position}, {shown} ({report.place})"
+    token = f"“{plain(report.token)}”" if report.token.strip() else "a space"
+    return f"token {report.position}, {token} ({report.place})"
 
 
 def _features_table(report: DualReport) -> pd.DataFrame:
@@ -395,9 +383,51 @@ def _features_table(report: DualReport) -> pd.DataFrame:
 def _descent_table(report: DualReport) -> pd.DataFrame:
     """One row per descent and step, and a last one at the minimum where there is one."""
     rows: list[tuple[float, str, float | None, float | None]] = []
-    for one in report.descents:
-        pairs = zip(one.loss, one.error, strict=True)
-        rows += [(one.weight_decay, str(step), loss, error) for step, (loss, error) in enumerate(pairs)]
-        if one.limit_error is not None:
-            rows.append((one.weight_decay, "minimum", one.limit_loss, one.limit_error))
+    for descent in report.descents:
+        pairs = zip(descent.loss, descent.error, strict=True)
+        rows += [(descent.weight_decay, str(step), loss, error) for step, (loss, error) in enumerate(pairs)]
+        if descent.limit_error is not None:
+            rows.append((descent.weight_decay, "minimum", descent.limit_loss, descent.limit_error))
     return pd.DataFrame(rows, columns=[DECAY, STEP, LOSS, ERROR])
+
+
+def _heads_table(values: Sequence[Sequence[float]]) -> pd.DataFrame:
+    """One row per layer, one column per head."""
+    heads = {f"{columns.HEAD} {place}": [layer[place] for layer in values] for place in range(len(values[0]))}
+    return pd.DataFrame({columns.LAYER: list(range(len(values))), **heads})
+
+
+def _norm_table(report: DualReport, head: int | None) -> pd.DataFrame:
+    """One row per layer, one column per demonstration."""
+    z = report.norm_by_layer(head)
+    data: dict[str, object] = {columns.LAYER: list(range(len(report.norm)))}
+    return pd.DataFrame(data | {row.label: list(z[place]) for place, row in enumerate(report.demos)})
+
+
+VIEWS: dict[DualView, _ViewRow] = {
+    "residual": _ViewRow(
+        lambda report: report.residual,
+        lambda report, colours, _: _head_map(report, RESIDUAL, colours),
+        lambda report, _: _residual_alt(report),
+        lambda report, _: _heads_table(report.residual),
+    ),
+    "zero_factor": _ViewRow(
+        lambda report: report.residual,
+        lambda report, colours, _: _head_map(report, FACTOR, colours),
+        lambda report, _: _factor_alt(report),
+        lambda report, _: _heads_table(report.zero_factor),
+    ),
+    "norm": _ViewRow(lambda report: report.demos, _demo_map, _norm_alt, _norm_table),
+    "features": _ViewRow(
+        lambda report: report.curve,
+        lambda report, colours, _: _features(report, colours),
+        lambda report, _: _features_alt(report),
+        lambda report, _: _features_table(report),
+    ),
+    "descent": _ViewRow(
+        lambda report: report.descents,
+        lambda report, colours, _: _descent(report, colours),
+        lambda report, _: _descent_alt(report),
+        lambda report, _: _descent_table(report),
+    ),
+}

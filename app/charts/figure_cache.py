@@ -1,11 +1,10 @@
-"""How long is a drawn figure shown again? As long as nothing that it is drawn from changed."""
+"""Drawn figures, shown again as long as nothing that they are drawn from changed."""
 
 from __future__ import annotations
 
 import functools
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import ParamSpec
 
 import plotly.graph_objects as go
@@ -16,34 +15,21 @@ MOST_FIGURES = 128
 P = ParamSpec("P")
 
 
-class Figures:
-    """Figures by the function that draws them and its arguments; safe to use from several threads.
+@dataclass(frozen=True)
+class _Call:
+    """A call of a function that draws, equal to another by `key`.
 
-    A record counts by identity: it cannot change, and to compare two of them takes as long as to draw. It is held with
-    its figure, so that no other record can take its place in memory.
+    A record counts by identity: it cannot change, and to compare two of them takes as long as to draw. `draw` holds
+    the arguments, so that no other record can take the place of one in memory.
     """
 
-    def __init__(self, most: int = MOST_FIGURES) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._figures: OrderedDict[Hashable, tuple[go.Figure, object]] = OrderedDict()
-
-    def get(self, key: Hashable) -> go.Figure | None:
-        """The figure under `key`, if it is held."""
-        with self._lock:
-            if key not in self._figures:
-                return None
-            self._figures.move_to_end(key)
-            return self._figures[key][0]
-
-    def put(self, key: Hashable, figure: go.Figure, arguments: object) -> None:
-        """Hold a figure, and let go of the one that was not used for longest."""
-        with self._lock:
-            self._figures[key] = figure, arguments
-            while len(self._figures) > self._most:
-                self._figures.popitem(last=False)
+    key: Hashable
+    draw: Callable[[], go.Figure] = field(compare=False)
 
 
-FIGURES = Figures()
+@functools.lru_cache(maxsize=MOST_FIGURES)
+def _figure(call: _Call) -> go.Figure:
+    return call.draw()
 
 
 def cached_figure(draw: Callable[P, go.Figure]) -> Callable[P, go.Figure]:
@@ -56,13 +42,10 @@ def cached_figure(draw: Callable[P, go.Figure]) -> Callable[P, go.Figure]:
     def cached(*args: P.args, **kwargs: P.kwargs) -> go.Figure:
         key = (draw, _identity(args), _identity(tuple(sorted(kwargs.items()))))
         try:
-            figure = FIGURES.get(key)
+            hash(key)
         except TypeError:  # An argument without a hash.
             return draw(*args, **kwargs)
-        if figure is None:
-            figure = draw(*args, **kwargs)
-            FIGURES.put(key, figure, (args, kwargs))
-        return figure
+        return _figure(_Call(key, functools.partial(draw, *args, **kwargs)))
 
     return cached
 

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import numbers, targets, tiles
+from app.charts.cells import click_marks, numbers, tiles
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import box, framed
+from app.charts.frame import box, column_axis, framed, row_axis, row_box
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
@@ -26,13 +26,12 @@ ROOM = 12
 def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> list[int]:
     """Indices of the candidates to draw, best rank first: at most `limit`, and always the target and the selected."""
     ranked = best_first([row.rank for row in explanation.candidates], explanation.candidates)
-    kept = ranked[:limit]
-    wanted = [
+    always = [
         i
         for i in ranked[limit:]
         if explanation.candidates[i].is_target or explanation.candidates[i].item_id == selected
     ]
-    return kept + wanted
+    return ranked[:limit] + always
 
 
 @cached_figure
@@ -48,43 +47,23 @@ def figure(
     z = [[matrix.values[d][c] for d in range(len(explanation.demos))] for c in rows]
     bound = symmetric(value for line in z for value in line)
     labels = [row.label for row in explanation.demos]
-    cells = tiles(z, len(labels), bound, colours)
-    texts = numbers(z, signed, lambda value: shade(value, bound, colours)) if len(labels) <= ROOM else []
+
+    def cell(demo: int, line: int) -> tuple[list[object], str]:
+        candidate = rows[line]
+        return [demo, explanation.candidates[candidate].item_id], _hover(explanation, matrix, demo, candidate)
+
     return framed(
-        [cells, *texts, _targets(explanation, matrix, rows)],
+        [
+            tiles(z, bound, colours),
+            *(numbers(z, signed, lambda value: shade(value, bound, colours)) if len(labels) <= ROOM else []),
+            click_marks(len(labels), len(rows), cell, size=ROW - 4),
+        ],
         colours,
         height=ROW * len(rows) + 64,
         margin={"t": 30, "b": 8},
-        xaxis={
-            "tickmode": "array",
-            "tickvals": list(range(len(labels))),
-            "ticktext": labels,
-            "side": "top",
-            "showgrid": False,
-            "zeroline": False,
-            "range": [-0.5, len(labels) - 0.5],
-        },
-        yaxis={
-            "tickmode": "array",
-            "tickvals": list(range(len(rows))),
-            "ticktext": [_tick(explanation, c, item) for c in rows],
-            "range": [len(rows) - 0.5, -0.5],
-            "showgrid": False,
-            "zeroline": False,
-            "tickfont": {"color": colours.ink, "size": 12.5},
-            "ticklabelstandoff": 4,
-        },
+        xaxis=column_axis(labels),
+        yaxis=row_axis([_tick(explanation, c, item) for c in rows], colours, ticklabelstandoff=4),
         shapes=_outlines(explanation, rows, demo, item, colours),
-    )
-
-
-def _targets(explanation: Explanation, matrix: Matrix, rows: list[int]) -> go.Scatter:
-    cells = [(d, line, c) for line, c in enumerate(rows) for d in range(len(explanation.demos))]
-    return targets(
-        [(d, line) for d, line, _ in cells],
-        [[d, explanation.candidates[c].item_id] for d, _, c in cells],
-        [_hover(explanation, matrix, d, c) for d, _, c in cells],
-        size=ROW - 4,
     )
 
 
@@ -108,9 +87,8 @@ def _outlines(
     explanation: Explanation, rows: list[int], demo: int | None, item: str | None, colours: Palette
 ) -> list[dict[str, Any]]:
     at = next((place for place, c in enumerate(rows) if explanation.candidates[c].item_id == item), None)
-    column = [] if demo is None else [box(demo - 0.5, demo + 0.5, -0.5, len(rows) - 0.5, colours)]
-    line = [] if at is None else [box(-0.5, len(explanation.demos) - 0.5, at - 0.5, at + 0.5, colours)]
-    return column + line
+    column = [] if demo is None else [box((demo - 0.5, demo + 0.5), (-0.5, len(rows) - 0.5), colours)]
+    return column + ([] if at is None else [row_box(at, len(explanation.demos), colours)])
 
 
 def _matrix(explanation: Explanation) -> Matrix:

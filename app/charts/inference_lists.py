@@ -9,8 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
+from app.charts.frame import framed, hover, level, ticks, upright, whiskers
+from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
 from app.text import plain, safe_mark
-from app.theme import Palette, colour, interval, number, ordinal, template, value_missing
+from app.theme import Palette, climb_mark, colour, interval, number, ordinal, value_missing
 from core import columns
 from core.analysis.robustness.robustness_task import RankLine, RobustnessReport
 from core.metrics.ranking import Rank, best_first
@@ -18,7 +20,6 @@ from core.metrics.ranking import Rank, best_first
 LABEL = 40
 """Characters of a setting's name beside its mark."""
 HEIGHT = 420
-ROW = 22
 TITLE = 20
 """Characters of a title beside its line: with its rank and step, what fits on a narrow screen."""
 
@@ -44,42 +45,45 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
 
     The plain model is a diamond and two dotted lines; a filled circle flips less than it at no lower NDCG@10.
     """
-    figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
     drawn = _drawn(standings)
     reference = standings[0] if standings and standings[0] in drawn else None
-    middle = sum(_ends(drawn)) / 2
-    for row in drawn:
-        is_plain = row is reference
-        better = reference is not None and _is_better(row, reference)
-        ink = colours.ink if is_plain or better else colours.neutral_mark
-        figure.add_trace(
-            go.Scatter(
-                name=safe_mark(row.name, LABEL),
-                x=[row.ndcg],
-                y=[row.flips],
-                mode="markers+text",
-                text=[safe_mark(row.name, LABEL)],
-                textposition="top right" if (row.ndcg or 0.0) <= middle else "top left",
-                textfont={"size": 12, "color": colours.ink if is_plain or better else colours.muted},
-                error_x=_whiskers(row.ndcg, row.ndcg_low, row.ndcg_high, ink),
-                error_y=_whiskers(row.flips, row.flips_low, row.flips_high, ink),
-                marker={
-                    "symbol": "diamond" if is_plain else "circle" if better else "circle-open",
-                    "size": 12 if is_plain else 10,
-                    "color": ink,
-                    "line": {"width": 2, "color": ink},
-                },
-                hovertext=[_hover(row)],
-                hovertemplate="%{hovertext}<extra></extra>",
-            )
-        )
+    middle, grey = sum(_ends(drawn)) / 2, colours.neutral_mark
+    lines = []
     if reference is not None:
-        line = {"color": colours.neutral_mark, "width": 1, "dash": "dot"}
-        figure.add_shape(type="line", x0=reference.ndcg, x1=reference.ndcg, y0=0, y1=1, yref="paper", line=line)
-        figure.add_shape(type="line", y0=reference.flips, y1=reference.flips, x0=0, x1=1, xref="paper", line=line)
-    figure.update_xaxes(title_text="NDCG@10 (higher is better)", zeroline=False, tickformat="~g")
-    figure.update_yaxes(title_text="top-1 flip rate (lower is better)", zeroline=False, tickformat=".0%")
-    return figure
+        lines = [upright(reference.ndcg or 0.0, grey, dash="dot"), level(reference.flips or 0.0, grey, dash="dot")]
+    return framed(
+        [_mark(row, reference, middle, colours) for row in drawn],
+        colours,
+        height=HEIGHT,
+        shapes=lines,
+        xaxis={"title": {"text": "NDCG@10 (higher is better)"}, "zeroline": False, "tickformat": "~g"},
+        yaxis={"title": {"text": "top-1 flip rate (lower is better)"}, "zeroline": False, "tickformat": ".0%"},
+    )
+
+
+def _mark(row: Standing, reference: Standing | None, middle: float, colours: Palette) -> go.Scatter:
+    """One setting; its name stands on the side of `middle` where there is room."""
+    is_plain = row is reference
+    better = reference is not None and _is_better(row, reference)
+    ink = colours.ink if is_plain or better else colours.neutral_mark
+    return go.Scatter(
+        name=safe_mark(row.name, LABEL),
+        x=[row.ndcg],
+        y=[row.flips],
+        mode="markers+text",
+        text=[safe_mark(row.name, LABEL)],
+        textposition="top right" if (row.ndcg or 0.0) <= middle else "top left",
+        textfont={"size": 12, "color": colours.ink if is_plain or better else colours.muted},
+        error_x=_whiskers(row.ndcg, row.ndcg_low, row.ndcg_high, ink),
+        error_y=_whiskers(row.flips, row.flips_low, row.flips_high, ink),
+        marker={
+            "symbol": "diamond" if is_plain else "circle" if better else "circle-open",
+            "size": 12 if is_plain else 10,
+            "color": ink,
+            "line": {"width": 2, "color": ink},
+        },
+        **hover([_hover(row)]),
+    )
 
 
 def _drawn(standings: Sequence[Standing]) -> list[Standing]:
@@ -102,17 +106,9 @@ def _is_better(row: Standing, reference: Standing) -> bool:
 
 
 def _whiskers(value: float | None, low: float | None, high: float | None, ink: str) -> dict[str, object] | None:
-    if value is None or low is None or high is None or value_missing(low) or value_missing(high):
+    if value is None or value_missing(low) or value_missing(high):
         return None
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - value],
-        "arrayminus": [value - low],
-        "color": ink,
-        "thickness": 1,
-        "width": 3,
-    }
+    return whiskers([value], [low], [high], ink, thickness=1, width=3)
 
 
 def _hover(row: Standing) -> str:
@@ -182,43 +178,29 @@ def moves(report: RobustnessReport, colours: Palette) -> go.Figure:
         raise ValueError("a chart of two lists needs changed dual models")
     order = best_first([line.changed_rank for line in lines], lines)
     after = {lines[index].item_id: place for place, index in enumerate(order, start=1)}
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * max(len(lines), 4) + 56})
-    for before, line in enumerate(lines, start=1):
-        end, ink = after[line.item_id], _ink(line, colours)
-        figure.add_trace(
-            go.Scatter(
-                name=line.item_id,
-                x=[0, 1],
-                y=[before, end],
-                mode="lines+markers",
-                line={"width": 2.6 if line.is_target else 1.4, "color": ink},
-                marker={"size": 10 if line.is_target else 6, "symbol": "diamond" if line.is_target else "circle"},
-                hovertext=[_moved_hover(line)] * 2,
-                hovertemplate="%{hovertext}<extra></extra>",
+    return rank_flow(
+        [
+            FlowLine(
+                line.item_id,
+                line.title,
+                [before, after[line.item_id]],
+                [_moved_hover(line)] * 2,
+                line.is_target,
+                row=after[line.item_id],
+                before_title=f"{_changed_rank(line):g} {step(line)} ",
+                ink=colour(line.rank - _changed_rank(line), colours),
             )
-        )
-        title = safe_mark(line.title, TITLE)
-        figure.add_annotation(
-            x=1.04,
-            xanchor="left",
-            y=end,
-            text=f"{_changed_rank(line):g} {step(line)} {f'<b>{title}</b>' if line.is_target else title}",
-            showarrow=False,
-            font={"size": 12, "color": colours.ink if line.is_target else colours.muted},
-        )
-    figure.update_xaxes(
-        range=[-0.06, 2.3], tickvals=[0, 1], ticktext=["plain", "changed"], side="top", showgrid=False, zeroline=False
+            for before, line in enumerate(lines, start=1)
+        ],
+        colours,
+        height=ROW * max(len(lines), 4) + 56,
+        deepest=len(lines),
+        titles={"x": 1.04},
+        title_length=TITLE,
+        margin={"t": 30, "b": 8},
+        xaxis=list_axis([0, 1], ["plain", "changed"], [-0.06, 2.3]),
+        yaxis=ticks(range(1, len(lines) + 1), [f"{line.rank:g}" for line in lines]),
     )
-    figure.update_yaxes(
-        range=[len(lines) + 0.7, 0.3],
-        tickvals=list(range(1, len(lines) + 1)),
-        ticktext=[f"{line.rank:g}" for line in lines],
-        showgrid=False,
-        zeroline=False,
-        title_text="rank",
-    )
-    figure.update_layout(margin={"t": 30, "b": 8})
-    return figure
 
 
 def _changed_rank(line: RankLine) -> Rank:
@@ -226,14 +208,9 @@ def _changed_rank(line: RankLine) -> Rank:
     return line.changed_rank
 
 
-def _ink(line: RankLine, colours: Palette) -> str:
-    return colour(line.rank - _changed_rank(line), colours)
-
-
 def step(line: RankLine) -> str:
     """`▲4`, `▼2`, `=`: places climbed or dropped under the changed dual models."""
-    climbed = line.rank - _changed_rank(line)
-    return "=" if climbed == 0 else f"{'▲' if climbed > 0 else '▼'}{abs(climbed):g}"
+    return climb_mark(line.rank - _changed_rank(line)).replace(" ", "")
 
 
 def _moved_hover(line: RankLine) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import targets, tiles
+from app.charts.cells import click_marks, tiles
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import box, framed
+from app.charts.frame import BARE, LAYERS, colour_bar, framed, row_axis, row_box
 from app.text import safe_mark
 from app.theme import Palette, nats, signed, symmetric
 from core import columns
@@ -18,56 +18,32 @@ ROW = 27
 
 def parts(explanation: Explanation) -> tuple[tuple[float, ...], ...]:
     """[demo][layer], nats."""
-    made = explanation.contributions
-    if made is None or made.by_layer is None:
+    contributions = explanation.contributions
+    if contributions is None or contributions.by_layer is None:
         raise ValueError("a layer map needs a gradient answer")
-    return made.by_layer
+    return contributions.by_layer
 
 
 @cached_figure
 def figure(explanation: Explanation, colours: Palette, *, selected: int | None = None) -> go.Figure:
     """Demonstrations (rows, prompt order) x layers (columns), nats; each row adds up to its gradient part."""
     z = parts(explanation)
-    bound = symmetric(value for line in z for value in line)
-    layers, demos = list(range(len(z[0]) if z else 0)), list(range(len(z)))
-    cells = [(layer, demo) for demo in demos for layer in layers]
+    bound, layers = symmetric(value for line in z for value in line), len(z[0]) if z else 0
     names = [f"{row.label} {safe_mark(row.title, 40)}" for row in explanation.demos]
-    grid = tiles(z, len(layers), bound, colours, xgap=1, bar=_bar(bound, colours))
-    hover = [f"{names[d]}<br>layer {layer}: gradient part {signed(z[d][layer], 3)} nats" for layer, d in cells]
     ticks = [f"<b>{row.label}</b>" if index == selected else row.label for index, row in enumerate(explanation.demos)]
+    bar = colour_bar("nats", {-bound: signed(-bound), 0: "0", bound: signed(bound)}, colours)
+
+    def cell(layer: int, demo: int) -> tuple[int, str]:
+        return demo, f"{names[demo]}<br>layer {layer}: gradient part {signed(z[demo][layer], 3)} nats"
+
     return framed(
-        [grid, targets(cells, [demo for _, demo in cells], hover, size=ROW - 6)],
+        [tiles(z, bound, colours, xgap=1, bar=bar), click_marks(layers, len(z), cell, size=ROW - 6)],
         colours,
         height=ROW * len(z) + 62,
-        xaxis={
-            "title": {"text": "layer, from the first (0) to the last"},
-            "showgrid": False,
-            "zeroline": False,
-            "dtick": 5,
-            "range": [-0.5, len(layers) - 0.5],
-        },
-        yaxis={
-            "tickmode": "array",
-            "tickvals": demos,
-            "ticktext": ticks,
-            "range": [len(z) - 0.5, -0.5],
-            "showgrid": False,
-            "zeroline": False,
-            "tickfont": {"color": colours.ink, "size": 12.5},
-        },
-        shapes=[] if selected is None else [box(-0.5, len(layers) - 0.5, selected - 0.5, selected + 0.5, colours)],
+        xaxis={"title": {"text": LAYERS}, **BARE, "dtick": 5, "range": [-0.5, layers - 0.5]},
+        yaxis=row_axis(ticks, colours),
+        shapes=[] if selected is None else [row_box(selected, layers, colours)],
     )
-
-
-def _bar(bound: float, colours: Palette) -> dict[str, object]:
-    return {
-        "thickness": 10,
-        "outlinewidth": 0,
-        "tickvals": [-bound, 0, bound],
-        "ticktext": [signed(-bound), "0", signed(bound)],
-        "tickfont": {"color": colours.muted, "size": 12},
-        "title": {"text": "nats", "font": {"size": 12, "color": colours.muted}},
-    }
 
 
 def alt(explanation: Explanation) -> str:

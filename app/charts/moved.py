@@ -8,11 +8,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
-from app.charts.cells import numbers, targets, tiles
+from app.charts.cells import click_marks, numbers, tiles
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import box, heading
+from app.charts.frame import axis_key, axis_name, column_axis, framed, heading, panel_domains, row_axis, row_box
 from app.text import plain, safe_mark
-from app.theme import Palette, amount, nats, shade, signed, symmetric, template
+from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
 from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
 
@@ -51,77 +51,54 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
     which = models(report)
     if not which:
         raise ValueError("a map of what moved the list needs the effects of its demonstrations")
-    shown = lists.drawn(report, limit, item)
-    bound = symmetric(row.effects[index] for row in report.moved for index in shown)
-    height = ROW * max(len(shown), 1) + 92
-    figure = go.Figure(layout={"template": template(colours), "height": height})
-    for panel, name in enumerate(which):
-        axis = "x" if panel == 0 else f"x{panel + 1}"
-        traces = _panel(report, name, shown, bound, colours)
-        figure.add_traces([trace.update(xaxis=axis) for trace in traces])
-        count = len(rows_of(report, name))
-        domain = _domain(panel, len(which))
-        figure.update_layout({axis.replace("x", "xaxis"): _demos(count, domain)})
-        figure.add_annotation(heading(lists.NAMES[name], domain[0], colours))
-        _outline(figure, report, shown, item, count, axis, colours)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(shown))),
-        ticktext=[_tick(report, index, item) for index in shown],
-        range=[len(shown) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
-        ticklabelstandoff=4,
+    drawn = lists.drawn(report, limit, item)
+    bound = symmetric(row.effects[index] for row in report.moved for index in drawn)
+    panels = [(axis_name("x", panel), name, rows_of(report, name)) for panel, name in enumerate(which)]
+    domains = panel_domains(len(which), GAP)
+    selected = next((line for line, index in enumerate(drawn) if report.candidates[index].item_id == item), None)
+    return framed(
+        [trace.update(xaxis=axis) for axis, name, _ in panels for trace in _panel(report, name, drawn, bound, colours)],
+        colours,
+        height=ROW * max(len(drawn), 1) + 92,
+        margin={"t": 60, "b": 8},
+        yaxis=row_axis([_tick(report, index, item) for index in drawn], colours, ticklabelstandoff=4),
+        annotations=[
+            heading(lists.NAMES[name], start, colours) for name, (start, _) in zip(which, domains, strict=True)
+        ],
+        shapes=[row_box(selected, len(rows), colours, axis=axis) for axis, _, rows in panels if selected is not None],
+        **{
+            axis_key("x", panel): column_axis([f"D{demo}" for demo, _ in enumerate(rows, start=1)], domain=domain)
+            for panel, ((*_, rows), domain) in enumerate(zip(panels, domains, strict=True))
+        },
     )
-    figure.update_layout(margin={"t": 60, "b": 8})
-    return figure
-
-
-def _domain(panel: int, count: int) -> list[float]:
-    width = (1 - GAP * (count - 1)) / count
-    start = panel * (width + GAP)
-    return [start, start + width]
-
-
-def _demos(count: int, domain: list[float]) -> dict[str, object]:
-    return {
-        "domain": domain,
-        "tickmode": "array",
-        "tickvals": list(range(count)),
-        "ticktext": [f"D{place}" for place in range(1, count + 1)],
-        "side": "top",
-        "showgrid": False,
-        "zeroline": False,
-        "range": [-0.5, count - 0.5],
-    }
 
 
 def _panel(
-    report: PersonaliseReport, which: Which, shown: list[int], bound: float, colours: Palette
+    report: PersonaliseReport, which: Which, drawn: list[int], bound: float, colours: Palette
 ) -> list[go.Heatmap | go.Scatter]:
     rows = rows_of(report, which)
-    z = [[row.effects[index] for row in rows] for index in shown]
-    grid = tiles(z, len(rows), bound, colours, name=which)
-    cells = [(demo, line, index) for line, index in enumerate(shown) for demo in range(len(rows))]
-    marks = targets(
-        [(demo, line) for demo, line, _ in cells],
-        [[demo, report.candidates[index].item_id] for demo, _, index in cells],
-        [_hover(report, rows[demo], demo, index) for demo, _, index in cells],
-        size=ROW - 4,
-    )
-    written = numbers(z, signed, lambda value: shade(value, bound, colours)) if z and len(report.moved) <= ROOM else []
-    return [grid, *written, marks]
+    z = [[row.effects[index] for row in rows] for index in drawn]
+
+    def cell(demo: int, line: int) -> tuple[list[object], str]:
+        index = drawn[line]
+        return [demo, report.candidates[index].item_id], _hover(report, rows[demo], demo, index)
+
+    roomy = z and len(report.moved) <= ROOM
+    return [
+        tiles(z, bound, colours, name=which),
+        *(numbers(z, signed, lambda value: shade(value, bound, colours)) if roomy else []),
+        click_marks(len(rows), len(z), cell, size=ROW - 4),
+    ]
 
 
 def _hover(report: PersonaliseReport, row: MovedRow, demo: int, candidate: int) -> str:
     return (
-        f"{named(row, demo, safe_mark)} on {safe_mark(report.candidates[candidate].title, 60)}"
+        f"{demo_words(row, demo, safe_mark)} on {safe_mark(report.candidates[candidate].title, 60)}"
         f"<br>removal effect {nats(row.effects[candidate])}, {lists.NAMES[row.which]}"
     )
 
 
-def named(row: MovedRow, place: int, safe: Callable[[str], str] = plain) -> str:
+def demo_words(row: MovedRow, place: int, safe: Callable[[str], str] = plain) -> str:
     """`D2 Fargo (1996) (Yes)`; `safe` makes the title fit for where it is shown."""
     return f"D{place + 1} {safe(row.title)}{f' ({row.answer})' if row.answer else ''}"
 
@@ -133,20 +110,6 @@ def _tick(report: PersonaliseReport, candidate: int, item: str | None) -> str:
     return f"<b>{text}</b>" if row.item_id == item else text
 
 
-def _outline(
-    figure: go.Figure,
-    report: PersonaliseReport,
-    shown: list[int],
-    item: str | None,
-    count: int,
-    axis: str,
-    colours: Palette,
-) -> None:
-    at = next((line for line, index in enumerate(shown) if report.candidates[index].item_id == item), None)
-    if at is not None:
-        figure.add_shape(box(-0.5, count - 0.5, at - 0.5, at + 0.5, colours), xref=axis, yref="y")
-
-
 def alt(report: PersonaliseReport) -> str:
     """The largest effect of every model, either way, in words."""
     parts = []
@@ -156,22 +119,23 @@ def alt(report: PersonaliseReport) -> str:
             for place, row in enumerate(rows_of(report, which))
             for index, value in enumerate(row.effects)
         ]
-        said = []
+        extremes = []
         for word, pick, sign in (("falls", max, 1), ("rises", min, -1)):
             value, place, row, index = pick(cells, key=lambda cell: cell[0])
             if value * sign > 0:
                 title = plain(report.candidates[index].title)
-                said.append(f"without {named(row, place)} the score of {title} {word} most, by {amount(value)}")
-        name = lists.NAMES[which][:1].upper() + lists.NAMES[which][1:]
-        parts.append(f"{name}: {'; '.join(said) or 'no demonstration moves a score'}.")
+                extremes.append(
+                    f"without {demo_words(row, place)} the score of {title} {word} most, by {amount(value)}"
+                )
+        parts.append(f"{lists.capital(lists.NAMES[which])}: {'; '.join(extremes) or 'no demonstration moves a score'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."
 
 
 def table(report: PersonaliseReport) -> pd.DataFrame:
     """One row per candidate, best last rank first, one column per model and demonstration; nats."""
-    found = lists.moves(report, lists.leading(report))
+    changes = lists.moves(report, lists.leading(report))
     data: dict[str, object] = {
-        columns.RANK: [move.after for move in found],
+        columns.RANK: [change.after for change in changes],
         columns.ITEM: [row.item_id for row in report.candidates],
         columns.TITLE: [row.title for row in report.candidates],
     }

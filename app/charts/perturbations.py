@@ -8,11 +8,12 @@ from itertools import groupby
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import numbers, targets
+from app.charts.cells import click_marks, greys, numbers
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import legend, whiskers
+from app.charts.frame import BARE, column_axis, framed, hover, legend, row_axis, ticks, upright, whiskers
+from app.charts.rank_flow import FlowLine, rank_flow
 from app.text import plain, safe_mark
-from app.theme import Palette, nats, number, ordinal, signed, symmetric, template, with_interval
+from app.theme import Palette, blend, nats, number, ordinal, signed, symmetric, with_interval
 from core import columns
 from core.analysis.robustness.kinds import NAMES, Kind
 from core.analysis.robustness.robustness_task import (
@@ -56,69 +57,35 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
     kinds, strengths = kinds_of(rows), _strengths(rows)
     at = {(row.kind, row.strength): row for row in rows}
     z = [[_mean(at.get((kind, strength))) for strength in strengths] for kind in kinds]
-    figure = go.Figure(layout={"template": template(colours), "height": ROW * len(kinds) + 64})
-    figure.add_trace(
-        go.Heatmap(
-            z=z,
-            x=list(range(len(strengths))),
-            y=list(range(len(kinds))),
-            zmin=0,
-            zmax=1,
-            colorscale=[[0, colours.neutral], [1, colours.ink]],
-            xgap=2,
-            ygap=2,
-            hoverinfo="skip",
-            showscale=False,
-        )
+
+    def cell(column: int, line: int) -> tuple[list[object], str] | None:
+        row = at.get((kinds[line], strengths[column]))
+        return None if row is None else ([row.kind, row.strength], _hover(row))
+
+    return framed(
+        [
+            greys(z, (0, 1), colours),
+            *numbers(z, percent, lambda share: _grey(share, colours), size=12),
+            click_marks(len(strengths), len(kinds), cell, size=ROW - 4),
+        ],
+        colours,
+        height=ROW * len(kinds) + 64,
+        margin={"t": 52, "b": 8},
+        xaxis=column_axis([percent(strength) for strength in strengths], title={"text": "share touched"}),
+        yaxis=row_axis([SHORT[kind] for kind in kinds], colours),
     )
-    figure.add_traces(numbers(z, percent, lambda share: _grey(share, colours), size=12))
-    figure.add_trace(_cells(kinds, strengths, at))
-    quiet = {"tickmode": "array", "showgrid": False, "zeroline": False}
-    figure.update_xaxes(
-        **quiet,
-        tickvals=list(range(len(strengths))),
-        ticktext=[percent(strength) for strength in strengths],
-        side="top",
-        range=[-0.5, len(strengths) - 0.5],
-        title_text="share touched",
-    )
-    figure.update_yaxes(
-        **quiet,
-        tickvals=list(range(len(kinds))),
-        ticktext=[SHORT[kind] for kind in kinds],
-        range=[len(kinds) - 0.5, -0.5],
-        tickfont={"color": colours.ink, "size": 12.5},
-    )
-    figure.update_layout(margin={"t": 52, "b": 8})
-    return figure
 
 
 def _grey(share: float, colours: Palette) -> str:
     """The colour of a share on the scale from neutral to ink, as `#rrggbb`."""
-    ends = [[int(name[at : at + 2], 16) for at in (1, 3, 5)] for name in (colours.neutral, colours.ink)]
-    return "#" + "".join(f"{round(low + (high - low) * share):02X}" for low, high in zip(*ends, strict=True))
-
-
-def _cells(kinds: Sequence[Kind], strengths: Sequence[float], at: dict[tuple[Kind, float], KindRow]) -> go.Scatter:
-    places = [
-        (column, line, at[kind, strength])
-        for line, kind in enumerate(kinds)
-        for column, strength in enumerate(strengths)
-        if (kind, strength) in at
-    ]
-    return targets(
-        [(column, line) for column, line, _ in places],
-        [[row.kind, row.strength] for _, _, row in places],
-        [_hover(row) for _, _, row in places],
-        size=ROW - 4,
-    )
+    return blend(colours.neutral, colours.ink, share)
 
 
 def _hover(row: KindRow) -> str:
     return (
         f"{NAMES[row.kind]}, {percent(row.strength)}<br>{percent(row.flips.mean)} of {row.count} variants "
         "put another item first"
-        f"<br>Kendall tau {_said(row.tau)}, rank-biased overlap {_said(row.overlap)}"
+        f"<br>Kendall tau {_signed_mean(row.tau)}, rank-biased overlap {_signed_mean(row.overlap)}"
     )
 
 
@@ -147,64 +114,40 @@ def flow(report: RobustnessReport, colours: Palette, *, item: str | None = None)
     """
     if not report.variants:
         raise ValueError("a rank flow needs variants")
-    figure = go.Figure(layout={"template": template(colours), "height": FLOW})
-    lines = list(enumerate(report.lines))
-    for place, line in sorted(lines, key=lambda pair: (pair[1].is_target, pair[1].item_id == item)):
-        figure.add_trace(_line(report, place, line, colours, strong=line.is_target or line.item_id == item))
-    last = len(report.variants)
-    ticks = []
-    for kind, first, stop in _stretches(report.variants):
-        figure.add_vline(x=first - 0.5, line={"color": colours.rule, "width": 1})
-        ticks.append(((first + stop - 1) / 2, SHORT[kind]))
-    figure.update_xaxes(
-        range=[-0.8, last + 0.8],
-        tickmode="array",
-        tickvals=[0, *(at for at, _ in ticks)],
-        ticktext=["as it is", *(name for _, name in ticks)],
-        tickangle=-45,
-        showgrid=False,
-        zeroline=False,
+    stretches = _stretches(report.variants)
+    places = [0, *((first + stop - 1) / 2 for _, first, stop in stretches)]
+    names = ["as it is", *(SHORT[kind] for kind, _, _ in stretches)]
+    lines = [_line(report, place, line, item) for place, line in enumerate(report.lines)]
+    return rank_flow(
+        lines,
+        colours,
+        height=FLOW,
+        deepest=max(rank for line in lines for rank in line.ranks),
+        dense=True,
+        margin={"t": 10, "b": 8},
+        xaxis={**ticks(places, names), **BARE, "range": [-0.8, len(report.variants) + 0.8], "tickangle": -45},
+        shapes=[upright(first - 0.5, colours.rule) for _, first, _ in stretches],
     )
-    deepest = max(line.rank for line in report.lines)
-    deepest = max([deepest, *(rank for row in report.variants for rank in row.ranks)])
-    figure.update_yaxes(range=[deepest + 0.7, 0.3], showgrid=False, zeroline=False, title_text="rank", dtick=5, tick0=0)
-    figure.update_layout(margin={"t": 10, "b": 8})
-    return figure
 
 
-def _line(report: RobustnessReport, place: int, line: RankLine, colours: Palette, *, strong: bool) -> go.Scatter:
-    shown = [line.rank, *(row.ranks[place] for row in report.variants)]
-    said = ["as it is", *(f"{SHORT[row.kind]}: {safe_mark(row.words, 90)}" for row in report.variants)]
-    return go.Scatter(
-        name=line.item_id,
-        x=list(range(len(shown))),
-        y=shown,
-        mode="lines+markers",
-        customdata=[line.item_id] * len(shown),
-        line={"width": 2.6 if strong else 1, "color": colours.ink if strong else colours.neutral_mark, "shape": "hv"},
-        marker={
-            "size": 7 if strong else 4,
-            "symbol": "diamond" if line.is_target else "circle",
-            "color": colours.ink if strong else colours.neutral_mark,
-        },
-        hovertext=[
-            f"{safe_mark(line.title, 60)}<br>{ordinal(rank)}<br>{words}"
-            for rank, words in zip(shown, said, strict=True)
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-    )
+def _line(report: RobustnessReport, place: int, line: RankLine, item: str | None) -> FlowLine:
+    ranks = [line.rank, *(row.ranks[place] for row in report.variants)]
+    variants = ["as it is", *(f"{SHORT[row.kind]}: {safe_mark(row.words, 90)}" for row in report.variants)]
+    texts = [
+        f"{safe_mark(line.title, 60)}<br>{ordinal(rank)}<br>{words}"
+        for rank, words in zip(ranks, variants, strict=True)
+    ]
+    return FlowLine(line.item_id, line.title, ranks, texts, line.is_target, line.item_id == item)
 
 
 def _stretches(rows: Sequence[VariantRow]) -> list[tuple[Kind, int, int]]:
     """Kind, first place and the place after its last, for each run of variants of one kind; places from 1."""
-    found, at = [], 1
+    stretches, first = [], 1
     for kind, members in groupby(row.kind for row in rows):
-        size = len(list(members))
-        found.append((kind, at, at + size))
-        at += size
-    return found
+        stop = first + len(list(members))
+        stretches.append((kind, first, stop))
+        first = stop
+    return stretches
 
 
 def flow_alt(report: RobustnessReport) -> str:
@@ -261,25 +204,24 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
     kinds, strengths = kinds_of(rows), _strengths(rows)
     modes = [mode for mode in MODES if any(row.mode == mode for row in rows)]
     slots = [(mode, strength) for mode in modes for strength in strengths]
-    figure = go.Figure(layout={"template": template(colours), "height": BAR * len(kinds) + 80})
+    traces = []
     for slot, (mode, strength) in enumerate(slots):
-        mine = [row for row in rows if (row.mode, row.strength) == (mode, strength)]
+        chosen = [row for row in rows if (row.mode, row.strength) == (mode, strength)]
         shift = (slot + 0.5) / len(slots) - 0.5
-        figure.add_trace(_dots(mine, mode, strength, [kinds.index(row.kind) + 0.7 * shift for row in mine], colours))
-    figure.add_vline(x=0, line={"color": colours.neutral_mark, "width": 1})
+        y = [kinds.index(row.kind) + 0.7 * shift for row in chosen]
+        traces.append(_dots(chosen, mode, strength, y, colours))
     bound = 1.1 * symmetric(value for row in rows for value in _ends(row.score))
-    figure.update_xaxes(range=[-bound, bound], title_text="change of the target's score (nats)", zeroline=False)
-    figure.update_yaxes(
-        tickmode="array",
-        tickvals=list(range(len(kinds))),
-        ticktext=[SHORT[kind] for kind in kinds],
-        range=[len(kinds) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
+    return framed(
+        traces,
+        colours,
+        height=BAR * len(kinds) + 80,
+        shapes=[upright(0, colours.neutral_mark)],
+        xaxis={"range": [-bound, bound], "title": {"text": "change of the target's score (nats)"}, "zeroline": False},
+        yaxis=row_axis([SHORT[kind] for kind in kinds], colours),
+        margin={"t": 40, "b": 40},
+        showlegend=len(slots) > 1,
+        legend=legend(colours),
     )
-    figure.update_layout(margin={"t": 40, "b": 40}, showlegend=len(slots) > 1, legend=legend(colours))
-    return figure
 
 
 def _dots(rows: list[KindRow], mode: Mode, strength: float, y: list[float], colours: Palette) -> go.Scatter:
@@ -296,11 +238,12 @@ def _dots(rows: list[KindRow], mode: Mode, strength: float, y: list[float], colo
         marker={"symbol": symbol, "size": 6 + 7 * strength, "color": ink},
         error_x=whiskers(means, lows, highs, ink, thickness=1.4, width=3),
         customdata=[row.kind for row in rows],
-        hovertext=[
-            f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)}{with_interval(low, high)}"
-            for row, (mean, low, high) in zip(rows, ends, strict=True)
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
+        **hover(
+            [
+                f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)}{with_interval(low, high)}"
+                for row, (mean, low, high) in zip(rows, ends, strict=True)
+            ]
+        ),
     )
 
 
@@ -330,14 +273,14 @@ def table(report: RobustnessReport) -> pd.DataFrame:
             MODEL: row.mode,
             COUNT: row.count,
         }
-        measured = {
+        estimates = {
             "flip_rate": row.flips,
             "kendall_tau": row.tau,
             "rank_biased_overlap": row.overlap,
             "ndcg_change": row.ndcg,
             "score_change_nats": row.score,
         }
-        for name, value in measured.items():
+        for name, value in estimates.items():
             cells[name] = None if value is None else value.mean
             cells[f"{name}_{columns.LOW}"] = None if value is None else value.low
             cells[f"{name}_{columns.HIGH}"] = None if value is None else value.high
@@ -373,5 +316,5 @@ def _ends(value: Estimate | None) -> tuple[float, float, float]:
     return value.mean, value.low, value.high
 
 
-def _said(value: Estimate | None) -> str:
+def _signed_mean(value: Estimate | None) -> str:
     return "not defined" if value is None else signed(value.mean)

@@ -1,52 +1,45 @@
-"""How do the demonstrations reorder the candidates?"""
+"""The order of the candidates without and with the demonstrations."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import framed
+from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
 from app.text import plain, safe_mark
-from app.theme import Palette, ordinal
+from app.theme import Palette, climb_mark, ordinal
 from core import columns
 from core.analysis.explain.explanation import CandidateRow, Explanation
 from core.metrics.ranking import best_first
-
-ROW = 22
+from core.words import NOTHING
 
 
 @cached_figure
 def figure(explanation: Explanation, colours: Palette, *, item: str | None = None) -> go.Figure:
     """A line per candidate from its rank without demonstrations to its rank with them; rank 1 on top."""
-    rows = [row for row in explanation.candidates if row.rank is not None and row.zero_shot_rank is not None]
-    ordered = sorted(rows, key=lambda row: (row.is_target, row.item_id == item))
-    places = {explanation.candidates[index].item_id: place for place, index in enumerate(_order(explanation), start=1)}
-    return framed(
-        [_line(row, colours, strong=_strong(row, item)) for row in ordered],
+    rows = {explanation.candidates[index].item_id: row for row, index in enumerate(_order(explanation), start=1)}
+    lines = [
+        FlowLine(
+            row.item_id,
+            row.title,
+            [row.zero_shot_rank, row.rank],
+            [_hover(row)] * 2,
+            row.is_target,
+            row.item_id == item,
+            rows[row.item_id],
+        )
+        for row in explanation.candidates
+        if row.rank is not None and row.zero_shot_rank is not None
+    ]
+    return rank_flow(
+        lines,
         colours,
-        height=ROW * max(len(rows), 4) + 56,
+        height=ROW * max(len(lines), 4) + 56,
+        deepest=len(explanation.candidates),
+        titles={"x": 1.03},
         margin={"t": 30, "b": 8},
-        xaxis={
-            "range": [-0.06, 2.05],
-            "tickmode": "array",
-            "tickvals": [0, 1],
-            "ticktext": ["without", "with"],
-            "side": "top",
-            "showgrid": False,
-            "zeroline": False,
-        },
-        yaxis={
-            "range": [len(explanation.candidates) + 0.7, 0.3],
-            "showgrid": False,
-            "zeroline": False,
-            "dtick": 5,
-            "tick0": 0,
-            "title": {"text": "rank"},
-        },
-        annotations=[_name(row, places[row.item_id], colours, strong=_strong(row, item)) for row in ordered],
+        xaxis=list_axis([0, 1], ["without", "with"], [-0.06, 2.05]),
     )
 
 
@@ -54,45 +47,11 @@ def _order(explanation: Explanation) -> list[int]:
     return best_first([row.rank for row in explanation.candidates], explanation.candidates)
 
 
-def _strong(row: CandidateRow, item: str | None) -> bool:
-    return row.is_target or row.item_id == item
-
-
-def _line(row: CandidateRow, colours: Palette, *, strong: bool) -> go.Scatter:
-    return go.Scatter(
-        x=[0, 1],
-        y=[row.zero_shot_rank, row.rank],
-        mode="lines+markers",
-        customdata=[row.item_id, row.item_id],
-        name=row.item_id,
-        line={"width": 2.6 if strong else 1.2, "color": colours.ink if strong else colours.neutral_mark},
-        marker={"size": 9 if strong else 6, "symbol": "diamond" if row.is_target else "circle"},
-        hovertext=[_hover(row)] * 2,
-        hovertemplate="%{hovertext}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-    )
-
-
-def _name(row: CandidateRow, place: int, colours: Palette, *, strong: bool) -> dict[str, Any]:
-    """The title at its own place, so that those of candidates with equal scores can be read."""
-    title = safe_mark(row.title, 26)
-    return {
-        "x": 1.03,
-        "xanchor": "left",
-        "y": place,
-        "text": f"<b>{title}</b>" if strong else title,
-        "showarrow": False,
-        "font": {"size": 12, "color": colours.ink if strong else colours.muted},
-    }
-
-
 def change(row: CandidateRow) -> str:
     """`▲ 8`, `▼ 2`, `=`; a dash while a rank is missing."""
     if row.rank is None or row.zero_shot_rank is None:
-        return "–"
-    moved = row.zero_shot_rank - row.rank
-    return "=" if moved == 0 else f"{'▲' if moved > 0 else '▼'} {abs(moved):g}"
+        return NOTHING
+    return climb_mark(row.zero_shot_rank - row.rank)
 
 
 def _hover(row: CandidateRow) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
+from app.charts.frame import UNFADED, framed, hover
 from app.charts.user_stream import when
 from app.text import plain, safe_mark
-from app.theme import Palette, nats, number, ordinal, signed, template
+from app.theme import Palette, nats, number, ordinal, signed
 from core import columns
 from core.metrics.ranking import Rank
-from core.selection.improve_task import ImproveReport, Outcome, PathRow, SetRow
+from core.selection.improve_task import ImproveReport, Outcome, PathRow
 
 HEIGHT = 300
 MOVES = {
@@ -38,61 +41,61 @@ STOPS = {
 def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     """Objective J of the best set so far over full-prompt passes, each step's best, and two sets to compare with."""
     path = report.path
-    figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
-    for name, row, dash in (("zero_shot", report.zero_shot, "dash"), ("current", report.current, "dot")):
-        if row is not None and path:
-            figure.add_trace(_reference(name, row, path[-1].passes, colours, dash))
-            figure.add_annotation(
-                x=1, xref="paper", xanchor="right", y=row.objective, yanchor="bottom", text=SETS[name], showarrow=False
-            )
-    figure.add_trace(
-        go.Scatter(
-            name="best",
-            mode="lines",
-            x=[row.passes for row in path],
-            y=[row.best for row in path],
-            line={"shape": "hv", "width": 2.6, "color": colours.ink},
-            hoverinfo="skip",
-        )
+    references = [
+        (name, row, dash)
+        for name, row, dash in (("zero_shot", report.zero_shot, "dash"), ("current", report.current, "dot"))
+        if row is not None and path
+    ]
+    grey: dict[str, object] = {"width": 1.4, "color": colours.neutral_mark}
+    at_the_right = {"x": 1, "xref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    return framed(
+        [
+            *(
+                _line(name, [0, path[-1].passes], [row.objective] * 2, grey | {"dash": dash})
+                for name, row, dash in references
+            ),
+            _line(
+                "best",
+                [row.passes for row in path],
+                [row.best for row in path],
+                {"shape": "hv", "width": 2.6, "color": colours.ink},
+            ),
+            _steps(path, colours),
+        ],
+        colours,
+        height=HEIGHT,
+        annotations=[at_the_right | {"y": row.objective, "text": SETS[name]} for name, row, _ in references],
+        xaxis={"title": {"text": "cost so far (full passes)"}, "rangemode": "tozero", "zeroline": False},
+        yaxis={"title": {"text": "objective J (nats)"}, "zeroline": False},
     )
-    figure.add_trace(
-        go.Scatter(
-            name="steps",
-            mode="markers",
-            x=[row.passes for row in path],
-            y=[row.objective for row in path],
-            customdata=[row.step for row in path],
-            marker={
-                "size": [10 if row.improved else 7 for row in path],
-                "symbol": ["circle" if row.improved else "circle-open" for row in path],
-                "color": [colours.ink if row.improved else colours.neutral_mark for row in path],
-            },
-            hovertext=[_hover(row) for row in path],
-            hovertemplate="%{hovertext}<extra></extra>",
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
-        )
-    )
-    figure.update_xaxes(title_text="cost so far (full passes)", rangemode="tozero", zeroline=False)
-    figure.update_yaxes(title_text="objective J (nats)", zeroline=False)
-    return figure
 
 
-def _reference(name: str, row: SetRow, until: float, colours: Palette, dash: str) -> go.Scatter:
+def _line(name: str, x: list[float], y: list[float], stroke: dict[str, object]) -> go.Scatter:
+    return go.Scatter(name=name, mode="lines", x=x, y=y, line=stroke, hoverinfo="skip")
+
+
+def _steps(path: Sequence[PathRow], colours: Palette) -> go.Scatter:
+    """The best set of each step: filled where it is better than all before."""
     return go.Scatter(
-        name=name,
-        mode="lines",
-        x=[0, until],
-        y=[row.objective, row.objective],
-        line={"dash": dash, "width": 1.4, "color": colours.neutral_mark},
-        hoverinfo="skip",
+        name="steps",
+        mode="markers",
+        x=[row.passes for row in path],
+        y=[row.objective for row in path],
+        customdata=[row.step for row in path],
+        marker={
+            "size": [10 if row.improved else 7 for row in path],
+            "symbol": ["circle" if row.improved else "circle-open" for row in path],
+            "color": [colours.ink if row.improved else colours.neutral_mark for row in path],
+        },
+        **hover([_hover(row) for row in path]),
+        **UNFADED,
     )
 
 
 def _hover(row: PathRow) -> str:
-    shown = ", ".join(safe_mark(demo, 24) for demo in row.demo_ids) or "no demonstrations"
+    demos = ", ".join(safe_mark(demo, 24) for demo in row.demo_ids) or "no demonstrations"
     return (
-        f"step {row.step}: {MOVES[row.move]}<br>{shown}<br>J {signed(row.objective)} = mean {signed(row.mean)}"
+        f"step {row.step}: {MOVES[row.move]}<br>{demos}<br>J {signed(row.objective)} = mean {signed(row.mean)}"
         f" less spread {number(row.spread)}, weighed<br>{number(row.passes, 1)} passes"
     )
 
@@ -148,9 +151,8 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         "embedding": [row.embedding for row in rows],
         "effect": [row.effect for row in rows],
     }
-    found = pd.DataFrame(data)
-    missing = [name for name in ("answer", "embedding", "effect") if found[name].isna().all()]
-    return found.drop(columns=missing)
+    table = pd.DataFrame(data)
+    return table.drop(columns=[name for name in ("answer", "embedding", "effect") if table[name].isna().all()])
 
 
 def _recency(report: ImproveReport) -> dict[str, object]:
@@ -184,16 +186,16 @@ def outcomes_table(report: ImproveReport) -> pd.DataFrame:
             "mean": [None if row is None else row.mean for row in sets],
             "spread": [None if row is None else row.spread for row in sets],
             "target_score": [None if row is None else row.score for row in outcomes],
-            "target_rank": _whole([None if row is None else row.rank for row in outcomes]),
+            "target_rank": _rank_column([None if row is None else row.rank for row in outcomes]),
             "ndcg_at_10": [None if row is None else row.ndcg for row in outcomes],
         }
     )
 
 
-def _whole(given: list[Rank | None]) -> object:
+def _rank_column(ranks: list[Rank | None]) -> object:
     """Ranks as a column, without decimals where nothing is shared."""
-    shared = any(isinstance(rank, float) for rank in given)
-    return pd.array(given, dtype="Float64" if shared else "Int64")
+    shared = any(isinstance(rank, float) for rank in ranks)
+    return pd.array(ranks, dtype="Float64" if shared else "Int64")
 
 
 def outcomes_alt(report: ImproveReport) -> str:
@@ -202,7 +204,7 @@ def outcomes_alt(report: ImproveReport) -> str:
     if "best" not in after:
         return "The case's own target is not scored."
     words = {"zero_shot": "without demonstrations", "current": "with the case's own ones"}
-    others = [f"{ordinal(after[name].rank)} {said}" for name, said in words.items() if name in after]
+    others = [f"{ordinal(after[name].rank)} {word}" for name, word in words.items() if name in after]
     return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from app.charts.figure_cache import cached_figure
-from app.theme import Palette, number, signed, symmetric, template
+from app.charts.frame import LAYERS, axis_key, axis_name, framed, hover, panel_domains
+from app.theme import Palette, number, signed, symmetric
 from core import columns
 from core.analysis.dual.updates_task import LABELS, SUBJECTS, Measure, Subject, UpdateRow, UpdatesReport
 
 HEIGHT = 520
+COLUMNS = panel_domains(2, 0.09)
+ROWS = panel_domains(2, 0.25)[::-1]
+"""Widths and heights of the four panels, the upper row first."""
 MARKS: dict[Subject, tuple[str, str]] = {
     "model": ("solid", "circle"),
     "random_weights": ("dash", "square"),
@@ -32,63 +37,83 @@ def figure(report: UpdatesReport, colours: Palette) -> go.Figure:
 
     Raises `ValueError` for a report without rows.
     """
-    _check(report)
-    figure = make_subplots(rows=2, cols=2, subplot_titles=list(LABELS.values()), horizontal_spacing=0.09)
-    figure.update_layout(
-        template=template(colours),
+    if not report.rows:
+        raise ValueError("a chart of similarities needs rows")
+    traces: list[go.Scatter] = []
+    layout: dict[str, Any] = {"annotations": []}
+    for panel, (measure, label) in enumerate(LABELS.items()):
+        rows = [row for row in report.rows if row.measure == measure]
+        lines = (*(_line(row, colours) for row in rows), *_baseline(rows, colours))
+        x, y = axis_name("x", panel), axis_name("y", panel)
+        traces += [trace.update(xaxis=x, yaxis=y, showlegend=panel == 0) for trace in lines]
+        across, up = COLUMNS[panel % 2], ROWS[panel // 2]
+        bound = min(1.1 * symmetric(_values(rows)), 1.05)
+        title = {"title": {"text": LAYERS}} if panel > 1 else {}
+        layout[axis_key("x", panel)] = {"anchor": y, "domain": across} | title
+        layout[axis_key("y", panel)] = {"anchor": x, "domain": up, "range": [-bound, bound]}
+        layout["annotations"].append(_title(label, sum(across) / 2, up[1], colours))
+    return framed(
+        traces,
+        colours,
         height=HEIGHT,
         showlegend=True,
         legend={"orientation": "h", "y": -0.14, "x": 0, "font": {"color": colours.ink}},
         margin={"t": 30, "b": 8},
+        **layout,
     )
-    for place, measure in enumerate(LABELS):
-        rows = [row for row in report.rows if row.measure == measure]
-        at = {"row": place // 2 + 1, "col": place % 2 + 1}
-        for trace in (*(_line(row, colours, legend=place == 0) for row in rows), *_baseline(rows, colours, place == 0)):
-            figure.add_trace(trace, **at)
-        bound = min(1.1 * symmetric(_values(rows)), 1.05)
-        figure.update_yaxes(range=[-bound, bound], **at)
-        figure.update_xaxes(title_text="layer, from the first (0) to the last" if place > 1 else None, **at)
-    figure.update_annotations(font={"size": 13, "color": colours.ink})
-    return figure
 
 
-def _line(row: UpdateRow, colours: Palette, *, legend: bool) -> go.Scatter:
+def _title(text: str, x: float, y: float, colours: Palette) -> dict[str, Any]:
+    """The name of a panel above its middle."""
+    return {
+        "text": text,
+        "x": x,
+        "xref": "paper",
+        "xanchor": "center",
+        "y": y,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 13, "color": colours.ink},
+    }
+
+
+def _line(row: UpdateRow, colours: Palette) -> go.Scatter:
     dash, symbol = MARKS[row.subject]
     shades = {"model": colours.ink, "random_weights": colours.muted, "shuffled": colours.neutral_mark}
     return go.Scatter(
         name=SUBJECTS[row.subject],
         legendgroup=row.subject,
-        showlegend=legend,
         x=list(range(len(row.by_layer))),
         y=list(row.by_layer),
         mode="lines+markers",
         line={"dash": dash, "width": 2.4 if row.subject == "model" else 1.6, "color": shades[row.subject]},
         marker={"symbol": symbol, "size": 7, "color": shades[row.subject]},
-        hovertext=[
-            f"{LABELS[row.measure]}, {SUBJECTS[row.subject]}<br>layer {layer}: {signed(value, 3)}"
-            for layer, value in enumerate(row.by_layer)
-        ],
-        hovertemplate="%{hovertext}<extra></extra>",
+        **hover(
+            [
+                f"{LABELS[row.measure]}, {SUBJECTS[row.subject]}<br>layer {layer}: {signed(value, 3)}"
+                for layer, value in enumerate(row.by_layer)
+            ]
+        ),
     )
 
 
-def _baseline(rows: list[UpdateRow], colours: Palette, legend: bool) -> list[go.Scatter]:
+def _baseline(rows: list[UpdateRow], colours: Palette) -> list[go.Scatter]:
     """The model's baseline as a thin line without marks."""
     return [
         go.Scatter(
             name="the model's baseline",
             legendgroup="baseline",
-            showlegend=legend,
             x=list(range(len(row.baseline_by_layer))),
             y=list(row.baseline_by_layer),
             mode="lines",
             line={"dash": "longdashdot", "width": 1, "color": colours.neutral_mark},
-            hovertext=[
-                f"baseline ({BASELINES[row.measure]})<br>layer {layer}: {signed(value, 3)}"
-                for layer, value in enumerate(row.baseline_by_layer)
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
+            **hover(
+                [
+                    f"baseline ({BASELINES[row.measure]})<br>layer {layer}: {signed(value, 3)}"
+                    for layer, value in enumerate(row.baseline_by_layer)
+                ]
+            ),
         )
         for row in rows
         if row.subject == "model"
@@ -97,11 +122,6 @@ def _baseline(rows: list[UpdateRow], colours: Palette, legend: bool) -> list[go.
 
 def _values(rows: list[UpdateRow]) -> list[float]:
     return [value for row in rows for value in (*row.by_layer, *row.baseline_by_layer) if value is not None]
-
-
-def _check(report: UpdatesReport) -> None:
-    if not report.rows:
-        raise ValueError("a chart of similarities needs rows")
 
 
 def alt(report: UpdatesReport) -> str:

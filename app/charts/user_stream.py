@@ -1,30 +1,31 @@
-"""What did the user meet, what of it was played, and what was added by hand?"""
+"""The user's stream of interactions: those known before the play, those played, and those added by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import legend
-from app.text import plain, safe_mark
-from app.theme import Palette, template
+from app.charts.frame import BARE, UNFADED, framed, hover, legend, tick_font, ticks, upright
+from app.text import counted, plain, safe_mark
+from app.theme import Palette
 from core import columns
 from core.personal.personalise_task import PersonaliseReport
 
-State = Literal["known", "played", "added", "later"]
-NAMES: dict[State, str] = {
+MarkState = Literal["known", "played", "added", "later"]
+NAMES: dict[MarkState, str] = {
     "known": "known before the play",
     "played": "played",
     "added": "added by hand",
     "later": "not known yet",
 }
-SYMBOLS: dict[State, tuple[str, str]] = {
+SYMBOLS: dict[MarkState, tuple[str, str]] = {
     "known": ("circle", "circle-open"),
     "played": ("circle", "circle-open"),
     "added": ("square", "square-open"),
@@ -38,7 +39,7 @@ TICKS = 6
 
 
 @dataclass(frozen=True)
-class Met:
+class RatedTitle:
     """One interaction of the user, as the data have it."""
 
     position: int
@@ -53,7 +54,7 @@ class Mark:
 
     title: str
     liked: bool
-    state: State
+    state: MarkState
     timestamp: float | None
     position: int | None = None
     step: int | None = None
@@ -62,7 +63,7 @@ class Mark:
     """Its label as a demonstration of the last list."""
 
 
-def marks(report: PersonaliseReport, history: Sequence[Met], until: int) -> list[Mark]:
+def marks(report: PersonaliseReport, history: Sequence[RatedTitle], until: int) -> list[Mark]:
     """The user's stream in time order, then what was added by hand.
 
     `history` may be empty; then only what was played is there. `until` is how many of it are known before anything
@@ -70,100 +71,95 @@ def marks(report: PersonaliseReport, history: Sequence[Met], until: int) -> list
     """
     played = {row.position: row for row in report.stream if row.kind == "stream" and row.position is not None}
     until = max(played) + 1 if played else until
-    shown = report.stream[-1].demo_ids if report.stream else ()
-    labels = {one.rpartition(":")[2]: f"D{place}" for place, one in enumerate(shown, start=1)}
-    met = {one.position: one for one in history} | {
-        at: Met(at, row.title or "", bool(row.liked), row.timestamp) for at, row in played.items()
+    demos = report.stream[-1].demo_ids if report.stream else ()
+    labels = {demo.rpartition(":")[2]: f"D{place}" for place, demo in enumerate(demos, start=1)}
+    titles = {title.position: title for title in history} | {
+        at: RatedTitle(at, row.title or "", bool(row.liked), row.timestamp) for at, row in played.items()
     }
-    found = [
+    stream = [
         Mark(
-            one.title,
-            one.liked,
+            title.title,
+            title.liked,
             "played" if at in played else "known" if at < until else "later",
-            one.timestamp,
+            title.timestamp,
             at,
             played[at].step if at in played else None,
             labels.get(str(at)),
         )
-        for at, one in sorted(met.items())
+        for at, title in sorted(titles.items())
     ]
-    hands = [row for row in report.stream if row.kind == "added"]
-    return found + [
+    added = [row for row in report.stream if row.kind == "added"]
+    return stream + [
         Mark(row.title or "", bool(row.liked), "added", row.timestamp, None, row.step, labels.get(f"added-{n}"))
-        for n, row in enumerate(hands, start=1)
+        for n, row in enumerate(added, start=1)
     ]
 
 
-def drawn(found: Sequence[Mark]) -> list[Mark]:
+def drawn(stream: Sequence[Mark]) -> list[Mark]:
     """At most `EARLIER` marks before the play and `LATER` not known yet after it, and all of the play between."""
-    before = [mark for mark in found if mark.state == "known"][-EARLIER:]
-    played = [mark for mark in found if mark.state == "played"]
-    later = [mark for mark in found if mark.state == "later"][:LATER]
-    return before + played + [mark for mark in found if mark.state == "added"] + later
+    before = [mark for mark in stream if mark.state == "known"][-EARLIER:]
+    played = [mark for mark in stream if mark.state == "played"]
+    later = [mark for mark in stream if mark.state == "later"][:LATER]
+    return before + played + [mark for mark in stream if mark.state == "added"] + later
 
 
 @cached_figure
-def figure(found: Sequence[Mark], colours: Palette, *, step: int | None = None) -> go.Figure:
+def figure(stream: Sequence[Mark], colours: Palette, *, step: int | None = None) -> go.Figure:
     """One mark per interaction, time to the right, liked above disliked; played ones carry their step.
 
-    The number of its step is the `customdata` of every played or added mark; `step` is drawn with a ring.
+    The number of its step is the `customdata` of every played or added mark; `step` is marked by a line.
     """
-    shown = drawn(found)
-    figure = go.Figure(layout={"template": template(colours), "height": HEIGHT})
-    for state in NAMES:
-        places = [place for place, mark in enumerate(shown) if mark.state == state]
-        if places:
-            figure.add_trace(_trace(shown, places, state, colours))
-    ring = next((place for place, mark in enumerate(shown) if mark.step is not None and mark.step == step), None)
-    if ring is not None:
-        figure.add_vline(x=ring, line={"color": colours.neutral_mark, "width": 1, "dash": "dot"})
-    at, texts = _ticks(shown)
-    timed = any(mark.timestamp is not None for mark in shown)
-    figure.update_xaxes(
-        range=[-0.7, max(len(shown), 2) - 0.3],
-        tickmode="array",
-        tickvals=at,
-        ticktext=texts,
-        showgrid=False,
-        zeroline=False,
-        title_text="time (UTC), one place per interaction" if timed else "place in the stream",
+    timeline = drawn(stream)
+    places = {state: [place for place, mark in enumerate(timeline) if mark.state == state] for state in NAMES}
+    chosen = [place for place, mark in enumerate(timeline) if mark.step is not None and mark.step == step]
+    timed = any(mark.timestamp is not None for mark in timeline)
+    title = "time (UTC), one place per interaction" if timed else "place in the stream"
+    return framed(
+        [_trace(timeline, at, state, colours) for state, at in places.items() if at],
+        colours,
+        height=HEIGHT,
+        shapes=[upright(place, colours.neutral_mark, dash="dot") for place in chosen[:1]],
+        xaxis={
+            **ticks(*_ticks(timeline)),
+            **BARE,
+            "range": [-0.7, max(len(timeline), 2) - 0.3],
+            "title": {"text": title},
+        },
+        yaxis={
+            **ticks([0, 1], ["not liked", "liked"]),
+            "range": [-0.55, 1.75],
+            "gridcolor": colours.rule,
+            "zeroline": False,
+            "tickfont": tick_font(colours),
+        },
+        margin={"t": 30, "b": 40},
+        showlegend=True,
+        legend=legend(colours),
     )
-    figure.update_yaxes(
-        range=[-0.55, 1.75],
-        tickmode="array",
-        tickvals=[0, 1],
-        ticktext=["not liked", "liked"],
-        gridcolor=colours.rule,
-        zeroline=False,
-        tickfont={"color": colours.ink, "size": 12.5},
-    )
-    figure.update_layout(margin={"t": 30, "b": 40}, showlegend=True, legend=legend(colours))
-    return figure
 
 
-def _trace(shown: Sequence[Mark], places: list[int], state: State, colours: Palette) -> go.Scatter:
-    mine = [shown[place] for place in places]
+def _trace(timeline: Sequence[Mark], places: list[int], state: MarkState, colours: Palette) -> go.Scatter:
+    chosen = [timeline[place] for place in places]
     strong = state in ("played", "added")
+    ink = colours.ink if strong else colours.neutral_mark
     liked, disliked = SYMBOLS[state]
     return go.Scatter(
         name=NAMES[state],
         mode="markers+text" if strong else "markers",
         x=places,
-        y=[int(mark.liked) for mark in mine],
-        text=[str(mark.step) for mark in mine] if strong else None,
+        y=[int(mark.liked) for mark in chosen],
+        text=[str(mark.step) for mark in chosen] if strong else None,
         textposition="top center",
         textfont={"size": 12, "color": colours.ink},
         marker={
-            "symbol": [liked if mark.liked else disliked for mark in mine],
+            "symbol": [liked if mark.liked else disliked for mark in chosen],
             "size": 14 if strong else 9,
-            "color": colours.ink if strong else colours.neutral_mark,
-            "line": {"width": 2 if strong else 1.4, "color": colours.ink if strong else colours.neutral_mark},
+            "color": ink,
+            "line": {"width": 2 if strong else 1.4, "color": ink},
         },
-        customdata=[mark.step for mark in mine],
-        hovertext=[_hover(mark) for mark in mine],
-        hovertemplate="%{hovertext}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
+        customdata=[mark.step for mark in chosen],
+        **hover([_hover(mark) for mark in chosen]),
+        **UNFADED,
     )
 
 
@@ -185,22 +181,18 @@ def when(timestamp: float | None, form: str = "%Y-%m-%d %H:%M") -> str:
         return ""
 
 
-def _ticks(shown: Sequence[Mark]) -> tuple[list[int], list[str]]:
+def _ticks(timeline: Sequence[Mark]) -> tuple[list[int], list[str]]:
     """Places and words of at most `TICKS` ticks: days, or minutes where all is one day; positions without time."""
-    count = len(shown)
+    count = len(timeline)
     places = sorted({round(n * (count - 1) / (TICKS - 1)) for n in range(TICKS)}) if count else []
-    days = {when(mark.timestamp, "%Y-%m-%d") for mark in shown if mark.timestamp is not None}
+    days = {when(mark.timestamp, "%Y-%m-%d") for mark in timeline if mark.timestamp is not None}
     form = "%Y-%m-%d" if len(days) > 1 else "%H:%M"
-    at: list[int] = []
-    texts: list[str] = []
-    for place in places:
-        text = _tick(shown[place], form)
-        if text and (not texts or text != texts[-1]):
-            at.append(place)
-            texts.append(text)
-    if len(days) == 1 and texts:
-        texts[0] = f"{next(iter(days))} {texts[0]}".strip()
-    return at, texts
+    texts = {place: text for place in places if (text := _tick(timeline[place], form))}
+    starts = dict(next(group) for _, group in groupby(texts.items(), key=lambda tick: tick[1]))
+    at, names = list(starts), list(starts.values())
+    if len(days) == 1 and names:
+        names[0] = f"{next(iter(days))} {names[0]}".strip()
+    return at, names
 
 
 def _tick(mark: Mark, form: str) -> str:
@@ -209,32 +201,32 @@ def _tick(mark: Mark, form: str) -> str:
     return "by hand" if mark.state == "added" else str(mark.position)
 
 
-def alt(found: Sequence[Mark]) -> str:
+def alt(stream: Sequence[Mark]) -> str:
     """How many are known, which were played and whether they were liked, in words."""
-    if not found:
+    if not stream:
         return "Nothing of the stream is known yet."
-    known = sum(mark.state == "known" for mark in found)
-    new = [mark for mark in found if mark.step]
-    liked = sum(mark.liked for mark in found if mark.state == "known")
-    text = f"{known} interaction{'s' * (known != 1)} known before the play, {liked} of them liked."
+    before = [mark for mark in stream if mark.state == "known"]
+    new = [mark for mark in stream if mark.step]
+    liked = sum(mark.liked for mark in before)
+    text = f"{counted(len(before), 'interaction')} known before the play, {liked} of them liked."
     if not new:
         return f"{text} None is played."
-    said = "; ".join(f"{plain(mark.title)} {'liked' if mark.liked else 'not liked'}" for mark in new[-6:])
+    last = "; ".join(f"{plain(mark.title)} {'liked' if mark.liked else 'not liked'}" for mark in new[-6:])
     by_hand = sum(mark.state == "added" for mark in new)
     hands = f", {by_hand} of them added by hand" if by_hand else ""
-    return f"{text} {len(new)} new one{'s' * (len(new) != 1)}{hands}: {said}."
+    return f"{text} {counted(len(new), 'new one')}{hands}: {last}."
 
 
-def table(found: Sequence[Mark]) -> pd.DataFrame:
+def table(stream: Sequence[Mark]) -> pd.DataFrame:
     """One row per interaction in time order, those added by hand last; time in UTC."""
     return pd.DataFrame(
         {
-            columns.POSITION: pd.array([mark.position for mark in found], dtype="Int64"),
-            "time_utc": [when(mark.timestamp, "%Y-%m-%d %H:%M:%S") for mark in found],
-            columns.TITLE: [mark.title for mark in found],
-            "liked": [mark.liked for mark in found],
-            "state": [NAMES[mark.state] for mark in found],
-            "step": pd.array([mark.step for mark in found], dtype="Int64"),
-            columns.DEMO: [mark.demo or "" for mark in found],
+            columns.POSITION: pd.array([mark.position for mark in stream], dtype="Int64"),
+            "time_utc": [when(mark.timestamp, "%Y-%m-%d %H:%M:%S") for mark in stream],
+            columns.TITLE: [mark.title for mark in stream],
+            "liked": [mark.liked for mark in stream],
+            "state": [NAMES[mark.state] for mark in stream],
+            "step": pd.array([mark.step for mark in stream], dtype="Int64"),
+            columns.DEMO: [mark.demo or "" for mark in stream],
         }
     )

@@ -1,27 +1,30 @@
-"""How do the demonstrations carry the target's score from zero-shot to few-shot?"""
+"""The score of the target from zero-shot to few-shot, one bar per demonstration."""
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import framed, whiskers
+from app.charts.frame import UNFADED, framed, hover, row_axis, tick_font, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
 from core import columns
 from core.analysis.explain.explanation import Contributions, Explanation
 
-Order = Literal["prompt", "size"]
+BarOrder = Literal["prompt", "size"]
 ROW = 27
 """Pixels of one bar's row."""
 LABEL = 24
 """Characters of a title beside its bar."""
+BAR = 0.62
+"""Width of a bar, in rows."""
 
 
-def order_of(contributions: Contributions, order: Order) -> list[int]:
+def order_of(contributions: Contributions, order: BarOrder) -> list[int]:
     """Indices of the demonstrations from top to bottom."""
     indices = list(range(len(contributions.values)))
     return indices if order == "prompt" else sorted(indices, key=lambda index: -abs(contributions.values[index]))
@@ -29,51 +32,43 @@ def order_of(contributions: Contributions, order: Order) -> list[int]:
 
 @cached_figure
 def figure(
-    explanation: Explanation, colours: Palette, *, selected: int | None = None, order: Order = "prompt"
+    explanation: Explanation, colours: Palette, *, selected: int | None = None, order: BarOrder = "prompt"
 ) -> go.Figure:
     """One bar per demonstration from the zero-shot to the few-shot score, and the residual; nats.
 
     Each bar's `customdata` is the index of its demonstration; `selected` is drawn with an outline.
     """
-    made = _made(explanation)
-    indices = order_of(made, order)
-    starts, running = [], made.zero_shot
-    for index in indices:
-        starts.append(running)
-        running += made.values[index]
+    contributions = _contributions(explanation)
+    indices = order_of(contributions, order)
+    sums = list(accumulate((contributions.values[index] for index in indices), initial=contributions.zero_shot))
     rows = len(indices) + 3
-    totals = [made.zero_shot, *[start + made.values[i] for start, i in zip(starts, indices, strict=True)]]
     return framed(
         [
-            _connectors(totals, made, colours),
-            _ends(made, rows, colours),
-            _bars(explanation, made, indices, starts, colours, selected),
-            _residual(made, running, rows, colours),
+            _connectors([*sums, contributions.few_shot], colours),
+            _ends(contributions, rows, colours),
+            _bars(explanation, indices, sums[:-1], colours, selected),
+            _residual(contributions, sums[-1], rows, colours),
         ],
         colours,
         height=ROW * rows + 62,
-        **_axes(explanation, made, indices, starts, selected, colours),
+        **_axes(explanation, indices, sums, selected, colours),
     )
 
 
-def _made(explanation: Explanation) -> Contributions:
+def _contributions(explanation: Explanation) -> Contributions:
     if explanation.contributions is None:
         raise ValueError("a waterfall needs contributions")
     return explanation.contributions
 
 
 def _bars(
-    explanation: Explanation,
-    made: Contributions,
-    indices: list[int],
-    starts: list[float],
-    colours: Palette,
-    selected: int | None,
+    explanation: Explanation, indices: list[int], starts: list[float], colours: Palette, selected: int | None
 ) -> go.Bar:
-    values = [made.values[index] for index in indices]
+    contributions = _contributions(explanation)
+    values = [contributions.values[index] for index in indices]
     spread = None
-    if made.low is not None and made.high is not None:
-        low, high = ([ends[index] for index in indices] for ends in (made.low, made.high))
+    if contributions.low is not None and contributions.high is not None:
+        low, high = ([ends[index] for index in indices] for ends in (contributions.low, contributions.high))
         spread = whiskers(values, low, high, colours.ink, thickness=1.2)
     return go.Bar(
         name="contribution",
@@ -81,7 +76,7 @@ def _bars(
         base=starts,
         x=values,
         y=list(range(1, len(indices) + 1)),
-        width=0.62,
+        width=BAR,
         customdata=indices,
         error_x=spread,
         marker={
@@ -95,25 +90,24 @@ def _bars(
             },
             "line": {"width": [2.5 if index == selected else 0 for index in indices], "color": colours.ink},
         },
-        hovertext=[_hover(explanation, made, index) for index in indices],
-        hovertemplate="%{hovertext}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
+        **hover([_hover(explanation, contributions, index) for index in indices]),
+        **UNFADED,
     )
 
 
-def _hover(explanation: Explanation, made: Contributions, index: int) -> str:
-    row = explanation.demos[index]
+def _hover(explanation: Explanation, contributions: Contributions, index: int) -> str:
+    row, low, high = explanation.demos[index], contributions.low, contributions.high
     answer = f" · {row.answer}" if row.answer else ""
-    spread = with_interval(made.low[index], made.high[index]) if made.low and made.high else ""
-    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {nats(made.values[index])}{spread}"
+    spread = with_interval(low[index], high[index]) if low and high else ""
+    value = nats(contributions.values[index])
+    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {value}{spread}"
 
 
-def _ends(made: Contributions, rows: int, colours: Palette) -> go.Scatter:
+def _ends(contributions: Contributions, rows: int, colours: Palette) -> go.Scatter:
     return go.Scatter(
         name="score",
         mode="markers",
-        x=[made.zero_shot, made.few_shot],
+        x=[contributions.zero_shot, contributions.few_shot],
         y=[0, rows - 1],
         marker={
             "symbol": ["diamond-open", "diamond"],
@@ -125,30 +119,27 @@ def _ends(made: Contributions, rows: int, colours: Palette) -> go.Scatter:
     )
 
 
-def _residual(made: Contributions, running: float, rows: int, colours: Palette) -> go.Bar:
+def _residual(contributions: Contributions, start: float, rows: int, colours: Palette) -> go.Bar:
     return go.Bar(
         name="residual",
         orientation="h",
-        base=[running],
-        x=[made.residual],
+        base=[start],
+        x=[contributions.residual],
         y=[rows - 2],
-        width=0.62,
+        width=BAR,
         marker={"color": "rgba(0,0,0,0)", "line": {"width": 1.5, "color": colours.neutral_mark}},
-        hovertemplate=f"interaction between demonstrations<br>{nats(made.residual)}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
+        hovertemplate=f"interaction between demonstrations<br>{nats(contributions.residual)}<extra></extra>",
+        **UNFADED,
     )
 
 
-def _connectors(totals: list[float], made: Contributions, colours: Palette) -> go.Scatter:
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for row, total in enumerate([*totals, made.few_shot]):
-        x += [total, total, None]
-        y += [row, row + 1, None]
+def _connectors(scores: list[float], colours: Palette) -> go.Scatter:
+    """Dotted lines from each row to the next at the score that is reached; the last row has none."""
+    x = [place for score in scores[:-1] for place in (score, score, None)]
+    y = [place for row in range(len(scores) - 1) for place in (row, row + 1, None)]
     return go.Scatter(
-        x=x[:-3],
-        y=y[:-3],
+        x=x,
+        y=y,
         mode="lines",
         line={"width": 1, "color": colours.neutral_mark, "dash": "dot"},
         hoverinfo="skip",
@@ -157,64 +148,39 @@ def _connectors(totals: list[float], made: Contributions, colours: Palette) -> g
 
 
 def _axes(
-    explanation: Explanation,
-    made: Contributions,
-    indices: list[int],
-    starts: list[float],
-    selected: int | None,
-    colours: Palette,
+    explanation: Explanation, indices: list[int], sums: list[float], selected: int | None, colours: Palette
 ) -> dict[str, Any]:
     """Both axes, and the amount of every row at its end."""
-    names = [
-        "Without demonstrations",
-        *[_tick(explanation, index, index == selected) for index in indices],
-        "Interaction (residual)",
-        "With all of them",
+    contributions = _contributions(explanation)
+    bars = [(_tick(explanation, index, index == selected), signed(contributions.values[index])) for index in indices]
+    rows = [
+        ("Without demonstrations", number(contributions.zero_shot)),
+        *bars,
+        ("Interaction (residual)", signed(contributions.residual)),
+        ("With all of them", number(contributions.few_shot)),
     ]
-    amounts = [
-        number(made.zero_shot),
-        *[signed(made.values[index]) for index in indices],
-        signed(made.residual),
-        number(made.few_shot),
-    ]
-    amount_of_row = {
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "right",
-        "showarrow": False,
-        "font": {"size": 12.5, "color": colours.ink},
-    }
+    at_the_end = {"x": 1, "xref": "paper", "xanchor": "right", "showarrow": False, "font": tick_font(colours)}
+    names = [name for name, _ in rows]
     return {
-        "yaxis": {
-            "tickmode": "array",
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-            "range": [len(names) - 0.4, -0.6],
-            "showgrid": False,
-            "zeroline": False,
-            "tickfont": {"color": colours.ink, "size": 12.5},
-            "ticklabelstandoff": 6,
-        },
+        "yaxis": row_axis(names, colours, range=[len(names) - 0.4, -0.6], ticklabelstandoff=6),
         "xaxis": {
             "domain": [0, 0.87],
-            "range": _reach(made, indices, starts),
+            "range": _reach(contributions, indices, sums),
             "title": {"text": "score of the target (nats)"},
             "zeroline": False,
             "showgrid": True,
             "nticks": 6,
             "tickformat": "~g",
         },
-        "annotations": [amount_of_row | {"y": row, "text": text} for row, text in enumerate(amounts)],
+        "annotations": [at_the_end | {"y": row, "text": text} for row, (_, text) in enumerate(rows)],
     }
 
 
-def _reach(made: Contributions, indices: list[int], starts: list[float]) -> list[float]:
+def _reach(contributions: Contributions, indices: list[int], sums: list[float]) -> list[float]:
     """Both ends of the score axis: every bar, every interval, and a little air."""
-    ends = [made.zero_shot, made.few_shot, made.few_shot - made.residual, *starts]
-    for index, start in zip(indices, starts, strict=True):
-        low, high = (made.low[index], made.high[index]) if made.low and made.high else (0.0, 0.0)
-        base = start if made.low else start + made.values[index]
-        ends += [start + made.values[index], base + low, base + high]
+    ends = [contributions.few_shot, contributions.few_shot - contributions.residual, *sums]
+    for side in (contributions.low, contributions.high) if contributions.low and contributions.high else ():
+        ends += [start + side[index] for index, start in zip(indices, sums[:-1], strict=True)]
     air = 0.04 * (max(ends) - min(ends) or 1.0)
     return [min(ends) - air, max(ends) + air]
 
@@ -227,46 +193,39 @@ def _tick(explanation: Explanation, index: int, selected: bool) -> str:
 
 def alt(explanation: Explanation) -> str:
     """What the chart shows, in one or two plain sentences."""
-    made = _made(explanation)
-    total = made.few_shot - made.zero_shot
-    ends = f"from {number(made.zero_shot)} to {number(made.few_shot)} nats ({signed(total)})"
-    text = f"The demonstrations move the score of {plain(made.target.title)} {ends}."
-    for word, index in (("raises", _extreme(made, max)), ("lowers", _extreme(made, min))):
-        if index is not None:
-            text += f" {explanation.demos[index].label} {word} it most, by {amount(made.values[index])}."
-    return f"{text} Residual {nats(made.residual)}."
-
-
-def _extreme(made: Contributions, pick: object) -> int | None:
-    if not made.values:
-        return None
-    chosen = (max if pick is max else min)(range(len(made.values)), key=lambda index: made.values[index])
-    value = made.values[chosen]
-    return chosen if (value > 0 if pick is max else value < 0) else None
+    contributions = _contributions(explanation)
+    total = contributions.few_shot - contributions.zero_shot
+    ends = f"from {number(contributions.zero_shot)} to {number(contributions.few_shot)} nats ({signed(total)})"
+    text = f"The demonstrations move the score of {plain(contributions.target.title)} {ends}."
+    for word, pick, sign in (("raises", max, 1), ("lowers", min, -1)):
+        index, value = pick(enumerate(contributions.values), key=lambda pair: pair[1], default=(0, 0.0))
+        if value * sign > 0:
+            text += f" {explanation.demos[index].label} {word} it most, by {amount(value)}."
+    return f"{text} Residual {nats(contributions.residual)}."
 
 
 def table(explanation: Explanation) -> pd.DataFrame:
     """The chart as a table: the same numbers, one row per bar, in prompt order; nats."""
-    made = _made(explanation)
-    rows: list[dict[str, object]] = [{columns.DEMO: "zero-shot", columns.SCORE: made.zero_shot}]
-    for index, value in enumerate(made.values):
+    contributions = _contributions(explanation)
+    rows: list[dict[str, object]] = [{columns.DEMO: "zero-shot", columns.SCORE: contributions.zero_shot}]
+    for index, value in enumerate(contributions.values):
         demo = explanation.demos[index]
         rows.append(
             {
                 columns.DEMO: demo.label,
                 columns.TITLE: demo.title,
                 columns.CONTRIBUTION: value,
-                columns.LOW: made.low[index] if made.low else None,
-                columns.HIGH: made.high[index] if made.high else None,
+                columns.LOW: contributions.low[index] if contributions.low else None,
+                columns.HIGH: contributions.high[index] if contributions.high else None,
             }
         )
-    rows.append({columns.DEMO: "residual", columns.CONTRIBUTION: made.residual})
-    rows.append({columns.DEMO: "few-shot", columns.SCORE: made.few_shot})
+    rows.append({columns.DEMO: "residual", columns.CONTRIBUTION: contributions.residual})
+    rows.append({columns.DEMO: "few-shot", columns.SCORE: contributions.few_shot})
     names = [columns.DEMO, columns.TITLE, columns.CONTRIBUTION, columns.LOW, columns.HIGH, columns.SCORE]
     return pd.DataFrame(rows, columns=names)
 
 
 def place(explanation: Explanation, index: int) -> str:
     """Where a demonstration stands by size, for a label: `largest of 8`."""
-    order = order_of(_made(explanation), "size")
+    order = order_of(_contributions(explanation), "size")
     return f"{ordinal(order.index(index) + 1)} largest of {len(order)}"

@@ -14,6 +14,7 @@ from app.session import View
 from app.settings import SETTINGS
 from app.tasks import AFTER
 from app.text import option, safe_html, unique_labels
+from app.theme import climb_mark
 from app.widgets import downloads, tab
 from app.widgets.panel import literal, panel, section
 from core import columns
@@ -43,13 +44,13 @@ def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -
     )
 
 
-def met(task: PersonaliseTask) -> list[timeline.Met]:
+def met(task: PersonaliseTask) -> list[timeline.RatedTitle]:
     """The user's rated interactions before the case's moment; empty where the data cannot be opened any more."""
     found, least = cached.preview(task.case), cached.like_threshold(task.case.dataset)
     if isinstance(found, str):
         return []
     return [
-        timeline.Met(
+        timeline.RatedTitle(
             one.position,
             found.items[one.item_id].title,
             least is None or (one.rating is not None and one.rating >= least),
@@ -62,7 +63,7 @@ def met(task: PersonaliseTask) -> list[timeline.Met]:
 
 def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
     """Which step and which candidate does every view show? By keyboard as well as by click."""
-    steps = {row.step: option(lists.said(row, lambda title: title), 60) for row in report.stream}
+    steps = {row.step: option(lists.news(row, lambda title: title), 60) for row in report.stream}
     chosen, item = chosen_step(view, report), selected(view, report)
     names = unique_labels([(row.item_id, row.title) for row in report.candidates])
     st.session_state[ITEM] = item
@@ -168,7 +169,7 @@ def before_and_after(view: View, report: PersonaliseReport, step: int | None) ->
     shown[columns.TITLE] = [f"◆ {title}" if chosen else title for title, chosen in titles]
     prefixes = [prefix for prefix in ("", "base_") if f"{prefix}climb" in full]
     for prefix in prefixes:
-        shown[f"{prefix}climb"] = [lists.moved(climb) for climb in full[f"{prefix}climb"]]
+        shown[f"{prefix}climb"] = [climb_mark(climb) for climb in full[f"{prefix}climb"]]
     item = selected(view, report)
     at = [place for place, one in enumerate(full[columns.ITEM]) if one == item]
     key = f"personalise-list-{view.item_revision}"
@@ -237,7 +238,9 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
     rows = moved.rows_of(report, lists.leading(report))
     if not rows:
         return
-    names = "; ".join(safe_html(moved.named(row, place, lambda title: title), 60) for place, row in enumerate(rows))
+    names = "; ".join(
+        safe_html(moved.demo_words(row, place, lambda title: title), 60) for place, row in enumerate(rows)
+    )
     panel(
         "matrix",
         "Which interaction moved the list",

@@ -121,7 +121,7 @@ def result(view: View, report: Report) -> None:
         _updates(view)
 
 
-def _chart(report: DualReport, name: charts.View, title: str, note: str) -> None:
+def _chart(report: DualReport, name: charts.DualView, title: str, note: str) -> None:
     panel(
         name,
         title,

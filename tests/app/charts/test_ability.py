@@ -122,5 +122,5 @@ def test_the_table_has_a_row_for_each_way_and_period():
 
 
 def test_an_interval_without_width_is_not_written() -> None:
-    assert ability.said(Measured(value=0.8, low=0.8, high=0.8)) == "0.80"
-    assert ability.said(Measured(value=0.8, low=0.799, high=0.801)) == "0.80 (0.799 to 0.801)"
+    assert ability.value_text(Measured(value=0.8, low=0.8, high=0.8)) == "0.80"
+    assert ability.value_text(Measured(value=0.8, low=0.799, high=0.801)) == "0.80 (0.799 to 0.801)"

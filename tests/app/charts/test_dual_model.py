@@ -8,13 +8,13 @@ from typing import get_args
 import pytest
 
 from app.charts import dual_model as dual
-from app.charts.dual_model import View
+from app.charts.dual_model import DualView
 from app.theme import DARK, LIGHT
 from core.analysis.dual.dual_task import Descent, DualReport, FeaturePoint, Part
 
 LAYERS, HEADS = 3, 4
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
-EVERY = pytest.mark.parametrize("view", get_args(View))
+EVERY = pytest.mark.parametrize("view", get_args(DualView))
 
 
 def _points(start: float) -> tuple[FeaturePoint, ...]:

@@ -12,10 +12,10 @@ import pytest
 
 import app.charts
 from app.charts import heatmap, waterfall
-from app.charts.figure_cache import Figures, cached_figure
+from app.charts.figure_cache import MOST_FIGURES, cached_figure
 from app.theme import DARK, LIGHT
 
-SHARED = {"framed", "line"}
+SHARED = {"framed", "auc_figure", "rank_flow"}
 """Functions that make a part of a figure."""
 
 
@@ -95,11 +95,21 @@ def test_arguments_without_a_hash_are_drawn_each_time():
 
 
 def test_no_more_figures_are_held_than_allowed():
-    figures = Figures(most=3)
-    for key in range(5):
-        figures.put(key, go.Figure(), None)
+    drawn = []
 
-    assert [key for key in range(5) if figures.get(key) is not None] == [2, 3, 4]
+    @cached_figure
+    def bars(value: int) -> go.Figure:
+        drawn.append(value)
+        return go.Figure()
+
+    for value in range(MOST_FIGURES + 1):
+        bars(value)
+    bars(MOST_FIGURES)
+    bars(1)
+    assert drawn == list(range(MOST_FIGURES + 1))
+
+    bars(0)
+    assert drawn[-1] == 0
 
 
 def test_many_threads_may_draw_the_same_chart(complete):

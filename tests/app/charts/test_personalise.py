@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from app.charts import latency, lists, moved
 from app.charts import user_stream as stream
-from app.theme import DARK, LIGHT
+from app.theme import DARK, LIGHT, climb_mark
 from core.analysis.explain.explanation import CandidateRow
 from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
 
@@ -99,7 +99,7 @@ def made(example, steps=5, which=("base", "adapter")):
 
 
 def history(count=10):
-    return [stream.Met(at, f"Film {at}", at % 2 == 0, 891_000_000.0 + 60 * at) for at in range(count)]
+    return [stream.RatedTitle(at, f"Film {at}", at % 2 == 0, 891_000_000.0 + 60 * at) for at in range(count)]
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_words_and_tables_of_the_lists(report):
     flow = lists.flow_table(report)
     assert len(flow) == 8
     assert list(flow[flow["model"] == "with the adapter"]["step_3"]) == [2, 3, 4, 1]
-    assert [lists.moved(climb) for climb in (3, 0, -2)] == ["▲ 3", "=", "▼ 2"]
+    assert [climb_mark(climb) for climb in (3, 0, -2)] == ["▲ 3", "=", "▼ 2"]
 
 
 def test_a_play_that_has_not_begun_can_be_drawn(report):
@@ -261,12 +261,12 @@ def test_the_axis_tells_days_or_minutes_or_places(report):
     day = stream.figure(stream.marks(report, history(), 5), LIGHT).layout.xaxis
     assert day.ticktext[0] == "1998-03-27 12:00"
     assert "by hand" in day.ticktext or len(day.ticktext) <= stream.TICKS
-    days = [stream.Met(at, "x", True, 86_400.0 * at) for at in range(6)]
+    days = [stream.RatedTitle(at, "x", True, 86_400.0 * at) for at in range(6)]
     bare = report.model_copy(update={"stream": ()})
     assert list(stream.figure(stream.marks(bare, days, 6), LIGHT).layout.xaxis.ticktext) == [
         f"1970-01-0{at}" for at in range(1, 7)
     ]
-    places = [stream.Met(at, "x", True, None) for at in range(6)]
+    places = [stream.RatedTitle(at, "x", True, None) for at in range(6)]
     axis = stream.figure(stream.marks(bare, places, 6), LIGHT).layout.xaxis
     assert list(axis.ticktext) == list("012345")
     assert axis.title.text == "place in the stream"
