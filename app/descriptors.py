@@ -1,4 +1,4 @@
-"""How many tabs can be open and closed before the system refuses another file, pipe or socket?"""
+"""File descriptors of the server: how many it may open, and closed tabs, which hold some for a while."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from streamlit import config
 from streamlit.runtime import Runtime
 from streamlit.runtime.session_manager import SessionInfo
 
-WANTED = 65_536
-"""Descriptors that are asked for; a tab holds four, and three for a while after it was closed."""
+DESIRED_LIMIT = 65_536
+"""Descriptors that the server requests; a tab holds four, and three for a while after it was closed."""
 RESERVE = 48
 """Descriptors beside those of tabs: the worker's pipes, the log, stored results, the server's own sockets."""
 CLOSED_TAB = 3
@@ -25,13 +25,13 @@ SWEEP_SECONDS = 1.0
 
 
 def raise_limit() -> None:
-    """Let this process open as many descriptors as it may, up to `WANTED`; nothing happens where that is refused."""
+    """Raise the limit of this process to `DESIRED_LIMIT` or what is allowed; nothing happens where that is refused."""
     try:
         import resource
     except ImportError:  # Windows has no such limit.
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = WANTED if hard == resource.RLIM_INFINITY else min(hard, WANTED)
+    most = DESIRED_LIMIT if hard == resource.RLIM_INFINITY else min(hard, DESIRED_LIMIT)
     if soft != resource.RLIM_INFINITY and soft < most:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
@@ -42,9 +42,9 @@ def limit() -> int:
     try:
         import resource
     except ImportError:
-        return WANTED
+        return DESIRED_LIMIT
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return WANTED if soft == resource.RLIM_INFINITY else soft
+    return DESIRED_LIMIT if soft == resource.RLIM_INFINITY else soft
 
 
 def free() -> int:
@@ -73,8 +73,8 @@ class ClosedTabs:
     def get(self, session_id: str) -> SessionInfo | None:
         """A session that may return."""
         self.sweep()
-        kept = self._tabs.get(session_id)
-        return None if kept is None else kept[1]
+        _, session = self._tabs.get(session_id, (None, None))
+        return session
 
     def save(self, session_info: SessionInfo) -> None:
         """Keep the session of a tab that was just closed."""

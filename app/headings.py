@@ -1,4 +1,4 @@
-"""Under which heading, in which unit and how rounded does a column of a table stand on the screen?
+"""The heading, unit and rounding of every column of a table on the screen.
 
 Downloads keep the columns' own names and every digit.
 """
@@ -199,8 +199,8 @@ def heading(table: str, column: str) -> Heading | None:
     stem, _, end = column.rpartition("_")
     if end in _ENDS and stem in COLUMNS:
         return replace(COLUMNS[stem], text=f"{COLUMNS[stem].text}, {_ENDS[end]}")
-    if column.startswith("base_") and (own := COLUMNS.get(column.removeprefix("base_"))):
-        return replace(own, text=f"base model: {own.text}")
+    if column.startswith("base_") and (base := COLUMNS.get(column.removeprefix("base_"))):
+        return replace(base, text=f"base model: {base.text}")
     if match := re.fullmatch(r"step_(\d+)", column):
         return _rank(f"rank after step {match[1]}")
     if column.startswith(f"{columns.RANK}_"):

@@ -1,4 +1,4 @@
-"""How is a result said in words: direction, amount, unit, uncertainty, and how far to trust it?"""
+"""A result in words: direction, amount, unit, uncertainty, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Trust = Literal["strong", "fair", "weak", "not measured"]
 
 
 @dataclass(frozen=True)
-class Measured:
+class FaithfulnessNote:
     """The faithfulness that stands beside an explanation."""
 
     word: Trust
@@ -69,14 +69,16 @@ class Measured:
         return f"{meaning} ({value}, {self.origin}.){chance}"
 
 
-def measured(explanation: Explanation) -> Measured:
-    """The best measurement at hand: text ablations if they were made, else the method's own."""
-    told, own = explanation.faithfulness, explanation.contributions
-    if told is not None and told.lds is not None:
-        return Measured(trust(told.lds), told.lds, told.low, told.high, f"{told.ablations} text ablations")
-    if own is not None and own.lds is not None:
-        return Measured(trust(own.lds), own.lds, own.lds_low, own.lds_high, "cross-validated on its own ablations")
-    return Measured("not measured", None, None, None, "")
+def faithfulness_note(explanation: Explanation) -> FaithfulnessNote:
+    """The best measurement at hand: text ablations where they exist, else the method's own."""
+    ablated, contributions = explanation.faithfulness, explanation.contributions
+    if ablated is not None and ablated.lds is not None:
+        origin = f"{ablated.ablations} text ablations"
+        return FaithfulnessNote(trust(ablated.lds), ablated.lds, ablated.low, ablated.high, origin)
+    if contributions is not None and (lds := contributions.lds) is not None:
+        ends = contributions.lds_low, contributions.lds_high
+        return FaithfulnessNote(trust(lds), lds, *ends, "cross-validated on its own ablations")
+    return FaithfulnessNote("not measured", None, None, None, "")
 
 
 def trust(lds: float) -> Trust:
@@ -87,14 +89,14 @@ def trust(lds: float) -> Trust:
 def target_row(explanation: Explanation) -> CandidateRow | None:
     """The candidate whose score is explained; before there are contributions, the item really chosen next."""
     if explanation.contributions is not None:
-        wanted = explanation.contributions.target.item_id
+        item = explanation.contributions.target.item_id
     elif explanation.request.target is not None:
-        wanted = explanation.request.target
+        item = explanation.request.target
     elif explanation.target_index is not None:
         return explanation.candidates[explanation.target_index]
     else:
         return None
-    return next((row for row in explanation.candidates if row.item_id == wanted), None)
+    return next((row for row in explanation.candidates if row.item_id == item), None)
 
 
 def strongest(contributions: Contributions) -> int | None:
@@ -130,10 +132,10 @@ def _moved(row: CandidateRow) -> str:
 
 def lead(explanation: Explanation) -> str:
     """What did it: the demonstration with the largest amount, as HTML; empty before there are contributions."""
-    made = explanation.contributions
-    if made is None:
+    contributions = explanation.contributions
+    if contributions is None:
         return ""
-    index = strongest(made)
+    index = strongest(contributions)
     if index is None or index >= len(explanation.demos):
         return "No demonstration changes its score."
     return demonstration(explanation, index, most=True)
@@ -141,40 +143,43 @@ def lead(explanation: Explanation) -> str:
 
 def demonstration(explanation: Explanation, index: int, *, most: bool = False) -> str:
     """What one demonstration does to the target: its contribution, and score and rank without it; as HTML."""
-    made, row = explanation.contributions, explanation.demos[index]
+    contributions, row = explanation.contributions, explanation.demos[index]
     name = f"<strong>{row.label}</strong> (<em>{safe_html(row.title, 60)}</em>{_answer(row.answer)})"
-    if made is None:
+    if contributions is None:
         return f"{name} has {row.tokens} tokens; its contribution is being computed."
-    value, without = made.values[index], _without(explanation, made, index)
+    value, without = contributions.values[index], _without(explanation, contributions, index)
     if value == 0:
-        return f"{name} does not change {_goal(made)}.{without}"
+        return f"{name} does not change {_goal(contributions)}.{without}"
     verb, sign = ("raises", "dl-up") if value > 0 else ("lowers", "dl-down")
     extra = " most," if most else ""
-    spread = with_interval(made.low[index], made.high[index]) if made.low and made.high else ""
-    return f'{name} {verb} {_goal(made)}{extra} by <span class="{sign}">{amount(value)}</span>{spread}.{without}'
+    low, high = contributions.low, contributions.high
+    spread = with_interval(low[index], high[index]) if low and high else ""
+    change = f'{verb} {_goal(contributions)}{extra} by <span class="{sign}">{amount(value)}</span>'
+    return f"{name} {change}{spread}.{without}"
 
 
 def _answer(answer: str | None) -> str:
     return f", answered {answer}" if answer else ""
 
 
-def _goal(made: Contributions) -> str:
-    title = f"<em>{safe_html(made.target.title, 60)}</em>"
-    if made.target.against_title is None:
+def _goal(contributions: Contributions) -> str:
+    title = f"<em>{safe_html(contributions.target.title, 60)}</em>"
+    if contributions.target.against_title is None:
         return title
-    return f"{title} over <em>{safe_html(made.target.against_title, 60)}</em>"
+    return f"{title} over <em>{safe_html(contributions.target.against_title, 60)}</em>"
 
 
-def _without(explanation: Explanation, made: Contributions, index: int) -> str:
+def _without(explanation: Explanation, contributions: Contributions, index: int) -> str:
     """The removal effect of a demonstration on the target; it need not have the sign of the contribution."""
     row = target_row(explanation)
     if explanation.matrix is None or row is None or row.rank is None:
         return ""
     at = explanation.candidates.index(row)
     fall, after = explanation.matrix.values[index][at], explanation.matrix.ranks_without[index][at]
-    score = "the score" if made.target.against_id is None else f"the score of <em>{safe_html(row.title, 60)}</em>"
+    alone = contributions.target.against_id is None
+    score = "the score" if alone else f"the score of <em>{safe_html(row.title, 60)}</em>"
     text = f"{score} is {_score_without(fall)} and the rank {_rank_without(row.rank, after)}"
-    if made.target.against_id is None and fall * made.values[index] < 0:
+    if alone and fall * contributions.values[index] < 0:
         return f" Yet with only this one taken out, {text}: its contribution depends on the other demonstrations."
     return f" Without it {text}."
 
@@ -199,17 +204,17 @@ def _rank_without(rank: Rank | None, after: Rank) -> str:
     return f"still {ordinal(after)}" if rank == after else f"{ordinal(after)} instead of {ordinal(rank)}"
 
 
-def cost(made: Contributions) -> str:
+def cost(contributions: Contributions) -> str:
     """What the answer took."""
-    back = f", {made.backwards} backward" if made.backwards else ""
-    return f"{made.forwards} prompts scored{back}; {seconds(made.seconds)}"
+    back = f", {contributions.backwards} backward" if contributions.backwards else ""
+    return f"{contributions.forwards} prompts scored{back}; {seconds(contributions.seconds)}"
 
 
-def residual(made: Contributions) -> str:
-    """What the bars leave unexplained, said plainly."""
-    total = made.few_shot - made.zero_shot
-    between = f"{nats(made.residual)} of it is interaction between them, which no single bar holds"
+def residual(contributions: Contributions) -> str:
+    """What the bars leave unexplained, in plain words."""
+    total = contributions.few_shot - contributions.zero_shot
+    between = f"{nats(contributions.residual)} of it is interaction between them, which no single bar holds"
     text = f"The demonstrations together change the score by {nats(total)}; {between}."
-    if made.completeness_gap is not None:
-        text += f" Quadrature error of the gradient path: {signed(made.completeness_gap, 3)} nats."
+    if contributions.completeness_gap is not None:
+        text += f" Quadrature error of the gradient path: {signed(contributions.completeness_gap, 3)} nats."
     return text

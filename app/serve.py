@@ -1,4 +1,4 @@
-"""How is the dashboard served with its security headers?
+"""The server of the dashboard, with its security headers.
 
 `main(port, address)` is the entry to use: `python -m app.serve --port 8501`. `streamlit run streamlit_app.py` works
 too, but Streamlit itself sends no Content-Security-Policy, no frame-ancestors and no nosniff: any page could frame it.
@@ -13,7 +13,7 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Container, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,17 +93,21 @@ class AtRoot:
                 parts.append(message.get("body", b""))
                 if not message.get("more_body"):
                     page = b"".join(parts).replace(b"<head>", self._script, 1)
-                    kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-                    await send({**start, "headers": [*kept, (b"content-length", str(len(page)).encode())]})
+                    headers = _without(start["headers"], {b"content-length"})
+                    await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
                     await send({**message, "body": page})
             else:
                 await send(message)
 
         if scope["type"] == "http" and _asks_for_page(scope):
-            kept = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
-            await self._app({**scope, "headers": kept}, receive, with_script)
+            headers = _without(scope["headers"], {b"accept-encoding"})
+            await self._app({**scope, "headers": headers}, receive, with_script)
         else:
             await self._app(scope, receive, send)
+
+
+def _without(headers: Iterable[tuple[bytes, bytes]], names: Container[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _asks_for_page(scope: MutableMapping[str, Any]) -> bool:
@@ -139,8 +143,7 @@ class SecurityHeaders:
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
-                message["headers"] = [*kept, *self._headers]
+                message["headers"] = [*_without(message.get("headers", []), ours), *self._headers]
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -233,9 +236,9 @@ def command_line() -> None:
     parser = argparse.ArgumentParser(description="Serve the DemoLens dashboard on this machine.")
     parser.add_argument("--port", type=int, default=SETTINGS.port)
     parser.add_argument("--address", default=SETTINGS.address)
-    given = parser.parse_args()
+    options = parser.parse_args()
     fix_home()
-    main(given.port, given.address)
+    main(options.port, options.address)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which plain values steer the pages, and where may they be served?"""
+"""Plain values that steer the pages, and the addresses where they may be served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does text that someone else wrote (titles, ids, file names) reach the screen as exactly itself?"""
+"""Text that someone else wrote (titles, ids, file names), made safe for each place where it is shown."""
 
 from __future__ import annotations
 
@@ -67,19 +67,17 @@ def plain(text: str, limit: int = SHORT) -> str:
 
 def safe_label(text: str, limit: int = SHORT) -> str:
     """For Streamlit labels, which are Markdown: no emphasis, link, image, LaTeX, `:emoji:` or `:colour[…]` survives."""
-    shown = option(text, limit)
-    if shown.count("$") > 1 or shown.count("`") > 1:
-        shown = _PAIRED.sub(r"\\\1", shown)
-    return shown
+    label = option(text, limit)
+    return _PAIRED.sub(r"\\\1", label) if label.count("$") > 1 or label.count("`") > 1 else label
 
 
 @lru_cache(maxsize=8192)  # Every run of a page asks for the label of each user in its list.
 def option(text: str, limit: int = SHORT) -> str:
     """For options of a selectbox, which are plain text when chosen: what Markdown might read is kept apart unseen."""
-    shown = shortened(visible(text), limit)
-    for pattern, kept_apart in _INERT:
-        shown = pattern.sub(kept_apart, shown)
-    return isolated(shown)
+    label = shortened(visible(text), limit)
+    for pattern, separated in _INERT:
+        label = pattern.sub(separated, label)
+    return isolated(label)
 
 
 def counted(number: int, noun: str) -> str:
@@ -89,16 +87,16 @@ def counted(number: int, noun: str) -> str:
 
 def safe_html(text: str, limit: int | None = None) -> str:
     """For `st.html`: escaped, and kept apart from the direction of its neighbours."""
-    shown = visible(text)
-    return f"<bdi>{html.escape(shown if limit is None else shortened(shown, limit))}</bdi>"
+    readable = visible(text)
+    return f"<bdi>{html.escape(readable if limit is None else shortened(readable, limit))}</bdi>"
 
 
 def safe_mark(text: str, limit: int = SHORT) -> str:
     """For Plotly text, which reads `<b>`, `<a>`, entities and `$…$`."""
-    shown = shortened(visible(text), limit)
+    mark = shortened(visible(text), limit)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;"), ("%{", "%&#123;")):
-        shown = shown.replace(character, entity)
-    return isolated(shown)
+        mark = mark.replace(character, entity)
+    return isolated(mark)
 
 
 def unique_labels(pairs: list[tuple[str, str]], limit: int = SHORT) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Which colour, which number format, which figure frame: one meaning each, in both themes."""
+"""Colours, number formats and the template of figures, in both themes."""
 
 from __future__ import annotations
 

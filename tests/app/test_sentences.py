@@ -27,15 +27,18 @@ def test_the_lead_names_the_strongest_demonstration(complete):
 
 
 def test_words_for_faithfulness_follow_the_thresholds(example):
-    words = {lds: sentences.measured(example.explanation(lds=lds)).word for lds in (0.85, 0.8, 0.62, 0.5, 0.31, None)}
+    words = {
+        lds: sentences.faithfulness_note(example.explanation(lds=lds)).word
+        for lds in (0.85, 0.8, 0.62, 0.5, 0.31, None)
+    }
     assert words == {0.85: "strong", 0.8: "strong", 0.62: "fair", 0.5: "fair", 0.31: "weak", None: "not measured"}
-    weak = sentences.measured(example.explanation(lds=0.1)).sentence
+    weak = sentences.faithfulness_note(example.explanation(lds=0.1)).sentence
     assert "weak" in weak
     assert "no better than chance" in weak
 
 
 def test_text_ablations_speak_before_the_methods_own(example):
-    told = sentences.measured(example.explanation(Request(faithfulness=32)))
+    told = sentences.faithfulness_note(example.explanation(Request(faithfulness=32)))
     assert told.origin == "32 text ablations"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.sentences import METHODS, cost, headline, lead, measured, residual, target_row
+from app.sentences import METHODS, cost, faithfulness_note, headline, lead, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
 from app.theme import interval, nats, number, ordinal
@@ -22,7 +22,7 @@ STAGES = {
 
 def summary(explanation: Explanation) -> None:
     """The headline and the readouts."""
-    told = measured(explanation)
+    told = faithfulness_note(explanation)
     trust = f'<p class="dl-lead">{safe_html(told.sentence)}</p>' if explanation.contributions is not None else ""
     source = explanation.provenance
     who = f"User {safe_html(explanation.user_id, 40)} in {safe_html(source.dataset_name, 60)}"
@@ -49,7 +49,7 @@ def faithfulness_button(explanation: Explanation) -> None:
 
 
 def _readouts(explanation: Explanation) -> list[Readout]:
-    row, made, told = target_row(explanation), explanation.contributions, measured(explanation)
+    row, made, told = target_row(explanation), explanation.contributions, faithfulness_note(explanation)
     cells = []
     if row is not None:
         before = (
