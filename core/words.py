@@ -1,4 +1,4 @@
-"""How do numbers and times stand in sentences? One minus sign, no `-0.00`, no `16185 ms`."""
+"""Numbers, times and quoted words as sentences show them: one minus sign, no `-0.00`, no `16185 ms`."""
 
 from __future__ import annotations
 
@@ -44,3 +44,9 @@ def ordinal(rank: float | None) -> str:
     if rank != whole or 10 <= whole % 100 <= 20:
         return f"{rank:g}th"
     return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"
+
+
+def brief(text: object) -> str:
+    """The user's own words, quoted, and cut at 60 characters."""
+    words = str(text)
+    return repr(words if len(words) <= 60 else words[:57] + "...")

@@ -25,8 +25,8 @@ from bench.product.kills import KILLS, Field, Harm
 from bench.results_table import Row, row
 from bench.tiny import write_wheel
 from core.analysis.request import Request
-from core.data.atomic import source_name
 from core.data.dataset import open_dataset
+from core.data.stored import source_name
 from core.errors import DemoLensError
 from core.lm.loading.gguf_convert import converted
 from core.lm.loading.hashes import file_hash

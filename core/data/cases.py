@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.data.catalogue import brief
 from core.data.dataset import Dataset
 from core.data.records import Case, Interaction, Sampling, Split
 from core.errors import DataError, RequestError
 from core.seeds import generator
+from core.words import brief
 
 TIME_SHARE = 0.8
 """Share of all interactions that lie before the global cut of split `time`."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.columns import CATEGORIES, ITEM, POPULARITY, TITLE
 from core.data.records import Item
 from core.errors import DataError
+from core.words import brief
 
 
 class Catalogue:
@@ -59,9 +60,3 @@ class Catalogue:
         """Every item, in the order of `ids`."""
         rows = zip(self.ids, self._titles.to_pylist(), self._categories.to_pylist(), self.popularity, strict=True)
         return tuple(Item(item_id, title, tuple(kinds), int(met)) for item_id, title, kinds, met in rows)
-
-
-def brief(text: object) -> str:
-    """The user's own words, quoted, and cut at 60 characters."""
-    words = str(text)
-    return repr(words if len(words) <= 60 else words[:57] + "...")

@@ -8,16 +8,18 @@ from typing import Any
 
 import duckdb
 
-from core.data.atomic import Stored, store_atomic
-from core.data.catalogue import Catalogue, brief
-from core.data.data_folder import files_of, folder_of, licence_of
+from core.data.catalogue import Catalogue
 from core.data.duck import locked_connection, one
-from core.data.lines import label
+from core.data.folders import folder_of, licence_of
+from core.data.reading.formats import format_of
+from core.data.reading.lines import shown_name
 from core.data.records import Interaction, Item
 from core.data.sample_data import sample_folder
+from core.data.stored import Stored, store_files
 from core.errors import DataError
 from core.store.home import spill_place
 from core.store.material import LICENCES
+from core.words import brief
 
 _SAMPLE_LICENCE = next(f"{licence}: {note}" for title, licence, note, _ in LICENCES if title.startswith("MovieLens"))
 
@@ -130,12 +132,12 @@ class Dataset:
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set `sample`, or the one in the folder `name` in RecBole's atomic format.
+    """The data set `sample`, or the one in the folder `name` in one of the formats of `core.data.reading.formats`.
 
-    `core.data.data_folder` says which files of a folder these are. Raises `DataError` for anything that is not a whole
-    data set, `MaterialError` when it cannot be stored.
+    Raises `DataError` for anything that is not a whole data set, `MaterialError` when it cannot be stored.
     """
     folder = sample_folder() if name == "sample" else folder_of(name)
-    inter, item = files_of(folder)
+    form = format_of(folder)
+    inter, item = form.files(folder)
     licence = _SAMPLE_LICENCE if name == "sample" else licence_of(folder)
-    return Dataset(store_atomic(inter, item), name=label(inter).removesuffix(".inter"), licence=licence)
+    return Dataset(store_files(form, inter, item), name=shown_name(inter.stem), licence=licence)

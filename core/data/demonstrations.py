@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.data.catalogue import brief
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Strategy
 from core.errors import DataError, RequestError
+from core.words import brief
 
 
 def by_ids(dataset: Dataset, case: Case, ids: Sequence[str], *, history: int) -> tuple[Demonstration, ...]:

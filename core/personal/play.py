@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from core.analysis.request import Request
 from core.analysis.subject import case_for, targets_for
-from core.data.catalogue import brief
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of
+from core.words import brief
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.catalogue import brief
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Sampling
 from core.errors import DataError
 from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
+from core.words import brief
 
 Array = NDArray[np.float64]
 Objective = Literal["margin", "truth"]

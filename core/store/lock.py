@@ -1,4 +1,4 @@
-"""Who makes a thing that several processes want at once? One of them; the others wait and say so."""
+"""Locks between processes: one does the work that several want, the others wait and say so."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-from filelock import Timeout
-
 from core.store.home import room, stored
 from core.store.scratch import lock_of
 
 WAITING = "waiting for another process"
 """How every sentence about waiting begins."""
 POLL_SECONDS = 0.2
-Report = Callable[[str, float], None]
+Listener = Callable[[str, float], None]
+"""Takes what is going on, and the share that is done."""
 
-_report: ContextVar[Report | None] = ContextVar("report", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextlib.contextmanager
-def reporting(report: Report) -> Iterator[None]:
-    """Send what `tell` says inside to `report(label, 0.0)`, which may raise `Cancelled` to end the work."""
-    before = _report.set(report)
+def reporting(listener: Listener) -> Iterator[None]:
+    """Send what `tell` says inside to `listener(label, 0.0)`, which may raise `Cancelled` to end the work."""
+    token = _listener.set(listener)
     try:
         yield
     finally:
-        _report.reset(before)
+        _listener.reset(token)
 
 
 def tell(label: str) -> None:
     """Say what goes on, to whoever set `reporting`; called again and again while it lasts."""
-    report = _report.get()
-    if report is not None:
-        report(label, 0.0)
+    listener = _listener.get()
+    if listener is not None:
+        listener(label, 0.0)
 
 
 @contextlib.contextmanager
@@ -43,13 +42,13 @@ def alone(name: str, what: str) -> Iterator[None]:
     Waits as long as the other one lives. Raises `MaterialError` where the home cannot be written.
     """
     lock = lock_of(room("locks") / f"{name}.lock")
+
+    def wait() -> bool:
+        tell(f"{WAITING}: {what}")
+        return False
+
     with stored(f"the lock for {what}"):
-        while True:
-            try:
-                lock.acquire(timeout=POLL_SECONDS, poll_interval=POLL_SECONDS / 4)
-                break
-            except Timeout:
-                tell(f"{WAITING}: {what}")
+        lock.acquire(poll_interval=POLL_SECONDS, cancel_check=wait)
     try:
         yield
     finally:

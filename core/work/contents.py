@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from core.data.data_folder import LONGEST_PATH
+from core.data.folders import LONGEST_PATH
 from core.errors import ModelError
 from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from waiting import until
 
-from core.data.atomic import source_name
+from core.data.stored import source_name
 from core.store.lock import alone
 from core.work.stopping import STOPPED
 

@@ -11,8 +11,8 @@ import numpy as np
 from core.columns import ITEM, LABEL, RATING, TIMESTAMP, USER
 from core.data.clock import clock_notices, seconds_sql, unit_sql
 from core.data.duck import NUMERIC_ORDER, one
+from core.data.reading.table import Table, load, refuse_first
 from core.data.scale import Scale, scale_notices, scale_of
-from core.data.table import Table, load, refuse_first
 
 _NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
 _DAY = 86_400.0

@@ -40,8 +40,8 @@ def test_what_an_earlier_version_read_is_read_anew(
     own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = folder_with(tmp_path, "old", "old", header=HEAD.replace("rating", "label"))
-    monkeypatch.setattr("core.data.atomic.FORMAT", "demolens-dataset-1")
-    monkeypatch.setattr("core.data.interactions.LABEL", "no such column")
+    monkeypatch.setattr("core.data.stored.FORMAT", "demolens-dataset-1")
+    monkeypatch.setattr("core.data.interaction_rows.LABEL", "no such column")
     assert not open_dataset(str(folder)).has_ratings
     monkeypatch.undo()
     monkeypatch.setenv("DEMOLENS_HOME", str(own_home))

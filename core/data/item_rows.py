@@ -9,7 +9,7 @@ from duckdb.sqltypes import VARCHAR
 
 from core.columns import ITEM
 from core.data.duck import NUMERIC_ORDER, one
-from core.data.table import Table, brief, load, refuse_first
+from core.data.reading.table import Table, load, refuse_first
 from core.data.titling import (
     MISSING,
     decoded,
@@ -21,6 +21,7 @@ from core.data.titling import (
     title_sql,
     unquoted_sql,
 )
+from core.words import brief
 
 _BLANK = "coalesce(title, '') = ''"
 

@@ -1,0 +1,1 @@
+"""From files to checked text tables: one file and one row of `formats` for each data format."""

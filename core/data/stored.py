@@ -1,0 +1,209 @@
+"""Data sets on disk: sorted Parquet files named by their content, and which source files gave them.
+
+All text passes the checks of `core.data.reading` before DuckDB sees it, and DuckDB reads only our own numbered copy, so
+that a crafted file never reaches its parser.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from core.data.duck import locked_connection
+from core.data.reading.formats import DataFormat
+from core.data.reading.lines import label
+from core.data.typed import TypedData, type_rows
+from core.errors import DataError, MaterialError
+from core.store.home import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    check_free,
+    disk_full,
+    home,
+    put_folder,
+    room,
+    stored,
+    workplace,
+    write_atomically,
+)
+from core.store.lock import alone
+from core.store.sealed import content_hash, sealed, unsealed
+
+FORMAT = "demolens-dataset-2"
+"""Changes whenever files are read in another way: what an earlier version stored is then read anew."""
+ROW_GROUP = 50_000
+"""Rows in a Parquet row group: small enough that one user's history reads one or two of them."""
+MEMORY = "2GB"
+"""Most memory DuckDB may use during an import before it spills to disk."""
+_TABLES = ("interactions.parquet", "items.parquet", "users.parquet")
+_FACTS = "facts.json"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A data set on disk, as `Dataset` opens it."""
+
+    folder: Path
+    dataset_id: str
+    """First 16 hex digits of a SHA-256 over the content: equal rows give the equal id, whatever their order was.
+
+    Only the order of a user's different items at the same time matters (it orders the history); not where lines are
+    repeated, how numbers and column names are written, what the files are called, or what columns are not used.
+    """
+    facts: dict[str, Any]
+    """What the content says: numbers of rows, and how ratings and times are read."""
+    notices: tuple[str, ...]
+    """What a reader of these very files should know; other files with the same content may have others."""
+    meaning: dict[str, Any]
+    """Which columns of these files were read as what, and the share of likes."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The files of a data set, and the SHA-256 of each."""
+
+    format: DataFormat
+    inter: Path
+    item: Path | None
+    digests: tuple[str, str | None]
+
+    @property
+    def record(self) -> Path:
+        """Where it is written which stored data set these files gave."""
+        return home() / "datasets" / "sources" / f"{source_name(self.inter, self.item, self.digests)}.json"
+
+
+def store_files(form: DataFormat, inter: Path, item: Path | None) -> Stored:
+    """Read the files of a data set once, check every line, and store them sorted as Parquet.
+
+    Files that were read before are recognised by their SHA-256 and only looked up.
+    Raises `DataError`, with file and line, for anything that is not a whole data set; then nothing is stored.
+    """
+    source = _Source(form, inter, item, (_file_hash(inter), None if item is None else _file_hash(item)))
+    stored_before = _look_up(source.record)
+    if stored_before is not None:
+        return stored_before
+    try:
+        check_free()
+        room("datasets", "sources")
+        with alone(f"import-{source.record.stem}", f"the import of {label(inter)}"):
+            # Another process may have finished while this one waited.
+            return _look_up(source.record) or _store(source)
+    except MaterialError as error:
+        return _store_for_now(source, error)
+
+
+def source_name(inter: Path, item: Path | None, digests: tuple[str, str | None]) -> str:
+    """32 hex digits for two files of that content and those names."""
+    # Notices name the files, so that files of other names are other sources of what may be the same data set.
+    parts = (FORMAT, digests, label(inter), None if item is None else label(item))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _store(source: _Source) -> Stored:
+    with workplace() as scratch:
+        dataset = _placed(_import(source, scratch))
+    facts = {"dataset_id": dataset.dataset_id, "notices": list(dataset.notices), "meaning": dataset.meaning}
+    write_atomically(source.record, sealed(facts))
+    return dataset
+
+
+def _placed(dataset: Stored) -> Stored:
+    """Give the folder its name: it appears whole or not at all."""
+    folder = home() / "datasets" / dataset.dataset_id
+    with alone(f"dataset-{dataset.dataset_id}", "the same data"):
+        facts = _facts_of(folder)  # Of other files with the same content.
+        if facts is None:
+            put_folder(dataset.folder, folder)
+    return replace(dataset, folder=folder, facts=facts or dataset.facts)
+
+
+def _store_for_now(source: _Source, reason: MaterialError) -> Stored:
+    """The data set in a folder that goes with this process, where the home cannot take it."""
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="demolens-"))
+    except OSError:
+        raise reason from None
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    dataset = _import(source, scratch)
+    return replace(dataset, notices=(*dataset.notices, f"The data are read anew every time: {reason}."))
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        return content_hash(path)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise DataError(f"cannot be read: {reason}", where=label(path)) from None
+
+
+def _look_up(path: Path) -> Stored | None:
+    """What was stored from the files of this record before, if all of it is as it was written."""
+    record = unsealed(path)
+    if record is None:
+        return None
+    folder = path.parent.parent / str(record["dataset_id"])
+    facts = _facts_of(folder)
+    return None if facts is None else Stored(folder, folder.name, facts, tuple(record["notices"]), record["meaning"])
+
+
+def _facts_of(folder: Path) -> dict[str, Any] | None:
+    """The facts of a stored data set, or None where it is not whole."""
+    facts = unsealed(folder / _FACTS)
+    try:
+        whole = facts is not None and all(content_hash(folder / name) == facts["hashes"][name] for name in _TABLES)
+    except (OSError, KeyError, TypeError):
+        return None
+    return facts if whole else None
+
+
+def _import(source: _Source, scratch: Path) -> Stored:
+    interactions, items = source.format.tables(source.inter, source.item, scratch)
+    where = label(source.inter)
+    if (interactions.digest, items and items.digest) != source.digests:
+        raise DataError("the file changed while it was read", expected="a file at rest", where=where)
+    if interactions.rows == 0:
+        raise DataError("no interactions", expected="one line for each interaction below the header", where=where)
+    connection = locked_connection(scratch, spill=scratch / "spill", memory=MEMORY)
+    try:
+        return _written(connection, type_rows(connection, interactions, items), scratch)
+    except duckdb.OutOfMemoryException:
+        expected = f"a data set that fits {MEMORY} and the disk"
+        raise DataError("too large to be sorted here", expected=expected, where=where) from None
+    except duckdb.IOException as error:
+        if "space" in str(error).lower() or "too large" in str(error).lower():
+            raise disk_full("the data set") from None
+        raise DataError("cannot be read (IOException)", where=where) from None
+    except duckdb.Error as error:
+        raise DataError(f"cannot be read ({type(error).__name__})", where=where) from None
+    finally:
+        connection.close()
+
+
+def _written(connection: duckdb.DuckDBPyConnection, data: TypedData, scratch: Path) -> Stored:
+    """The three tables and the facts in a folder named by the content."""
+    part = scratch / data.dataset_id
+    with stored("the data set"):
+        part.mkdir(mode=PRIVATE_FOLDER)
+        orders = (("ordered", "user_id, position"), ("catalogue", "place"), ("people", "place"))
+        for name, (table, order) in zip(_TABLES, orders, strict=True):
+            path = part / name
+            connection.table(table).order(order).write_parquet(str(path), row_group_size=ROW_GROUP, compression="zstd")
+            path.chmod(PRIVATE_FILE)
+            _sync(path)
+        facts = data.facts | {"hashes": {name: content_hash(part / name) for name in _TABLES}}
+        write_atomically(part / _FACTS, sealed(facts))
+    return Stored(part, data.dataset_id, facts, data.notices, data.meaning)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
