@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, PeriodRow, RankingRow, WayRow
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, PeriodRow, RankingRow, WayRow
 from core.tuning.evaluation.ways import ANSWERING, RANKING, RECICL, TALLREC, TALLREC_BARE, minus
 
 AUC = {"base": 0.5, "tallrec": 0.6, "recicl": 0.61}
 
 
 def around(value):
-    return Measured(value=value, low=round(value - 0.03, 4), high=round(value + 0.03, 4))
+    return MetricEstimate(value=value, low=round(value - 0.03, 4), high=round(value + 0.03, 4))
 
 
 def auc_of(way):
@@ -23,7 +23,7 @@ def made(ways=ANSWERING, references=(("popularity", 0.57), ("item mean", 0.63)),
         for way in ways
     ]
     rows += [
-        WayRow(way=name, tuned=None, demos=None, auc=around(value), uauc=Measured(value=None))
+        WayRow(way=name, tuned=None, demos=None, auc=around(value), uauc=MetricEstimate(value=None))
         for name, value in references
     ]
     later = [
@@ -47,7 +47,7 @@ def made(ways=ANSWERING, references=(("popularity", 0.57), ("item mean", 0.63)),
             name=minus(RECICL, other),
             measure="auc",
             period=number,
-            apart=Measured(value=0.05 if number == 1 else -0.02, low=-0.01, high=0.09),
+            apart=MetricEstimate(value=0.05 if number == 1 else -0.02, low=-0.01, high=0.09),
         )
         for other in (TALLREC_BARE, TALLREC)
         for number in range(1, periods + 1)

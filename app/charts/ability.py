@@ -13,8 +13,8 @@ from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, legend, level, ticks, whiskers
 from app.theme import Palette, interval, number
 from core import columns
-from core.tuning.evaluation.record import Evaluation, Measured, WayRow
-from core.tuning.evaluation.ways import TUNED, Tuned
+from core.tuning.evaluation.record import Evaluation, MetricEstimate, WayRow
+from core.tuning.evaluation.ways import VARIANT_LABELS, ModelVariant
 
 HEIGHT = 320
 APART = 0.14
@@ -33,7 +33,7 @@ class Stroke:
     width: float
 
 
-def stroke(tuned: Tuned | None, colours: Palette) -> Stroke:
+def stroke(tuned: ModelVariant | None, colours: Palette) -> Stroke:
     """The stroke of a model; None is a classical reference."""
     if tuned == "recicl":
         return Stroke("circle", "solid", colours.ink, 2.6)
@@ -47,7 +47,7 @@ def stroke(tuned: Tuned | None, colours: Palette) -> Stroke:
 @cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     """AUC with its interval over the number of demonstrations, a line a model, and the best classical reference."""
-    models = [(tuned, rows) for tuned in TUNED if (rows := _rows(evaluation, tuned))]
+    models = [(tuned, rows) for tuned in VARIANT_LABELS if (rows := _rows(evaluation, tuned))]
     most = max((row.demos or 0 for row in evaluation.ways), default=0)
     best = best_reference(evaluation)
     shifts = [APART * (place - (len(models) - 1) / 2) for place in range(len(models))]
@@ -79,9 +79,9 @@ def _reference(row: WayRow, most: int, colours: Palette) -> go.Scatter:
     )
 
 
-def _model(tuned: Tuned, rows: Sequence[WayRow], shift: float, colours: Palette) -> go.Scatter:
+def _model(tuned: ModelVariant, rows: Sequence[WayRow], shift: float, colours: Palette) -> go.Scatter:
     return line(
-        TUNED[tuned],
+        VARIANT_LABELS[tuned],
         [(row.demos or 0) + shift for row in rows],
         [row.auc for row in rows],
         stroke(tuned, colours),
@@ -108,7 +108,7 @@ def auc_figure(traces: Sequence[go.Scatter], colours: Palette, *, xaxis: dict[st
 def line(
     name: str,
     x: Sequence[float],
-    estimates: Sequence[Measured],
+    estimates: Sequence[MetricEstimate],
     mark: Stroke,
     *,
     open_marks: bool = False,
@@ -129,18 +129,18 @@ def line(
     )
 
 
-def ends(estimates: Sequence[Measured]) -> tuple[list[float | None], list[float | None]]:
+def ends(estimates: Sequence[MetricEstimate]) -> tuple[list[float | None], list[float | None]]:
     """The low and the high ends of their intervals."""
     return [estimate.low for estimate in estimates], [estimate.high for estimate in estimates]
 
 
-def value_text(estimate: Measured) -> str:
+def value_text(estimate: MetricEstimate) -> str:
     """`0.70 (0.67 to 0.73)`."""
     between = interval(estimate.low, estimate.high, number)
     return f"{number(estimate.value)} ({between})" if between else number(estimate.value)
 
 
-def value_columns(name: str, estimates: Sequence[Measured]) -> dict[str, object]:
+def value_columns(name: str, estimates: Sequence[MetricEstimate]) -> dict[str, object]:
     """The columns of a table that hold values and the ends of their intervals."""
     low, high = ends(estimates)
     values = [estimate.value for estimate in estimates]
@@ -155,7 +155,11 @@ def best_reference(evaluation: Evaluation) -> WayRow | None:
 
 def alt(evaluation: Evaluation) -> str:
     """What demonstrations do to the AUC of each model, and how the best reference stands."""
-    parts = [_auc_words(TUNED[tuned], rows) for tuned in reversed(TUNED) if (rows := _rows(evaluation, tuned))]
+    parts = [
+        _auc_words(VARIANT_LABELS[tuned], rows)
+        for tuned in reversed(VARIANT_LABELS)
+        if (rows := _rows(evaluation, tuned))
+    ]
     if not parts:
         return "No model is evaluated yet."
     best = best_reference(evaluation)
@@ -186,6 +190,6 @@ def table(evaluation: Evaluation) -> pd.DataFrame:
     )
 
 
-def _rows(evaluation: Evaluation, tuned: Tuned) -> list[WayRow]:
+def _rows(evaluation: Evaluation, tuned: ModelVariant) -> list[WayRow]:
     """The rows of one model, fewest demonstrations first."""
     return sorted((row for row in evaluation.ways if row.tuned == tuned), key=lambda row: row.demos or 0)

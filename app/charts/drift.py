@@ -13,7 +13,16 @@ from app.charts.frame import hover, ticks
 from app.charts.user_stream import when
 from app.theme import Palette, interval, signed
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow
-from core.tuning.evaluation.ways import BASE, BASE_BARE, RECICL, TALLREC, TALLREC_BARE, TUNED, Way, minus
+from core.tuning.evaluation.ways import (
+    BASE,
+    BASE_BARE,
+    RECICL,
+    TALLREC,
+    TALLREC_BARE,
+    VARIANT_LABELS,
+    AnsweringWay,
+    minus,
+)
 
 DRAWN = (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
 """Ways that are drawn; the table holds all of them."""
@@ -55,7 +64,7 @@ def _line(rows: Sequence[PeriodRow], shift: float, colours: Palette) -> go.Scatt
 
 def _short(row: PeriodRow) -> str:
     """The way's name where room is short: `RecICL, 4 demos`."""
-    return row.way if row.tuned is None else f"{TUNED[row.tuned]}, {row.demos} demos"
+    return row.way if row.tuned is None else f"{VARIANT_LABELS[row.tuned]}, {row.demos} demos"
 
 
 def _hover(row: PeriodRow) -> str:
@@ -74,7 +83,7 @@ def alt(evaluation: Evaluation) -> str:
     return f"{RECICL.name}: {'; '.join(parts)}."
 
 
-def _above(evaluation: Evaluation, other: Way) -> str:
+def _above(evaluation: Evaluation, other: AnsweringWay) -> str:
     """In how many periods the in-context tuned model is above another way; empty where they were not compared."""
     name = minus(RECICL, other)
     differences = [row for row in evaluation.differences if (row.name, row.measure) == (name, "auc")]

@@ -16,7 +16,7 @@ from app.theme import memory
 from app.widgets import failures, preview, tab
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
-from core.tuning.evaluation.ways import TUNED
+from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import seconds
 from core.work.kinds import Asked
 
@@ -282,7 +282,7 @@ def _adapter(view: View) -> None:
     """No adapter, a shipped one where it lies here and fits the model, or a folder to be typed."""
     chosen, fits = view.draft.adapter or "", view.draft.model == "sample"
     shown = [name for name in SHIPPED if (fits and is_there(name)) or chosen == name]
-    named = {"": "none"} | {name: f"{TUNED[name]} (shipped)" for name in shown}
+    named = {"": "none"} | {name: f"{VARIANT_LABELS[name]} (shipped)" for name in shown}
     typed = chosen not in named or (not chosen and st.session_state.get(TYPED, False))
     st.session_state[ADAPTER] = FOLDER if typed else chosen
     options = named | {FOLDER: "a folder …"}

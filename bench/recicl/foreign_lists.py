@@ -25,9 +25,9 @@ from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
-from core.tuning.evaluation.record import Measured
+from core.tuning.evaluation.record import MetricEstimate
 from core.tuning.evaluation.summary import measured_over_users
-from core.tuning.evaluation.ways import BARE, FRESH, RANKING, Tuned, Way, gain
+from core.tuning.evaluation.ways import BARE, FRESH, RANKING, AnsweringWay, ModelVariant, gain
 from core.tuning.evaluation.work import scores_of
 
 LISTS = 5
@@ -46,7 +46,7 @@ class Lists:
 
     bench: Bench
     users: Sequence[str]
-    models: dict[Tuned, LanguageModel]
+    models: dict[ModelVariant, LanguageModel]
     counts: dict[str, int]
     """Interactions by item, without each user's last."""
     ranked: list[str] = field(default_factory=list)
@@ -92,18 +92,18 @@ class Lists:
             table, target = np.array(each, dtype=np.float64), case.candidates.index(str(case.target))
             self.found.setdefault(ranker, []).append([expected_ndcg(table, target, depth) for depth in DEPTHS])
 
-    def worth(self, ranker: Ranker) -> list[Measured]:
+    def worth(self, ranker: Ranker) -> list[MetricEstimate]:
         """NDCG at each of `DEPTHS`, with its interval over users."""
         by_depth = np.array(self.found[ranker]).T
         return [measured_over_users(values, self.ranked, seed=self.bench.seed) for values in by_depth]
 
-    def gained(self) -> Iterator[tuple[str, Measured]]:
+    def gained(self) -> Iterator[tuple[str, MetricEstimate]]:
         """What demonstrations are worth to each model in each family: paired differences of NDCG@10."""
         if not self.ranked:
             return
         for family in FAMILIES:
             for tuned in self.models:
-                shown, bare = (np.array(self.found[family, Way(tuned, demos).name]) for demos in (FRESH, BARE))
+                shown, bare = (np.array(self.found[family, AnsweringWay(tuned, demos).name]) for demos in (FRESH, BARE))
                 apart = (shown - bare)[:, DEPTHS.index(10)]
                 yield f"{family}, {gain(tuned)}", measured_over_users(apart, self.ranked, seed=self.bench.seed)
 
@@ -156,6 +156,6 @@ def counted(dataset: Dataset) -> dict[str, int]:
     return dict(dataset.cursor().execute(query).fetchall())
 
 
-def _cell(one: Measured) -> str:
+def _cell(one: MetricEstimate) -> str:
     value, low, high = figures_of(one)
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"

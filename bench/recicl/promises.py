@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from bench.results_table import Row, row
-from core.tuning.evaluation.record import DifferenceRow, Evaluation, Measured, RankingRow
-from core.tuning.evaluation.referred import FRESH_HISTORY
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, RankingRow
+from core.tuning.evaluation.reference_scores import FRESH_HISTORY
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 
 LEAST_AUC = ">= 0.7"
@@ -103,7 +103,7 @@ def _step_rows(evaluation: Evaluation) -> list[Row]:
     return rows
 
 
-def figures_of(one: Measured) -> tuple[float, float, float]:
+def figures_of(one: MetricEstimate) -> tuple[float, float, float]:
     """Value and ends of the interval; nan for what is missing."""
     value, low, high = (math.nan if end is None else end for end in (one.value, one.low, one.high))
     return value, low, high

@@ -19,9 +19,9 @@ from bench.results_table import BUILD, Row, commit, write_json
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
 from core.prompt.families import FAMILIES
-from core.tuning.evaluation.evaluation_settings import Evaluating
-from core.tuning.evaluation.rounds import evaluated, measured_rounds
-from core.tuning.evaluation.work import Work, planned
+from core.tuning.evaluation.evaluation_settings import EvaluationSettings
+from core.tuning.evaluation.rounds import evaluation_of, score_rounds
+from core.tuning.evaluation.work import EvaluationPlan, plan_evaluation
 
 RESULT = BUILD / "recicl.json"
 
@@ -33,8 +33,8 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
     steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
     clock, evaluation = Clock("recicl", work.rounds), None
-    for found in measured_rounds(work):
-        evaluation = evaluated(work, found, made_by=commit(), steps=steps)
+    for found in score_rounds(work):
+        evaluation = evaluation_of(work, found, made_by=commit(), steps=steps)
         clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)
@@ -42,13 +42,13 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
         print("\n".join(evaluation_lines(evaluation)), end="\n\n")
 
 
-def work_of(bench: Bench, count: int) -> Work:
+def work_of(bench: Bench, count: int) -> EvaluationPlan:
     """`count` test interactions, a fifth as many lists, and the shipped adapters, their answers kept on disk.
 
     Leaves with a sentence when an adapter was tuned on interactions of the test.
     """
-    settings = Evaluating(interactions=count, candidates=CANDIDATES, seed=bench.seed)
+    settings = EvaluationSettings(interactions=count, candidates=CANDIDATES, seed=bench.seed)
     try:
-        return planned(settings, bench.dataset, bench.model, keep=kept)
+        return plan_evaluation(settings, bench.dataset, bench.model, keep=kept)
     except RequestError as error:
         raise SystemExit(f"bench: {error}") from None

@@ -16,7 +16,7 @@ from bench.run_records import LM_CODE, Record, code_of, kept_at, sources
 
 FOLDER = BUILD / "bench-cases-recicl"
 _LM = (*LM_CODE, *sources("lm/loading/beside.py"))
-_EVALUATION = sources("tuning/examples.py", "tuning/evaluation/referred.py")
+_EVALUATION = sources("tuning/examples.py", "tuning/evaluation/reference_scores.py")
 CODE: dict[str, tuple[str, ...]] = {
     "scores": _LM,
     "references": (*_EVALUATION, *sources("tuning/classical", without=("code_learning",))),

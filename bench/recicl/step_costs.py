@@ -25,9 +25,9 @@ from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
 from core.personal.stream import StreamScorer
 from core.prompt.spans import Family, Prompt
-from core.tuning.evaluation.record import StepRow, measured
-from core.tuning.evaluation.ways import FRESH, Tuned
-from core.tuning.evaluation.work import Work, ids_of
+from core.tuning.evaluation.record import StepCostRow, metric_estimate
+from core.tuning.evaluation.ways import FRESH, ModelVariant
+from core.tuning.evaluation.work import EvaluationPlan, ids_of
 
 PLAYS = 5
 """Users whose streams are played."""
@@ -35,7 +35,7 @@ STEPS = FRESH
 """Steps of each play: one whole turn of the window, the step in which its oldest leave among them."""
 
 
-def step_row(work: Work, family: Family) -> StepRow | None:
+def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
     """Time and tokens of a step over those of a whole forward, by the in-context tuned model or else the base model.
 
     None where no user has enough interactions.
@@ -47,18 +47,18 @@ def step_row(work: Work, family: Family) -> StepRow | None:
     model = work.models[tuned]
     content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
     record = kept("steps", content, lambda: played(work, plays))
-    return StepRow(
+    return StepCostRow(
         family=family,
         tuned=tuned,
         steps=len(record["seconds"]),
-        time_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
-        token_ratio=measured(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
-        packed_ratio=measured(quartiles(_column(record, "seconds") / _column(record, "packed_seconds"))),
-        seconds=measured(quartiles(_column(record, "seconds"))),
+        time_ratio=metric_estimate(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
+        token_ratio=metric_estimate(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
+        packed_ratio=metric_estimate(quartiles(_column(record, "seconds") / _column(record, "packed_seconds"))),
+        seconds=metric_estimate(quartiles(_column(record, "seconds"))),
     )
 
 
-def _player(work: Work) -> Tuned:
+def _player(work: EvaluationPlan) -> ModelVariant:
     return "recicl" if "recicl" in work.models else "base"
 
 
@@ -66,7 +66,7 @@ def _column(record: Record, name: str) -> Array:
     return np.array(record[name], dtype=np.float64)
 
 
-def _plays(work: Work, family: Family) -> Iterator[Play]:
+def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
     """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
     found = 0
     for user in dict.fromkeys(one.user_id for one in work.lists):
@@ -82,13 +82,13 @@ def _plays(work: Work, family: Family) -> Iterator[Play]:
             return
 
 
-def _prompt(work: Work, play: Play, known: int) -> Prompt:
+def _prompt(work: EvaluationPlan, play: Play, known: int) -> Prompt:
     case, demos = play.case_at(known), play.demonstrations(known)
     items = work.dataset.items(item_ids(case, demos))
     return prompt_of(play.request, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
 
 
-def played(work: Work, plays: Sequence[Play]) -> Record:
+def played(work: EvaluationPlan, plays: Sequence[Play]) -> Record:
     """Seconds and tokens of every step, and of what is held against it, over the same prompt right before it."""
     record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
     for play in plays:
@@ -99,7 +99,7 @@ def played(work: Work, plays: Sequence[Play]) -> Record:
     return record
 
 
-def _take(work: Work, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
+def _take(work: EvaluationPlan, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
     prompt, before = _prompt(work, play, known), stream.cost.tokens
     ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
     record["full_seconds"].append(timed(lambda: _forward(stream, ids))[0])

@@ -27,8 +27,8 @@ from core.cli.tune_command import tune
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
 from core.store.home import fix_home
 from core.store.results import Results
-from core.tuning.evaluation.evaluation_settings import Evaluating
-from core.tuning.training.training_settings import Tuning
+from core.tuning.evaluation.evaluation_settings import EvaluationSettings
+from core.tuning.training.training_settings import TuningSettings
 from core.work.job import job_key, package_version
 from core.work.kinds import KINDS, Asked, Found, Kind, enveloped, task_named
 from core.work.log import escaped, log_to_file, unexpected
@@ -165,8 +165,8 @@ def _add(kind: Kind, says: str) -> None:
 for _name, _says in TASKS.items():
     _add(KINDS[_name], _says)
 
-app.command("tune")(with_own_options(tune, Tuning))
-app.command("evaluate")(with_own_options(evaluate, Evaluating))
+app.command("tune")(with_own_options(tune, TuningSettings))
+app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 
 
 @app.command("app")

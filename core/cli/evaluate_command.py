@@ -13,14 +13,14 @@ from core.analysis.checked import checked
 from core.cli.output import aligned, check_target, write, write_or_print, write_out
 from core.cli.progress import progress
 from core.errors import RequestError
-from core.tuning.evaluation.evaluation_settings import Evaluating
-from core.tuning.evaluation.record import Evaluation, Measured
+from core.tuning.evaluation.evaluation_settings import EvaluationSettings
+from core.tuning.evaluation.record import Evaluation, MetricEstimate
 from core.words import seconds
 from core.work.job import package_version
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
-    from core.tuning.evaluation.work import Work
+    from core.tuning.evaluation.work import EvaluationPlan
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
     ] = "",
 ) -> None:
     """Measure tuned models on the latest interactions: AUC, UAUC and NDCG@10, beside the base model and references."""
-    settings = checked(Evaluating, "evaluate", choices)
+    settings = checked(EvaluationSettings, "evaluate", choices)
     check_target(json_to)
     log_to_file("command")
     found, to_file = None, json_to not in ("", "-")
@@ -56,12 +56,12 @@ def _text(found: Evaluation) -> str:
     return found.model_dump_json(indent=1) + "\n"
 
 
-def _evaluations(settings: Evaluating, *, every_round: bool) -> Iterator[Evaluation]:
+def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator[Evaluation]:
     """The figures after every round, or only the last ones."""
     from core.data.dataset import open_dataset
     from core.lm.loading.load import load
-    from core.tuning.evaluation.rounds import evaluated, measured_rounds
-    from core.tuning.evaluation.work import planned
+    from core.tuning.evaluation.rounds import evaluation_of, score_rounds
+    from core.tuning.evaluation.work import plan_evaluation
     from core.work.engine import use_all_cores
 
     use_all_cores()
@@ -75,14 +75,14 @@ def _evaluations(settings: Evaluating, *, every_round: bool) -> Iterator[Evaluat
         dataset = open_dataset(settings.dataset)
         report("loading the model", 0.0)
         model = load(settings.model, device=settings.device, dtype=settings.dtype)
-        work = planned(settings, dataset, model, between=between)
-        for found in measured_rounds(work):
+        work = plan_evaluation(settings, dataset, model, between=between)
+        for found in score_rounds(work):
             done += 1
             if every_round or done == work.rounds:
-                yield evaluated(work, found, made_by=f"demolens {package_version()}")
+                yield evaluation_of(work, found, made_by=f"demolens {package_version()}")
 
 
-def _label(what: str, done: int, work: Work | None, spent: float) -> str:
+def _label(what: str, done: int, work: EvaluationPlan | None, spent: float) -> str:
     if work is None or done == 0:
         return what
     left = spent / done * (work.rounds - done)
@@ -110,7 +110,7 @@ def _answers(found: Evaluation) -> list[tuple[str, ...]]:
     at = {(one.way, one.period): one.auc for one in found.periods}
     lines = [("way", "AUC", "interval", "UAUC", "interval", *(f"period {number}" for number in numbers))]
     for one in found.ways:
-        later = (_number((at.get((one.way, number)) or Measured(value=None)).value) for number in numbers)
+        later = (_number((at.get((one.way, number)) or MetricEstimate(value=None)).value) for number in numbers)
         auc, uauc = one.auc, one.uauc
         if auc.value is None and uauc.value is None:
             continue
@@ -140,5 +140,5 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _between(one: Measured) -> str:
+def _between(one: MetricEstimate) -> str:
     return "-" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"

@@ -11,7 +11,7 @@ from core.analysis.checked import checked
 from core.cli.output import write_out
 from core.cli.progress import is_first, progress
 from core.errors import RequestError
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 from core.words import seconds
 from core.work.log import escaped, log_to_file
 
@@ -26,7 +26,7 @@ def tune(
     ] = "",
 ) -> None:
     """Tune a model to read demonstrations (RecICL), or without any; Ctrl-C stops it, the same command goes on."""
-    settings = checked(Tuning, "tune", choices)
+    settings = checked(TuningSettings, "tune", choices)
     if not out.strip() or "\0" in out:
         raise RequestError("no folder for the result", expected="--out FOLDER", where="tune")
     log_to_file("command")

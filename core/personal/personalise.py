@@ -12,7 +12,7 @@ from core.analysis.explain.explanation import CandidateRow
 from core.analysis.request import Request
 from core.analysis.setting import Setting, command_line, prompt_of, tie_notices
 from core.analysis.task import Progress
-from core.analysis.values import Array, leave_one_out_masks
+from core.analysis.values import leave_one_out_masks
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.errors import ComputeError
@@ -20,6 +20,7 @@ from core.lm.loading.hashes import weights_sha256
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
 from core.lm.scoring.score import Aggregate, Scorer
+from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
     NO_ADAPTER,
@@ -50,7 +51,7 @@ def personalise(
     that of the whole prompt, computed from what the step adds. Raises `DemoLensError`s with one plain sentence for
     choices that cannot be run, `ComputeError` should a weight have changed, and what `progress` raises.
     """
-    work = _Work(task, dataset, model, play_of(task, dataset), progress)
+    work = _PersonaliseRun(task, dataset, model, play_of(task, dataset), progress)
     for known in range(work.play.start, len(work.play.met) + 1):
         work.take(known)
         yield work.report()
@@ -63,11 +64,11 @@ class _Player:
 
     which: Which
     scorer: StreamScorer
-    free: Array | float
+    free: Floats | float
     """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
 
 
-class _Work:
+class _PersonaliseRun:
     """One play with everything it needs in hand."""
 
     def __init__(
@@ -91,7 +92,7 @@ class _Work:
             yield "base", self.model.with_adapter(None)
 
     def _player(self, which: Which, model: LanguageModel) -> _Player:
-        free: Array | float = 0.0
+        free: Floats | float = 0.0
         if self.task.case.scoring == "calibrated" and self.task.case.family == "next_item":
             scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
             free = scorer.full()
@@ -198,7 +199,7 @@ class _Work:
             raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")
         return self.report(stage="complete", moved=tuple(moved), weights_after=after, full_seconds=seconds[0])
 
-    def _moved(self, which: Which, scorer: Scorer, full: Array) -> Iterator[MovedRow]:
+    def _moved(self, which: Which, scorer: Scorer, full: Floats) -> Iterator[MovedRow]:
         if not scorer.demos:
             return
         effects = full - scorer.subsets(leave_one_out_masks(scorer.demos))

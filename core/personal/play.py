@@ -20,7 +20,7 @@ from core.words import brief
 
 
 @dataclass(frozen=True)
-class Met:
+class PlayedInteraction:
     """One interaction of a play: of the user's stream, or made by hand."""
 
     item_id: str
@@ -43,7 +43,7 @@ class Play:
     request: Request
     case: Case
     """With everything before its moment as history, in data with ratings everything that has one."""
-    met: tuple[Met, ...]
+    met: tuple[PlayedInteraction, ...]
     """What is known at the end, oldest first, those made by hand last."""
     start: int
     """How many of them are known before the first step."""
@@ -100,7 +100,9 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     rated = tuple(one for one in case.history if dataset.is_rated(one))
     known = _known(task, case.user_id, len(rated))
     met = [
-        Met(one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp)
+        PlayedInteraction(
+            one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp
+        )
         for one in rated[:known]
     ]
     met += _added(task, dataset)
@@ -119,18 +121,18 @@ def _known(task: PersonaliseTask, user: str, there: int) -> int:
     return known
 
 
-def _added(task: PersonaliseTask, dataset: Dataset) -> list[Met]:
+def _added(task: PersonaliseTask, dataset: Dataset) -> list[PlayedInteraction]:
     made = []
     for number, text in enumerate(task.added, start=1):
         item_id, liked = answer_of(text)
         if item_id not in dataset.catalogue:
             found = f"item {brief(item_id)} is not in the data set {dataset.name}"
             raise DataError(found, expected="an item id of this data set", where="added")
-        made.append(Met(item_id, liked, f"added-{number}"))
+        made.append(PlayedInteraction(item_id, liked, f"added-{number}"))
     return made
 
 
-def _notices(task: PersonaliseTask, known: int, steps: list[Met]) -> list[str]:
+def _notices(task: PersonaliseTask, known: int, steps: list[PlayedInteraction]) -> list[str]:
     request, said = task.case, []
     if known < task.steps:
         said.append(f"{task.steps} steps were asked for; {known} can be played, as no more interactions are known.")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Sampling
@@ -19,7 +18,9 @@ from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
 from core.words import brief
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from core.metrics.intervals import Floats
+
 Objective = Literal["margin", "truth"]
 """What `yes_no` is judged by: `margin` over items the user never met, or the log-odds of the `truth` alone."""
 
@@ -78,7 +79,7 @@ def is_before(shown: Demonstration, at: float | None, held: HeldOut) -> bool:
     return at < held.case.moment
 
 
-def foretold(scores: Array, held: HeldOut, family: Family, objective: Objective) -> float:
+def foretold(scores: Floats, held: HeldOut, family: Family, objective: Objective) -> float:
     """How well candidates' scores [candidate], the choice's first, foretell a held-out choice; higher is better, nats.
 
     `next_item`: log of the choice's softmax share among its candidates. `yes_no`: score of the choice less the mean

@@ -13,6 +13,7 @@ from core.data.records import Case, Demonstration
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
+from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
@@ -29,14 +30,13 @@ from core.selection.improve_task import (
 )
 from core.selection.judge import PromptJudge
 from core.selection.pool_effects import PoolEncoder
-from core.selection.search import Judged, Order, Search, Step, views
+from core.selection.search import MemberOrder, Search, SearchStep, SetScore, views
 from core.selection.shortlist import (
-    Array,
     Member,
-    Shortlisted,
+    ShortlistEntry,
     distances,
     latest,
-    named,
+    members_by_id,
     pool_of,
     shortlist,
     strategy_members,
@@ -61,7 +61,7 @@ def improve(
     sentence for choices that cannot be run, and what `progress` raises.
     """
     start = time.monotonic()
-    work = _Work(task, set_up(task.case, dataset, model), progress, start)
+    work = _ImproveRun(task, set_up(task.case, dataset, model), progress, start)
     yield work.report()
     work.judge_current()
     for step in work.search.steps(work.starts):
@@ -76,18 +76,18 @@ def improve(
     yield work.finished()
 
 
-class _Work:
+class _ImproveRun:
     """One search with everything it needs in hand."""
 
     def __init__(self, task: ImproveTask, setting: Setting, progress: Progress, began: float) -> None:
         self.task, self.setting, self.progress, self.began = task, setting, progress, began
-        self.path: list[Step] = []
+        self.path: list[SearchStep] = []
         self.notices: list[str] = []
         dataset, case, history = setting.dataset, setting.case, task.case.history
         progress("choosing a shortlist", 0.0)
         self.held = _held(task, setting)
         moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
-        start = named(dataset, case, self.held, task.start or (), history=history)
+        start = members_by_id(dataset, case, self.held, task.start or (), history=history)
         kept = tuple({member.interaction: member for member in (*moving, *start)}.values())
         pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=kept)
         self.unit = _prompt(setting, case, [m.here for m in (*kept, *pool)][-task.k :]).length
@@ -147,14 +147,14 @@ class _Work:
     def _answers(self) -> bool:
         return self.task.case.family == "yes_no" and self.setting.dataset.has_ratings
 
-    def _starts(self, moving: Sequence[Member]) -> list[Order]:
+    def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
         first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
         wanted = [*([self.start] if self.start else []), self.current, self._order(moving), first]
         usable = [order for order in wanted if order and max(order) < len(self.rows)]
         return list(dict.fromkeys(usable))
 
-    def _order(self, members: Sequence[Member]) -> Order:
+    def _order(self, members: Sequence[Member]) -> MemberOrder:
         places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
         return tuple(places[member.here.demo_id] for member in members)
 
@@ -202,7 +202,7 @@ class _Work:
 
     def finished(self) -> ImproveReport:
         """The report with the case's own target, scored once under each set."""
-        asked: dict[Which, Order] = {"zero_shot": (), "current": self.current}
+        asked: dict[Which, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             asked["start"] = self.start
         assert self.search.best is not None
@@ -222,16 +222,16 @@ class _Work:
             passes=self.search.passes + cost / self.unit,
         )
 
-    def _here(self, order: Order) -> tuple[Demonstration, ...]:
+    def _here(self, order: MemberOrder) -> tuple[Demonstration, ...]:
         return tuple(self.members[member].here for member in order)
 
-    def _known(self, order: Order) -> SetRow | None:
+    def _known(self, order: MemberOrder) -> SetRow | None:
         return self._set_row(self.search.judged(order)) if self.search.knows(order) else None
 
-    def _set_row(self, judged: Judged | None) -> SetRow | None:
+    def _set_row(self, judged: SetScore | None) -> SetRow | None:
         return None if judged is None else SetRow.model_validate(self._set_fields(judged))
 
-    def _set_fields(self, judged: Judged) -> dict[str, object]:
+    def _set_fields(self, judged: SetScore) -> dict[str, object]:
         return {
             "demo_ids": tuple(demo.demo_id for demo in self._here(judged.order)),
             "objective": judged.objective,
@@ -264,7 +264,7 @@ class _Work:
             timestamp=held.case.moment,
         )
 
-    def _short_row(self, row: Shortlisted) -> ShortlistRow:
+    def _short_row(self, row: ShortlistEntry) -> ShortlistRow:
         demo, item = row.member.here, self.setting.dataset.item
         return ShortlistRow(
             demo_id=demo.demo_id,
@@ -315,7 +315,7 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
 def _current(setting: Setting, held: Sequence[HeldOut]) -> tuple[Member, ...]:
     request, dataset, case = setting.request, setting.dataset, setting.case
     if request.demo_ids is not None:
-        return named(dataset, case, held, request.demo_ids, history=request.history)
+        return members_by_id(dataset, case, held, request.demo_ids, history=request.history)
     return strategy_members(dataset, case, held, k=request.demos, strategy=request.strategy, history=request.history)
 
 
@@ -331,7 +331,9 @@ def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Pro
     return prompt_of(setting.request, setting.dataset, setting.model, case, shown, items)
 
 
-def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) -> tuple[Array, tuple[Outcome, ...], int]:
+def _outcomes(
+    setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]
+) -> tuple[Floats, tuple[Outcome, ...], int]:
     """Scores [set, candidate], the case's target under each set, and the tokens that took."""
     request, case = setting.request, setting.case
     scorer = ManyScorer(setting.model, aggregate="mean" if request.scoring == "mean" else "sum")
@@ -346,7 +348,7 @@ def _outcomes(setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]) ->
     return table, outcomes, scorer.cost.tokens
 
 
-def _outcome(which: Which, demos: Sequence[Demonstration], scores: Array, target: int) -> Outcome:
+def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
     return Outcome(
         which=which,
         demo_ids=tuple(demo.demo_id for demo in demos),

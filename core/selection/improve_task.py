@@ -11,7 +11,7 @@ from core.analysis.request import Text
 from core.analysis.task import Report, Task
 from core.metrics.ranking import Rank
 from core.selection.heldout import Objective
-from core.selection.search import Move, Stop
+from core.selection.search import SearchMove, SearchStop
 
 Which = Literal["zero_shot", "current", "start", "best"]
 
@@ -106,7 +106,7 @@ class PathRow(SetRow):
     """The best set of one step of the search."""
 
     step: int
-    move: Move
+    move: SearchMove
     tried: int
     """Sets scored in this step."""
     passes: float
@@ -146,7 +146,7 @@ class ImproveReport(Report):
     """Its objective then."""
     best: SetRow | None = None
     """No `demo_ids` where no set is better than zero-shot."""
-    stop: Stop | None = None
+    stop: SearchStop | None = None
     guards: tuple[str, ...] = ()
     """What was held back and why, one sentence each."""
     search_passes: float = 0.0

@@ -14,9 +14,10 @@ from core.data.records import Case, Demonstration
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer, sweep_tokens
 from core.lm.scoring.score import Aggregate
+from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
-from core.selection.heldout import Array, HeldOut, Objective, foretold
-from core.selection.search import Order, Question
+from core.selection.heldout import HeldOut, Objective, foretold
+from core.selection.search import MemberOrder, Question
 from core.selection.shortlist import Member
 
 
@@ -44,7 +45,7 @@ class PromptJudge:
         self._scorer = ManyScorer(model, aggregate=aggregate, between=between)
         self._items = dataset.items(sorted(set(_shown(held, members))))
         self._prompts: dict[Question, list[Prompt]] = {}
-        self._free: Array | None = None
+        self._free: Floats | None = None
 
     @property
     def spent(self) -> float:
@@ -56,7 +57,7 @@ class PromptJudge:
         """Prompts scored so far."""
         return self._scorer.cost.forwards
 
-    def demos(self, order: Order, choice: int) -> tuple[Demonstration, ...]:
+    def demos(self, order: MemberOrder, choice: int) -> tuple[Demonstration, ...]:
         """What the prompt of held-out choice number `choice` shows of a set, each interaction at most once."""
         shown = [demo for member in order if (demo := self.members[member].then[choice]) is not None]
         latest = {(demo.user_id, demo.position): place for place, demo in enumerate(shown)}
@@ -66,7 +67,7 @@ class PromptJudge:
         """What scoring these together costs, in full-prompt forward equivalents; exact."""
         return sweep_tokens([*self._content_free(), *self._all(asked)]) / self.unit
 
-    def scores(self, asked: Sequence[Question]) -> Array:
+    def scores(self, asked: Sequence[Question]) -> Floats:
         """Held-out scores [question, held-out choice] in nats; see `foretold`. Raises `ComputeError`."""
         free = self._content_free()
         table = self._scorer.scores([*free, *self._all(asked)])

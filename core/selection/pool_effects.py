@@ -9,9 +9,9 @@ import numpy as np
 from core.analysis.quality.pool import embeddings, label_free
 from core.analysis.setting import Setting, prompt_of
 from core.analysis.subject import item_ids
-from core.analysis.values import Array
 from core.data.records import Demonstration
 from core.lm.scoring.encoded import Encoded
+from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
 
 
@@ -48,7 +48,7 @@ class PoolEncoder:
         """Tokens that went through the model; what the disk held is free."""
         return 0 if self._encoded is None else self._encoded.tokens_run
 
-    def embeddings(self) -> Array | None:
+    def embeddings(self) -> Floats | None:
         """Directions [demo + 1, width], the user's query last; None where the pool is not encoded."""
         if self._encoded is None:
             return None
@@ -56,7 +56,7 @@ class PoolEncoder:
         self.notices = self._encoded.notices
         return found
 
-    def effects(self) -> Array | None:
+    def effects(self) -> Floats | None:
         """ln |dW_k|^2 [demo]; None where the pool is not encoded."""
         if self._encoded is None:
             return None

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Order = tuple[int, ...]
+if TYPE_CHECKING:
+    from core.metrics.intervals import Floats
+
+MemberOrder = tuple[int, ...]
 """Members of a set, by number, in prompt order."""
-Move = Literal["zero-shot", "start", "grow", "reorder", "exchange"]
-Stop = Literal["budget", "plateau", "optimum"]
+SearchMove = Literal["zero-shot", "start", "grow", "reorder", "exchange"]
+SearchStop = Literal["budget", "plateau", "optimum"]
 """Why the search ended: nothing more could be afforded; no better set for `patience` steps; no better neighbour."""
 
 BATCH = 4
@@ -31,7 +32,7 @@ FINALISTS = 2
 class Question:
     """A set in an order, asked of every held-out choice; `shortened` leaves out one title of the user's history."""
 
-    order: Order
+    order: MemberOrder
     shortened: bool = False
 
 
@@ -42,16 +43,16 @@ class Judge(Protocol):
         """What scoring these together costs, in full-prompt forward equivalents."""
         ...
 
-    def scores(self, asked: Sequence[Question]) -> Array:
+    def scores(self, asked: Sequence[Question]) -> Floats:
         """Held-out scores [question, held-out choice], nats, higher is better."""
         ...
 
 
 @dataclass(frozen=True)
-class Judged:
+class SetScore:
     """A set and how it was judged; nats."""
 
-    order: Order
+    order: MemberOrder
     objective: float
     """J: mean less lambda times spread."""
     mean: float
@@ -60,18 +61,18 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Step:
+class SearchStep:
     """One step of the search: the best set it judged, the best of all, and the cost so far."""
 
-    move: Move
+    move: SearchMove
     tried: int
     """Sets scored in this step."""
-    found: Judged
-    best: Judged
+    found: SetScore
+    best: SetScore
     passes: float
 
 
-def views(order: Order) -> tuple[Question, Question, Question]:
+def views(order: MemberOrder) -> tuple[Question, Question, Question]:
     """The prompts a set is judged on: plain, demonstrations rotated by half, and the user's history shortened."""
     half = len(order) // 2
     return Question(order), Question(order[half:] + order[:half]), Question(order, shortened=True)
@@ -89,19 +90,19 @@ class Search:
     """Most full-prompt forward equivalents, never exceeded."""
     patience: int = 3
     """Steps without a better set after which it stops."""
-    distances: Array | None = None
+    distances: Floats | None = None
     """[member, member]; together with `floor` says which members may stand in one set."""
     floor: float = 0.0
     passes: float = 0.0
-    best: Judged | None = None
-    zero_shot: Judged | None = None
-    stop: Stop | None = None
+    best: SetScore | None = None
+    zero_shot: SetScore | None = None
+    stop: SearchStop | None = None
     guards: set[str] = field(default_factory=set)
     """Which guards held something back: `worse` than zero-shot, too `close` members."""
-    _known: dict[Question, Array] = field(default_factory=dict)
+    _known: dict[Question, Floats] = field(default_factory=dict)
     _gains: dict[int, float] = field(default_factory=dict)
 
-    def steps(self, starts: Sequence[Order] = ()) -> Iterator[Step]:
+    def steps(self, starts: Sequence[MemberOrder] = ()) -> Iterator[SearchStep]:
         """Judge the empty set and `starts`, then search; ends when `stop` says why.
 
         Where not even the empty set can be afforded, nothing is judged and `best` stays None.
@@ -116,21 +117,21 @@ class Search:
         while self.stop is None:
             yield from self._improve()
 
-    def judged(self, order: Order) -> Judged:
+    def judged(self, order: MemberOrder) -> SetScore:
         """A set's mean and spread over all its views, which must have been asked."""
         cells = np.concatenate([self._known[view] for view in views(order)])
         mean, spread = float(cells.mean()), float(cells.std())
-        return Judged(order, mean - self.lam * spread, mean, spread)
+        return SetScore(order, mean - self.lam * spread, mean, spread)
 
-    def cells(self, order: Order) -> Array:
+    def cells(self, order: MemberOrder) -> Floats:
         """A set's scores [view, held-out choice]."""
         return np.stack([self._known[view] for view in views(order)])
 
-    def judge_aside(self, order: Order) -> Judged | None:
+    def judge_aside(self, order: MemberOrder) -> SetScore | None:
         """Judge a set that the search itself may not return, such as a reference; None where it cannot be afforded."""
         return self.judged(order) if self._ask(views(order)) else None
 
-    def allowed(self, order: Order) -> bool:
+    def allowed(self, order: MemberOrder) -> bool:
         """Whether a set has at most K distinct members, none closer to another than the floor."""
         if len(order) > self.k or len(set(order)) < len(order):
             return False
@@ -143,13 +144,13 @@ class Search:
 
     # ---- moves
 
-    def _grow(self) -> Iterator[Step]:
+    def _grow(self) -> Iterator[SearchStep]:
         """Add at the end, one by one, the member that gains most; members of little gain so far are tried last.
 
         A member whose earlier gain is below what another one gains now is not asked again (the accelerated greedy of
         Minoux 1978): exact where gains never grow with the set, a saving guess elsewhere.
         """
-        current: Order = ()
+        current: MemberOrder = ()
         idle = 0
         while len(current) < self.k and self.stop is None:
             tried = self._extensions(current)
@@ -164,12 +165,12 @@ class Search:
             if idle >= self.patience:
                 return
 
-    def _extensions(self, current: Order) -> list[Order]:
+    def _extensions(self, current: MemberOrder) -> list[MemberOrder]:
         """Sets of `current` and one more that were scored on the plain prompt."""
         base = self._plain(current)
         open_members = [m for m in range(self.members) if m not in current and self.allowed((*current, m))]
         open_members.sort(key=lambda m: -self._gains.get(m, np.inf))
-        tried: list[Order] = []
+        tried: list[MemberOrder] = []
         size = max(BATCH, len(open_members)) if not current else BATCH
         while open_members:
             batch, open_members = open_members[:size], open_members[size:]
@@ -183,7 +184,7 @@ class Search:
                 break
         return tried
 
-    def _improve(self) -> Iterator[Step]:
+    def _improve(self) -> Iterator[SearchStep]:
         """Try the neighbours of the best set, the most promising first, until one is better."""
         assert self.best is not None
         base = self.best
@@ -207,7 +208,7 @@ class Search:
                 return
         self.stop = "optimum"
 
-    def _neighbours(self, order: Order) -> Iterator[tuple[Move, list[Order]]]:
+    def _neighbours(self, order: MemberOrder) -> Iterator[tuple[SearchMove, list[MemberOrder]]]:
         """Batches of other orders and one member fewer, then of one member more or exchanged, by expected gain."""
         near = [(*order[:p], order[p + 1], order[p], *order[p + 2 :]) for p in range(len(order) - 1)]
         near += [order[::-1], *(order[:p] + order[p + 1 :] for p in range(len(order)))]
@@ -222,23 +223,23 @@ class Search:
         """What a member gained when it was last added; unknown ones rank by their place in the shortlist."""
         return self._gains.get(member, -float(member) * 1e-9)
 
-    def _new(self, orders: Iterable[Order], base: Order) -> list[Order]:
+    def _new(self, orders: Iterable[MemberOrder], base: MemberOrder) -> list[MemberOrder]:
         """Allowed orders that differ from the base and that no search has judged in full yet."""
         return [o for o in dict.fromkeys(orders) if o != base and self.allowed(o) and not self.knows(o)]
 
-    def knows(self, order: Order) -> bool:
+    def knows(self, order: MemberOrder) -> bool:
         """Whether a set has been judged on all its views."""
         return all(view in self._known for view in views(order))
 
     # ---- asking and keeping count
 
-    def _finals(self, orders: Sequence[Order]) -> Order | None:
+    def _finals(self, orders: Sequence[MemberOrder]) -> MemberOrder | None:
         """The best by J of the few best by the plain prompt; None where none of them can be afforded."""
         ranked = sorted(orders, key=lambda order: -self._plain(order))[:FINALISTS]
         judged = [order for order in ranked if self._ask(views(order))]
         return max(judged, key=lambda order: self.judged(order).objective, default=None)
 
-    def _step(self, move: Move, orders: Sequence[Order], tried: int = 1) -> Step:
+    def _step(self, move: SearchMove, orders: Sequence[MemberOrder], tried: int = 1) -> SearchStep:
         found = max((self.judged(order) for order in orders), key=lambda one: one.objective)
         if move == "zero-shot":
             self.zero_shot = self.best = found
@@ -249,14 +250,14 @@ class Search:
                 self.best = found
             else:
                 self.guards.add("worse")
-        return Step(move, tried, found, self.best, self.passes)
+        return SearchStep(move, tried, found, self.best, self.passes)
 
-    def _not_worse(self, order: Order) -> bool:
+    def _not_worse(self, order: MemberOrder) -> bool:
         """Whether a set foretells no worse than zero-shot, on average over all prompts and over the plain ones."""
         own, bare = self.cells(order), self.cells(())
         return bool(own.mean() >= bare.mean() and own[0].mean() >= bare[0].mean())
 
-    def _plain(self, order: Order) -> float:
+    def _plain(self, order: MemberOrder) -> float:
         """Mean less lambda times spread over the held-out choices on the plain prompt alone."""
         cells = self._known[Question(order)]
         return float(cells.mean() - self.lam * cells.std())
@@ -286,10 +287,10 @@ class Search:
         return True
 
 
-def _with(order: Order, place: int, member: int) -> Order:
+def _with(order: MemberOrder, place: int, member: int) -> MemberOrder:
     return (*order[:place], member, *order[place + 1 :])
 
 
-def _batches(orders: list[Order], size: int) -> Iterator[list[Order]]:
+def _batches(orders: list[MemberOrder], size: int) -> Iterator[list[MemberOrder]]:
     for first in range(0, len(orders), size):
         yield orders[first : first + size]

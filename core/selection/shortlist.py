@@ -21,9 +21,8 @@ from core.data.records import Case, Demonstration, Strategy
 from core.data.similarity import ItemWords, bm25, marginal_order, word_likeness
 from core.data.strategies import pick
 from core.errors import DataError
+from core.metrics.intervals import Floats
 from core.selection.heldout import HeldOut, is_before
-
-Array = NDArray[np.float64]
 
 RANK_OFFSET = 60.0
 """Reciprocal rank fusion's constant (Cormack, Clarke and Büttcher 2009)."""
@@ -48,7 +47,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Shortlisted:
+class ShortlistEntry:
     """A member with its stage-one scores by criterion, and their fusion scaled to at most 1."""
 
     member: Member
@@ -74,7 +73,7 @@ def strategy_members(
     )
 
 
-def named(
+def members_by_id(
     dataset: Dataset, case: Case, held: Sequence[HeldOut], ids: Sequence[str], *, history: int
 ) -> tuple[Member, ...]:
     """Members for demonstration ids, in order; one too new for a held-out choice is left out of that choice's prompt.
@@ -126,9 +125,9 @@ def shortlist(
     lambda_mmr: float,
     kept: Sequence[Member] = (),
     both_answers: bool = False,
-    embedded: Array | None = None,
-    effects: Array | None = None,
-) -> tuple[Shortlisted, ...]:
+    embedded: Floats | None = None,
+    effects: Floats | None = None,
+) -> tuple[ShortlistEntry, ...]:
     """The `kept` members and the best of the pool, at most `size` together, the most relevant first.
 
     Criteria are recency, BM25 of the demonstration's words for the user's latest titles and categories and, as far as
@@ -151,25 +150,25 @@ def shortlist(
         alike = vectors[:-1] @ vectors[:-1].T
     if effects is not None:
         criteria["effect"] = effects
-    relevance = fused(list(criteria.values()))
+    relevance = fuse_ranks(list(criteria.values()))
     barred = partial(_barred, np.array([demo.liked for demo in demos]), size) if both_answers else None
     order = marginal_order(relevance, alike, size, lambda_mmr, first=range(len(kept)), barred=barred)
     chosen = sorted(order, key=lambda place: (-relevance[place], place))
     return tuple(
-        Shortlisted(
+        ShortlistEntry(
             everyone[place], {name: float(values[place]) for name, values in criteria.items()}, float(relevance[place])
         )
         for place in chosen
     )
 
 
-def fused(criteria: Sequence[Array]) -> Array:
+def fuse_ranks(criteria: Sequence[Floats]) -> Floats:
     """Reciprocal rank fusion of scores [member], sum of 1 / (60 + rank), scaled so that the best possible is 1."""
     summed = sum((1 / (RANK_OFFSET + rankdata(-scores)) for scores in criteria), np.zeros(len(criteria[0])))
     return np.asarray(summed * (RANK_OFFSET + 1) / len(criteria))
 
 
-def distances(dataset: Dataset, members: Sequence[Member]) -> Array:
+def distances(dataset: Dataset, members: Sequence[Member]) -> Floats:
     """[member, member]: share of the words of either that only one has; 1 has nothing in common, 0 is the same."""
     words = ItemWords(dataset)
     sets = [frozenset(words((member.here.item_id, *member.here.history))) for member in members]
@@ -187,7 +186,7 @@ def _barred(answers: NDArray[np.bool_], size: int, chosen: Sequence[int]) -> NDA
     return np.zeros(len(answers), dtype=bool)
 
 
-def _recency(dataset: Dataset, demos: Sequence[Demonstration]) -> Array:
+def _recency(dataset: Dataset, demos: Sequence[Demonstration]) -> Floats:
     """Timestamps, or positions where there are none."""
     times = _times(dataset, demos)
     return np.array([demo.position if time is None else time for demo, time in zip(demos, times, strict=True)], float)
@@ -205,5 +204,5 @@ def _times(dataset: Dataset, demos: Sequence[Demonstration]) -> list[float | Non
     return [found[demo.user_id, demo.position] for demo in demos]
 
 
-def _unit(vectors: Array) -> Array:
+def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

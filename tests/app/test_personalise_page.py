@@ -14,7 +14,7 @@ from app import cached
 from core.analysis.request import Request
 from core.data.records import Case, Interaction, Item
 from core.personal.personalise_task import PersonaliseTask
-from core.tuning.evaluation.record import Measured
+from core.tuning.evaluation.record import MetricEstimate
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGE = "app/pages/personalise/page.py"
@@ -336,7 +336,7 @@ def test_an_evaluation_without_auc_shows_its_lists_alone(monkeypatch: pytest.Mon
     own = tmp_path / "own"
     own.mkdir()
     told = evaluations.ranked()
-    ways = tuple(one.model_copy(update={"auc": Measured(value=None)}) for one in told.ways)
+    ways = tuple(one.model_copy(update={"auc": MetricEstimate(value=None)}) for one in told.ways)
     said = {"ways": ways, "notices": ("All 9 true answers are Yes, so no AUC is defined.",)}
     (own / "evaluation.json").write_text(told.model_copy(update=said).model_dump_json(), encoding="utf-8")
     page = AppTest.from_function(_evaluated, kwargs={"adapter": str(own), "model_id": "a"}).run()

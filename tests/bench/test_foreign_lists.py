@@ -15,7 +15,7 @@ from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg
-from core.tuning.evaluation.ways import RANKING, Way
+from core.tuning.evaluation.ways import RANKING, AnsweringWay
 
 USERS = 7
 
@@ -63,7 +63,7 @@ def test_a_gain_is_paired(plays):
     users, models = ["u0", "u1"], {"recicl": plays.model}
     ranks = {"yes_no": ([1, 3], [3, 1]), "next_item": ([1, 1], [3, 99])}
     found = {
-        (family, Way("recicl", demos).name): gains(*places)
+        (family, AnsweringWay("recicl", demos).name): gains(*places)
         for family, both in ranks.items()
         for demos, places in zip((4, 0), both, strict=True)
     }

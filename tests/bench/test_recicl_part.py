@@ -20,11 +20,18 @@ from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.tuning.classical.sasrec import Shape, sasrec
 from core.tuning.evaluation import evaluation_settings as settings
-from core.tuning.evaluation import referred, work
-from core.tuning.evaluation.record import DifferenceRow, Measured, RankingRow, StepRow, WayRow, read_evaluation
+from core.tuning.evaluation import reference_scores, work
+from core.tuning.evaluation.record import (
+    DifferenceRow,
+    MetricEstimate,
+    RankingRow,
+    StepCostRow,
+    WayRow,
+    read_evaluation,
+)
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 from core.tuning.training.card import Card
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 # ---- promises
 
@@ -35,7 +42,7 @@ def rows(**more):
 
 
 def difference(name, measure="auc", **apart):
-    return DifferenceRow(name=name, measure=measure, apart=Measured(**apart))
+    return DifferenceRow(name=name, measure=measure, apart=MetricEstimate(**apart))
 
 
 def test_only_the_tuned_model_with_demonstrations_was_promised_an_auc():
@@ -79,9 +86,9 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
         difference(f"{family}, {minus(RECICL, RECICL_BARE)}", measure="ndcg", value=value, low=-0.1, high=0.2)
         for family, value in (("yes_no", 0.1), ("next_item", -0.1))
     )
-    ratio = Measured(value=0.55, low=0.5, high=0.6)
+    ratio = MetricEstimate(value=0.55, low=0.5, high=0.6)
     ratios = dict.fromkeys(("time_ratio", "token_ratio", "packed_ratio", "seconds"), ratio)
-    step = StepRow(family="yes_no", tuned="recicl", steps=20, **ratios)
+    step = StepCostRow(family="yes_no", tuned="recicl", steps=20, **ratios)
     found = rows(ranking=ranking, steps=(step,), differences=apart)
     best = f"NDCG@10, the better family with demonstrations: next_item, {RECICL.name}"
     assert (found[best].value, found[best].met) == (0.5, True)
@@ -150,9 +157,9 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(recicl, "CANDIDATES", 5)
     monkeypatch.setattr(recicl_steps, "PLAYS", 1)
     quick = Shape(width=8, length=8, epochs=1)
-    fits = {name: referred.FITS[name] for name in ("item mean", "popularity")}
+    fits = {name: reference_scores.FITS[name] for name in ("item mean", "popularity")}
     fits["SASRec"] = lambda data, window, seed: sasrec(data, window, seed, quick)
-    monkeypatch.setattr(referred, "FITS", fits)
+    monkeypatch.setattr(reference_scores, "FITS", fits)
     monkeypatch.setattr(adapter, "ADAPTERS", tmp_path / "adapters")
     return tmp_path
 
@@ -163,7 +170,7 @@ def card(**more):
         **dict.fromkeys(("command", "key", "dataset_name", "dataset_licence"), "x"),
         **dict.fromkeys(("model_id", "model_name", "model_licence", "device"), "x"),
         **dict.fromkeys(("validation_examples", "weights", "steps", "planned_steps", "best_step"), 1),
-        "settings": Tuning(history=2),
+        "settings": TuningSettings(history=2),
         "dataset_id": "x",
         "processes": 1,
         "versions": {},
@@ -233,7 +240,7 @@ def test_an_adapter_that_has_seen_the_test_is_not_measured(bench, tuned):
 
 def test_the_tokens_told_before_are_those_of_the_rounds(bench, small):
     plan = recicl.work_of(bench, 6)
-    found = work.Found()
+    found = work.EvaluationScores()
     found.add(plan, 0)
     assert plan.rounds == 1
     assert found.tokens == plan.tokens

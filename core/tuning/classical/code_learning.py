@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from core.data.dataset import Dataset
 from core.prompt.codes import NO_CODE, Codes
 from core.seeds import seed_of
-from core.tuning.classical.factorisation import Choice, fitted
-from core.tuning.classical.references import both_answers, seen
+from core.tuning.classical.factorisation import Choice, fit_factors
+from core.tuning.classical.references import both_answers, training_rows
 from core.tuning.examples import Window
 
-__all__ = ["BITS", "CHOICE", "NO_CODE", "Codes", "learned"]
+__all__ = ["BITS", "CHOICE", "NO_CODE", "Codes", "learn_codes"]
 
 BITS = 32
 CHOICE = Choice(factors=BITS, decay=0.03, epochs=15, biased=False)
@@ -20,7 +20,7 @@ CHOICE = Choice(factors=BITS, decay=0.03, epochs=15, biased=False)
 its factors, and so in its code."""
 
 
-def learned(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
+def learn_codes(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
     """Codes of the users and items of the window, by matrix factorisation and hashing (after BinLLM, arXiv 2406.03210).
 
     Bit j of a user is 1 when the user's factor j is above the median user's, and the same among items: every bit
@@ -29,9 +29,9 @@ def learned(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
     window have the code of no one, `NO_CODE`; one whose own bits are all 0 is given the last bit.
     Raises `RequestError` for data without ratings, one answer only, or an empty window.
     """
-    rows = seen(dataset, window, rated=True)
+    rows = training_rows(dataset, window, rated=True)
     both_answers(dataset, rows, "user and item codes")
-    factors = fitted(rows, CHOICE, seed_of("codes", dataset.dataset_id, window.since, window.until, seed))
+    factors = fit_factors(rows, CHOICE, seed_of("codes", dataset.dataset_id, window.since, window.until, seed))
     users, items = _dotted(factors.user_factors), _dotted(factors.item_factors)
     of_items = dict(zip(rows.items, items, strict=True))
     return Codes(dict(zip(rows.users, users, strict=True)), of_items, dataset.dataset_id)

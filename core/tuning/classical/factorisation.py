@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.data.dataset import Dataset
 from core.metrics.binary import auc
 from core.seeds import seed_of
-from core.tuning.classical.references import Seen, both_answers, seen
+from core.tuning.classical.references import TrainingRows, both_answers, training_rows
 from core.tuning.examples import Window
 
 PATIENCE = 4
@@ -89,18 +89,20 @@ def matrix_factorisation(dataset: Dataset, window: Window, seed: int = 0) -> Fac
     Size, decay and number of epochs are the best of `GRID` by AUC on the latest tenth of the window; the whole window
     is then fitted with them. Raises `RequestError` for data without ratings, one answer only, or an empty window.
     """
-    rows = seen(dataset, window, rated=True)
+    rows = training_rows(dataset, window, rated=True)
     both_answers(dataset, rows, "matrix factorisation")
     own = seed_of("factorisation", dataset.dataset_id, window.since, window.until, seed)
-    choice, how = chosen(rows, own)
+    choice, how = best_setting(rows, own)
     needs = (
         f"likes and dislikes of {len(rows.liked):,} training interactions; {choice.factors} factors, "
         f"decay {choice.decay:g}, {choice.epochs} epochs, {how}"
     )
-    return Factorisation("matrix factorisation", needs, fitted(rows, choice, own), rows.user_places, rows.item_places)
+    return Factorisation(
+        "matrix factorisation", needs, fit_factors(rows, choice, own), rows.user_places, rows.item_places
+    )
 
 
-def chosen(rows: Seen, seed: int) -> tuple[Choice, str]:
+def best_setting(rows: TrainingRows, seed: int) -> tuple[Choice, str]:
     """The best setting of `GRID` with its best number of epochs, and how it was found, in words.
 
     The default `Choice` where the latest tenth, or what is before it, does not hold both answers.
@@ -116,13 +118,13 @@ def chosen(rows: Seen, seed: int) -> tuple[Choice, str]:
     return best, f"chosen by AUC {reached:.3f} on the latest tenth of them"
 
 
-def fitted(rows: Seen, choice: Choice, seed: int) -> Factors:
+def fit_factors(rows: TrainingRows, choice: Choice, seed: int) -> Factors:
     """The factors after `choice.epochs` passes over all rows (at least one)."""
     *_, last = epochs(rows, np.ones(len(rows.liked), dtype=bool), choice, seed)
     return last
 
 
-def epochs(rows: Seen, used: NDArray[np.bool_], choice: Choice, seed: int) -> Iterator[Factors]:
+def epochs(rows: TrainingRows, used: NDArray[np.bool_], choice: Choice, seed: int) -> Iterator[Factors]:
     """Fit on the `used` rows and hand out the factors after each epoch.
 
     Each step lowers, by Adam, the mean over a batch of the logistic loss plus `decay` times the squares of the row's
@@ -169,7 +171,7 @@ class _Values:
         return Factors(float(self.mean.detach()), *parts)
 
 
-def _best_epoch(rows: Seen, late: NDArray[np.bool_], choice: Choice, seed: int) -> tuple[int, float]:
+def _best_epoch(rows: TrainingRows, late: NDArray[np.bool_], choice: Choice, seed: int) -> tuple[int, float]:
     """The number of epochs with the best AUC on the late rows, fitted on the others, and that AUC."""
     user, item = _known(rows.user, late), _known(rows.item, late)
     best, reached = 1, -1.0

@@ -21,7 +21,7 @@ from core.tuning.examples import Window
 PRIOR = 5.0
 """Answers at the global mean that every item is given before its own are counted (`item_mean`)."""
 LATEST = 0.1
-"""Share of the training window, its latest, on which `Seen.recent` validates choices."""
+"""Share of the training window, its latest, on which `TrainingRows.recent` validates choices."""
 _NUMBERS = ("user_place", "item_place", "answer", "moment")
 
 
@@ -48,7 +48,7 @@ class Reference(Protocol):
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainingRows:
     """The interactions of a window as numbers, by user and position; all arrays have shape (rows,)."""
 
     users: tuple[str, ...]
@@ -85,7 +85,7 @@ class Seen:
         return place >= (1 - LATEST) * counts[self.user]
 
 
-def seen(dataset: Dataset, window: Window, *, rated: bool = False) -> Seen:
+def training_rows(dataset: Dataset, window: Window, *, rated: bool = False) -> TrainingRows:
     """All interactions of the window, or with `rated` those with a rating; ids are numbered in the order of their text.
 
     In data without ratings `rated` leaves nothing out.
@@ -110,7 +110,7 @@ def seen(dataset: Dataset, window: Window, *, rated: bool = False) -> Seen:
     if table.num_rows == 0:
         raise RequestError("no interaction lies in the training window", expected="a window with interactions")
     user, item, answer, moment = (table.column(name).to_numpy() for name in _NUMBERS)
-    return Seen(
+    return TrainingRows(
         users=_named(table.column("user_id"), user),
         items=_named(table.column("item_id"), item),
         user=user.astype(np.int64),
@@ -120,7 +120,7 @@ def seen(dataset: Dataset, window: Window, *, rated: bool = False) -> Seen:
     )
 
 
-def both_answers(dataset: Dataset, rows: Seen, what: str) -> None:
+def both_answers(dataset: Dataset, rows: TrainingRows, what: str) -> None:
     """Pass when the window holds likes and dislikes; else `RequestError`: `what` cannot learn from one answer."""
     if not dataset.has_ratings:
         raise RequestError(
@@ -153,7 +153,7 @@ def item_mean(dataset: Dataset, window: Window) -> ByItem:
     An unknown item has the global share. Raises `RequestError` for data without ratings, a window with one answer
     only, and as `seen` does.
     """
-    rows = seen(dataset, window, rated=True)
+    rows = training_rows(dataset, window, rated=True)
     both_answers(dataset, rows, "the item mean")
     overall = float(rows.liked.mean())
     count = np.bincount(rows.item, minlength=len(rows.items))
@@ -168,7 +168,7 @@ def popularity(dataset: Dataset, window: Window) -> ByItem:
 
     Raises `RequestError` as `seen` does.
     """
-    rows = seen(dataset, window)
+    rows = training_rows(dataset, window)
     count = np.bincount(rows.item, minlength=len(rows.items))
     needs = f"who met what in {len(rows.liked):,} training interactions; no answers"
     return ByItem("popularity", needs, dict(zip(rows.items, count.astype(float).tolist(), strict=True)), 0.0)

@@ -13,7 +13,7 @@ from torch import nn
 from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.seeds import seed_of
-from core.tuning.classical.references import Seen, seen
+from core.tuning.classical.references import TrainingRows, training_rows
 from core.tuning.examples import Window
 
 REDRAWS = 20
@@ -51,7 +51,7 @@ class Sequences:
     targets: NDArray[np.int64]
     """What came next after each input; 0 where nothing did."""
     late: NDArray[np.bool_]
-    """Whether the target lies in the latest tenth of the window (`Seen.recent`)."""
+    """Whether the target lies in the latest tenth of the window (`TrainingRows.recent`)."""
     user: NDArray[np.int64]
     """(pieces,)"""
     met: NDArray[np.int64]
@@ -127,11 +127,11 @@ def sasrec(dataset: Dataset, window: Window, seed: int = 0, shape: Shape | None 
     Raises `RequestError` when no user liked two items there, and as `seen` does.
     """
     shape = shape or Shape()
-    rows = seen(dataset, window)
+    rows = training_rows(dataset, window)
     sequences = sequences_of(rows, shape.length)
     own = seed_of("sasrec", dataset.dataset_id, window.since, window.until, seed)
     epochs, how = best_epoch(sequences, shape, own)
-    network = trained(sequences, shape, own, epochs)
+    network = train_network(sequences, shape, own, epochs)
     needs = (
         f"the order of {int(rows.liked.sum()):,} liked training interactions; width {shape.width}, "
         f"{shape.blocks} blocks, latest {shape.length} items, {epochs} epochs, {how}"
@@ -139,7 +139,7 @@ def sasrec(dataset: Dataset, window: Window, seed: int = 0, shape: Shape | None 
     return SasRec("SASRec", needs, network, rows.item_places, shape.length)
 
 
-def sequences_of(rows: Seen, length: int) -> Sequences:
+def sequences_of(rows: TrainingRows, length: int) -> Sequences:
     """Every user's liked items in order, parted from the end into pieces of at most `length` steps.
 
     Raises `RequestError` when no user has two.
@@ -179,7 +179,7 @@ def best_epoch(sequences: Sequences, shape: Shape, seed: int) -> tuple[int, str]
     return best, f"where the next item beats a random one in {reached:.3f} of the latest tenth"
 
 
-def trained(sequences: Sequences, shape: Shape, seed: int, epochs: int) -> Network:
+def train_network(sequences: Sequences, shape: Shape, seed: int, epochs: int) -> Network:
     """The network after `epochs` passes over all sequences, in evaluation mode."""
     steps = _epochs(sequences, shape, seed, sequences.targets > 0)
     network = next(steps)

@@ -25,7 +25,7 @@ from core.tuning.examples import Example, Window, examples, prompt_of
 
 
 @dataclass(frozen=True)
-class Listed:
+class CandidateList:
     """One list to rank: an item really chosen and liked, among items that its user never met."""
 
     asked: Mapping[Family, Example]
@@ -40,7 +40,7 @@ class Listed:
         return self.asked["next_item"].user_id
 
 
-def drawn(
+def draw_examples(
     dataset: Dataset, window: Window, *, count: int, demos: int, history: int, seed: int = 0
 ) -> tuple[Example, ...]:
     """`count` interactions of the window that have a demonstration, both answers as they come, in drawn order.
@@ -55,7 +55,7 @@ def drawn(
     return tuple(pool[int(place)] for place in order[:count])
 
 
-def listed(
+def draw_lists(
     dataset: Dataset,
     window: Window,
     *,
@@ -65,7 +65,7 @@ def listed(
     history: int,
     seed: int = 0,
     families: Sequence[Family] = tuple(FAMILIES),
-) -> tuple[Listed, ...]:
+) -> tuple[CandidateList, ...]:
     """`count` lists of `candidates` items: the first interaction that each user liked in the window, users as drawn.
 
     Where the users do not suffice, their second ones follow, and so on; fewer where the window has no more. The
@@ -91,7 +91,7 @@ def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history:
     return {(one.user_id, one.position): one for one in made if one.demos}
 
 
-def _listed(dataset: Dataset, asked: dict[Family, Example], count: int, seed: int) -> Listed:
+def _listed(dataset: Dataset, asked: dict[Family, Example], count: int, seed: int) -> CandidateList:
     one = asked["next_item"]
     catalogue = dataset.catalogue
     met = {catalogue.places[interaction.item_id] for interaction in dataset.history(one.user_id)}
@@ -101,7 +101,7 @@ def _listed(dataset: Dataset, asked: dict[Family, Example], count: int, seed: in
     random = generator("candidates", dataset.dataset_id, one.user_id, one.position, count, seed)
     others = [catalogue.ids[int(place)] for place in random.choice(free, count - 1, replace=False)]
     place = int(random.integers(count))
-    return Listed(asked, (*others[:place], one.item_id, *others[place:]), place)
+    return CandidateList(asked, (*others[:place], one.item_id, *others[place:]), place)
 
 
 def fewer(example: Example, demos: int) -> Example:
@@ -115,7 +115,7 @@ def answer_prompts(model: LanguageModel, dataset: Dataset, asked: Sequence[Examp
 
 
 def list_prompts(
-    model: LanguageModel, dataset: Dataset, lists: Sequence[Listed], *, family: Family, demos: int
+    model: LanguageModel, dataset: Dataset, lists: Sequence[CandidateList], *, family: Family, demos: int
 ) -> list[Prompt]:
     """Prompts with all candidates of each list, and at most `demos` demonstrations."""
     return [_prompt(model, dataset, one.asked[family], demos, family, one.candidates) for one in lists]
@@ -162,7 +162,7 @@ def answers_of(
 
 
 def list_scores_of(
-    reference: Reference, dataset: Dataset, lists: Sequence[Listed], *, until: float | None = None
+    reference: Reference, dataset: Dataset, lists: Sequence[CandidateList], *, until: float | None = None
 ) -> Floats:
     """A reference's scores of every list's candidates, [list, candidate]; `until` as in `answers_of`."""
     rows = [

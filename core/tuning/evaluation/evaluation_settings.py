@@ -14,7 +14,7 @@ HISTORY = 3
 """Titles in each history where neither the choices nor an adapter's card says how many."""
 
 
-class Evaluating(BaseModel):
+class EvaluationSettings(BaseModel):
     """Every choice of an evaluation on a time split."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

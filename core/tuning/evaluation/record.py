@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from core.analysis.explain.explanation import Record
 from core.errors import DataError
 from core.prompt.spans import Family
-from core.tuning.evaluation.ways import Tuned
+from core.tuning.evaluation.ways import ModelVariant
 
 FILE = "evaluation.json"
 """Its name beside an adapter."""
 LONGEST = 1_000_000
 """Most bytes of an evaluation's file."""
-Measure = Literal["auc", "uauc", "ndcg"]
+Metric = Literal["auc", "uauc", "ndcg"]
 
 
-class Measured(Record):
+class MetricEstimate(Record):
     """A figure with the ends of its interval; none where it is not defined (one answer only, too few users)."""
 
     value: float | None
@@ -29,10 +29,10 @@ class Measured(Record):
     high: float | None = None
 
 
-def measured(figures: Sequence[float]) -> Measured:
+def metric_estimate(figures: Sequence[float]) -> MetricEstimate:
     """(value, low, high), or a value alone; what is not finite becomes none."""
     value, low, high = figures if len(figures) == 3 else (figures[0], math.nan, math.nan)
-    return Measured(value=_finite(value), low=_finite(low), high=_finite(high))
+    return MetricEstimate(value=_finite(value), low=_finite(low), high=_finite(high))
 
 
 def _finite(value: float) -> float | None:
@@ -43,12 +43,12 @@ class WayRow(Record):
     """How well one way tells liked from disliked interactions."""
 
     way: str
-    tuned: Tuned | None
+    tuned: ModelVariant | None
     """None for a classical reference."""
     demos: int | None
     """Demonstrations in the prompt; none for a reference."""
-    auc: Measured
-    uauc: Measured
+    auc: MetricEstimate
+    uauc: MetricEstimate
     """Mean of per-user AUC over the users with both answers (`Evaluation.both_answers`)."""
 
 
@@ -56,17 +56,17 @@ class DifferenceRow(Record):
     """One figure minus another on the same interactions, with an interval from the same draws of users."""
 
     name: str
-    measure: Measure
+    measure: Metric
     period: int | None = None
     """Number of the later period, from 1; none over all of them."""
-    apart: Measured
+    apart: MetricEstimate
 
 
 class PeriodRow(Record):
     """One way within one of the later periods of equal numbers of interactions."""
 
     way: str
-    tuned: Tuned | None
+    tuned: ModelVariant | None
     demos: int | None
     period: int
     """From 1, in order of time."""
@@ -75,7 +75,7 @@ class PeriodRow(Record):
     """Timestamps: since <= moment < until; none where the period is open."""
     interactions: int
     users: int
-    auc: Measured
+    auc: MetricEstimate
 
 
 class RankingRow(Record):
@@ -84,23 +84,23 @@ class RankingRow(Record):
     family: Family | None
     """None for a classical reference."""
     way: str
-    ndcg: Measured
+    ndcg: MetricEstimate
 
 
-class StepRow(Record):
+class StepCostRow(Record):
     """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles.
 
     The forward is an ordinary call of the same model over the prompt and all candidates, one after the other.
     """
 
     family: Family
-    tuned: Tuned
+    tuned: ModelVariant
     steps: int
-    time_ratio: Measured
-    token_ratio: Measured
-    packed_ratio: Measured
+    time_ratio: MetricEstimate
+    token_ratio: MetricEstimate
+    packed_ratio: MetricEstimate
     """Time of a step over that of our own pass from scratch, which runs what candidates share only once."""
-    seconds: Measured
+    seconds: MetricEstimate
     """Of one step: a new interaction, and all candidates ranked again."""
 
 
@@ -145,7 +145,7 @@ class Evaluation(Record):
     differences: tuple[DifferenceRow, ...] = ()
     periods: tuple[PeriodRow, ...] = ()
     ranking: tuple[RankingRow, ...] = ()
-    steps: tuple[StepRow, ...] = ()
+    steps: tuple[StepCostRow, ...] = ()
     notices: tuple[str, ...] = ()
     """What a reader should know: which adapter was missing, what each reference saw."""
 

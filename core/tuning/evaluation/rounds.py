@@ -9,29 +9,31 @@ import numpy as np
 
 from core.metrics.binary import LEVEL
 from core.prompt.build import ANSWERS
-from core.tuning.evaluation.record import Evaluation, StepRow
+from core.tuning.evaluation.record import Evaluation, StepCostRow
 from core.tuning.evaluation.summary import MEASURES, Answers, difference_rows, period_rows, ranking_rows, way_rows
-from core.tuning.evaluation.work import Found, Work
+from core.tuning.evaluation.work import EvaluationPlan, EvaluationScores
 from core.tuning.examples import periods
 
 PERIODS = 4
 """Later periods of equal numbers of interactions, into which the test is cut."""
 
 
-def measured_rounds(work: Work) -> Iterator[Found]:
+def score_rounds(work: EvaluationPlan) -> Iterator[EvaluationScores]:
     """What was answered so far, after every round of `work`; the last is everything.
 
     Every round asks all ways the same, so whoever stops early has measured all of them on the same share.
     """
-    found = Found()
+    found = EvaluationScores()
     for number in range(work.rounds):
         found.add(work, number)
         yield found
 
 
-def evaluated(work: Work, found: Found, *, made_by: str, steps: tuple[StepRow, ...] = ()) -> Evaluation:
+def evaluation_of(
+    work: EvaluationPlan, found: EvaluationScores, *, made_by: str, steps: tuple[StepCostRow, ...] = ()
+) -> Evaluation:
     """All figures of what was answered so far."""
-    answers, (lists, scores) = found.answered(work), found.listed(work)
+    answers, (lists, scores) = found.answered(work), found.lists_so_far(work)
     seed = work.settings.seed
     users = set(answers.users) or {one.user_id for one in lists}
     judged = {measure: answers.resampled(measure, seed) for measure in MEASURES}

@@ -15,9 +15,19 @@ from core.metrics.binary import LEVEL, AnswerMeasure, over_users
 from core.metrics.intervals import Floats, Resampled, mean_over_users
 from core.metrics.ranking import expected_ndcg
 from core.prompt.families import FAMILIES, Family
-from core.tuning.evaluation.evaluate import Listed
-from core.tuning.evaluation.record import DifferenceRow, Measured, PeriodRow, RankingRow, WayRow, measured
-from core.tuning.evaluation.ways import ANSWERING, GAINS, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, Way, gain, minus
+from core.tuning.evaluation.evaluate import CandidateList
+from core.tuning.evaluation.record import DifferenceRow, MetricEstimate, PeriodRow, RankingRow, WayRow, metric_estimate
+from core.tuning.evaluation.ways import (
+    ANSWERING,
+    GAINS,
+    RECICL,
+    RECICL_BARE,
+    TALLREC,
+    TALLREC_BARE,
+    AnsweringWay,
+    gain,
+    minus,
+)
 from core.tuning.examples import Example, Window
 
 MEASURES: tuple[AnswerMeasure, ...] = ("auc", "uauc")
@@ -71,7 +81,7 @@ def way_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[WayRow, ...]:
     rows = []
     for name in judged["auc"].values:
         way = _WAYS.get(name)
-        figures = {measure: measured(judged[measure].interval(name)) for measure in MEASURES}
+        figures = {measure: metric_estimate(judged[measure].interval(name)) for measure in MEASURES}
         rows.append(
             WayRow(
                 way=name,
@@ -101,7 +111,7 @@ def _differences(measure: AnswerMeasure, found: Resampled) -> list[DifferenceRow
         weights[name] = {shown.name: 1.0, bare.name: -1.0}
     weights[GAINS] = {RECICL.name: 1.0, RECICL_BARE.name: -1.0, TALLREC.name: -1.0, TALLREC_BARE.name: 1.0}
     return [
-        DifferenceRow(name=name, measure=measure, apart=measured(found.combination(each)))
+        DifferenceRow(name=name, measure=measure, apart=metric_estimate(found.combination(each)))
         for name, each in weights.items()
         if each.keys() <= found.values.keys()
     ]
@@ -136,30 +146,30 @@ def _period(name: str, found: Resampled, part: Answers, number: int, window: Win
         until=window.until,
         interactions=len(part.asked),
         users=len(set(part.users)),
-        auc=measured(found.interval(name)),
+        auc=metric_estimate(found.interval(name)),
     )
 
 
-def _against(found: Resampled, others: Sequence[Way], number: int) -> list[DifferenceRow]:
+def _against(found: Resampled, others: Sequence[AnsweringWay], number: int) -> list[DifferenceRow]:
     return [
         DifferenceRow(
             name=minus(RECICL, other),
             measure="auc",
             period=number,
-            apart=measured(found.difference(RECICL.name, other.name)),
+            apart=metric_estimate(found.difference(RECICL.name, other.name)),
         )
         for other in others
         if {RECICL.name, other.name} <= found.values.keys()
     ]
 
 
-def gains_at_10(lists: Sequence[Listed], scores: Floats) -> Floats:
+def gains_at_10(lists: Sequence[CandidateList], scores: Floats) -> Floats:
     """NDCG@10 of the item really chosen in each list, from scores [list, candidate]; shape (lists,)."""
     return np.array([expected_ndcg(row, one.target) for one, row in zip(lists, scores, strict=True)])
 
 
 def ranking_rows(
-    lists: Sequence[Listed], scores: Mapping[tuple[Family | None, str], Floats], *, seed: int
+    lists: Sequence[CandidateList], scores: Mapping[tuple[Family | None, str], Floats], *, seed: int
 ) -> tuple[tuple[RankingRow, ...], tuple[DifferenceRow, ...]]:
     """Mean NDCG@10 of every (family, way), and in each family RecICL with demonstrations minus the others.
 
@@ -185,6 +195,6 @@ def ranking_rows(
     return rows, apart
 
 
-def measured_over_users(values: Floats, users: Sequence[str], *, seed: int) -> Measured:
+def measured_over_users(values: Floats, users: Sequence[str], *, seed: int) -> MetricEstimate:
     """Mean of `values` [row] with its interval over samples of users with all their rows."""
-    return measured(mean_over_users(values, users, seed=seed, level=LEVEL))
+    return metric_estimate(mean_over_users(values, users, seed=seed, level=LEVEL))

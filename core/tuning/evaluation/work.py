@@ -19,50 +19,50 @@ from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
 from core.tuning.evaluation.evaluate import (
-    Listed,
+    CandidateList,
     answer_prompts,
-    drawn,
+    draw_examples,
+    draw_lists,
     list_prompts,
-    listed,
     scored,
 )
-from core.tuning.evaluation.evaluation_settings import HISTORY, Evaluating
-from core.tuning.evaluation.referred import Referred, asked_of, referred
+from core.tuning.evaluation.evaluation_settings import HISTORY, EvaluationSettings
+from core.tuning.evaluation.reference_scores import ReferenceScores, questions_of, score_references
 from core.tuning.evaluation.summary import Answers
-from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, TUNED, Tuned
+from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, VARIANT_LABELS, ModelVariant
 from core.tuning.examples import Example, Window, split_times
 from core.tuning.training.card import Card, later, read_card
 
 ROUND, LISTS = 25, 5
 """Test interactions, and lists, between two looks at the figures."""
-Asking = tuple[Family | None, str, Tuned]
+PromptGroup = tuple[Family | None, str, ModelVariant]
 """Family of the lists (none: single answers), name of the way, and its model."""
-Keep = Callable[[str, object, Callable[[], dict[str, Any]]], dict[str, Any]]
+ScoreCache = Callable[[str, object, Callable[[], dict[str, Any]]], dict[str, Any]]
 """`keep(part, asked, measure)` gives what `measure` gives, or what it gave before to whoever asked the same."""
 
 
-def anew(_part: str, _asked: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def uncached(_part: str, _asked: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Keeps nothing."""
     return measure()
 
 
 @dataclass(frozen=True)
-class Work:
+class EvaluationPlan:
     """What is asked, and who answers."""
 
-    settings: Evaluating
+    settings: EvaluationSettings
     dataset: Dataset
     test: Window
     asked: tuple[Example, ...]
     """Empty over data without ratings, where nobody is known to have said No."""
-    lists: tuple[Listed, ...]
+    lists: tuple[CandidateList, ...]
     history: int
     """Most titles in each history."""
-    models: dict[Tuned, LanguageModel]
+    models: dict[ModelVariant, LanguageModel]
     """Those that are there, around one copy of the weights."""
     missing: tuple[str, ...]
     """A sentence for each that is not, and for what the data lack."""
-    keep: Keep = anew
+    keep: ScoreCache = uncached
     between: Callable[[str], None] = lambda _: None
     """Told what comes next, in a few words."""
 
@@ -76,11 +76,11 @@ class Work:
         """In how many portions the work is done."""
         return max(-(-len(self.asked) // ROUND), -(-len(self.lists) // LISTS))
 
-    def prompts(self, number: int) -> dict[Asking, list[Prompt]]:
+    def prompts(self, number: int) -> dict[PromptGroup, list[Prompt]]:
         """All prompts of a round, from 0: single answers of every way, and its lists in every family."""
         asked = self.asked[number * ROUND : (number + 1) * ROUND]
         lists = self.lists[number * LISTS : (number + 1) * LISTS]
-        found: dict[Asking, list[Prompt]] = {}
+        found: dict[PromptGroup, list[Prompt]] = {}
         for way in (way for way in ANSWERING if way.tuned in self.models and asked):
             model = self.models[way.tuned]
             found[None, way.name, way.tuned] = answer_prompts(model, self.dataset, asked, demos=way.demos)
@@ -97,22 +97,22 @@ class Work:
         return self.rounds * sum(sweep_tokens(prompts) for prompts in self.prompts(0).values())
 
     @cached_property
-    def referred(self) -> Referred:
+    def references(self) -> ReferenceScores:
         """Scores of the classical references on everything that is asked; they are fitted when this is read first."""
         if not self.settings.references:
-            return Referred()
+            return ReferenceScores()
         seed = self.settings.seed
-        content = [self.dataset.dataset_id, self.test.since, seed, asked_of(self.asked, self.lists)]
+        content = [self.dataset.dataset_id, self.test.since, seed, questions_of(self.asked, self.lists)]
 
         def fitted() -> dict[str, object]:
-            return asdict(referred(self.dataset, self.test, self.asked, self.lists, seed, between=self.between))
+            return asdict(score_references(self.dataset, self.test, self.asked, self.lists, seed, between=self.between))
 
-        return Referred(**self.keep("references", content, fitted))
+        return ReferenceScores(**self.keep("references", content, fitted))
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Which models are missing, and what each reference saw."""
-        return (*self.missing, *self.referred.notices)
+        return (*self.missing, *self.references.notices)
 
 
 def families_of(dataset: Dataset) -> tuple[Family, ...]:
@@ -120,14 +120,14 @@ def families_of(dataset: Dataset) -> tuple[Family, ...]:
     return tuple(name for name, row in FAMILIES.items() if dataset.has_ratings or not row.labelled)
 
 
-def planned(
-    settings: Evaluating,
+def plan_evaluation(
+    settings: EvaluationSettings,
     dataset: Dataset,
     model: LanguageModel,
     *,
-    keep: Keep = anew,
+    keep: ScoreCache = uncached,
     between: Callable[[str], None] = lambda _: None,
-) -> Work:
+) -> EvaluationPlan:
     """The test of the settings, and the models that are there; `model` may have any adapter or none.
 
     Raises `ModelError` for an adapter that was asked for and cannot be used, `DataError` for data without timestamps,
@@ -139,7 +139,8 @@ def planned(
     for tuned, card in cards.items():
         if card.dataset_id == dataset.dataset_id and later(card.validation_until, test.since):
             raise RequestError(
-                f"{TUNED[tuned]} was tuned on interactions of the test", expected="one tuned on what lies before it"
+                f"{VARIANT_LABELS[tuned]} was tuned on interactions of the test",
+                expected="one tuned on what lies before it",
             )
     usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
     history = usual if settings.history is None else settings.history
@@ -148,16 +149,20 @@ def planned(
             f"The data set {dataset.name} has no ratings, or only equal ones, so only next_item is measured."
         )
     draw = {"history": history, "seed": settings.seed}
-    asked = drawn(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw) if dataset.has_ratings else ()
+    asked = (
+        draw_examples(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw)
+        if dataset.has_ratings
+        else ()
+    )
     ranked = {"count": settings.ranked, "candidates": settings.candidates, "demos": FRESH}
-    lists: tuple[Listed, ...] = ()
+    lists: tuple[CandidateList, ...] = ()
     try:
-        lists = listed(dataset, test, families=families_of(dataset), **ranked, **draw)
+        lists = draw_lists(dataset, test, families=families_of(dataset), **ranked, **draw)
     except RequestError as error:
         if not asked:
             raise
         missing.append(f"No list is ranked: {error}.")
-    return Work(
+    return EvaluationPlan(
         settings=settings,
         dataset=dataset,
         test=test,
@@ -171,18 +176,18 @@ def planned(
     )
 
 
-def _models(settings: Evaluating, model: LanguageModel) -> tuple[dict[Tuned, LanguageModel], list[str]]:
+def _models(settings: EvaluationSettings, model: LanguageModel) -> tuple[dict[ModelVariant, LanguageModel], list[str]]:
     """The base model and it with each adapter, and a sentence for each shipped one that cannot be used."""
-    models: dict[Tuned, LanguageModel] = {}
+    models: dict[ModelVariant, LanguageModel] = {}
     missing: list[str] = []
-    wanted: dict[Tuned, str | None] = {"base": None, "tallrec": settings.tallrec, "recicl": settings.recicl}
-    for tuned in TUNED:
+    wanted: dict[ModelVariant, str | None] = {"base": None, "tallrec": settings.tallrec, "recicl": settings.recicl}
+    for tuned in VARIANT_LABELS:
         try:
             models[tuned] = model.with_adapter(None if tuned == "base" else wanted[tuned] or tuned)
         except ModelError as error:
             if wanted[tuned] is not None:
                 raise
-            missing.append(f"{TUNED[tuned]} is not measured: {error}.")
+            missing.append(f"{VARIANT_LABELS[tuned]} is not measured: {error}.")
     return models, missing
 
 
@@ -191,7 +196,7 @@ def _card(model: LanguageModel) -> Card | None:
 
 
 @dataclass
-class Found:
+class EvaluationScores:
     """Scores so far: of single answers by way, of lists by (family, way)."""
 
     answers: dict[str, list[float]] = field(default_factory=dict)
@@ -200,7 +205,7 @@ class Found:
     seconds: float = 0.0
     """Of the forward passes, when they were made."""
 
-    def add(self, work: Work, number: int) -> None:
+    def add(self, work: EvaluationPlan, number: int) -> None:
         """Measure a round, or take it from where its scores are kept."""
         for (family, name, tuned), prompts in work.prompts(number).items():
             work.between(name if family is None else f"{name}, lists, {family}")
@@ -212,24 +217,26 @@ class Found:
             else:
                 self.ranked.setdefault((family, name), []).extend(record["scores"])
 
-    def answered(self, work: Work) -> Answers:
+    def answered(self, work: EvaluationPlan) -> Answers:
         """Single answers of models and references so far."""
         count = max(map(len, self.answers.values()), default=0)
         scores = {name: np.array(found) for name, found in self.answers.items()}
         if count:
-            scores |= {name: np.array(found[:count]) for name, found in work.referred.answers.items()}
+            scores |= {name: np.array(found[:count]) for name, found in work.references.answers.items()}
         return Answers(work.asked[:count], scores)
 
-    def listed(self, work: Work) -> tuple[tuple[Listed, ...], dict[tuple[Family | None, str], Floats]]:
+    def lists_so_far(
+        self, work: EvaluationPlan
+    ) -> tuple[tuple[CandidateList, ...], dict[tuple[Family | None, str], Floats]]:
         """The lists ranked so far, and their scores [list, candidate] by models and references."""
         count = max(map(len, self.ranked.values()), default=0)
         scores: dict[tuple[Family | None, str], Floats] = {key: np.array(rows) for key, rows in self.ranked.items()}
         if count:
-            scores |= {(None, name): np.array(rows[:count]) for name, rows in work.referred.lists.items()}
+            scores |= {(None, name): np.array(rows[:count]) for name, rows in work.references.lists.items()}
         return work.lists[:count], scores
 
 
-def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: Keep) -> dict[str, Any]:
+def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: ScoreCache) -> dict[str, Any]:
     """Under `scores` those of one model, [prompt, candidate] in nats; `tokens` run, and `seconds`."""
 
     def measure() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from core.errors import ComputeError
-from core.tuning.training.answer_tokens import Encoded
+from core.tuning.training.answer_tokens import EncodedPrompt
 
 
 def ready(network: Any) -> None:
@@ -29,12 +29,12 @@ def ready(network: Any) -> None:
         network.set_attn_implementation("sdpa")
 
 
-def micro_batches(prompts: Sequence[Encoded], most_tokens: int) -> Iterator[list[Encoded]]:
+def micro_batches(prompts: Sequence[EncodedPrompt], most_tokens: int) -> Iterator[list[EncodedPrompt]]:
     """The prompts from the shortest to the longest, in groups of at most `most_tokens` tokens with their padding.
 
     A prompt longer than that is a group of its own.
     """
-    group: list[Encoded] = []
+    group: list[EncodedPrompt] = []
     for prompt in sorted(prompts, key=lambda one: len(one.ids)):
         if group and (len(group) + 1) * len(prompt.ids) > most_tokens:
             yield group
@@ -44,7 +44,7 @@ def micro_batches(prompts: Sequence[Encoded], most_tokens: int) -> Iterator[list
         yield group
 
 
-def answer_logits(network: Any, prompts: Sequence[Encoded], *, autocast: bool = False) -> Tensor:
+def answer_logits(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: bool = False) -> Tensor:
     """Logits [label, vocab] in fp32 after the rows of each prompt's labels, prompt by prompt.
 
     Prompts are padded at their ends, where causal attention never looks from; so no mask is needed, and every
@@ -70,7 +70,7 @@ def answer_logits(network: Any, prompts: Sequence[Encoded], *, autocast: bool = 
     return found if found.dtype == torch.float64 else found.float()
 
 
-def losses(network: Any, prompts: Sequence[Encoded], *, autocast: bool = False) -> Tensor:
+def losses(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: bool = False) -> Tensor:
     """Cross entropy of each label times its weight, [label], in nats; a gradient flows where the network takes one."""
     logits = answer_logits(network, prompts, autocast=autocast)
     labels = torch.from_numpy(np.concatenate([prompt.labels for prompt in prompts])).to(logits.device)
@@ -80,7 +80,7 @@ def losses(network: Any, prompts: Sequence[Encoded], *, autocast: bool = False) 
 
 @torch.no_grad()
 def query_results(
-    network: Any, prompts: Sequence[Encoded], *, autocast: bool = False
+    network: Any, prompts: Sequence[EncodedPrompt], *, autocast: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Score and loss of each prompt's query, both [prompt] in nats.
 

@@ -27,7 +27,7 @@ class Balance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPrompt:
     """One prompt as numbers. Token `rows[i] + 1` is an answer's token, or would follow the last one."""
 
     family: Family
@@ -46,7 +46,7 @@ class Encoded:
     liked: bool
 
 
-def encoded(
+def encode_prompt(
     example: Example,
     dataset: Dataset,
     tokenizer: Tokenizer,
@@ -56,7 +56,7 @@ def encoded(
     context: int | None = None,
     balance: Balance = Balance(),  # noqa: B008  (immutable)
     codes: Codes | None = None,
-) -> Encoded:
+) -> EncodedPrompt:
     """The example's prompt with its labels: one answer token each, or the tokens of each title.
 
     Raises `PromptError` when the answer of a demonstration is not the token that the query's answer would be, and
@@ -74,7 +74,7 @@ def encoded(
     query = sum(len(part.rows) for part in parts)
     parts.append(_of_query(prompt, before + len(prompt.query.token_ids), example.liked, balance))
     spans = (*prompt.prefix, prompt.candidates[0])
-    return Encoded(
+    return EncodedPrompt(
         family=family,
         ids=np.array([token for span in spans for token in span.token_ids], dtype=np.int64),
         rows=np.array([row for part in parts for row in part.rows], dtype=np.int64),

@@ -12,14 +12,14 @@ from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
 from core.tuning.examples import Example, Window, examples, split_times
 from core.tuning.training.answer_tokens import answer_counts
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingSet:
     """The examples of a run and their order, which follows from the settings alone."""
 
-    settings: Tuning
+    settings: TuningSettings
     dataset_id: str
     windows: tuple[Window, Window, Window]
     """Training, validation and test."""
@@ -72,7 +72,7 @@ class Material:
         return order
 
 
-def gathered(settings: Tuning, dataset: Dataset) -> Material:
+def training_set(settings: TuningSettings, dataset: Dataset) -> TrainingSet:
     """The examples that the settings ask for.
 
     Raises the errors of `core.tuning.examples`, and `DataError` where all answers to learn from are the same.
@@ -91,7 +91,7 @@ def gathered(settings: Tuning, dataset: Dataset) -> Material:
         )
         for family in settings.families
     }
-    made = Material(settings, dataset.dataset_id, windows, training, ())
+    made = TrainingSet(settings, dataset.dataset_id, windows, training, ())
     if FAMILIES[made.judged].labelled:
         _check_answers(training[made.judged], settings)
     if settings.validation_examples == 0:
@@ -108,7 +108,7 @@ def gathered(settings: Tuning, dataset: Dataset) -> Material:
     return replace(made, validation=validation)
 
 
-def _shares(settings: Tuning) -> dict[Family, int | None]:
+def _shares(settings: TuningSettings) -> dict[Family, int | None]:
     """Most training examples of each family."""
     first, *others = settings.families
     most = settings.most_examples
@@ -117,7 +117,7 @@ def _shares(settings: Tuning) -> dict[Family, int | None]:
     return {first: most and max(1, most - most // 2), others[0]: most and max(1, most // 2)}
 
 
-def _check_answers(training: tuple[Example, ...], settings: Tuning) -> None:
+def _check_answers(training: tuple[Example, ...], settings: TuningSettings) -> None:
     yes, no = answer_counts(training, settings.loss)
     if not yes or not no:
         raise DataError(

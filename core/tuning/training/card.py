@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from core.analysis.explain.explanation import Record
 from core.errors import MaterialError
 from core.store.material import LICENCES
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
@@ -22,7 +22,7 @@ CARD = "card.json"
 LONGEST = 5_000_000
 """Most bytes of a card."""
 LIBRARIES = ("demolens", "torch", "transformers", "peft", "accelerate", "numpy", "duckdb")
-Stop = Literal["steps", "patience", "minutes"]
+TrainingStop = Literal["steps", "patience", "minutes"]
 """Why training ended: all steps were made, validation no longer got better, or the time was up."""
 
 
@@ -41,7 +41,7 @@ class Point(Record):
     """Of training and validation until here, over all sessions."""
 
 
-class Learned(Record):
+class LearnedFamily(Record):
     """What a family of prompts brought into the training."""
 
     family: str
@@ -52,11 +52,11 @@ class Learned(Record):
     """How many of the labels are Yes (`yes_no` only); the rest is No."""
 
 
-class Earlier(Record):
+class EarlierRun(Record):
     """A finished run whose adapter another one began with."""
 
     command: str
-    learned: tuple[Learned, ...]
+    learned: tuple[LearnedFamily, ...]
     steps: int
     planned_steps: int
     seconds: float
@@ -69,7 +69,7 @@ class Card(Record):
     command: str
     key: str
     """Equal keys are equal settings, data and model."""
-    settings: Tuning
+    settings: TuningSettings
     dataset_id: str
     dataset_name: str
     dataset_licence: str
@@ -78,7 +78,7 @@ class Card(Record):
     model_licence: str
     start_id: str | None = None
     """Of the adapter that the run began from, by its files; none where it began from the model alone."""
-    earlier: tuple[Earlier, ...] = ()
+    earlier: tuple[EarlierRun, ...] = ()
     """The runs that made that adapter, oldest first, as far as its card tells."""
     device: str
     arithmetic: Literal["float32", "bfloat16"] | None = None
@@ -89,14 +89,14 @@ class Card(Record):
     """Timestamp before which all training examples lie."""
     validation_until: float | None
     """Timestamp before which all validation examples lie, and at which the test begins."""
-    learned: tuple[Learned, ...]
+    learned: tuple[LearnedFamily, ...]
     validation_examples: int
     weights: int
     """Numbers that were trained."""
     steps: int
     """Steps made; the schedule's are `planned_steps`."""
     planned_steps: int
-    stop: Stop
+    stop: TrainingStop
     best_step: int
     """Step whose weights were kept."""
     best: Literal["validation_auc", "validation_loss", "last"]
@@ -111,13 +111,13 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
 
 
-def runs_of(card: Card) -> tuple[Earlier, ...]:
+def runs_of(card: Card) -> tuple[EarlierRun, ...]:
     """The run of a card after those that it builds on, oldest first."""
-    own = {name: getattr(card, name) for name in Earlier.model_fields}
-    return (*card.earlier, Earlier.model_validate(own))
+    own = {name: getattr(card, name) for name in EarlierRun.model_fields}
+    return (*card.earlier, EarlierRun.model_validate(own))
 
 
-def command_of(settings: Tuning, out: Path) -> str:
+def command_of(settings: TuningSettings, out: Path) -> str:
     """The command that repeats a run; of the folder only its name is told."""
     from core.analysis.setting import command_line  # Brings torch, which nobody needs to read a card.
 
@@ -129,7 +129,7 @@ def plain_name(name: str) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def licences(settings: Tuning, dataset: Dataset) -> tuple[str, str]:
+def licences(settings: TuningSettings, dataset: Dataset) -> tuple[str, str]:
     """What is known of the licences of data and model."""
     sample = next(f"{licence}: {note}" for name, licence, note, _ in LICENCES if name.startswith("SmolLM2"))
     return dataset.licence, sample if settings.model == "sample" else "see the model's own files"
@@ -198,7 +198,7 @@ def _before(card: Card) -> list[str]:
     return ["Runs before it, each beginning with the adapter of the one before:", "", *rows, ""]
 
 
-def _examples(learned: tuple[Learned, ...]) -> str:
+def _examples(learned: tuple[LearnedFamily, ...]) -> str:
     return ", ".join(f"{row.examples} examples ({row.labels} labels) of {row.family}" for row in learned)
 
 

@@ -27,17 +27,17 @@ from torch import Tensor
 from core.analysis.explain.explanation import Record
 from core.errors import MaterialError, RequestError
 from core.store.home import sync_folder
-from core.tuning.training.card import CARD, Point, Stop, read_card
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.card import CARD, Point, TrainingStop, read_card
+from core.tuning.training.training_settings import TuningSettings
 
-KEPT = 2
+KEEP_LAST = 2
 TENSORS, STATE = "tensors.safetensors", "state.json"
 _NAME = re.compile(r"checkpoint-[0-9]{6,}")
 _PART = re.compile(r"\.(checkpoint-[0-9]{6,}|result)\.[0-9a-f]{8}\.part")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class State(Record):
+class TrainingState(Record):
     """Where a run stands between two steps, beside its tensors."""
 
     step: int = 0
@@ -51,21 +51,21 @@ class State(Record):
     """Validation result of the best weights, higher is better."""
     stale: int = 0
     """Validations since then."""
-    stop: Stop | None = None
+    stop: TrainingStop | None = None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What is needed to go on."""
 
-    state: State
+    state: TrainingState
     tensors: Mapping[str, Tensor]
 
 
 class Checkpoints:
     """The checkpoints of one run in its folder."""
 
-    def __init__(self, folder: Path, settings: Tuning, key: str) -> None:
+    def __init__(self, folder: Path, settings: TuningSettings, key: str) -> None:
         self.folder, self.settings, self.key = folder, settings, key
         self.notices: list[str] = []
         """What was wrong with what was found, one sentence each."""
@@ -87,8 +87,8 @@ class Checkpoints:
             )
         return None
 
-    def save(self, state: State, tensors: Mapping[str, Tensor]) -> None:
-        """Write a checkpoint and remove all but the last `KEPT`. Raises `MaterialError`; then nothing is left of it."""
+    def save(self, state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+        """Write a checkpoint and remove all but `KEEP_LAST`. Raises `MaterialError`; then nothing is left of it."""
         path = self.folder / f"checkpoint-{state.step:06d}"
         data = safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
         body = {
@@ -98,11 +98,11 @@ class Checkpoints:
             "tensors": hashlib.sha256(data).hexdigest(),
         }
         note = json.dumps({"sha256": _digest(body), "body": body}, indent=1).encode()
-        with written(path.name, self.folder), fresh_folder(path) as part:
+        with writing(path.name, self.folder), fresh_folder(path) as part:
             put(part / TENSORS, data)
             put(part / STATE, note)
         found = checkpoints_in(self.folder)
-        kept = [one for one in found if _step(one) <= state.step][:KEPT]
+        kept = [one for one in found if _step(one) <= state.step][:KEEP_LAST]
         for old in found:
             if old not in kept:
                 shutil.rmtree(old, ignore_errors=True)
@@ -118,14 +118,14 @@ class Checkpoints:
         if _digest(body) != note["sha256"]:
             raise ValueError("altered")
         if body["key"] != self.key:
-            raise other_run(self.folder, Tuning.model_validate(body["settings"]), self.settings)
+            raise other_run(self.folder, TuningSettings.model_validate(body["settings"]), self.settings)
         data = (path / TENSORS).read_bytes()
         if hashlib.sha256(data).hexdigest() != body["tensors"]:
             raise ValueError("altered")
-        return Checkpoint(State.model_validate(body["state"]), safetensors.torch.load(data))
+        return Checkpoint(TrainingState.model_validate(body["state"]), safetensors.torch.load(data))
 
 
-def checked_folder(name: str | Path, settings: Tuning) -> Path:
+def checked_folder(name: str | Path, settings: TuningSettings) -> Path:
     """The folder of a run: new, empty, or one that holds a run of the same settings.
 
     What a killed process left half-written is removed. Raises `RequestError` for a file, for a folder with other
@@ -165,7 +165,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_step, reverse=True)
 
 
-def other_run(folder: Path, theirs: Tuning, mine: Tuning) -> RequestError:
+def other_run(folder: Path, theirs: TuningSettings, mine: TuningSettings) -> RequestError:
     """The error to raise when `folder` holds a run of other settings, data or model."""
     apart = mine.apart_from(theirs)
     why = f"of {apart}" if apart else "of other data or another model"
@@ -181,7 +181,7 @@ def store_result(folder: Path, files: Mapping[str, bytes], made: Path | None = N
 
     Raises `MaterialError` when they cannot be written.
     """
-    with written("the result", folder):
+    with writing("the result", folder):
         part = folder / f".result.{secrets.token_hex(4)}.part" if made is None else made
         part.mkdir(parents=True, exist_ok=True)
         try:
@@ -210,7 +210,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def written(what: str, folder: Path) -> Iterator[None]:
+def writing(what: str, folder: Path) -> Iterator[None]:
     """Turn any error of the disk inside into a `MaterialError` that says why `what` cannot be written to `folder`."""
     try:
         yield

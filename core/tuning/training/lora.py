@@ -33,7 +33,7 @@ def linear_layers(network: Any) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def attached(network: Any, *, base: str, rank: int, alpha: int, dropout: float, seed: int) -> Any:
+def attach_lora(network: Any, *, base: str, rank: int, alpha: int, dropout: float, seed: int) -> Any:
     """The network with LoRA (arXiv 2106.09685) on every linear layer of its blocks; nothing else can be trained.
 
     The network itself is changed in place and is to be run as before: at first it gives the same outputs bit for bit,

@@ -19,10 +19,10 @@ from core.lm.loading.load import LanguageModel
 from core.prompt.families import FAMILIES
 from core.tuning.training.answer_loss import in_bfloat16
 from core.tuning.training.answer_tokens import answer_counts
-from core.tuning.training.card import CARD, Card, Learned, command_of, licences, plain_name, readme, versions
-from core.tuning.training.checkpoint import store_result, written
+from core.tuning.training.card import CARD, Card, LearnedFamily, command_of, licences, plain_name, readme, versions
+from core.tuning.training.checkpoint import store_result, writing
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
-from core.tuning.training.session import Run
+from core.tuning.training.session import TrainingRun
 
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -31,7 +31,7 @@ TOKENIZER = (
 """Files of a tokenizer, as far as a model has them."""
 
 
-def stored_result(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
+def store_run(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
     """Write what a run has learned, and remove its checkpoints unless it can still go on. Returns the card.
 
     Only the first process writes. Raises `MaterialError` when the files cannot be written.
@@ -51,7 +51,7 @@ def stored_result(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
     return card
 
 
-def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
+def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
     """The account of a run that has stopped."""
     data_licence, model_licence = licences(run.settings, dataset)
     state, material = run.state, run.material
@@ -92,16 +92,16 @@ def card_of(run: Run, dataset: Dataset, model: LanguageModel) -> Card:
     )
 
 
-def _learned(run: Run) -> tuple[Learned, ...]:
+def _learned(run: TrainingRun) -> tuple[LearnedFamily, ...]:
     rows = []
     for family, given in run.material.training.items():
         yes, no = answer_counts(given, run.settings.loss)
         answers = yes if FAMILIES[family].labelled else None
-        rows.append(Learned(family=family, examples=len(given), labels=yes + no, yes=answers))
+        rows.append(LearnedFamily(family=family, examples=len(given), labels=yes + no, yes=answers))
     return tuple(rows)
 
 
-def _notices(run: Run, model: LanguageModel) -> list[str]:
+def _notices(run: TrainingRun, model: LanguageModel) -> list[str]:
     found = [*model.notices, *([run.start.notice] if run.start and run.start.notice else [])]
     if run.state.stop == "minutes":
         found.append("Training was cut short by its time limit; the same command with more minutes goes on from there.")
@@ -116,7 +116,7 @@ def _notices(run: Run, model: LanguageModel) -> list[str]:
     return found
 
 
-def _adapter(run: Run) -> dict[str, bytes]:
+def _adapter(run: TrainingRun) -> dict[str, bytes]:
     names = stored_names(run.wrapped)
     tensors = as_stored({names[name]: one for name, one in run.learned.items()}, half=run.settings.half)
     return {CONFIG: adapter_config(run.wrapped), WEIGHTS: safetensors.torch.save(tensors, metadata={"format": "pt"})}
@@ -125,7 +125,7 @@ def _adapter(run: Run) -> dict[str, bytes]:
 def _whole_model(folder: Path, model: LanguageModel) -> Path:
     """The tuned model as a model folder; returns where it lies for now."""
     part = folder / f".result.{secrets.token_hex(4)}.part"
-    with written("the result", folder):
+    with writing("the result", folder):
         logging.disable_progress_bar()
         model.network.save_pretrained(part)
         logging.enable_progress_bar()

@@ -24,28 +24,28 @@ from core.prompt.families import FAMILIES, Family
 from core.seeds import seed_of
 from core.tuning.examples import Example
 from core.tuning.training.answer_loss import losses, micro_batches, query_results
-from core.tuning.training.answer_tokens import Encoded
-from core.tuning.training.batches import Material
+from core.tuning.training.answer_tokens import EncodedPrompt
+from core.tuning.training.batches import TrainingSet
 from core.tuning.training.card import Point
-from core.tuning.training.checkpoint import Checkpoints, State
+from core.tuning.training.checkpoint import Checkpoints, TrainingState
 from core.tuning.training.processes import Processes
 from core.tuning.training.start import Start
-from core.tuning.training.training_settings import Loss, Tuning
+from core.tuning.training.training_settings import Loss, TuningSettings
 
 POINT_EVERY = 10
 """Steps between points of the curve that hold the training loss alone."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of each parameter."""
 
-Encode = Callable[[Family, Example, Loss], Encoded]
+Encode = Callable[[Family, Example, Loss], EncodedPrompt]
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """What is learned, and where it stands."""
 
-    settings: Tuning
-    material: Material
+    settings: TuningSettings
+    material: TrainingSet
     network: Any
     wrapped: Any
     """The network behind PEFT; None where all weights are learned."""
@@ -57,14 +57,14 @@ class Run:
     """What the prompts say about users and items, if anything."""
     start: Start | None
     """The adapter that it began from; None where it began from the model alone."""
-    validation: list[Encoded]
+    validation: list[EncodedPrompt]
     processes: Processes
     checkpoints: Checkpoints
     progress: Progress
-    state: State = field(default_factory=State)
+    state: TrainingState = field(default_factory=TrainingState)
     best: dict[str, Tensor] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
-    before: State = field(default_factory=State)
+    before: TrainingState = field(default_factory=TrainingState)
     """Where this session began."""
 
     @property
@@ -216,7 +216,7 @@ class Run:
         self.state = self.state.model_copy(update=changes)
 
 
-def rate(step: int, steps: int, settings: Tuning) -> float:
+def rate(step: int, steps: int, settings: TuningSettings) -> float:
     """The learning rate of a step, counted from 0: in a line up to the highest, then half a cosine down to 0."""
     rising = round(settings.warm_up * steps)
     if step < rising:

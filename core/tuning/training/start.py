@@ -16,8 +16,8 @@ from core.lm.loading.hashes import model_id_of
 from core.lm.loading.json_files import read_object
 from core.prompt.codes import Codes
 from core.tuning.examples import Window
-from core.tuning.training.card import Card, Earlier, later, read_card, runs_of
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.card import Card, EarlierRun, later, read_card, runs_of
+from core.tuning.training.training_settings import TuningSettings
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Start:
     """What a reader must know about what it saw before; empty where all of it lies in the run's training period."""
     codes: Codes | None = None
     """Codes of users and items that it was tuned to read; None where it knows none."""
-    runs: tuple[Earlier, ...] = ()
+    runs: tuple[EarlierRun, ...] = ()
     """What made it, oldest first; empty where no card tells."""
 
 
-def opened_start(settings: Tuning, dataset: Dataset, windows: tuple[Window, Window, Window]) -> Start | None:
+def open_start(settings: TuningSettings, dataset: Dataset, windows: tuple[Window, Window, Window]) -> Start | None:
     """The adapter that a run begins from; None where it begins from the model alone.
 
     `windows` are the run's training, validation and test. Raises `ModelError` as `checked_adapter` does, and

@@ -14,26 +14,26 @@ from core.lm.loading.load import LanguageModel, load
 from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family
 from core.seeds import seed_of
-from core.tuning.classical.code_learning import learned
+from core.tuning.classical.code_learning import learn_codes
 from core.tuning.examples import Example
 from core.tuning.training.answer_loss import ready
-from core.tuning.training.answer_tokens import Balance, Encoded, balance_of, encoded
-from core.tuning.training.batches import Material, gathered
+from core.tuning.training.answer_tokens import Balance, EncodedPrompt, balance_of, encode_prompt
+from core.tuning.training.batches import TrainingSet, training_set
 from core.tuning.training.card import Card, plain_name, read_card
 from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
-from core.tuning.training.lora import attached, stored_names
+from core.tuning.training.lora import attach_lora, stored_names
 from core.tuning.training.processes import Processes
-from core.tuning.training.result import stored_result
-from core.tuning.training.session import Encode, Run
-from core.tuning.training.start import Start, check_codes, fill, opened_start
-from core.tuning.training.training_settings import Loss, Tuning
+from core.tuning.training.result import store_run
+from core.tuning.training.session import Encode, TrainingRun
+from core.tuning.training.start import Start, check_codes, fill, open_start
+from core.tuning.training.training_settings import Loss, TuningSettings
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of AdamW (arXiv 1711.05101)."""
 
 
 def tune(
-    settings: Tuning,
+    settings: TuningSettings,
     out: str | Path,
     *,
     dataset: Dataset | None = None,
@@ -51,8 +51,8 @@ def tune(
     folder = checked_folder(out, settings)
     progress("opening the data", 0.0)
     dataset = dataset or open_dataset(settings.dataset)
-    material = gathered(settings, dataset)
-    start = opened_start(settings, dataset, material.windows)
+    material = training_set(settings, dataset)
+    start = open_start(settings, dataset, material.windows)
     progress("loading the model", 0.0)
     model = model or load(settings.model, device=settings.device, dtype="float32")
     begun_from = model.model_id if start is None else f"{model.model_id} {start.content_id}"
@@ -66,21 +66,21 @@ def tune(
     with torch.random.fork_rng():
         run = _started(settings, material, dataset, model, start, processes, checkpoints, progress)
         run.train()
-    return stored_result(run, dataset, model)
+    return store_run(run, dataset, model)
 
 
 def _started(
-    settings: Tuning,
-    material: Material,
+    settings: TuningSettings,
+    material: TrainingSet,
     dataset: Dataset,
     model: LanguageModel,
     start: Start | None,
     processes: Processes,
     checkpoints: Checkpoints,
     progress: Progress,
-) -> Run:
+) -> TrainingRun:
     """A run with everything in place, at its newest checkpoint."""
-    codes = learned(dataset, material.windows[0], settings.seed) if settings.codes else None
+    codes = learn_codes(dataset, material.windows[0], settings.seed) if settings.codes else None
     check_codes(f"the model {plain_name(model.name)}", model.codes, codes)
     if start is not None:
         check_codes(f"the adapter {start.name}", start.codes, codes)
@@ -90,7 +90,7 @@ def _started(
     wrapped, weights = _prepared(settings, model)
     if start is not None:
         fill(weights, stored_names(wrapped), start)
-    run = Run(
+    run = TrainingRun(
         settings=settings,
         material=material,
         network=model.network,
@@ -110,26 +110,26 @@ def _started(
 
 
 def _encoder(
-    settings: Tuning, material: Material, dataset: Dataset, model: LanguageModel, codes: Codes | None
+    settings: TuningSettings, material: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None
 ) -> Encode:
     context = min(settings.context or model.context, model.context)
     balanced = settings.class_balance and FAMILIES[material.judged].labelled
     balance = balance_of(material.training[material.judged], settings.loss) if balanced else Balance()
 
-    def encode(family: Family, example: Example, loss: Loss) -> Encoded:
-        return encoded(
+    def encode(family: Family, example: Example, loss: Loss) -> EncodedPrompt:
+        return encode_prompt(
             example, dataset, model.tokenizer, family=family, loss=loss, context=context, balance=balance, codes=codes
         )
 
     return encode
 
 
-def _prepared(settings: Tuning, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
+def _prepared(settings: TuningSettings, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
     """PEFT's wrapping of the network (None for all weights), and the parameters to train by name."""
     network, wrapped = model.network, None
     ready(network)
     if settings.method == "lora":
-        wrapped = attached(
+        wrapped = attach_lora(
             network,
             base=plain_name(model.name),
             rank=settings.rank,
@@ -145,7 +145,7 @@ def _prepared(settings: Tuning, model: LanguageModel) -> tuple[Any, dict[str, Te
     return wrapped, {name: one for name, one in network.named_parameters() if one.requires_grad}
 
 
-def _optimiser(settings: Tuning, weights: dict[str, Tensor]) -> torch.optim.AdamW:
+def _optimiser(settings: TuningSettings, weights: dict[str, Tensor]) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only."""
     matrices = [one for one in weights.values() if one.dim() > 1]
     others = [one for one in weights.values() if one.dim() <= 1]

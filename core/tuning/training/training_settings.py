@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from core.analysis.request import Text
 from core.prompt.spans import Family
 
-Method = Literal["lora", "full"]
+TuningMethod = Literal["lora", "full"]
 Loss = Literal["all", "query"]
 
 FORMAT = 1
@@ -21,7 +21,7 @@ FREE = frozenset({"minutes", "checkpoint_every", "keep"})
 it learns."""
 
 
-class Tuning(BaseModel):
+class TuningSettings(BaseModel):
     """Every choice of a tuning run; equal settings, data and model on one machine give equal weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -43,7 +43,7 @@ class Tuning(BaseModel):
     """Show user and item codes of 32 bits in every prompt, learned from the training interactions (BinLLM)."""
     context: Annotated[int, Field(ge=64, le=131072)] | None = None
     """Most tokens of a prompt. None means what the model takes."""
-    method: Method = "lora"
+    method: TuningMethod = "lora"
     """`lora` learns small matrices beside every linear layer of the blocks. `full` changes every weight but the
     embeddings, and with them an output layer that shares their weights."""
     adapter: Text | None = None
@@ -107,7 +107,7 @@ class Tuning(BaseModel):
     """Seed of everything that is drawn."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Tuning:
+    def _consistent(self) -> TuningSettings:
         if len(set(self.families)) < len(self.families):
             raise ValueError(f"families names {self.families[0]} twice")
         if len(self.families) > self.batch:
@@ -121,7 +121,7 @@ class Tuning(BaseModel):
         parts = [FORMAT, self.model_dump(mode="json", exclude=set(FREE)), dataset_id, model_id]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
-    def apart_from(self, other: Tuning) -> str | None:
+    def apart_from(self, other: TuningSettings) -> str | None:
         """The first choice in which a run of `other` is another run, in words; None if there is none."""
         for name in type(self).model_fields:
             mine, theirs = getattr(self, name), getattr(other, name)

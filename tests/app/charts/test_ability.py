@@ -7,8 +7,17 @@ from evaluations import auc_of, made
 
 from app.charts import ability, drift
 from app.theme import DARK, LIGHT
-from core.tuning.evaluation.record import Measured
-from core.tuning.evaluation.ways import ANSWERING, BASE, BASE_BARE, RECICL, RECICL_BARE, TALLREC, TALLREC_BARE, TUNED
+from core.tuning.evaluation.record import MetricEstimate
+from core.tuning.evaluation.ways import (
+    ANSWERING,
+    BASE,
+    BASE_BARE,
+    RECICL,
+    RECICL_BARE,
+    TALLREC,
+    TALLREC_BARE,
+    VARIANT_LABELS,
+)
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 
@@ -30,7 +39,7 @@ def ends(trace):
 @BOTH
 def test_every_model_is_a_line_over_its_numbers_of_demonstrations(colours):
     figure = ability.figure(made(), colours)
-    assert [trace.name for trace in figure.data] == [*TUNED.values(), "item mean"]
+    assert [trace.name for trace in figure.data] == [*VARIANT_LABELS.values(), "item mean"]
     own = _trace(figure, "RecICL")
     assert list(own.customdata) == [0, 1, 2, 4, 8]
     assert [round(x) for x in own.x] == [0, 1, 2, 4, 8]
@@ -97,7 +106,9 @@ def test_nothing_measured_is_a_designed_state():
 @BOTH
 def test_the_compared_ways_go_over_the_periods(colours):
     figure = drift.figure(made(), colours)
-    names = [f"{TUNED[way.tuned]}, {way.demos} demos" for way in (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)]
+    names = [
+        f"{VARIANT_LABELS[way.tuned]}, {way.demos} demos" for way in (RECICL, TALLREC, TALLREC_BARE, BASE, BASE_BARE)
+    ]
     assert [trace.name for trace in figure.data] == [*names, "item mean"]
     assert ends(_trace(figure, names[0])) == [(0.68, 0.65, 0.71), (0.67, 0.64, 0.7)]
     assert list(_trace(figure, names[0]).customdata) == [1, 2]
@@ -122,5 +133,5 @@ def test_the_table_has_a_row_for_each_way_and_period():
 
 
 def test_an_interval_without_width_is_not_written() -> None:
-    assert ability.value_text(Measured(value=0.8, low=0.8, high=0.8)) == "0.80"
-    assert ability.value_text(Measured(value=0.8, low=0.799, high=0.801)) == "0.80 (0.799 to 0.801)"
+    assert ability.value_text(MetricEstimate(value=0.8, low=0.8, high=0.8)) == "0.80"
+    assert ability.value_text(MetricEstimate(value=0.8, low=0.799, high=0.801)) == "0.80 (0.799 to 0.801)"

@@ -10,7 +10,7 @@ from evaluations import made, ranked
 from app.charts import answer_ranks as ranking
 from app.theme import DARK, LIGHT
 from core.metrics.ranking import ndcg_by_chance
-from core.tuning.evaluation.record import Measured
+from core.tuning.evaluation.record import MetricEstimate
 from core.tuning.evaluation.ways import RANKING, RECICL
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -41,7 +41,7 @@ def test_chance_is_the_mean_over_all_ranks():
 def test_what_was_not_measured_has_no_mark_and_no_whisker():
     found = ranked()
     first, second, *others = found.ranking
-    bare, alone = Measured(value=None), Measured(value=0.3)
+    bare, alone = MetricEstimate(value=None), MetricEstimate(value=0.3)
     rows = (first.model_copy(update={"ndcg": bare}), second.model_copy(update={"ndcg": alone}), *others)
     yes_no = ranking.figure(found.model_copy(update={"ranking": rows}), LIGHT).data[0]
     assert list(yes_no.x) == [0.3, 0.4, 0.44]

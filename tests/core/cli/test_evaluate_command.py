@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluations import around, made
 
 from core.cli.evaluate_command import evaluation_lines
-from core.tuning.evaluation.record import DifferenceRow, Measured, RankingRow
+from core.tuning.evaluation.record import DifferenceRow, MetricEstimate, RankingRow
 from core.tuning.evaluation.ways import RECICL
 
 
@@ -23,7 +23,7 @@ def test_a_line_a_way_and_a_column_a_period() -> None:
 
 
 def test_differences_over_the_whole_test_are_told_and_those_of_periods_left_to_the_json() -> None:
-    sure = DifferenceRow(name="one minus other", measure="auc", apart=Measured(value=0.05, low=-0.01, high=0.11))
+    sure = DifferenceRow(name="one minus other", measure="auc", apart=MetricEstimate(value=0.05, low=-0.01, high=0.11))
     later = sure.model_copy(update={"name": "later", "period": 1})
     lines = list(evaluation_lines(made().model_copy(update={"differences": (sure, later)})))
     (table,) = (line for line in lines if line.startswith("difference"))

@@ -10,9 +10,9 @@ from core.errors import DataError, RequestError
 from core.selection.heldout import held_out
 from core.selection.shortlist import (
     distances,
-    fused,
+    fuse_ranks,
     latest,
-    named,
+    members_by_id,
     pool_of,
     shortlist,
     strategy_members,
@@ -71,7 +71,7 @@ def test_a_strategy_is_asked_anew_at_each_moment(films, case, held):
 
 def test_named_demonstrations_are_left_out_where_they_are_too_new(films, case, held):
     first = held[0].position
-    old, own, new = named(films, case, held, ["v:2", f"u:{first}", "v:8"], history=3)
+    old, own, new = members_by_id(films, case, held, ["v:2", f"u:{first}", "v:8"], history=3)
     assert old.then == (old.here,) * 3
     assert own.back == len(case.history) - first
     assert all(then.position < one.position for one, then in zip(held, own.then, strict=True))
@@ -81,14 +81,14 @@ def test_named_demonstrations_are_left_out_where_they_are_too_new(films, case, h
 def test_an_answer_set_by_hand_does_not_move(films, case, held):
     position = held[-1].position
     turned = "no" if held[-1].liked else "yes"
-    (member,) = named(films, case, held, [f"u:{position}:{turned}"], history=3)
+    (member,) = members_by_id(films, case, held, [f"u:{position}:{turned}"], history=3)
     assert member.back is None
     assert member.then == (None, None, None)
 
 
 def test_named_demonstrations_of_another_form_are_refused(films, case, held):
     with pytest.raises(RequestError, match="expected user:position"):
-        named(films, case, held, ["nonsense"], history=3)
+        members_by_id(films, case, held, ["nonsense"], history=3)
 
 
 def test_the_size_of_the_pool_is_kept_and_what_is_taken_stays_out(films, case, held):
@@ -109,10 +109,10 @@ def test_an_empty_pool_is_said_plainly(films, held):
 
 
 def test_ranks_are_fused_by_their_reciprocals():
-    found = fused([np.array([3.0, 1.0, 2.0]), np.array([5.0, 5.0, 0.0])])
+    found = fuse_ranks([np.array([3.0, 1.0, 2.0]), np.array([5.0, 5.0, 0.0])])
     expected = [(1 / 61 + 1 / 61.5), (1 / 63 + 1 / 61.5), (1 / 62 + 1 / 63)]
     assert found == pytest.approx(np.array(expected) * 61 / 2)
-    assert fused([np.array([2.0, 1.0])] * 3)[0] == pytest.approx(1.0)
+    assert fuse_ranks([np.array([2.0, 1.0])] * 3)[0] == pytest.approx(1.0)
 
 
 def test_relevance_alone_takes_the_most_relevant(films, case, held):

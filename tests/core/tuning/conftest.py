@@ -11,7 +11,7 @@ from adapters import saved_model
 
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel, load
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 Rows = Sequence[tuple[object, ...]]
 Films = Callable[..., Path]
@@ -80,9 +80,9 @@ def llama(tuning_home: Path, llama_folder: Path) -> LanguageModel:
 
 
 @pytest.fixture
-def tuning(films_folder: Path, llama_folder: Path) -> Tuning:
+def tuning(films_folder: Path, llama_folder: Path) -> TuningSettings:
     """Six short steps."""
-    return Tuning(
+    return TuningSettings(
         dataset=str(films_folder),
         model=str(llama_folder),
         device="cpu",

@@ -11,7 +11,7 @@ from planted import opened, two_tastes
 
 from core.data.dataset import Dataset
 from core.errors import RequestError
-from core.tuning.classical.code_learning import BITS, NO_CODE, _dotted, learned
+from core.tuning.classical.code_learning import BITS, NO_CODE, _dotted, learn_codes
 from core.tuning.examples import Window
 
 
@@ -47,14 +47,14 @@ def apart(codes: Mapping[str, str], *, alike: bool) -> float:
 
 
 def test_the_same_taste_has_the_nearer_code(tastes: Dataset) -> None:
-    codes = learned(tastes, Window())
+    codes = learn_codes(tastes, Window())
     for kind in (codes.users, codes.items):
         assert len(kind) == 24
         assert apart(kind, alike=True) + 6 < apart(kind, alike=False)
 
 
 def test_users_agree_in_more_bits_with_items_of_their_taste(tastes: Dataset) -> None:
-    codes = learned(tastes, Window())
+    codes = learn_codes(tastes, Window())
     same = {
         alike: np.mean([
             (bits(u) == bits(i)).sum() for user, u in codes.users.items() for item, i in codes.items.items()
@@ -66,7 +66,7 @@ def test_users_agree_in_more_bits_with_items_of_their_taste(tastes: Dataset) -> 
 
 
 def test_every_bit_parts_users_and_items_in_halves(tastes: Dataset) -> None:
-    codes = learned(tastes, Window())
+    codes = learn_codes(tastes, Window())
     for kind in (codes.users, codes.items):
         table = np.array([bits(code) for code in kind.values()])
         assert table.shape == (24, BITS)
@@ -81,18 +81,18 @@ def test_the_first_factor_is_the_highest_bit_of_the_first_number() -> None:
 
 
 def test_the_unseen_have_the_code_of_no_one_and_later_rows_change_nothing(tastes: Dataset) -> None:
-    early = learned(tastes, Window(until=5.0))
+    early = learn_codes(tastes, Window(until=5.0))
     assert len(early.users) <= 5
     assert early.user("nobody") == early.item("nothing") == NO_CODE == "0.0.0.0"
     assert NO_CODE not in early.users.values()
 
 
 def test_equal_seeds_give_equal_codes(tastes: Dataset) -> None:
-    assert learned(tastes, Window(), 3) == learned(tastes, Window(), 3)
-    assert learned(tastes, Window(), 3) != learned(tastes, Window(), 4)
+    assert learn_codes(tastes, Window(), 3) == learn_codes(tastes, Window(), 3)
+    assert learn_codes(tastes, Window(), 3) != learn_codes(tastes, Window(), 4)
 
 
 def test_codes_need_both_answers(home: Path) -> None:
     plain = opened(home / "plain", [(u, i, None, t) for u, i, _, t in two_tastes()])
     with pytest.raises(RequestError, match=r"no ratings.*expected ratings for user and item codes"):
-        learned(plain, Window())
+        learn_codes(plain, Window())

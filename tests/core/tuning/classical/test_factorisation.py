@@ -12,8 +12,8 @@ from planted import opened, two_tastes
 
 from core.data.dataset import Dataset
 from core.metrics.binary import auc
-from core.tuning.classical.factorisation import Choice, Factors, chosen, epochs, fitted, matrix_factorisation
-from core.tuning.classical.references import Seen, item_mean, seen
+from core.tuning.classical.factorisation import Choice, Factors, best_setting, epochs, fit_factors, matrix_factorisation
+from core.tuning.classical.references import TrainingRows, item_mean, training_rows
 from core.tuning.examples import Window
 
 TINY = Choice(factors=3, decay=0.05, epochs=5, batch=100, rate=0.1, start=0.5)
@@ -26,13 +26,13 @@ def tastes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
         yield opened(tmp_path_factory.mktemp("data") / "tastes", two_tastes())
 
 
-def few_rows() -> Seen:
+def few_rows() -> TrainingRows:
     user, item = np.array([0, 0, 1, 1, 2, 2, 2]), np.array([0, 1, 1, 2, 0, 2, 3])
     liked = np.array([True, False, True, True, False, False, True])
-    return Seen(("a", "b", "c"), ("w", "x", "y", "z"), user, item, liked, np.arange(7.0))
+    return TrainingRows(("a", "b", "c"), ("w", "x", "y", "z"), user, item, liked, np.arange(7.0))
 
 
-def by_hand(rows: Seen, choice: Choice, start: Factors, steps: int) -> Factors:
+def by_hand(rows: TrainingRows, choice: Choice, start: Factors, steps: int) -> Factors:
     """The same steps as written in the papers: gradients row by row, then Adam (Kingma and Ba 2015, algorithm 1)."""
     names = ("mean", "user_bias", "item_bias", "user_factors", "item_factors")
     value = {name: np.array(getattr(start, name), dtype=np.float64) for name in names}
@@ -60,7 +60,7 @@ def by_hand(rows: Seen, choice: Choice, start: Factors, steps: int) -> Factors:
 @pytest.mark.parametrize("biased", [True, False])
 def test_the_steps_are_those_of_the_formulas(biased: bool) -> None:
     choice = replace(TINY, biased=biased)
-    start = fitted(few_rows(), replace(choice, rate=0.0), 5)
+    start = fit_factors(few_rows(), replace(choice, rate=0.0), 5)
     assert start.mean == pytest.approx(np.log(4 / 3) if biased else 0, abs=1e-6)
     assert not start.user_bias.any()
     assert start.user_factors.std() == pytest.approx(0.5, rel=0.6)
@@ -81,7 +81,7 @@ def test_planted_tastes_are_learned_from_earlier_rows(tastes: Dataset) -> None:
     """A tenth of the answers is turned round, so 0.9 is about the best; no item is better than another."""
     cut = 300.0
     model, plain = matrix_factorisation(tastes, Window(until=cut)), item_mean(tastes, Window(until=cut))
-    rows = seen(tastes, Window(since=cut))
+    rows = training_rows(tastes, Window(since=cut))
     users, items = [rows.users[n] for n in rows.user], [rows.items[n] for n in rows.item]
     found, mean = (
         auc([ref.scores(u, (), [i])[0] for u, i in zip(users, items, strict=True)], rows.liked)
@@ -101,20 +101,20 @@ def test_cold_users_and_items_get_what_is_known(tastes: Dataset) -> None:
 
 
 def test_equal_seeds_give_equal_factors_and_leave_torch_alone(tastes: Dataset) -> None:
-    rows = seen(tastes, Window())
+    rows = training_rows(tastes, Window())
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    first, second, other = (fitted(rows, TINY, seed) for seed in (1, 1, 2))
+    first, second, other = (fit_factors(rows, TINY, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert np.array_equal(first.user_factors, second.user_factors)
     assert not np.array_equal(first.user_factors, other.user_factors)
 
 
 def test_the_choice_is_validated_on_the_latest_tenth_and_said(tastes: Dataset) -> None:
-    choice, how = chosen(seen(tastes, Window()), 0)
+    choice, how = best_setting(training_rows(tastes, Window()), 0)
     assert 1 <= choice.epochs <= 40
     assert how.startswith("chosen by AUC 0.")
     rows = few_rows()
     late_alike = replace(rows, liked=np.array([True, False, True, True, False, False, False]))
     assert late_alike.recent.sum() == 1
-    assert chosen(late_alike, 0) == (Choice(), "not validated, as there are too few rows")
+    assert best_setting(late_alike, 0) == (Choice(), "not validated, as there are too few rows")

@@ -12,7 +12,7 @@ from planted import Row, opened, two_tastes
 from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.tuning.classical.factorisation import matrix_factorisation
-from core.tuning.classical.references import PRIOR, item_mean, popularity, seen
+from core.tuning.classical.references import PRIOR, item_mean, popularity, training_rows
 from core.tuning.classical.sasrec import Shape, sasrec
 from core.tuning.examples import Window
 
@@ -35,13 +35,13 @@ def rated(home: Path) -> Dataset:
 
 
 def test_the_table_holds_the_window_only_by_user_and_time(rated: Dataset) -> None:
-    rows = seen(rated, Window(since=20, until=50))
+    rows = training_rows(rated, Window(since=20, until=50))
     assert (rows.users, rows.items) == (("a", "b", "c"), ("x", "y", "z"))
     told = [(rows.users[u], rows.items[i], bool(y), t) for u, i, y, t in zip(
         rows.user, rows.item, rows.liked, rows.timestamp, strict=True)]  # fmt: skip
     assert told == [("a", "x", True, 30), ("a", "z", False, 30), ("b", "y", False, 20), ("c", "x", False, 40)]
-    assert len(seen(rated, WHOLE).liked) == 6
-    assert seen(rated, Window(until=30)).users == ("b",)
+    assert len(training_rows(rated, WHOLE).liked) == 6
+    assert training_rows(rated, Window(until=30)).users == ("b",)
 
 
 def test_the_item_mean_is_the_share_of_likes_drawn_to_the_whole(rated: Dataset) -> None:
@@ -90,15 +90,15 @@ def test_nothing_from_outside_the_window_is_seen(home: Path) -> None:
     for build in (item_mean, popularity):
         plain, other = (build(data, Window(until=cut)).scores("u1", ("i3",), items) for data in (first, second))
         assert np.array_equal(plain, other)
-    before = [seen(data, Window(until=cut)) for data in (first, second)]
+    before = [training_rows(data, Window(until=cut)) for data in (first, second)]
     for name in ("user", "item", "liked", "timestamp"):
         assert np.array_equal(*(getattr(rows, name) for rows in before))
 
 
 def test_the_latest_tenth_is_by_time_or_by_place(home: Path) -> None:
-    timed = seen(opened(home / "timed", two_tastes()), WHOLE)
+    timed = training_rows(opened(home / "timed", two_tastes()), WHOLE)
     assert timed.recent.sum() == pytest.approx(len(timed.user) / 10, abs=1)
     assert timed.timestamp[timed.recent].min() > timed.timestamp[~timed.recent].max()
-    plain = seen(opened(home / "places", [(u, i, r, None) for u, i, r, _ in two_tastes()]), WHOLE)
+    plain = training_rows(opened(home / "places", [(u, i, r, None) for u, i, r, _ in two_tastes()]), WHOLE)
     assert plain.recent.sum() == 24  # 16 rows a user: the last of them, as 15 >= 0.9 * 16
     assert plain.recent[15::16].all()

@@ -12,7 +12,7 @@ from planted import Row, opened
 
 from core.data.dataset import Dataset
 from core.errors import RequestError
-from core.tuning.classical.references import Seen, seen
+from core.tuning.classical.references import TrainingRows, training_rows
 from core.tuning.classical.sasrec import (
     Network,
     Sequences,
@@ -22,7 +22,7 @@ from core.tuning.classical.sasrec import (
     best_epoch,
     sasrec,
     sequences_of,
-    trained,
+    train_network,
 )
 from core.tuning.examples import Window
 
@@ -101,7 +101,7 @@ def test_sequences_hold_each_liked_step_once_and_in_order() -> None:
     user = np.array([0] * 8 + [1] + [2] * 3)
     item = np.array([0, 1, 2, 3, 4, 5, 6, 7, 3, 5, 6, 7])
     liked = np.array([True] * 4 + [False] + [True] * 3 + [True] + [True] * 3)
-    rows = Seen(("a", "b", "c"), tuple("stuvwxyz"), user, item, liked, np.arange(12.0))
+    rows = TrainingRows(("a", "b", "c"), tuple("stuvwxyz"), user, item, liked, np.arange(12.0))
     found = sequences_of(rows, 4)
     assert found.inputs.tolist() == [[3, 4, 6, 7], [1, 2, 0, 0], [6, 7, 0, 0]]
     assert found.targets.tolist() == [[4, 6, 7, 8], [2, 3, 0, 0], [7, 8, 0, 0]]
@@ -148,7 +148,7 @@ def test_equal_seeds_give_equal_networks_and_leave_torch_alone(rings: Dataset) -
 
 
 def test_the_number_of_epochs_is_validated_and_said(rings: Dataset) -> None:
-    sequences = sequences_of(seen(rings, Window(until=5_000.0)), TINY.length)
+    sequences = sequences_of(training_rows(rings, Window(until=5_000.0)), TINY.length)
     epochs, how = best_epoch(sequences, TINY, 0)
     assert 1 <= epochs <= TINY.epochs
     assert how.startswith("where the next item beats a random one in 0.")
@@ -158,12 +158,12 @@ def test_the_number_of_epochs_is_validated_and_said(rings: Dataset) -> None:
 
 def test_unused_targets_do_not_teach(rings: Dataset) -> None:
     """Turning the late targets into another item changes the network only when they are used."""
-    sequences = sequences_of(seen(rings, Window(until=5_000.0)), TINY.length)
+    sequences = sequences_of(training_rows(rings, Window(until=5_000.0)), TINY.length)
     turned = replace(sequences, targets=np.where(sequences.late, 1, sequences.targets))
     for used, equal in ((~sequences.late, True), (sequences.targets > 0, False)):
         first, second = (next(_epochs(one, TINY, 0, used)) for one in (sequences, turned))
         assert torch.equal(first.item.weight, second.item.weight) is equal
-    assert trained(sequences, TINY, 0, 1).training is False
+    assert train_network(sequences, TINY, 0, 1).training is False
 
 
 def test_users_with_one_like_each_cannot_be_learned_from(rings: Dataset) -> None:

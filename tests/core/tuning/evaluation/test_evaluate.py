@@ -18,12 +18,12 @@ from core.tuning.classical.references import ByItem
 from core.tuning.evaluation.evaluate import (
     answer_prompts,
     answers_of,
-    drawn,
+    draw_examples,
+    draw_lists,
     fewer,
     liked_before,
     list_prompts,
     list_scores_of,
-    listed,
     scored,
 )
 from core.tuning.evaluation.summary import MEASURES, Answers, gains_at_10, way_rows
@@ -77,7 +77,7 @@ def model(tiny_llama, tiny_tokenizer):
 
 def asked_of(dataset, count=12, seed=0):
     *_, test = split_times(dataset)
-    return drawn(dataset, test, count=count, demos=8, history=3, seed=seed)
+    return draw_examples(dataset, test, count=count, demos=8, history=3, seed=seed)
 
 
 # ---- what is asked
@@ -97,7 +97,7 @@ def test_what_is_asked_lies_after_the_cut_and_a_smaller_draw_begins_a_larger_one
 
 def test_a_window_without_an_earlier_interaction_is_told(dataset):
     with pytest.raises(RequestError, match="no interaction to ask about"):
-        drawn(dataset, Window(until=5.5), count=3, demos=4, history=3)
+        draw_examples(dataset, Window(until=5.5), count=3, demos=4, history=3)
 
 
 def test_fewer_demonstrations_are_the_most_recent_ones(dataset):
@@ -108,7 +108,7 @@ def test_fewer_demonstrations_are_the_most_recent_ones(dataset):
 
 def lists_of(dataset, count, candidates=6):
     *_, test = split_times(dataset)
-    return listed(dataset, test, count=count, candidates=candidates, demos=4, history=3, seed=0)
+    return draw_lists(dataset, test, count=count, candidates=candidates, demos=4, history=3, seed=0)
 
 
 def test_every_user_has_a_list_before_any_has_a_second(dataset):

@@ -13,12 +13,12 @@ from adapters import saved_adapter
 
 from core.cli import command
 from core.cli.schemas import schema_text
-from core.tuning.evaluation import referred, work
+from core.tuning.evaluation import reference_scores, work
 from core.tuning.evaluation.record import Evaluation, read_evaluation
 from core.tuning.evaluation.ways import RECICL, RECICL_BARE, TALLREC
 from core.tuning.training.card import Card
 from core.tuning.training.train import tune
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 Films = Callable[..., Path]
 
@@ -37,7 +37,8 @@ def asked(
     """The command's status on the films, or on other data; small rounds and references that are quick to fit."""
     monkeypatch.setattr(work, "ROUND", 4)
     monkeypatch.setattr(work, "LISTS", 2)
-    monkeypatch.setattr(referred, "FITS", {name: referred.FITS[name] for name in ("item mean", "popularity")})
+    fits = {name: reference_scores.FITS[name] for name in ("item mean", "popularity")}
+    monkeypatch.setattr(reference_scores, "FITS", fits)
 
     def called(*words: str, data: Path = free_films) -> int:
         line = ["evaluate", "--dataset", str(data), "--model", str(llama_folder), "--interactions", "10"]
@@ -48,10 +49,10 @@ def asked(
 
 
 @pytest.fixture
-def tuned(tuning: Tuning, free_films: Path, tmp_path: Path) -> Callable[..., Card]:
+def tuned(tuning: TuningSettings, free_films: Path, tmp_path: Path) -> Callable[..., Card]:
     def made(name: str, **values: Any) -> Card:
         changes = {"dataset": str(free_films), "most_steps": 2, "share": 0.5} | values
-        wanted = Tuning.model_validate(tuning.model_dump() | changes)
+        wanted = TuningSettings.model_validate(tuning.model_dump() | changes)
         return tune(wanted, tmp_path / name)
 
     return made
@@ -77,15 +78,15 @@ def test_the_file_grows_with_every_round(
     asked: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result, seen = tmp_path / "found.json", []
-    add = work.Found.add
+    add = work.EvaluationScores.add
 
-    def stopped(found: work.Found, plan: work.Work, number: int) -> None:
+    def stopped(found: work.EvaluationScores, plan: work.EvaluationPlan, number: int) -> None:
         if number == 1:
             seen.append(read_evaluation(result).interactions)
             raise KeyboardInterrupt
         add(found, plan, number)
 
-    monkeypatch.setattr(work.Found, "add", stopped)
+    monkeypatch.setattr(work.EvaluationScores, "add", stopped)
     assert asked("--json", str(result)) == 130
     assert seen == [4]
     assert read_evaluation(result).interactions == 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.tuning.evaluation.evaluate import Listed
-from core.tuning.evaluation.record import Measured, measured
+from core.tuning.evaluation.evaluate import CandidateList
+from core.tuning.evaluation.record import MetricEstimate, metric_estimate
 from core.tuning.evaluation.summary import (
     MEASURES,
     Answers,
@@ -25,7 +25,7 @@ from core.tuning.evaluation.ways import (
     RECICL_BARE,
     TALLREC,
     TALLREC_BARE,
-    Way,
+    AnsweringWay,
     gain,
     minus,
 )
@@ -48,7 +48,7 @@ def judged(scores):
 
 
 def test_names_say_how_many_demonstrations():
-    assert [Way("recicl", count).name for count in (0, 1, 4)] == [
+    assert [AnsweringWay("recicl", count).name for count in (0, 1, 4)] == [
         "RecICL, 0 demonstrations",
         "RecICL, 1 demonstration",
         "RecICL, 4 demonstrations",
@@ -76,7 +76,7 @@ def test_users_with_both_answers_are_counted():
 def test_the_gain_is_a_difference_of_differences():
     scores = {RECICL.name: RIGHT, RECICL_BARE.name: FLAT, TALLREC.name: WRONG, TALLREC_BARE.name: FLAT, "MF": FLAT}
     rows = {(row.name, row.measure): row.apart for row in difference_rows(judged(scores))}
-    assert rows[f"{RECICL.name} minus MF", "auc"] == Measured(value=0.5, low=0.5, high=0.5)
+    assert rows[f"{RECICL.name} minus MF", "auc"] == MetricEstimate(value=0.5, low=0.5, high=0.5)
     assert rows[minus(RECICL, TALLREC), "uauc"].value == 1.0
     assert rows[gain("recicl"), "auc"].value == 0.5
     assert rows[gain("tallrec"), "auc"].value == -0.5
@@ -111,7 +111,7 @@ def test_without_timestamps_only_a_window_without_ends_holds_anything():
 
 def lists():
     made = [({"yes_no": example(2 * n), "next_item": example(2 * n)}, place) for n, place in enumerate((0, 2, 1))]
-    return [Listed(asked, ("a", "b", "c"), place) for asked, place in made]
+    return [CandidateList(asked, ("a", "b", "c"), place) for asked, place in made]
 
 
 def test_ndcg_of_the_item_really_chosen():
@@ -141,10 +141,10 @@ def test_a_mean_over_users_draws_whole_users():
     users = ["a"] * 50 + ["b"] * 50
     found = measured_over_users(np.array([0.0] * 50 + [1.0] * 50), users, seed=0)
     assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
-    assert measured_over_users(np.array([0.25, 0.75]), ["a", "a"], seed=0) == Measured(value=0.5)
-    assert measured_over_users(np.array([]), [], seed=0) == Measured(value=None)
+    assert measured_over_users(np.array([0.25, 0.75]), ["a", "a"], seed=0) == MetricEstimate(value=0.5)
+    assert measured_over_users(np.array([]), [], seed=0) == MetricEstimate(value=None)
 
 
 def test_what_is_not_finite_is_none():
-    assert measured((float("nan"), float("-inf"), 1.0)) == Measured(value=None, low=None, high=1.0)
-    assert measured([2]) == Measured(value=2.0)
+    assert metric_estimate((float("nan"), float("-inf"), 1.0)) == MetricEstimate(value=None, low=None, high=1.0)
+    assert metric_estimate([2]) == MetricEstimate(value=2.0)

@@ -13,27 +13,29 @@ from core.data.dataset import Dataset
 from core.lm.forward.attention import NAME, prepare
 from core.tuning.examples import Window, examples
 from core.tuning.training.answer_loss import answer_logits, in_bfloat16, losses, micro_batches, query_results, ready
-from core.tuning.training.answer_tokens import Balance, Encoded, encoded
+from core.tuning.training.answer_tokens import Balance, EncodedPrompt, encode_prompt
 
 ARCHITECTURES = ["tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3"]
 
 
 @pytest.fixture(scope="module")
-def prompts(films: Dataset, tiny_tokenizer: Any) -> list[Encoded]:
+def prompts(films: Dataset, tiny_tokenizer: Any) -> list[EncodedPrompt]:
     """Of unequal lengths and both families."""
     found = examples(films, Window(), demos=3, history=2)[:7]
-    made = [encoded(one, films, tiny_tokenizer, family="yes_no", balance=Balance(2.0, 0.5)) for one in found]
-    return [*made, encoded(found[-1], films, tiny_tokenizer, family="next_item")]
+    made = [encode_prompt(one, films, tiny_tokenizer, family="yes_no", balance=Balance(2.0, 0.5)) for one in found]
+    return [*made, encode_prompt(found[-1], films, tiny_tokenizer, family="next_item")]
 
 
-def alone(reference: Any, prompt: Encoded) -> torch.Tensor:
+def alone(reference: Any, prompt: EncodedPrompt) -> torch.Tensor:
     """Logits [label, vocab] by one plain call without padding."""
     with torch.no_grad():
         return reference(torch.from_numpy(prompt.ids)[None], use_cache=False).logits[0, prompt.rows]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_padding_changes_nothing(architecture: str, prompts: list[Encoded], request: pytest.FixtureRequest) -> None:
+def test_padding_changes_nothing(
+    architecture: str, prompts: list[EncodedPrompt], request: pytest.FixtureRequest
+) -> None:
     network = copy.deepcopy(request.getfixturevalue(architecture))
     reference = copy.deepcopy(network)
     reference.set_attn_implementation("eager")
@@ -51,7 +53,7 @@ def test_padding_changes_nothing(architecture: str, prompts: list[Encoded], requ
 
 @pytest.mark.parametrize("architecture", ["tiny_llama", "tiny_gemma2"])
 def test_gradients_are_those_of_the_prompts_alone(
-    architecture: str, prompts: list[Encoded], request: pytest.FixtureRequest
+    architecture: str, prompts: list[EncodedPrompt], request: pytest.FixtureRequest
 ) -> None:
     network = copy.deepcopy(request.getfixturevalue(architecture)).requires_grad_(True)
     reference = copy.deepcopy(network)
@@ -70,7 +72,7 @@ def test_gradients_are_those_of_the_prompts_alone(
         )
 
 
-def test_scores_are_yes_minus_no_and_losses_those_of_the_query(tiny_llama: Any, prompts: list[Encoded]) -> None:
+def test_scores_are_yes_minus_no_and_losses_those_of_the_query(tiny_llama: Any, prompts: list[EncodedPrompt]) -> None:
     scores, wrong = query_results(tiny_llama, prompts)
     for place, prompt in enumerate(prompts):
         logits = alone(tiny_llama, prompt)[prompt.query :]
@@ -83,7 +85,7 @@ def test_scores_are_yes_minus_no_and_losses_those_of_the_query(tiny_llama: Any, 
 
 
 @pytest.mark.parametrize("most", [64, 400, 100_000])
-def test_micro_batches_hold_every_prompt_once_and_stay_small(prompts: list[Encoded], most: int) -> None:
+def test_micro_batches_hold_every_prompt_once_and_stay_small(prompts: list[EncodedPrompt], most: int) -> None:
     groups = list(micro_batches(prompts, most))
     assert sorted(id(one) for group in groups for one in group) == sorted(map(id, prompts))
     lengths = [[len(one.ids) for one in group] for group in groups]
@@ -112,7 +114,7 @@ def test_bfloat16_is_used_where_the_device_multiplies_in_it(
 
 
 def test_autocast_rounds_products_to_bfloat16_but_neither_logits_nor_a_learned_weight(
-    monkeypatch: pytest.MonkeyPatch, tiny_llama: Any, prompts: list[Encoded]
+    monkeypatch: pytest.MonkeyPatch, tiny_llama: Any, prompts: list[EncodedPrompt]
 ) -> None:
     network = copy.deepcopy(tiny_llama).requires_grad_(True)
     prepare(network)

@@ -8,38 +8,38 @@ import pytest
 
 from core.data.dataset import Dataset
 from core.errors import DataError
-from core.tuning.training.batches import gathered
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.batches import training_set
+from core.tuning.training.training_settings import TuningSettings
 
 
 @pytest.fixture
-def plain(tuning: Tuning) -> Tuning:
+def plain(tuning: TuningSettings) -> TuningSettings:
     return tuning.model_copy(update={"most_steps": None, "epochs": 2, "dropped": 0.0, "batch": 5})
 
 
-def test_an_epoch_is_every_example_once_in_a_new_order(plain: Tuning, films: Dataset) -> None:
-    material = gathered(plain, films)
+def test_an_epoch_is_every_example_once_in_a_new_order(plain: TuningSettings, films: Dataset) -> None:
+    material = training_set(plain, films)
     training = material.training["yes_no"]
     seen = [example for step in range(material.steps) for _, example in material.batch(step)]
     assert material.steps == -(-2 * len(training) // 5)
     first, second = seen[: len(training)], seen[len(training) : 2 * len(training)]
     assert Counter(map(id, first)) == Counter(map(id, second)) == Counter(map(id, training))
     assert list(map(id, first)) != list(map(id, second))
-    assert material.batch(3) == gathered(plain, films).batch(3)
-    assert material.batch(3) != gathered(plain.model_copy(update={"seed": 1}), films).batch(3)
+    assert material.batch(3) == training_set(plain, films).batch(3)
+    assert material.batch(3) != training_set(plain.model_copy(update={"seed": 1}), films).batch(3)
 
 
-def test_training_ends_before_validation_and_validation_before_the_test(plain: Tuning, films: Dataset) -> None:
-    material = gathered(plain, films)
+def test_training_ends_before_validation_and_validation_before_the_test(plain: TuningSettings, films: Dataset) -> None:
+    material = training_set(plain, films)
     train, validation, _ = material.windows
     assert train.until is not None
     assert all((one.timestamp or 0) < train.until for one in material.training["yes_no"])
     assert all(train.until <= (one.timestamp or 0) < (validation.until or 0) for one in material.validation)
 
 
-def test_two_families_share_every_batch(plain: Tuning, films: Dataset) -> None:
+def test_two_families_share_every_batch(plain: TuningSettings, films: Dataset) -> None:
     both = plain.model_copy(update={"families": ("yes_no", "next_item"), "most_examples": 9})
-    material = gathered(both, films)
+    material = training_set(both, films)
     assert {family: len(given) for family, given in material.training.items()} == {"yes_no": 5, "next_item": 4}
     assert Counter(family for family, _ in material.batch(1)) == {"yes_no": 3, "next_item": 2}
     assert all(example.liked for family, example in material.batch(1) if family == "next_item")
@@ -47,9 +47,9 @@ def test_two_families_share_every_batch(plain: Tuning, films: Dataset) -> None:
     assert material.steps == max(-(-2 * 5 // 3), -(-2 * 4 // 2))
 
 
-def test_some_prompts_show_fewer_demonstrations_the_latest(plain: Tuning, films: Dataset) -> None:
-    whole = gathered(plain.model_copy(update={"demos": 4}), films)
-    always = gathered(plain.model_copy(update={"demos": 4, "dropped": 1.0, "epochs": 40}), films)
+def test_some_prompts_show_fewer_demonstrations_the_latest(plain: TuningSettings, films: Dataset) -> None:
+    whole = training_set(plain.model_copy(update={"demos": 4}), films)
+    always = training_set(plain.model_copy(update={"demos": 4, "dropped": 1.0, "epochs": 40}), films)
     full = {(one.user_id, one.position): one.demos for one in whole.training["yes_no"]}
     shown = [one for step in range(always.steps) for _, one in always.batch(step)]
     for one in shown:
@@ -61,11 +61,11 @@ def test_some_prompts_show_fewer_demonstrations_the_latest(plain: Tuning, films:
     assert all(one.demos == full[one.user_id, one.position] for _, one in whole.batch(0))
 
 
-def test_one_answer_only_is_told(plain: Tuning, films: Dataset) -> None:
+def test_one_answer_only_is_told(plain: TuningSettings, films: Dataset) -> None:
     few = plain.model_copy(update={"most_examples": 1, "demos": 0})
     with pytest.raises(DataError, match=r"all 1 answers of the training set are (Yes|No); expected both answers"):
-        gathered(few, films)
+        training_set(few, films)
 
 
-def test_without_validation_nothing_is_drawn_for_it(plain: Tuning, films: Dataset) -> None:
-    assert gathered(plain.model_copy(update={"validation_examples": 0}), films).validation == ()
+def test_without_validation_nothing_is_drawn_for_it(plain: TuningSettings, films: Dataset) -> None:
+    assert training_set(plain.model_copy(update={"validation_examples": 0}), films).validation == ()

@@ -17,15 +17,15 @@ from core.tuning.training.checkpoint import (
     STATE,
     TENSORS,
     Checkpoints,
-    State,
+    TrainingState,
     checked_folder,
     checkpoints_in,
     store_result,
 )
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 KEY = "k" * 32
-TUNING = Tuning()
+TUNING = TuningSettings()
 
 
 @pytest.fixture
@@ -33,8 +33,10 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
     return Checkpoints(tmp_path / "run", TUNING, KEY)
 
 
-def state(step: int) -> State:
-    return State(step=step, curve=(Point(step=step, loss=0.1 + 0.2, learning_rate=1 / 3),), loss=2**-40, best=0.7)
+def state(step: int) -> TrainingState:
+    return TrainingState(
+        step=step, curve=(Point(step=step, loss=0.1 + 0.2, learning_rate=1 / 3),), loss=2**-40, best=0.7
+    )
 
 
 def tensors(step: int) -> dict[str, torch.Tensor]:
@@ -107,7 +109,7 @@ def test_without_a_whole_one_nothing_is_guessed(checkpoints: Checkpoints) -> Non
 def test_a_run_of_other_choices_is_refused(checkpoints: Checkpoints) -> None:
     checkpoints.save(state(2), tensors(2))
     with pytest.raises(RequestError, match="--out: 'run' holds a run of demos 4, not 2; expected the same choices"):
-        Checkpoints(checkpoints.folder, Tuning(demos=2), "another").latest()
+        Checkpoints(checkpoints.folder, TuningSettings(demos=2), "another").latest()
     with pytest.raises(RequestError, match="holds a run of other data or another model"):
         Checkpoints(checkpoints.folder, TUNING, "another").latest()
 

@@ -15,13 +15,13 @@ from core.errors import ModelError, RequestError
 from core.lm.loading.adapter import WEIGHTS
 from core.lm.loading.load import load
 from core.tuning.training.card import Card, readme
-from core.tuning.training.session import Run
+from core.tuning.training.session import TrainingRun
 from core.tuning.training.train import tune
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 
 @pytest.fixture
-def tuned(tuning: Tuning, films: Dataset, tmp_path: Path) -> Callable[..., Card]:
+def tuned(tuning: TuningSettings, films: Dataset, tmp_path: Path) -> Callable[..., Card]:
     """Tunes into a folder; `start` names the folder of an earlier run."""
 
     def made(name: str, start: str | None = None, **values: Any) -> Card:
@@ -63,7 +63,7 @@ def test_the_last_weights_are_kept_where_that_is_asked(
     tuned: Callable[..., Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_validated", lambda run: (1 - run.state.step / 10, 0.5))  # never as good as before
+        patch.setattr(TrainingRun, "_validated", lambda run: (1 - run.state.step / 10, 0.5))  # never as good as before
         way = {"most_steps": 4, "evaluate_every": 2}
         best, last = tuned("best", **way), tuned("last", **way, keep="last")
     assert best.key == last.key
@@ -89,7 +89,7 @@ def test_an_adapter_that_reads_codes_goes_on_with_the_same_ones(tuned: Callable[
 
 
 def test_a_model_that_reads_codes_is_tuned_with_the_same_ones(
-    tuned: Callable[..., Card], tuning: Tuning, films: Dataset, tmp_path: Path
+    tuned: Callable[..., Card], tuning: TuningSettings, films: Dataset, tmp_path: Path
 ) -> None:
     tuned("whole", method="full", codes=True)
     whole = str(tmp_path / "whole")

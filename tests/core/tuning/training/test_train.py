@@ -23,29 +23,29 @@ from core.metrics.binary import auc
 from core.prompt.codes import Codes
 from core.seeds import seed_of
 from core.tuning.examples import Window, examples, prompt_of
-from core.tuning.training.answer_tokens import encoded
-from core.tuning.training.batches import gathered
+from core.tuning.training.answer_tokens import encode_prompt
+from core.tuning.training.batches import training_set
 from core.tuning.training.card import Card, read_card
 from core.tuning.training.checkpoint import checkpoints_in
-from core.tuning.training.lora import attached, linear_layers
+from core.tuning.training.lora import attach_lora, linear_layers
 from core.tuning.training.session import rate
 from core.tuning.training.train import BETAS, EPSILON, tune
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-def changed(tuning: Tuning, **values: Any) -> Tuning:
-    return Tuning.model_validate(tuning.model_dump() | values)
+def changed(tuning: TuningSettings, **values: Any) -> TuningSettings:
+    return TuningSettings.model_validate(tuning.model_dump() | values)
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_as_a_cosine() -> None:
-    settings = Tuning(learning_rate=0.5, warm_up=0.2)
+    settings = TuningSettings(learning_rate=0.5, warm_up=0.2)
     rates = [rate(step, 10, settings) for step in range(10)]
     assert rates[:3] == [0.25, 0.5, 0.5]
     assert rates[6] == pytest.approx(0.25)  # half-way down
     assert all(later < earlier for earlier, later in pairwise(rates[2:]))
-    assert rate(0, 10, Tuning(warm_up=0)) == Tuning().learning_rate
+    assert rate(0, 10, TuningSettings(warm_up=0)) == TuningSettings().learning_rate
 
 
 def test_every_linear_layer_of_the_blocks_and_no_other(tiny_llama: Any, tiny_gemma3: Any) -> None:
@@ -54,7 +54,7 @@ def test_every_linear_layer_of_the_blocks_and_no_other(tiny_llama: Any, tiny_gem
 
 
 def test_steps_are_those_of_a_plain_loop(
-    tuning: Tuning, films: Dataset, llama: LanguageModel, llama_folder: Path, tmp_path: Path
+    tuning: TuningSettings, films: Dataset, llama: LanguageModel, llama_folder: Path, tmp_path: Path
 ) -> None:
     settings = changed(tuning, most_steps=3, validation_examples=0, class_balance=False, clip=0.5)
     tune(settings, tmp_path / "run", dataset=films, model=llama)
@@ -63,14 +63,14 @@ def test_steps_are_those_of_a_plain_loop(
     other = load(str(llama_folder), device="cpu")
     other.network.set_attn_implementation("eager")
 
-    attached(other.network, base="x", rank=2, alpha=16, dropout=0.0, seed=seed_of("lora", 0))
+    attach_lora(other.network, base="x", rank=2, alpha=16, dropout=0.0, seed=seed_of("lora", 0))
     learned = {name: one for name, one in other.network.named_parameters() if one.requires_grad}
     optimiser = torch.optim.AdamW(learned.values(), lr=0.01, betas=BETAS, eps=EPSILON, weight_decay=0.01)
-    material = gathered(settings, films)
+    material = training_set(settings, films)
     for step in range(3):
         each = []
         for family, example in material.batch(step):
-            prompt = encoded(example, films, other.tokenizer, family=family)
+            prompt = encode_prompt(example, films, other.tokenizer, family=family)
             logits = other.network(torch.from_numpy(prompt.ids)[None], use_cache=False).logits[0, prompt.rows]
             each.append(cross_entropy(logits, torch.from_numpy(prompt.labels), reduction="none"))
         torch.cat(each).mean().backward()
@@ -86,7 +86,7 @@ def test_steps_are_those_of_a_plain_loop(
 
 
 @pytest.fixture
-def tuned(tuning: Tuning, films: Dataset, llama: LanguageModel, tmp_path: Path) -> Callable[..., Card]:
+def tuned(tuning: TuningSettings, films: Dataset, llama: LanguageModel, tmp_path: Path) -> Callable[..., Card]:
     def made(name: str = "run", progress: Any = lambda *_: None, **values: Any) -> Card:
         model = load(tuning.model, device="cpu")
         return tune(changed(tuning, **values), tmp_path / name, dataset=films, model=model, progress=progress)
@@ -95,14 +95,14 @@ def tuned(tuning: Tuning, films: Dataset, llama: LanguageModel, tmp_path: Path) 
 
 
 def test_the_stored_adapter_is_what_was_validated(
-    tuned: Callable[..., Card], tuning: Tuning, films: Dataset, tmp_path: Path
+    tuned: Callable[..., Card], tuning: TuningSettings, films: Dataset, tmp_path: Path
 ) -> None:
     card = tuned(patience=9)
     assert sorted(os.listdir(tmp_path / "run")) == ["README.md", "adapter_config.json", WEIGHTS, "card.json"]
     files = checked_adapter(str(tmp_path / "run"))
     assert files.base == "llama"
     model = load(tuning.model, adapter=str(tmp_path / "run"), device="cpu")
-    material = gathered(tuning, films)
+    material = training_set(tuning, films)
     prompts = [prompt_of(one, films, model.tokenizer, family="yes_no") for one in material.validation]
     scores = [float(Scorer(model, prompt).full()[0]) for prompt in prompts]
     kept = next(point for point in card.curve if point.step == card.best_step)

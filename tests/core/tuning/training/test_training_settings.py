@@ -8,7 +8,7 @@ import pytest
 
 from core.analysis.checked import checked
 from core.errors import RequestError
-from core.tuning.training.training_settings import FREE, Tuning
+from core.tuning.training.training_settings import FREE, TuningSettings
 
 IDS = {"dataset_id": "d", "model_id": "m"}
 
@@ -32,27 +32,27 @@ IDS = {"dataset_id": "d", "model_id": "m"}
 )
 def test_a_wrong_choice_is_one_sentence(choices: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError) as found:
-        checked(Tuning, "tune", choices)
+        checked(TuningSettings, "tune", choices)
     assert str(found.value).startswith(said)
 
 
 def test_every_choice_is_described() -> None:
-    assert all(field.description for field in Tuning.model_fields.values())
+    assert all(field.description for field in TuningSettings.model_fields.values())
 
 
 def test_a_run_is_the_same_when_only_its_pauses_differ() -> None:
-    key = Tuning().key(**IDS)
-    assert Tuning(minutes=5, checkpoint_every=7, keep="last").key(**IDS) == key
+    key = TuningSettings().key(**IDS)
+    assert TuningSettings(minutes=5, checkpoint_every=7, keep="last").key(**IDS) == key
     assert {"minutes", "checkpoint_every", "keep"} == FREE
     changes: dict[str, Any] = {
         "demos": 3, "seed": 1, "rank": 4, "families": ("next_item",), "half": False, "most_steps": 9
     }  # fmt: skip
-    keys = {Tuning(**{name: value}).key(**IDS) for name, value in changes.items()}
+    keys = {TuningSettings(**{name: value}).key(**IDS) for name, value in changes.items()}
     assert len(keys - {key}) == len(changes)
-    assert Tuning().key(dataset_id="other", model_id="m") != key
-    assert Tuning().key(dataset_id="d", model_id="other") != key
+    assert TuningSettings().key(dataset_id="other", model_id="m") != key
+    assert TuningSettings().key(dataset_id="d", model_id="other") != key
 
 
 def test_the_first_difference_is_told() -> None:
-    assert Tuning().apart_from(Tuning(minutes=1)) is None
-    assert Tuning(demos=2).apart_from(Tuning(demos=8, seed=1)) == "demos 8, not 2"
+    assert TuningSettings().apart_from(TuningSettings(minutes=1)) is None
+    assert TuningSettings(demos=2).apart_from(TuningSettings(demos=8, seed=1)) == "demos 8, not 2"

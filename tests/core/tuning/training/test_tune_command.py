@@ -21,13 +21,13 @@ from safetensors.torch import load_file
 from core.cli import command
 from core.tuning.training.card import read_card
 from core.tuning.training.checkpoint import checkpoints_in
-from core.tuning.training.training_settings import Tuning
+from core.tuning.training.training_settings import TuningSettings
 from core.work.job import ROOT
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-def words_of(settings: Tuning, out: Path) -> list[str]:
+def words_of(settings: TuningSettings, out: Path) -> list[str]:
     """The command's words for these settings."""
     words = ["tune", "--out", str(out)]
     for name, value in settings.model_dump(mode="json", exclude_defaults=True).items():
@@ -54,7 +54,7 @@ def called(*words: str) -> int:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
-    tuning: Tuning, tuning_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuning: TuningSettings, tuning_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = tuning.model_copy(update={"most_steps": 16, "checkpoint_every": 1, "validation_examples": 0})
     out = tmp_path / "killed"
@@ -88,7 +88,7 @@ def test_launchers_hand_every_option_on(launcher: str) -> None:
     """Neither takes an option for its own, or for an ambiguous short form of some of its own."""
     module = importlib.import_module(launcher)
     parser = (getattr(module, "get_args_parser", None) or module.launch_command_parser)()
-    for name in Tuning.model_fields:
+    for name in TuningSettings.model_fields:
         words = ["tune", "--" + name.replace("_", "-"), "1"]
         assert parser.parse_args(["demolens", *words]).training_script_args == words
 
@@ -100,7 +100,7 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tuning: Tuning, tuning_home: Path, tmp_path: Path) -> None:
+def test_two_processes_learn_what_one_learns(tuning: TuningSettings, tuning_home: Path, tmp_path: Path) -> None:
     settings = tuning.model_copy(update={"most_steps": 3, "evaluate_every": 1})
     master = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     both = [
@@ -178,5 +178,5 @@ def test_a_folder_is_asked_for_and_checked_first(
 def test_the_help_tells_every_choice(capsys: pytest.CaptureFixture[str]) -> None:
     assert called("tune", "--help") == 0
     said = capsys.readouterr().out
-    assert all("--" + name.replace("_", "-") in said for name in Tuning.model_fields)
+    assert all("--" + name.replace("_", "-") in said for name in TuningSettings.model_fields)
     assert "Prompts per step." in " ".join(said.split())

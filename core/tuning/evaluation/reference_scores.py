@@ -10,7 +10,7 @@ from core.errors import DemoLensError
 from core.tuning.classical.factorisation import matrix_factorisation
 from core.tuning.classical.references import Reference, item_mean, popularity
 from core.tuning.classical.sasrec import SasRec, sasrec
-from core.tuning.evaluation.evaluate import Listed, answers_of, list_scores_of
+from core.tuning.evaluation.evaluate import CandidateList, answers_of, list_scores_of
 from core.tuning.examples import Example, Window
 
 Fit = Callable[[Dataset, Window, int], Reference]
@@ -31,7 +31,7 @@ READS = {
 
 
 @dataclass
-class Referred:
+class ReferenceScores:
     """What the references answer, by name: scores [asked] and [list, candidate]."""
 
     answers: dict[str, list[float]] = field(default_factory=dict)
@@ -40,25 +40,25 @@ class Referred:
     """What each saw, or why it could not be fitted; one sentence each."""
 
 
-def asked_of(asked: Sequence[Example], lists: Sequence[Listed]) -> list[object]:
+def questions_of(asked: Sequence[Example], lists: Sequence[CandidateList]) -> list[object]:
     """What a reference is asked, as JSON can hold it."""
     return [[[one.user_id, one.position] for one in asked], [[one.user_id, *one.candidates] for one in lists]]
 
 
-def referred(
+def score_references(
     dataset: Dataset,
     test: Window,
     asked: Sequence[Example],
-    lists: Sequence[Listed],
+    lists: Sequence[CandidateList],
     seed: int,
     *,
     between: Callable[[str], None] = lambda _: None,
-) -> Referred:
+) -> ReferenceScores:
     """Scores of every reference; SASRec answers with a fresh history and with one cut at the split.
 
     `between` is told the name of the one that is fitted next. What the data do not suffice for is left out and told.
     """
-    made = Referred()
+    made = ReferenceScores()
     for name, fit in FITS.items():
         between(name)
         try:
