@@ -16,7 +16,7 @@ from bench.case_list import CANDIDATES, DEMOS, Bench
 from core.analysis.request import Request
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
-from core.data.duck import one
+from core.data.duck import first_row
 from core.errors import DataError
 from core.prompt.spans import Family
 from core.seeds import generator
@@ -135,5 +135,5 @@ def _restarts(dataset: Dataset) -> bool:
     """Whether most users begin at one and the same timestamp, so that timestamps order each one's interactions only."""
     begun = "SELECT min(timestamp) AS first FROM interactions GROUP BY user_id"
     query = f"SELECT max(users) FROM (SELECT count(*) AS users FROM ({begun}) GROUP BY first)"
-    (most,) = one(dataset.cursor(), query)
+    (most,) = first_row(dataset.cursor(), query)
     return dataset.has_time and dataset.size["users"] > 1 and 2 * int(str(most)) > dataset.size["users"]

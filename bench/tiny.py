@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from core.store.material import Material
+from core.store.material import PinnedWheel
 
 USERS, ITEMS = 12, 30
 WORDS = ("Yes", "No", "Answer", "The", "user", "liked", "movie")
@@ -77,10 +77,10 @@ def write_data(folder: Path, seed: int = 0) -> None:
     (folder / f"{folder.name}.item").write_text("\n".join(items) + "\n")
 
 
-def write_wheel(wheels: Path) -> Material:
+def write_wheel(wheels: Path) -> PinnedWheel:
     """A wheel in a folder of laid wheels, and what is wanted of it."""
     wheels.mkdir(parents=True, exist_ok=True)
     file = wheels / "toy_thing-1.0-py3-none-any.whl"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(zipfile.ZipInfo("toy/a.txt"), b"alpha" * 1000)
-    return Material("toy-thing", "1.0", hashlib.sha256(file.read_bytes()).hexdigest(), ("toy/a.txt",))
+    return PinnedWheel("toy-thing", "1.0", hashlib.sha256(file.read_bytes()).hexdigest(), ("toy/a.txt",))

@@ -1,4 +1,4 @@
-"""What can go wrong, said in one sentence: what was found, what was expected, and where."""
+"""The errors of DemoLens: each says in one sentence what is wrong, what was expected, and where."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SHORT_OF_MEMORY = "the memory is too small for this; try fewer demonstrations or
 class DemoLensError(Exception):
     """A fault that a person can act on; its text is one plain sentence without paths of this package.
 
-    `found` says what is wrong in the user's own words, `expected` what would have been right,
+    `problem` says what is wrong in the user's own words, `expected` what would have been right,
     `where` the file and line, option, URL parameter or model folder.
     """
 
-    def __init__(self, found: str, *, expected: str = "", where: str = "") -> None:
-        self.found, self.expected, self.where = found, expected, where
-        sentence = f"{where}: {found}" if where else found
+    def __init__(self, problem: str, *, expected: str = "", where: str = "") -> None:
+        self.problem, self.expected, self.where = problem, expected, where
+        sentence = f"{where}: {problem}" if where else problem
         super().__init__(f"{sentence}; expected {expected}" if expected else sentence)
 
 
@@ -49,8 +49,8 @@ class ModelError(DemoLensError):
 
 def too_large(where: str) -> ModelError:
     """The error to raise when memory does not suffice to open the model `where`."""
-    found = "the memory is too small to open this model"
-    return ModelError(found, expected="a smaller model or more memory", where=where)
+    problem = "the memory is too small to open this model"
+    return ModelError(problem, expected="a smaller model or more memory", where=where)
 
 
 class ComputeError(DemoLensError):

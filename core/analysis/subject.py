@@ -26,7 +26,7 @@ def case_for(request: Request, dataset: Dataset) -> Case:
         split=request.split,
         candidates=request.candidates,
         sampling=request.sampling,
-        given=request.candidate_ids,
+        candidate_ids=request.candidate_ids,
         seed=request.seed,
     )
 

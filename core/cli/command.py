@@ -122,7 +122,7 @@ def _answer(asked: Asked, json_to: str) -> None:
     try:
         _show(found, json_to)
     except RequestError as error:
-        raise RequestError(f"{error.found}{_kept(asked, found)}", where=error.where) from None
+        raise RequestError(f"{error.problem}{_kept(asked, found)}", where=error.where) from None
 
 
 def _show(found: Found, json_to: str) -> None:

@@ -49,7 +49,7 @@ def write_or_print(target: str, text: str) -> None:
         if target == "-":
             raise
         write_out(text)
-        raise RequestError(f"{error.found}; the JSON is on standard output instead", where="--json") from None
+        raise RequestError(f"{error.problem}; the JSON is on standard output instead", where="--json") from None
 
 
 def write_out(text: str) -> None:

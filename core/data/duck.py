@@ -33,7 +33,7 @@ def locked_connection(folder: Path, *, spill: Path | None, memory: str = "1GB") 
     return connection
 
 
-def one(
+def first_row(
     connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object] | None = None
 ) -> tuple[object, ...]:
     """The first row of `query`, for queries that always have one."""

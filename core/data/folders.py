@@ -16,20 +16,20 @@ LONGEST_PATH = 4096
 def folder_of(name: str) -> Path:
     """The folder a name stands for; raises `DataError` where there is none."""
     expected = "sample, or a folder with a .inter file"
-    shown = brief(shown_name(name))
+    folder_name = brief(shown_name(name))
     fault = form_fault(name, longest=LONGEST_PATH)
     if fault:
-        raise DataError(f"data set {shown} is not a folder name", expected=f"{expected}, not a name {fault}")
+        raise DataError(f"data set {folder_name} is not a folder name", expected=f"{expected}, not a name {fault}")
     try:
         folder = Path(name).expanduser()
         if folder.is_dir():
             return folder.resolve()
-        found = "is a file" if folder.exists() else "does not exist"
+        problem = "is a file" if folder.exists() else "does not exist"
     except RuntimeError:
-        found = "names the home of a user unknown here"
+        problem = "names the home of a user unknown here"
     except (OSError, ValueError):
-        found = "cannot be opened"
-    raise DataError(f"data set {shown} {found}", expected=expected)
+        problem = "cannot be opened"
+    raise DataError(f"data set {folder_name} {problem}", expected=expected)
 
 
 def licence_of(folder: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.columns import ITEM, LABEL, RATING, TIMESTAMP, USER
 from core.data.clock import clock_notices, seconds_sql, unit_sql
-from core.data.duck import NUMERIC_ORDER, one
+from core.data.duck import NUMERIC_ORDER, first_row
 from core.data.reading.table import Table, load, refuse_first
 from core.data.scale import Scale, scale_notices, scale_of
 
@@ -19,7 +19,7 @@ _DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class InteractionReading:
     """How a `.inter` file was read."""
 
     rating: str | None
@@ -30,7 +30,7 @@ class Reading:
     notices: tuple[str, ...]
 
 
-def read_interactions(connection: duckdb.DuckDBPyConnection, table: Table) -> Reading:
+def read_interactions(connection: duckdb.DuckDBPyConnection, table: Table) -> InteractionReading:
     """Make table `ordered` (user_id, item_id, rating, timestamp, position) of a checked file.
 
     There is one row for each user, item and time, with `position` from 0 in order of time; ties keep the order of the
@@ -41,8 +41,8 @@ def read_interactions(connection: duckdb.DuckDBPyConnection, table: Table) -> Re
     _type(connection, table, rating)
     timed, notices = _clock(connection, table.name)
     notices += _order(connection, timed=timed, name=table.name)
-    scale, said = _rate(connection, rating)
-    return Reading(rating, scale, timed, (*notices, *said))
+    scale, of_ratings = _rate(connection, rating)
+    return InteractionReading(rating, scale, timed, (*notices, *of_ratings))
 
 
 def _type(connection: duckdb.DuckDBPyConnection, table: Table, rating: str | None) -> None:
@@ -55,7 +55,7 @@ def _type(connection: duckdb.DuckDBPyConnection, table: Table, rating: str | Non
     for column in (USER, ITEM):
         refuse_first(
             connection, f"SELECT line, '' FROM named WHERE {column} IS NULL",
-            found=f"no {column}", expected="an id in every line", name=table.name,
+            problem=f"no {column}", expected="an id in every line", name=table.name,
         )  # fmt: skip
     _check_numbers(connection, table, rating)
     connection.execute(
@@ -71,7 +71,7 @@ def _check_numbers(connection: duckdb.DuckDBPyConnection, table: Table, rating: 
             connection,
             f"SELECT line, {column} FROM named WHERE {column} IS NOT NULL AND (NOT regexp_full_match({column},"
             f" '{_NUMBER}') OR NOT isfinite({column}::DOUBLE))",
-            found=f"{name} is {{}}",
+            problem=f"{name} is {{}}",
             expected="a number of seconds" if column == TIMESTAMP else "a finite number such as 4 or 3.5",
             name=table.name,
         )
@@ -79,27 +79,27 @@ def _check_numbers(connection: duckdb.DuckDBPyConnection, table: Table, rating: 
         refuse_first(
             connection, "SELECT line, '' FROM named WHERE timestamp IS NULL AND"
             " EXISTS (SELECT 1 FROM named WHERE timestamp IS NOT NULL)",
-            found="no timestamp", expected="one in every line, or in none", name=table.name,
+            problem="no timestamp", expected="one in every line, or in none", name=table.name,
         )  # fmt: skip
 
 
 def _clock(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[bool, list[str]]:
     """Bring the timestamps of `typed` to seconds; whether they order anything, and what to say of them."""
-    (distinct,) = one(
+    (distinct,) = first_row(
         connection, "SELECT count(*) FROM (SELECT DISTINCT timestamp FROM typed WHERE timestamp IS NOT NULL LIMIT 2)"
     )
     if distinct != 2:
         why = "All timestamps are equal" if distinct == 1 else "There are no timestamps"
         return False, [f"{why}: the order of interactions is their order in {name}."]
-    (median,) = one(connection, "SELECT quantile_disc(abs(timestamp), 0.5) FROM typed")
+    (median,) = first_row(connection, "SELECT quantile_disc(abs(timestamp), 0.5) FROM typed")
     middle = float(str(median))
     unit = unit_sql(middle)
     counted = connection.execute(f"SELECT {unit} AS unit, count(*) FROM typed GROUP BY unit ORDER BY unit").fetchall()
-    (early,) = one(connection, "SELECT count(*) FROM typed WHERE timestamp IN (0, -1)")
+    (early,) = first_row(connection, "SELECT count(*) FROM typed WHERE timestamp IN (0, -1)")
     connection.execute(f"UPDATE typed SET timestamp = {seconds_sql(unit)} WHERE {unit} <> 'seconds'")
-    (late,) = one(connection, "SELECT count(*) FROM typed WHERE timestamp > $day", {"day": time.time() + _DAY})
-    said = clock_notices(middle, dict(counted), early=int(str(early)), late=int(str(late)), name=name)
-    return True, said
+    (late,) = first_row(connection, "SELECT count(*) FROM typed WHERE timestamp > $day", {"day": time.time() + _DAY})
+    notices = clock_notices(middle, dict(counted), early=int(str(early)), late=int(str(late)), name=name)
+    return True, notices
 
 
 def _order(connection: duckdb.DuckDBPyConnection, *, timed: bool, name: str) -> list[str]:
@@ -111,7 +111,7 @@ def _order(connection: duckdb.DuckDBPyConnection, *, timed: bool, name: str) -> 
         " WINDOW again AS (PARTITION BY user_id, item_id, timestamp) QUALIFY timestamp IS NULL OR row_number() OVER"
         " (PARTITION BY user_id, item_id, timestamp ORDER BY rating DESC NULLS LAST, line) = 1"
     )
-    said = _repeats(connection, name)
+    notices = _repeats(connection, name)
     when = "timestamp" if timed else "NULL::DOUBLE"
     # Where the file holds an interaction several times, its place in the file says nothing.
     connection.execute(
@@ -121,11 +121,11 @@ def _order(connection: duckdb.DuckDBPyConnection, *, timed: bool, name: str) -> 
         f" {str(timed).lower()} AND bool_or(repeated) OVER (PARTITION BY user_id, timestamp) AS mixed FROM kept)"
     )
     connection.execute("DROP TABLE typed; DROP TABLE kept")
-    return said
+    return notices
 
 
 def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    dropped, differing = one(
+    dropped, differing = first_row(
         connection,
         "SELECT (SELECT count(*) FROM typed) - (SELECT count(*) FROM kept),"
         " (SELECT count(*) FROM kept WHERE timestamp IS NOT NULL AND differs)",
@@ -139,12 +139,12 @@ def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
 
 def _rate(connection: duckdb.DuckDBPyConnection, column: str | None) -> tuple[Scale, list[str]]:
     """The scale of the ratings of `ordered`, whose special values become NULL; what to say of them."""
-    found = connection.execute(
+    counts = connection.execute(
         "SELECT rating, count(*) AS n FROM ordered WHERE rating IS NOT NULL GROUP BY rating ORDER BY rating"
     ).fetchnumpy()
-    values = np.asarray(found["rating"], dtype=np.float64)
-    scale = scale_of(values, np.asarray(found["n"], dtype=np.int64), label=column == LABEL)
-    (missing,) = one(connection, "SELECT count(*) FROM ordered WHERE rating IS NULL")
+    values = np.asarray(counts["rating"], dtype=np.float64)
+    scale = scale_of(values, np.asarray(counts["n"], dtype=np.int64), label=column == LABEL)
+    (missing,) = first_row(connection, "SELECT count(*) FROM ordered WHERE rating IS NULL")
     special = ", ".join(repr(value) for value, _ in scale.unrated)
     if special:
         connection.execute(f"UPDATE ordered SET rating = NULL WHERE rating IN ({special})")

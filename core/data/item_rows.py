@@ -8,7 +8,7 @@ import duckdb
 from duckdb.sqltypes import VARCHAR
 
 from core.columns import ITEM
-from core.data.duck import NUMERIC_ORDER, one
+from core.data.duck import NUMERIC_ORDER, first_row
 from core.data.reading.table import Table, load, refuse_first
 from core.data.titling import (
     MISSING,
@@ -27,7 +27,7 @@ _BLANK = "coalesce(title, '') = ''"
 
 
 @dataclass(frozen=True)
-class Naming:
+class ItemReading:
     """How a `.item` file was read."""
 
     title: str | None
@@ -38,7 +38,7 @@ class Naming:
     notices: tuple[str, ...]
 
 
-def read_items(connection: duckdb.DuckDBPyConnection, table: Table | None) -> Naming:
+def read_items(connection: duckdb.DuckDBPyConnection, table: Table | None) -> ItemReading:
     """Make table `catalogue` (item_id, title, categories, popularity, place) of `ordered` and a `.item` file."""
     naming = _describe(connection, table)
     connection.execute(
@@ -50,11 +50,11 @@ def read_items(connection: duckdb.DuckDBPyConnection, table: Table | None) -> Na
         f" (row_number() OVER (ORDER BY {NUMERIC_ORDER.format('item_id')}) - 1)::INTEGER AS place"
         " FROM met FULL JOIN described d USING (item_id)"
     )
-    return Naming(naming.title, naming.categories, naming.noun, (*naming.notices, *_orphans(connection, table)))
+    return ItemReading(naming.title, naming.categories, naming.noun, (*naming.notices, *_orphans(connection, table)))
 
 
 def _orphans(connection: duckdb.DuckDBPyConnection, table: Table | None) -> list[str]:
-    (orphans,) = one(
+    (orphans,) = first_row(
         connection, "SELECT count(*) FROM (SELECT DISTINCT item_id FROM ordered) ANTI JOIN described USING (item_id)"
     )
     if not orphans or table is None:
@@ -63,15 +63,15 @@ def _orphans(connection: duckdb.DuckDBPyConnection, table: Table | None) -> list
     return [f"{what} interactions but no line in {table.name}; shown as unknown title (id)."]
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, table: Table | None) -> Naming:
+def _describe(connection: duckdb.DuckDBPyConnection, table: Table | None) -> ItemReading:
     """Make table `described` (item_id, title, categories): one row an item, an empty title where there is none."""
     if table is None:
         connection.execute("CREATE TABLE described (item_id VARCHAR, title VARCHAR, categories VARCHAR[])")
-        return Naming(None, None, "item", ("There is no .item file: no titles are known.",))
+        return ItemReading(None, None, "item", ("There is no .item file: no titles are known.",))
     load(connection, table, "item_text")
     refuse_first(
         connection, f"SELECT line, '' FROM item_text WHERE {table.field(ITEM)} IS NULL",
-        found=f"no {ITEM}", expected="an id in every line", name=table.name,
+        problem=f"no {ITEM}", expected="an id in every line", name=table.name,
     )  # fmt: skip
     connection.create_function("decoded", decoded, [VARCHAR], VARCHAR)
     categories = _category_column(table)
@@ -87,20 +87,20 @@ def _describe(connection: duckdb.DuckDBPyConnection, table: Table | None) -> Nam
         f" (PARTITION BY item_id ORDER BY {_BLANK}, lines DESC, title, kinds NULLS LAST) = 1"
     )
     noun = noun_of(title)
-    return Naming(title, categories, noun, tuple(_notices(connection, table, title, noun)))
+    return ItemReading(title, categories, noun, tuple(_notices(connection, table, title, noun)))
 
 
 def _notices(connection: duckdb.DuckDBPyConnection, table: Table, title: str | None, noun: str) -> list[str]:
-    said = [] if title is None else [f"Titles are read from column {brief(title)}; an item is called {noun}."]
+    notices = [] if title is None else [f"Titles are read from column {brief(title)}; an item is called {noun}."]
     if title is None:
-        said.append(f"{table.name} has no title column; items are shown as untitled (id).")
-    said += [] if title is None else _cells(connection)
-    return [*said, *_repeats(connection, table.name)]
+        notices.append(f"{table.name} has no title column; items are shown as untitled (id).")
+    notices += [] if title is None else _cells(connection)
+    return [*notices, *_repeats(connection, table.name)]
 
 
 def _cells(connection: duckdb.DuckDBPyConnection) -> list[str]:
     plain = unquoted_sql("cell")
-    quoted, entities, blank = one(
+    quoted, entities, blank = first_row(
         connection,
         f"SELECT count(*) FILTER ({quoted_sql('cell')}), count(*) FILTER (title <> '' AND title <> {plain}),"
         f" (SELECT count(*) FROM described WHERE {_BLANK}) FROM titled",
@@ -109,32 +109,32 @@ def _cells(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "{} held HTML entities such as &amp;, which are decoded.": entities,
         "{} stood in the quotes of a CSV field, which are left out.": quoted,
     }
-    said = [
+    notices = [
         sentence.format("1 title" if number == 1 else f"{number:,} titles")
         for sentence, number in counts.items()
         if number
     ]
     if blank:
-        said.append(f"{'1 item has' if blank == 1 else f'{blank:,} items have'} no title; shown as untitled (id).")
-    return said
+        notices.append(f"{'1 item has' if blank == 1 else f'{blank:,} items have'} no title; shown as untitled (id).")
+    return notices
 
 
 def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    (repeats,) = one(connection, "SELECT (SELECT count(*) FROM titled) - (SELECT count(*) FROM described)")
+    (repeats,) = first_row(connection, "SELECT (SELECT count(*) FROM titled) - (SELECT count(*) FROM described)")
     if not repeats:
         return []
-    said = [f"{'1 line' if repeats == 1 else f'{repeats:,} lines'} of {name} repeat an item_id; each is kept once."]
+    notices = [f"{'1 line' if repeats == 1 else f'{repeats:,} lines'} of {name} repeat an item_id; each is kept once."]
     several = connection.execute(
         "SELECT item_id, min(title), max(title), count(*) OVER () FROM titled WHERE title <> '' GROUP BY item_id"
         f" HAVING count(DISTINCT title) > 1 ORDER BY {NUMERIC_ORDER.format('item_id')} LIMIT 1"
     ).fetchall()
     for item_id, first, second, count in several:
         what = "1 item has" if count == 1 else f"{count:,} items have"
-        said.append(
+        notices.append(
             f"{what} more than one title, such as item {brief(item_id)}: {brief(first)} and {brief(second)};"
             " the title on most lines is kept, of equally frequent ones the first by alphabet."
         )
-    return said
+    return notices
 
 
 def _title_column(connection: duckdb.DuckDBPyConnection, table: Table, categories: str | None) -> str | None:
@@ -148,7 +148,9 @@ def _title_column(connection: duckdb.DuckDBPyConnection, table: Table, categorie
     ]
     if not text or table.rows == 0:
         return text[0] if text and len(text) == 1 else None
-    counted = one(connection, f"SELECT {', '.join(_distinct(table.field(column)) for column in text)} FROM item_text")
+    counted = first_row(
+        connection, f"SELECT {', '.join(_distinct(table.field(column)) for column in text)} FROM item_text"
+    )
     shares = {column: int(str(number)) / table.rows for column, number in zip(text, counted, strict=True)}
     return most_distinct(shares)
 

@@ -41,4 +41,4 @@ def peers_before(dataset: Dataset, case: Case) -> tuple[Peer, ...]:
     )
     parameters = {"user": case.user_id, "bound": bound, "pool": POOL, "window": WINDOW}
     rows = dataset.cursor().execute(query, parameters).fetchall()
-    return tuple(Peer(user, shown, at, tuple(items)) for user, shown, at, items in rows)
+    return tuple(Peer(user, position, at, tuple(items)) for user, position, at, items in rows)

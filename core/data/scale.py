@@ -123,13 +123,13 @@ def scale_notices(scale: Scale, column: str, missing: int) -> list[str]:
     if not scale.rated:
         why = "There are no ratings" if scale.low is None else "All ratings are equal"
         return [f"{why}: every interaction counts as liked."]
-    said = [_range(scale, column), *(_unrated(column, value, count) for value, count in scale.unrated)]
+    notices = [_range(scale, column), *(_unrated(column, value, count) for value, count in scale.unrated)]
     if scale.above is not None:
         largest, count = scale.above
-        said.append(f"{_some(count)} above {scale.top:g} ({column} up to {largest:g}), which sets no scale.")
+        notices.append(f"{_some(count)} above {scale.top:g} ({column} up to {largest:g}), which sets no scale.")
     if missing:
-        said.append(f"{_some(missing, 'has', 'have')} no rating and {_neither(missing)}.")
-    return said
+        notices.append(f"{_some(missing, 'has', 'have')} no rating and {_neither(missing)}.")
+    return notices
 
 
 def _range(scale: Scale, column: str) -> str:

@@ -21,7 +21,7 @@ RELEVANCE = 0.3
 """Weight of similarity to the case against unlikeness to what is already chosen (lambda of maximal marginal
 relevance)."""
 
-Place = tuple[str, int]
+InteractionKey = tuple[str, int]
 """User id and position of an interaction."""
 
 
@@ -34,7 +34,7 @@ class DemonstrationStrategy:
     """For the screen, as an answer to which demonstrations are shown."""
     source: str
     """For the screen, of one demonstration."""
-    choose: Callable[[Dataset, Case, int], list[Place]] | None
+    choose: Callable[[Dataset, Case, int], list[InteractionKey]] | None
     """At most so many interactions in prompt order; None where a person names them."""
     shortage: str = "no more other users have any"
     """Why there may be fewer than asked for."""
@@ -60,25 +60,25 @@ def pick(dataset: Dataset, case: Case, *, k: int, strategy: Strategy, history: i
     )
 
 
-def _recent(dataset: Dataset, case: Case, k: int) -> list[Place]:
+def _recent(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     rated = [(case.user_id, place) for place, met in enumerate(case.history) if dataset.is_rated(met)]
     return rated[-k:]
 
 
-def _random(dataset: Dataset, case: Case, k: int) -> list[Place]:
+def _random(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     peers = peers_before(dataset, case)
     random = generator(case.dataset_id, case.user_id, case.split, "demonstrations", case.seed)
     places = sorted(int(place) for place in random.permutation(len(peers))[:k])
     return _shown(sorted((peers[place] for place in places), key=lambda peer: (peer.timestamp or 0.0, peer.position)))
 
 
-def _similar(dataset: Dataset, case: Case, k: int) -> list[Place]:
+def _similar(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     peers = peers_before(dataset, case)
     scores, _ = _similarities(dataset, case, peers)
     return _shown(peers[place] for place in _best_first(scores)[:k][::-1])
 
 
-def _diverse(dataset: Dataset, case: Case, k: int) -> list[Place]:
+def _diverse(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     peers = peers_before(dataset, case)
     scores, words = _similarities(dataset, case, peers)
     short = _best_first(scores)[:SHORTLIST]
@@ -87,7 +87,7 @@ def _diverse(dataset: Dataset, case: Case, k: int) -> list[Place]:
     return _shown(peers[short[place]] for place in sorted(places, reverse=True))  # the shortlist is best first
 
 
-def _shown(peers: Iterable[Peer]) -> list[Place]:
+def _shown(peers: Iterable[Peer]) -> list[InteractionKey]:
     return [(peer.user_id, peer.position) for peer in peers]
 
 

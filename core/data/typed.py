@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from core.columns import ITEM, TIMESTAMP, USER
-from core.data.duck import NUMERIC_ORDER, one
+from core.data.duck import NUMERIC_ORDER, first_row
 from core.data.interaction_rows import read_interactions
 from core.data.item_rows import read_items
 from core.data.reading.table import Table
@@ -85,7 +85,7 @@ def _list_users(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     tables = (("interactions", "ordered"), ("items", "catalogue"), ("users", "people"))
-    return {name: int(str(one(connection, f"SELECT count(*) FROM {table}")[0])) for name, table in tables}
+    return {name: int(str(first_row(connection, f"SELECT count(*) FROM {table}")[0])) for name, table in tables}
 
 
 def _content_id(connection: duckdb.DuckDBPyConnection, facts: dict[str, Any]) -> str:

@@ -48,11 +48,11 @@ def sharing(scores: NDArray[np.float64]) -> int:
     return int(counts[counts > 1].sum())
 
 
-def best_first(given: Sequence[Rank | None], rows: Sequence[Titled]) -> list[int]:
+def best_first(ranks: Sequence[Rank | None], rows: Sequence[Titled]) -> list[int]:
     """Indices of `rows` by rank, those without a rank last; equal ranks by title, then by id, never as listed."""
 
     def key(index: int) -> tuple[float, str, str]:
-        rank = given[index]
+        rank = ranks[index]
         return math.inf if rank is None else rank, rows[index].title, rows[index].item_id
 
     return sorted(range(len(rows)), key=key)

@@ -53,15 +53,15 @@ def build(
     shape = _template(template, family, codes)
     framed = chat and tokenizer.chat_frame() is not None
     writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES)
-    latest = [one.item_id for one in case.history if liked is None or liked(one)]
-    histories = Histories(_last(latest, history), tuple(_last(one.history, history) for one in demonstrations))
+    latest = [met.item_id for met in case.history if liked is None or liked(met)]
+    histories = Histories(_last(latest, history), tuple(_last(demo.history, history) for demo in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
     longest = max(len(span.token_ids) for span in candidates)
-    kept, cut = fitted(histories, _sizes(writer, demonstrations, longest), context)
-    instruction, *demos, query = writer.prefix(demonstrations, kept)
-    shown = [*case.candidates, *(demonstrations[index].item_id for index in kept.shown), *kept.query]
-    shown += [item for index in kept.shown for item in kept.demos[index]]
-    notices = [*(_NO_CHAT if chat and not framed else ()), *_about_candidates(case, items), *writer.oddities(shown)]
+    left, cut = fitted(histories, _sizes(writer, demonstrations, longest), context)
+    instruction, *demos, query = writer.prefix(demonstrations, left)
+    item_ids = [*case.candidates, *(demonstrations[index].item_id for index in left.demo_indices), *left.query]
+    item_ids += [item for index in left.demo_indices for item in left.demos[index]]
+    notices = [*(_NO_CHAT if chat and not framed else ()), *_about_candidates(case, items), *writer.oddities(item_ids)]
     return Prompt(
         family=family,
         instruction=instruction,
@@ -71,7 +71,7 @@ def build(
         answer_ids=writer.answer_ids() if FAMILIES[family].scores == "answer" else None,
         cut=cut,
         notices=tuple(dict.fromkeys(notices)),
-        kept_demos=kept.shown,
+        kept_demos=left.demo_indices,
         template=writer.template.content_hash,
     )
 
@@ -91,19 +91,20 @@ class _Writer:
     """Whose case it is."""
     codes: Codes
 
-    def prefix(self, demonstrations: Sequence[Demonstration], kept: Histories) -> list[Span]:
-        demos = [self.demo(place, demonstrations[index], kept.demos[index]) for place, index in enumerate(kept.shown)]
-        return [self.instruction(), *demos, self.query(kept.query)]
+    def prefix(self, demonstrations: Sequence[Demonstration], histories: Histories) -> list[Span]:
+        demos = [
+            self.demo(place, demonstrations[index], histories.demos[index])
+            for place, index in enumerate(histories.demo_indices)
+        ]
+        return [self.instruction(), *demos, self.query(histories.query)]
 
     def instruction(self) -> Span:
         return _span("instruction", 0, self.tokenizer.opening(self.text("instruction") + "\n", chat=self.chat))
 
     def demo(self, index: int, demonstration: Demonstration, history: Sequence[str]) -> Span:
         answer = ANSWERS[0] if demonstration.liked else ANSWERS[1]
-        shown = self.text(
-            "demo", user=demonstration.user_id, history=history, item=demonstration.item_id, answer=answer
-        )
-        return self.span("demo", index, shown + "\n")
+        text = self.text("demo", user=demonstration.user_id, history=history, item=demonstration.item_id, answer=answer)
+        return self.span("demo", index, text + "\n")
 
     def query(self, history: Sequence[str]) -> Span:
         text = self.text("query", user=self.user, history=history)
@@ -147,7 +148,7 @@ class _Writer:
         item: str | None = None,
         answer: str = "",
     ) -> str:
-        titles = SEPARATOR.join(shown_title(self.title(one)) for one in history)
+        titles = SEPARATOR.join(shown_title(self.title(item_id)) for item_id in history)
         values: dict[Placeholder, str] = {
             "noun": shown_title(self.noun),
             "history": titles or NO_HISTORY,
@@ -159,17 +160,16 @@ class _Writer:
         return self.template.text(kind, values)
 
     def title(self, item: str) -> str:
-        known = self.items.get(item)
-        if known is None:
+        if item not in self.items:
             raise PromptError(f"item {item[:80]!r} is not in the data", expected="an item id with a title")
-        return known.title
+        return self.items[item].title
 
     def span(self, kind: SpanKind, index: int, text: str) -> Span:
         return Span(kind, index, text, *self.tokenizer.encode(text))
 
-    def oddities(self, shown: Iterable[str]) -> list[str]:
+    def oddities(self, item_ids: Iterable[str]) -> list[str]:
         cues = self.template.cues(shown_title(self.noun))
-        titles = [self.title(item) for item in dict.fromkeys(shown)]
+        titles = [self.title(item) for item in dict.fromkeys(item_ids)]
         return [sentence for title in titles for sentence in (*oddities(title, cues), *self.lost(title))]
 
     def lost(self, title: str) -> tuple[str, ...]:
@@ -183,10 +183,10 @@ def _template(template: Template | None, family: Family, codes: Codes | None) ->
     if template is None:
         return template_for(family, codes=codes is not None)
     if template.shows_codes != (codes is not None):
-        found = (
+        problem = (
             "a template that shows codes, and no codes" if codes is None else "codes, and a template that shows none"
         )
-        raise PromptError(found, expected="both or neither", where=template.where)
+        raise PromptError(problem, expected="both or neither", where=template.where)
     return template.checked_for(family)
 
 
@@ -204,8 +204,9 @@ def _sizes(writer: _Writer, demonstrations: Sequence[Demonstration], longest: in
     query = cache(lambda titles: len(writer.query(titles).token_ids))
     demo = cache(lambda index, titles: len(writer.demo(index, demonstrations[index], titles).token_ids))
 
-    def tokens(kept: Histories) -> int:
-        return fixed + query(kept.query) + sum(demo(index, kept.demos[index]) for index in kept.shown)
+    def tokens(histories: Histories) -> int:
+        demos = sum(demo(index, histories.demos[index]) for index in histories.demo_indices)
+        return fixed + query(histories.query) + demos
 
     return tokens
 
@@ -221,7 +222,7 @@ def _check_candidates(candidates: Sequence[str]) -> None:
 def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:
     titles = {item: shown_title(items[item].title) for item in case.candidates}
     counts = Counter(titles.values())
-    met = {one.item_id for one in case.history}
+    met = {interaction.item_id for interaction in case.history}
     same = [
         f"{counts[title]} candidates have the title {quoted(title)}; they are told apart by their ids only."
         for title in counts
@@ -237,11 +238,11 @@ def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:
 
 def _namesakes(case: Case, items: Mapping[str, Item], titles: Mapping[str, str]) -> list[str]:
     """Candidates that are no item of the history but have the title of one."""
-    history = dict.fromkeys(one.item_id for one in case.history)
-    known = {shown_title(items[item].title).casefold(): item for item in history if item in items}
+    history = dict.fromkeys(interaction.item_id for interaction in case.history)
+    namesakes = {shown_title(items[item].title).casefold(): item for item in history if item in items}
     return [
-        f"Candidate {quoted(title)} (item {item!r:.80}) has the title of item {known[title.casefold()]!r:.80}"
+        f"Candidate {quoted(title)} (item {item!r:.80}) has the title of item {namesakes[title.casefold()]!r:.80}"
         " in the user's history; they are two items with one title."
         for item, title in titles.items()
-        if item not in history and title.casefold() in known
+        if item not in history and title.casefold() in namesakes
     ]

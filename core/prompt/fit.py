@@ -18,13 +18,13 @@ class Histories:
     """Demonstrations before this one are left out."""
 
     @property
-    def shown(self) -> tuple[int, ...]:
+    def demo_indices(self) -> tuple[int, ...]:
         """Indices of the demonstrations that are left."""
         return tuple(range(self.first, len(self.demos)))
 
 
 def fitted(
-    wanted: Histories, tokens: Callable[[Histories], int], context: int | None
+    full: Histories, tokens: Callable[[Histories], int], context: int | None
 ) -> tuple[Histories, tuple[str, ...]]:
     """The histories and demonstrations that fit `context` tokens, and one sentence for each thing cut.
 
@@ -33,43 +33,43 @@ def fitted(
     demonstration's first, the query's last) until each shows one title; then the oldest demonstration goes, one
     after the other; then the last title of the query. Raises `PromptError` when even that is too long.
     """
-    kept: Histories | None = wanted
+    left: Histories | None = full
     size = 0
-    while kept is not None:
-        size = tokens(kept)
+    while left is not None:
+        size = tokens(left)
         if context is None or size <= context:
-            return kept, _sentences(wanted, kept, context)
-        kept = _shorter(kept)
-    found = f"{size} tokens without any demonstration or history"
-    raise PromptError(found, expected=f"at most {context}, the context of the model")
+            return left, _sentences(full, left, context)
+        left = _shorter(left)
+    problem = f"{size} tokens without any demonstration or history"
+    raise PromptError(problem, expected=f"at most {context}, the context of the model")
 
 
-def _shorter(kept: Histories) -> Histories | None:
-    lengths = {index: len(kept.demos[index]) for index in kept.shown}
-    lengths[len(kept.demos)] = len(kept.query)
+def _shorter(left: Histories) -> Histories | None:
+    lengths = {index: len(left.demos[index]) for index in left.demo_indices}
+    lengths[len(left.demos)] = len(left.query)
     longest = max(lengths.values())
     if longest > 1:
-        return _without_oldest_title(kept, next(index for index, length in lengths.items() if length == longest))
-    if kept.shown:
-        return replace(kept, first=kept.first + 1)
-    return replace(kept, query=()) if kept.query else None
+        return _without_oldest_title(left, next(index for index, length in lengths.items() if length == longest))
+    if left.demo_indices:
+        return replace(left, first=left.first + 1)
+    return replace(left, query=()) if left.query else None
 
 
-def _without_oldest_title(kept: Histories, index: int) -> Histories:
-    if index == len(kept.demos):
-        return replace(kept, query=kept.query[1:])
-    return replace(kept, demos=(*kept.demos[:index], kept.demos[index][1:], *kept.demos[index + 1 :]))
+def _without_oldest_title(left: Histories, index: int) -> Histories:
+    if index == len(left.demos):
+        return replace(left, query=left.query[1:])
+    return replace(left, demos=(*left.demos[:index], left.demos[index][1:], *left.demos[index + 1 :]))
 
 
-def _sentences(wanted: Histories, kept: Histories, context: int | None) -> tuple[str, ...]:
+def _sentences(full: Histories, left: Histories, context: int | None) -> tuple[str, ...]:
     """One sentence per shortened history and per demonstration left out, in the order of cutting."""
     why = f"to fit the context of {context} tokens."
     titles = [
-        f"Demonstration {index + 1} shows its latest {len(kept.demos[index])} of {len(before)} titles, {why}"
-        for index, before in enumerate(wanted.demos)
-        if index >= kept.first and len(kept.demos[index]) < len(before)
+        f"Demonstration {index + 1} shows its latest {len(left.demos[index])} of {len(before)} titles, {why}"
+        for index, before in enumerate(full.demos)
+        if index >= left.first and len(left.demos[index]) < len(before)
     ]
-    demos = [f"Demonstration {index + 1} was left out, {why}" for index in range(kept.first)]
-    query = f"The query shows its latest {len(kept.query)} of {len(wanted.query)} titles, {why}"
-    shortened = [query] if len(kept.query) < len(wanted.query) else []
-    return (*titles, *shortened, *demos) if kept.query else (*titles, *demos, *shortened)
+    demos = [f"Demonstration {index + 1} was left out, {why}" for index in range(left.first)]
+    query = f"The query shows its latest {len(left.query)} of {len(full.query)} titles, {why}"
+    shortened = [query] if len(left.query) < len(full.query) else []
+    return (*titles, *shortened, *demos) if left.query else (*titles, *demos, *shortened)

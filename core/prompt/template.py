@@ -120,7 +120,7 @@ def parse_template(text: str, where: str, *, codes: bool = False) -> Template:
         if kind not in sections:
             raise PromptError(f"no [{kind}] section", expected=_listed(get_args(SpanKind), "[{}]"), where=where)
         _check_fields(kind, *sections[kind], where, _ALLOWED[kind] + (_CODES[kind] if codes else ()))
-    return Template(**{kind: _trimmed(kept) for kind, (_, kept) in sections.items()}, where=where)
+    return Template(**{kind: _trimmed(section) for kind, (_, section) in sections.items()}, where=where)
 
 
 def _sections(lines: list[str], where: str) -> dict[SpanKind, tuple[int, list[str]]]:
@@ -144,7 +144,7 @@ def _sections(lines: list[str], where: str) -> dict[SpanKind, tuple[int, list[st
 
 def _new_kind(name: str, sections: Mapping[SpanKind, object], where: str) -> SpanKind:
     kinds: tuple[SpanKind, ...] = get_args(SpanKind)
-    kind = next((known for known in kinds if known == name), None)
+    kind = next((kind for kind in kinds if kind == name), None)
     if kind is None:
         raise PromptError(f"unknown section [{name[:40]}]", expected=_listed(kinds, "[{}]"), where=where)
     if kind in sections:
@@ -157,8 +157,8 @@ def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, name
     for number, line in enumerate(lines, start=first):
         for field in _FIELD.finditer(line):
             if field[1] not in names:
-                found = f"placeholder {field[0][:60]} in [{kind}]"
-                raise PromptError(found, expected=allowed, where=f"{where}, line {number}")
+                problem = f"placeholder {field[0][:60]} in [{kind}]"
+                raise PromptError(problem, expected=allowed, where=f"{where}, line {number}")
     missing = [name for name in _REQUIRED[kind] if f"{{{name}}}" not in "\n".join(lines)]
     if missing:
         raise PromptError(f"no {{{missing[0]}}} in [{kind}]", expected=allowed, where=f"{where}, line {first}")
@@ -170,7 +170,7 @@ def _trimmed(lines: list[str]) -> str:
 
 def _placeholder(name: str) -> Placeholder:
     names: tuple[Placeholder, ...] = get_args(Placeholder)
-    return next(known for known in names if known == name)
+    return next(placeholder for placeholder in names if placeholder == name)
 
 
 def _listed(names: tuple[str, ...], form: str) -> str:

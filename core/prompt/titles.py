@@ -47,24 +47,24 @@ def oddities(title: str, cues: Iterable[str] = ()) -> tuple[str, ...]:
 
 def quoted(title: str) -> str:
     """The title as sentences show it: on one line, in quotes, at most 60 characters."""
-    shown = shown_title(title)
-    return f"“{shown if len(shown) <= 60 else shown[:59] + '…'}”"
+    text = shown_title(title)
+    return f"“{text if len(text) <= 60 else text[:59] + '…'}”"
 
 
 def _odd(title: str, cues: Iterable[str]) -> list[str]:
-    shown = shown_title(title)
+    text = shown_title(title)
     checks = {
         "Title {title} is blank; the prompt says (untitled).": not title.strip(),
         "Title {title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),
         f"Title {{title}} has {len(title)} characters; the prompt shows {LONGEST_TITLE}.": len(title) > LONGEST_TITLE,
         "Title {title} holds text that looks like a control token; it is never encoded as one.": bool(
-            _CONTROL_LIKE.search(shown)
+            _CONTROL_LIKE.search(text)
         ),
         "Title {title} imitates a line of the template; it is encoded as plain text.": any(
-            cue.casefold() in shown.casefold() for cue in cues
+            cue.casefold() in text.casefold() for cue in cues
         ),
         "Title {title} looks like an instruction to the model; it is used as it is.": bool(
-            _INSTRUCTION_LIKE.search(shown)
+            _INSTRUCTION_LIKE.search(text)
         ),
     }
     return [sentence for sentence, holds in checks.items() if holds]

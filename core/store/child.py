@@ -54,7 +54,7 @@ def run_child(
         env=None if environment is None else dict(environment),
         umask=-1 if sys.platform == "win32" else 0o077,
     )
-    output, errors = _Reader(process.stdout), _Reader(process.stderr)
+    output, errors = _PipeReader(process.stdout), _PipeReader(process.stderr)
     try:
         status = _wait(process, cpu_seconds, idle_seconds, between)
     finally:
@@ -89,7 +89,7 @@ def _cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
-class _Reader:
+class _PipeReader:
     """Everything that a child writes to a pipe, read while it runs so that it never waits for us."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:

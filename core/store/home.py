@@ -144,7 +144,7 @@ def _part_of(path: Path, ours: bool) -> Path:
     return path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
 
 
-def put_folder(made: Path, folder: Path) -> None:
+def put_folder(finished: Path, folder: Path) -> None:
     """Give a finished folder its name in the home; one that stands there already is replaced.
 
     The caller holds the lock under which that name is made. Raises `MaterialError`.
@@ -153,7 +153,7 @@ def put_folder(made: Path, folder: Path) -> None:
         with workplace() as old:
             if folder.exists() or folder.is_symlink():
                 os.replace(folder, old / "old")
-            os.replace(made, folder)
+            os.replace(finished, folder)
         sync_folder(folder.parent)
 
 
@@ -201,8 +201,8 @@ def _settle(folder: Path) -> None:
 
 
 def _close_to_others(folder: Path) -> None:
-    found = folder.stat()
-    ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    if ours and stat.S_ISDIR(found.st_mode) and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
+    status = folder.stat()
+    ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    if ours and stat.S_ISDIR(status.st_mode) and status.st_mode & 0o077 and not status.st_mode & stat.S_ISVTX:
         with contextlib.suppress(OSError):
             folder.chmod(PRIVATE_FOLDER)

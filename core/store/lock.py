@@ -12,14 +12,14 @@ from core.store.scratch import lock_of
 WAITING = "waiting for another process"
 """How every sentence about waiting begins."""
 POLL_SECONDS = 0.2
-Listener = Callable[[str, float], None]
+WaitListener = Callable[[str, float], None]
 """Takes what is going on, and the share that is done."""
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_listener: ContextVar[WaitListener | None] = ContextVar("listener", default=None)
 
 
 @contextlib.contextmanager
-def reporting(listener: Listener) -> Iterator[None]:
+def reporting(listener: WaitListener) -> Iterator[None]:
     """Send what `tell` says inside to `listener(label, 0.0)`, which may raise `Cancelled` to end the work."""
     token = _listener.set(listener)
     try:

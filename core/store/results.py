@@ -115,9 +115,9 @@ def _sizes(folder: Path) -> list[tuple[Path, int, int]]:
     rows = []
     for path in folder.iterdir():
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             continue
-        if stat.S_ISREG(found.st_mode):
-            rows.append((path, found.st_mtime_ns, found.st_size))
+        if stat.S_ISREG(status.st_mode):
+            rows.append((path, status.st_mtime_ns, status.st_size))
     return rows

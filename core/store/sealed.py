@@ -32,16 +32,16 @@ def bytes_of(path: Path) -> bytes:
         return file.read()
 
 
-State = tuple[int, int, int, int]
+FileState = tuple[int, int, int, int]
 
 
-def state_of(path: Path) -> State:
+def state_of(path: Path) -> FileState:
     """What changes whenever a file does: size, times of writing and of change, and inode; raises `OSError`.
 
     The time of the last change of the inode cannot be set back by hand.
     """
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def content_hash(path: Path) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core.data.dataset import Dataset
-from core.data.duck import one
+from core.data.duck import first_row
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.prompt.build import build
@@ -228,7 +228,7 @@ def _bounds(window: Window) -> dict[str, object]:
 def _quantile(dataset: Dataset, window: Window, share: float) -> float:
     """The discrete quantile of the window's timestamps. Raises `DataError` for an empty window."""
     query = "SELECT quantile_disc(timestamp, $share) FROM interactions WHERE timestamp >= $since AND timestamp < $until"
-    (found,) = one(dataset.cursor(), query, {"share": share, **_bounds(window)})
+    (found,) = first_row(dataset.cursor(), query, {"share": share, **_bounds(window)})
     if found is None:
         raise DataError("no interaction lies in the stretch of time that is to be divided", expected="more data")
     return float(str(found))

@@ -18,7 +18,7 @@ from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state
 from core.lm.loading.places import HUB_NAME, allowed_path
 from core.store.names import form_fault
-from core.store.sealed import State, regular, state_of
+from core.store.sealed import FileState, regular, state_of
 
 MOST_FILES = 2000
 """Files of a folder that enter its fingerprint; a data set or a model has far fewer."""
@@ -98,9 +98,9 @@ class Hashes:
 
     def __init__(self, most: int = MOST_HASHES) -> None:
         self._most, self._lock = most, threading.Lock()
-        self._known: OrderedDict[tuple[str, State], str] = OrderedDict()
+        self._known: OrderedDict[tuple[str, FileState], str] = OrderedDict()
 
-    def content(self, file: Path, state: State) -> str:
+    def content(self, file: Path, state: FileState) -> str:
         """The hash of what `file` holds; empty where it cannot be read."""
         key = (os.fspath(file), state)
         with self._lock:
@@ -117,7 +117,7 @@ class Hashes:
             self._remember(key, digest)
         return digest
 
-    def _remember(self, key: tuple[str, State], digest: str) -> None:
+    def _remember(self, key: tuple[str, FileState], digest: str) -> None:
         with self._lock:
             self._known[key] = digest
             while len(self._known) > self._most:

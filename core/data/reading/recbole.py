@@ -96,8 +96,8 @@ def checked(path: Path, copy: Path, *, required: tuple[str, ...]) -> Table:
 
 
 def _ragged(name: str, number: int, line: bytes, expected: int) -> DataError:
-    found = line.count(b"\t") + 1
-    fields = "1 field" if found == 1 else f"{found} fields"
+    count = line.count(b"\t") + 1
+    fields = "1 field" if count == 1 else f"{count} fields"
     return DataError(fields, expected=f"{expected}, as the header names", where=f"{name}, line {number}")
 
 

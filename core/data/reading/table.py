@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from core.data.duck import one
+from core.data.duck import first_row
 from core.errors import DataError
 from core.words import brief
 
@@ -53,13 +53,13 @@ def load(connection: duckdb.DuckDBPyConnection, table: Table, name: str) -> None
         " escape='', comment='', new_line='\\n', max_line_size=1100000, columns=$columns)",
         {"path": str(table.copy), "columns": columns},
     )
-    (rows,) = one(connection, f"SELECT count(*) FROM {name}")
+    (rows,) = first_row(connection, f"SELECT count(*) FROM {name}")
     if rows != table.rows:
         raise DataError(f"{rows} of {table.rows} lines could be read", where=table.name)
     table.copy.unlink()
 
 
-def refuse_first(connection: duckdb.DuckDBPyConnection, query: str, *, found: str, expected: str, name: str) -> None:
+def refuse_first(connection: duckdb.DuckDBPyConnection, query: str, *, problem: str, expected: str, name: str) -> None:
     """Raise `DataError` for the first row (line, text) of `query`, if there is one."""
     for row in connection.execute(f"{query} ORDER BY line LIMIT 1").fetchall():
-        raise DataError(found.format(brief(row[1])), expected=expected, where=f"{name}, line {row[0]}")
+        raise DataError(problem.format(brief(row[1])), expected=expected, where=f"{name}, line {row[0]}")

@@ -83,7 +83,7 @@ def _prepare(network: Any, where: str) -> None:
     try:
         prepare(network)
     except ModelError as error:
-        raise ModelError(error.found, expected=error.expected, where=where) from None
+        raise ModelError(error.problem, expected=error.expected, where=where) from None
 
 
 def _small(network: Any) -> Any:

@@ -52,8 +52,8 @@ def test_a_user_not_active_after_the_cut_is_named(write: Write) -> None:
 
 
 def test_given_candidates_keep_their_order(books: Dataset) -> None:
-    assert case_of(books, "a", given=["10", "4", "2"]).candidates == ("10", "4", "2")
-    without = case_of(books, "a", given=["10", "5"])
+    assert case_of(books, "a", candidate_ids=["10", "4", "2"]).candidates == ("10", "4", "2")
+    without = case_of(books, "a", candidate_ids=["10", "5"])
     assert (without.candidates, without.target) == (("10", "5"), "4")
 
 

