@@ -166,16 +166,22 @@ def fine_digits(value: float) -> int:
 
 def interval(low: float | None, high: float | None, written: Callable[[float, int], str] = signed) -> str:
     """`+0.20 to +0.61`, in as many decimals, two to four, as tell the ends apart; nothing where none do."""
-    if low is None or high is None:
+    if low is None or high is None or value_missing(low) or value_missing(high):
         return ""
     texts = ((written(low, digits), written(high, digits)) for digits in (2, 3, 4))
     return next((f"{start} to {end}" for start, end in texts if start != end), "")
 
 
+def between(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
+    """`0.70 (0.67 to 0.73)`; the value alone where there is no interval."""
+    ends = interval(low, high, number)
+    return f"{number(value, digits)} ({ends})" if ends else number(value, digits)
+
+
 def with_interval(low: float | None, high: float | None, *, signs: bool = True) -> str:
     """` (90 % +0.20 to +0.61)`, or nothing where there is no interval; `signs` for amounts that raise or lower."""
-    between = interval(low, high, signed if signs else number)
-    return f" (90 % {between})" if between else ""
+    ends = interval(low, high, signed if signs else number)
+    return f" (90 % {ends})" if ends else ""
 
 
 def memory(size: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What are more demonstrations worth to the untouched, the plainly tuned and the in-context tuned model?"""
+"""AUC of the untouched, the plainly tuned and the in-context tuned model over the number of demonstrations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, legend, level, ticks, whiskers
-from app.theme import Palette, interval, number
+from app.theme import Palette, between
 from core import columns
 from core.tuning.evaluation.record import Evaluation, MetricEstimate, WayRow
 from core.tuning.evaluation.ways import VARIANT_LABELS, ModelVariant
@@ -86,7 +86,7 @@ def _model(tuned: ModelVariant, rows: Sequence[WayRow], shift: float, colours: P
         [row.auc for row in rows],
         stroke(tuned, colours),
         customdata=[row.demos for row in rows],
-        **hover([f"{row.way}<br>AUC {value_text(row.auc)}" for row in rows]),
+        **hover(f"{row.way}<br>AUC {value_text(row.auc)}" for row in rows),
     )
 
 
@@ -136,8 +136,7 @@ def ends(estimates: Sequence[MetricEstimate]) -> tuple[list[float | None], list[
 
 def value_text(estimate: MetricEstimate) -> str:
     """`0.70 (0.67 to 0.73)`."""
-    between = interval(estimate.low, estimate.high, number)
-    return f"{number(estimate.value)} ({between})" if between else number(estimate.value)
+    return between(estimate.value, estimate.low, estimate.high)
 
 
 def value_columns(name: str, estimates: Sequence[MetricEstimate]) -> dict[str, object]:

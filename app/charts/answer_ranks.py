@@ -1,4 +1,4 @@
-"""How high does each way of answering rank the item really chosen?"""
+"""How high each way of answering ranks the item really chosen."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.
         y=places,
         marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
         error_x=whiskers(values, *ends([row.ndcg for row in rows]), mark.colour),
-        **hover([f"{_name(row)}<br>NDCG@10 {value_text(row.ndcg)}" for row in rows]),
+        **hover(f"{_name(row)}<br>NDCG@10 {value_text(row.ndcg)}" for row in rows),
     )
 
 

@@ -102,5 +102,5 @@ def click_marks(
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         customdata=[data for *_, data, _ in marks],
-        **hover([text for *_, text in marks]),
+        **hover(text for *_, text in marks),
     )

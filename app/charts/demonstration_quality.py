@@ -1,4 +1,4 @@
-"""How good is each demonstration, and which of them say the same?"""
+"""How good each demonstration is, and which of them teach the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from app.charts.cells import click_marks, numbers, tiles
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import colour_bar, column_axis, framed, row_axis, row_box
-from app.text import plain, safe_mark
+from app.text import counted, plain, safe_mark
 from app.theme import Palette, shade, signed
 from core import columns
 from core.analysis.quality.quality_task import QualityReport
@@ -65,7 +65,7 @@ def alt(report: QualityReport) -> str:
     """The two demonstrations that are most alike, in words."""
     z = _cosines(report)
     pairs = [(value, a, b) for b, line in enumerate(z) for a, value in enumerate(line[:b]) if value is not None]
-    text = f"Cosines between the equivalent gradients of {len(z)} demonstration{'s' * (len(z) != 1)}."
+    text = f"Cosines between the equivalent gradients of {counted(len(z), 'demonstration')}."
     if not pairs:
         return f"{text} No two to compare."
     value, a, b = max(pairs)

@@ -1,4 +1,4 @@
-"""Do fresh demonstrations keep a model's answers good in later periods, with its weights left as they are?"""
+"""AUC of each way of recommending in later periods, with the weights left as they are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _line(rows: Sequence[PeriodRow], shift: float, colours: Palette) -> go.Scatt
         stroke(rows[0].tuned, colours),
         open_marks=rows[0].demos == 0,
         customdata=[row.period for row in rows],
-        **hover([_hover(row) for row in rows]),
+        **hover(_hover(row) for row in rows),
     )
 
 

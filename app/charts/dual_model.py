@@ -1,10 +1,11 @@
-"""Is the dual form exact, where do the demonstrations write, and how far does an explicit dual model come?"""
+"""Charts of the dual form: its residual, where the demonstrations write, and the error of an explicit dual model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -28,7 +29,7 @@ from app.charts.frame import (
     whiskers,
 )
 from app.text import plain, safe_mark
-from app.theme import Palette, interval, number
+from app.theme import Palette, between, number
 from core import columns
 from core.analysis.dual.dual_task import Descent, DualReport, FeaturePoint
 
@@ -67,7 +68,7 @@ def table(report: DualReport, view: DualView, *, head: int | None = None) -> pd.
 
 def _row(report: DualReport, view: DualView) -> _ViewRow:
     row = VIEWS[view]
-    if not row.material(report):
+    if not row.needs(report):
         raise ValueError(f"the report holds nothing to show of {view}")
     return row
 
@@ -76,7 +77,7 @@ def _row(report: DualReport, view: DualView) -> _ViewRow:
 class _ViewRow:
     """One view: what it needs of the report, and its figure, words and table, each for a chosen head or None."""
 
-    material: Callable[[DualReport], Sequence[object]]
+    needs: Callable[[DualReport], Sequence[object]]
     draw: Callable[[DualReport, Palette, int | None], go.Figure]
     words: Callable[[DualReport, int | None], str]
     table: Callable[[DualReport, int | None], pd.DataFrame]
@@ -92,6 +93,12 @@ class _Scale:
     ticks: dict[float, str]
     title: str
     words: Callable[[float], str]
+
+    def table(self, report: DualReport, _head: int | None) -> pd.DataFrame:
+        """One row per layer, one column per head."""
+        values = self.values(report)
+        heads = {f"{columns.HEAD} {head}": [layer[head] for layer in values] for head in range(len(values[0]))}
+        return pd.DataFrame({columns.LAYER: list(range(len(values))), **heads})
 
 
 def _decade(value: float) -> float:
@@ -117,7 +124,7 @@ FACTOR = _Scale(
 )
 
 
-def _head_map(report: DualReport, scale: _Scale, colours: Palette) -> go.Figure:
+def _head_map(scale: _Scale, report: DualReport, colours: Palette, _head: int | None) -> go.Figure:
     """Heads (rows) x layers (columns); an invisible marker in every cell carries `[layer, head]`."""
     values = scale.values(report)
     heads = range(len(values[0]))
@@ -178,25 +185,21 @@ def _ring(column: int, row: int, colours: Palette) -> list[dict[str, Any]]:
     return [ring | {"line": {"color": ink, "width": width}} for ink, width in ((colours.paper, 4), (colours.ink, 2))]
 
 
-def _draws(point: FeaturePoint) -> str:
-    between = interval(point.low, point.high, number)
-    return f" ({between})" if between else ""
-
-
 def _softened(report: DualReport) -> bool:
     return report.softening is not None and report.softening < 1
 
 
-def _soft_name(report: DualReport) -> str:
-    return f"the head softened, logits × {number(report.softening, 3)}"
+def _curves(report: DualReport) -> list[tuple[str, Sequence[FeaturePoint]]]:
+    """The errors of the head as it is and, where there is one, of the softened head, by name."""
+    softened = (f"the head softened, logits × {number(report.softening, 3)}", report.softened)
+    return [(AS_IS, report.curve), *([softened] if _softened(report) else [])]
 
 
-def _features(report: DualReport, colours: Palette) -> go.Figure:
+def _features(report: DualReport, colours: Palette, _head: int | None) -> go.Figure:
     """Relative error over the number of features, both logarithmic; bars hold eight in ten draws of the features."""
-    curves = [(AS_IS, report.curve, "solid", "circle", colours.ink)]
-    if _softened(report):
-        curves.append((_soft_name(report), report.softened, "dash", "square", colours.muted))
-    first, *_ = last = curves[-1][1]
+    curves, styles = _curves(report), (("solid", "circle", colours.ink), ("dash", "square", colours.muted))
+    last = curves[-1][1]
+    first = last[0]
     root = go.Scatter(
         name="1 / root of the features",
         mode="lines",
@@ -207,7 +210,7 @@ def _features(report: DualReport, colours: Palette) -> go.Figure:
     )
     counts = [point.features for point in report.curve]
     return framed(
-        [*(_errors(*curve) for curve in curves), root],
+        [*(_errors(*curve, *style) for curve, style in zip(curves, styles, strict=False)), root],
         colours,
         height=HEIGHT,
         xaxis={
@@ -233,7 +236,8 @@ def _errors(name: str, points: Sequence[FeaturePoint], dash: str, symbol: str, i
         marker={"symbol": symbol, "size": 8, "color": ink},
         customdata=[point.features for point in points],
         **hover(
-            [f"{name}, {point.features:,} features<br>{number(point.error, 3)}{_draws(point)}" for point in points]
+            f"{name}, {point.features:,} features<br>{between(point.error, point.low, point.high, 3)}"
+            for point in points
         ),
     )
 
@@ -242,7 +246,7 @@ def _legend(colours: Palette) -> dict[str, Any]:
     return legend(colours, font={"color": colours.ink, "size": 12})
 
 
-def _descent(report: DualReport, colours: Palette) -> go.Figure:
+def _descent(report: DualReport, colours: Palette, _head: int | None) -> go.Figure:
     """Loss and error after each step, without and with weight decay; a dotted line marks where decay leads."""
     left, right = panel_domains(2, 0.12)
     limits = [
@@ -287,7 +291,7 @@ def _course(descent: Descent, panel: int, ink: str) -> go.Scatter:
         customdata=steps,
         line={"dash": dash, "width": 1.8, "color": ink},
         marker={"symbol": symbol, "size": 6, "color": ink},
-        **hover([f"{name}, step {step}<br>{measure} {number(values[step], 3)}" for step in steps]),
+        **hover(f"{name}, step {step}<br>{measure} {number(values[step], 3)}" for step in steps),
     )
 
 
@@ -295,7 +299,7 @@ def _decay_name(descent: Descent) -> str:
     return f"weight decay {number(descent.weight_decay, 2)}" if descent.weight_decay else "no weight decay"
 
 
-def _residual_alt(report: DualReport) -> str:
+def _residual_alt(report: DualReport, _head: int | None) -> str:
     value, layer, head = max((v, n, h) for n, line in enumerate(report.residual) for h, v in enumerate(line))
     verdict = "every head is exact" if value <= PROMISED else f"that is more than the promised {PROMISED:.0e}"
     return (
@@ -304,7 +308,7 @@ def _residual_alt(report: DualReport) -> str:
     )
 
 
-def _factor_alt(report: DualReport) -> str:
+def _factor_alt(report: DualReport, _head: int | None) -> str:
     if not report.demos:
         return f"{_size(report)}. There are no demonstrations: W0 is zero-shot attention itself, Z_T / Z is 1."
     cells = [(v, n, h) for n, line in enumerate(report.zero_factor) for h, v in enumerate(line)]
@@ -325,7 +329,7 @@ def _norm_alt(report: DualReport, head: int | None) -> str:
     )
 
 
-def _features_alt(report: DualReport) -> str:
+def _features_alt(report: DualReport, _head: int | None) -> str:
     first, last = report.curve[0], report.curve[-1]
     text = (
         f"Layer {report.layer}, head {report.head}. Relative error of the explicit dual model: "
@@ -340,7 +344,7 @@ def _features_alt(report: DualReport) -> str:
     )
 
 
-def _descent_alt(report: DualReport) -> str:
+def _descent_alt(report: DualReport, _head: int | None) -> str:
     plain_descent, decayed = report.descents
     of = "the softened head" if _softened(report) else "the head"
     return (
@@ -365,10 +369,9 @@ def _token(report: DualReport) -> str:
     return f"token {report.position}, {token} ({report.place})"
 
 
-def _features_table(report: DualReport) -> pd.DataFrame:
-    """One row per number of features, for the head as it is and, where there is one, the softened head."""
-    kinds = [(AS_IS, report.curve)] + ([(_soft_name(report), report.softened)] if _softened(report) else [])
-    rows = [(kind, point) for kind, points in kinds for point in points]
+def _features_table(report: DualReport, _head: int | None) -> pd.DataFrame:
+    """One row per curve and number of features."""
+    rows = [(kind, point) for kind, points in _curves(report) for point in points]
     return pd.DataFrame(
         {
             KIND: [kind for kind, _ in rows],
@@ -380,7 +383,7 @@ def _features_table(report: DualReport) -> pd.DataFrame:
     )
 
 
-def _descent_table(report: DualReport) -> pd.DataFrame:
+def _descent_table(report: DualReport, _head: int | None) -> pd.DataFrame:
     """One row per descent and step, and a last one at the minimum where there is one."""
     rows: list[tuple[float, str, float | None, float | None]] = []
     for descent in report.descents:
@@ -391,12 +394,6 @@ def _descent_table(report: DualReport) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[DECAY, STEP, LOSS, ERROR])
 
 
-def _heads_table(values: Sequence[Sequence[float]]) -> pd.DataFrame:
-    """One row per layer, one column per head."""
-    heads = {f"{columns.HEAD} {place}": [layer[place] for layer in values] for place in range(len(values[0]))}
-    return pd.DataFrame({columns.LAYER: list(range(len(values))), **heads})
-
-
 def _norm_table(report: DualReport, head: int | None) -> pd.DataFrame:
     """One row per layer, one column per demonstration."""
     z = report.norm_by_layer(head)
@@ -405,29 +402,9 @@ def _norm_table(report: DualReport, head: int | None) -> pd.DataFrame:
 
 
 VIEWS: dict[DualView, _ViewRow] = {
-    "residual": _ViewRow(
-        lambda report: report.residual,
-        lambda report, colours, _: _head_map(report, RESIDUAL, colours),
-        lambda report, _: _residual_alt(report),
-        lambda report, _: _heads_table(report.residual),
-    ),
-    "zero_factor": _ViewRow(
-        lambda report: report.residual,
-        lambda report, colours, _: _head_map(report, FACTOR, colours),
-        lambda report, _: _factor_alt(report),
-        lambda report, _: _heads_table(report.zero_factor),
-    ),
+    "residual": _ViewRow(lambda report: report.residual, partial(_head_map, RESIDUAL), _residual_alt, RESIDUAL.table),
+    "zero_factor": _ViewRow(lambda report: report.residual, partial(_head_map, FACTOR), _factor_alt, FACTOR.table),
     "norm": _ViewRow(lambda report: report.demos, _demo_map, _norm_alt, _norm_table),
-    "features": _ViewRow(
-        lambda report: report.curve,
-        lambda report, colours, _: _features(report, colours),
-        lambda report, _: _features_alt(report),
-        lambda report, _: _features_table(report),
-    ),
-    "descent": _ViewRow(
-        lambda report: report.descents,
-        lambda report, colours, _: _descent(report, colours),
-        lambda report, _: _descent_alt(report),
-        lambda report, _: _descent_table(report),
-    ),
+    "features": _ViewRow(lambda report: report.curve, _features, _features_alt, _features_table),
+    "descent": _ViewRow(lambda report: report.descents, _descent, _descent_alt, _descent_table),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,7 +25,7 @@ def framed(traces: Sequence[Any], colours: Palette, *, height: float, **layout: 
     return go.Figure(data=list(traces), layout={"template": template(colours), "height": height, **layout})
 
 
-def hover(texts: Sequence[str]) -> dict[str, Any]:
+def hover(texts: Iterable[str]) -> dict[str, Any]:
     """The hover texts of a trace, one a mark and nothing beside them."""
     return {"hovertext": list(texts), "hovertemplate": "%{hovertext}<extra></extra>"}
 
@@ -123,20 +123,16 @@ def level(y: float, ink: str, *, width: float = 1, dash: str = "solid", panel: i
     return {"type": "line", "xref": x, "x0": 0, "x1": 1, "yref": across, "y0": y, "y1": y, "line": stroke}
 
 
-def heading(text: str, x: float, colours: Palette) -> dict[str, Any]:
-    """Our own bold words above a panel, as an annotation; `x` is the panel's left end as a share of the width."""
-    return {
-        "x": x,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": 1,
-        "yref": "paper",
-        "yanchor": "bottom",
-        "yshift": 26,
-        "text": f"<b>{text}</b>",
-        "showarrow": False,
-        "font": {"size": 13, "color": colours.ink},
-    }
+def heading(text: str, x: float, colours: Palette, *, y: float = 1, **more: Any) -> dict[str, Any]:
+    """Our own words above a panel, as an annotation; `x` is the panel's left end, `y` its upper one, as shares."""
+    place = {"x": x, "xref": "paper", "xanchor": "left", "y": y, "yref": "paper", "yanchor": "bottom"}
+    return {**place, "text": text, "showarrow": False, "font": {"size": 13, "color": colours.ink}} | more
+
+
+def panel_headings(names: Sequence[str], domains: Sequence[Sequence[float]], colours: Palette) -> list[dict[str, Any]]:
+    """Bold headings of panels side by side, above ticks that stand at their top."""
+    pairs = zip(names, domains, strict=True)
+    return [heading(f"<b>{name}</b>", domain[0], colours, yshift=26) for name, domain in pairs]
 
 
 def box(x: Sequence[float], y: Sequence[float], colours: Palette, *, axis: str = "x") -> dict[str, Any]:

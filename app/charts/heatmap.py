@@ -1,4 +1,4 @@
-"""Which demonstration moves which candidate?"""
+"""The effect of each demonstration on each candidate."""
 
 from __future__ import annotations
 

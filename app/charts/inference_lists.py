@@ -1,4 +1,4 @@
-"""Is there a way of recommending that is more stable than the plain model and no worse, and what does it move?"""
+"""Ways of recommending beside the plain model: how stable and how good they are, and what they move."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.alt_text import extremes, from_to
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, level, ticks, upright, whiskers
 from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
 from app.text import plain, safe_mark
-from app.theme import Palette, climb_mark, colour, interval, number, ordinal, value_missing
+from app.theme import Palette, between, climb_mark, colour, number, ordinal, value_missing
 from core import columns
 from core.analysis.robustness.robustness_task import RankLine, RobustnessReport
 from core.metrics.ranking import Rank, best_first
@@ -47,7 +48,8 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
     """
     drawn = _drawn(standings)
     reference = standings[0] if standings and standings[0] in drawn else None
-    middle, grey = sum(_ends(drawn)) / 2, colours.neutral_mark
+    means, grey = [row.ndcg or 0.0 for row in drawn], colours.neutral_mark
+    middle = (min(means, default=0.0) + max(means, default=0.0)) / 2
     lines = []
     if reference is not None:
         lines = [upright(reference.ndcg or 0.0, grey, dash="dot"), level(reference.flips or 0.0, grey, dash="dot")]
@@ -90,12 +92,6 @@ def _drawn(standings: Sequence[Standing]) -> list[Standing]:
     return [row for row in standings if not (value_missing(row.ndcg) or value_missing(row.flips))]
 
 
-def _ends(drawn: Sequence[Standing]) -> tuple[float, float]:
-    """The lowest and the highest NDCG@10; a label is put on the side where there is room."""
-    means = [row.ndcg for row in drawn if row.ndcg is not None]
-    return min(means, default=0.0), max(means, default=0.0)
-
-
 def _is_better(row: Standing, reference: Standing) -> bool:
     """Whether it flips less at no lower NDCG; both rows have numbers."""
     assert row.flips is not None
@@ -113,14 +109,9 @@ def _whiskers(value: float | None, low: float | None, high: float | None, ink: s
 
 def _hover(row: Standing) -> str:
     return (
-        f"{safe_mark(row.name, 60)}<br>NDCG@10 {_with_interval(row.ndcg, row.ndcg_low, row.ndcg_high)}"
-        f"<br>flip rate {_with_interval(row.flips, row.flips_low, row.flips_high)}"
+        f"{safe_mark(row.name, 60)}<br>NDCG@10 {between(row.ndcg, row.ndcg_low, row.ndcg_high)}"
+        f"<br>flip rate {between(row.flips, row.flips_low, row.flips_high)}"
     )
-
-
-def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    ends = "" if value_missing(low) or value_missing(high) else interval(low, high, number)
-    return f"{number(value)} ({ends})" if ends else number(value)
 
 
 def alt(standings: Sequence[Standing]) -> str:
@@ -224,16 +215,13 @@ def _moved_hover(line: RankLine) -> str:
 def moves_alt(report: RobustnessReport) -> str:
     """How many candidates change their rank, the largest climb and the largest drop."""
     lines = moved(report)
-    others = [line for line in lines if line.rank != line.changed_rank]
-    if not others:
+    changed = sum(line.rank != line.changed_rank for line in lines)
+    if not changed:
         return f"No candidate changes its rank under {plain(changed_name(report), 80)}."
-    best = max(others, key=lambda line: line.rank - _changed_rank(line))
-    worst = min(others, key=lambda line: line.rank - _changed_rank(line))
-    text = f"{len(others)} of {len(lines)} candidates change their rank under {plain(changed_name(report), 80)}. "
+    ends = extremes(lines, lambda line: line.rank - _changed_rank(line), ("climb", "drop"))
+    text = f"{changed} of {len(lines)} candidates change their rank under {plain(changed_name(report), 80)}. "
     return text + " ".join(
-        f"Largest {word}: {plain(line.title)}, from {ordinal(line.rank)} to {ordinal(line.changed_rank)}."
-        for word, line, way in (("climb", best, 1), ("drop", worst, -1))
-        if way * (line.rank - _changed_rank(line)) > 0
+        f"Largest {word}: {from_to(line.title, line.rank, line.changed_rank)}." for word, line in ends
     )
 
 

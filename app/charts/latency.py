@@ -1,4 +1,4 @@
-"""How long does a new interaction take to reach the list, and how much of the prompt is run for it?"""
+"""How long a new interaction takes to reach the list, and how much of the prompt is run for it."""
 
 from __future__ import annotations
 
@@ -70,10 +70,8 @@ def _times(report: PersonaliseReport, which: Which, colours: Palette, *, strong:
         line={"width": 2.2 if strong else 1.4, "color": ink},
         marker={"size": 8, "symbol": "circle" if strong else "circle-open", "color": ink},
         **hover(
-            [
-                f"{lists.NAMES[which]}, {step}<br>{duration(ranked.seconds)}"
-                for step, (_, ranked) in zip(steps, played, strict=True)
-            ]
+            f"{lists.NAMES[which]}, {step}<br>{duration(ranked.seconds)}"
+            for step, (_, ranked) in zip(steps, played, strict=True)
         ),
     )
 

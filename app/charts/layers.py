@@ -1,4 +1,4 @@
-"""In which layers of the model does each demonstration act?"""
+"""The layers of the model in which each demonstration acts."""
 
 from __future__ import annotations
 

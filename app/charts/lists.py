@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.alt_text import from_to
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import axis_key, axis_name, heading, panel_domains, upright
+from app.charts.frame import axis_key, axis_name, panel_domains, panel_headings, upright
 from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
 from app.text import plain, safe_mark
 from app.theme import Palette, ordinal
@@ -127,7 +128,7 @@ def flow(
         titles={"x": domains[-1][1] if domains else 0, "xref": "paper", "xshift": 6},
         crowded=plot / deepest < LEGIBLE,
         margin={"t": 60, "b": 8},
-        annotations=[heading(NAMES[name], start, colours) for name, (start, _) in zip(which, domains, strict=True)],
+        annotations=panel_headings([NAMES[name] for name in which], domains, colours),
         shapes=[upright(step or 0, colours.neutral_mark, dash="dot", axis=axis) for axis in marked],
         **axes,
     )
@@ -180,8 +181,7 @@ def flow_alt(report: PersonaliseReport) -> str:
 
 
 def _from_to(report: PersonaliseReport, move: RankChange) -> str:
-    title = plain(report.candidates[move.index].title)
-    return f"{title}, from {ordinal(move.before)} to {ordinal(move.after)}"
+    return from_to(report.candidates[move.index].title, move.before, move.after)
 
 
 def capital(text: str) -> str:

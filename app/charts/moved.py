@@ -1,4 +1,4 @@
-"""Which of the newest interactions moves which candidate, and does the adapter listen to others than the base?"""
+"""The effect of each of the newest interactions on each candidate, with the base model and with the adapter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts import lists
+from app.charts.alt_text import extremes
 from app.charts.cells import click_marks, numbers, tiles
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import axis_key, axis_name, column_axis, framed, heading, panel_domains, row_axis, row_box
+from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_domains, panel_headings, row_axis, row_box
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, nats, shade, signed, symmetric
 from core import columns
@@ -62,9 +63,7 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
         height=ROW * max(len(drawn), 1) + 92,
         margin={"t": 60, "b": 8},
         yaxis=row_axis([_tick(report, index, item) for index in drawn], colours, ticklabelstandoff=4),
-        annotations=[
-            heading(lists.NAMES[name], start, colours) for name, (start, _) in zip(which, domains, strict=True)
-        ],
+        annotations=panel_headings([lists.NAMES[name] for name in which], domains, colours),
         shapes=[row_box(selected, len(rows), colours, axis=axis) for axis, _, rows in panels if selected is not None],
         **{
             axis_key("x", panel): column_axis([f"D{demo}" for demo, _ in enumerate(rows, start=1)], domain=domain)
@@ -119,15 +118,12 @@ def alt(report: PersonaliseReport) -> str:
             for place, row in enumerate(rows_of(report, which))
             for index, value in enumerate(row.effects)
         ]
-        extremes = []
-        for word, pick, sign in (("falls", max, 1), ("rises", min, -1)):
-            value, place, row, index = pick(cells, key=lambda cell: cell[0])
-            if value * sign > 0:
-                title = plain(report.candidates[index].title)
-                extremes.append(
-                    f"without {demo_words(row, place)} the score of {title} {word} most, by {amount(value)}"
-                )
-        parts.append(f"{lists.capital(lists.NAMES[which])}: {'; '.join(extremes) or 'no demonstration moves a score'}.")
+        ends = [
+            f"without {demo_words(row, place)} the score of {plain(report.candidates[index].title)} {word} most, "
+            f"by {amount(value)}"
+            for word, (value, place, row, index) in extremes(cells, lambda cell: cell[0], ("falls", "rises"))
+        ]
+        parts.append(f"{lists.capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."
 
 

@@ -1,4 +1,4 @@
-"""Which changes of a case flip its first place, where does each candidate go, and how far does the score move?"""
+"""Changes of a case: which flip its first place, where each candidate goes, and how far the score moves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import groupby
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.alt_text import extremes
 from app.charts.cells import click_marks, greys, numbers
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import BARE, column_axis, framed, hover, legend, row_axis, ticks, upright, whiskers
@@ -53,10 +54,12 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
 
     An invisible marker in every cell carries `[kind, strength]`. Raises `ValueError` for a report without rows.
     """
-    rows = _rows(report, mode)
+    rows = [row for row in report.rows if row.mode == mode]
+    if not rows:
+        raise ValueError(f"a map of flips needs rows of the {MODES[mode][1]}")
     kinds, strengths = kinds_of(rows), _strengths(rows)
     at = {(row.kind, row.strength): row for row in rows}
-    z = [[_mean(at.get((kind, strength))) for strength in strengths] for kind in kinds]
+    z = [[row.flips.mean if (row := at.get((kind, strength))) else None for strength in strengths] for kind in kinds]
 
     def cell(column: int, line: int) -> tuple[list[object], str] | None:
         row = at.get((kinds[line], strengths[column]))
@@ -65,7 +68,7 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
     return framed(
         [
             greys(z, (0, 1), colours),
-            *numbers(z, percent, lambda share: _grey(share, colours), size=12),
+            *numbers(z, percent, lambda share: blend(colours.neutral, colours.ink, share), size=12),
             click_marks(len(strengths), len(kinds), cell, size=ROW - 4),
         ],
         colours,
@@ -74,11 +77,6 @@ def flips(report: RobustnessReport, colours: Palette, *, mode: Mode = "plain") -
         xaxis=column_axis([percent(strength) for strength in strengths], title={"text": "share touched"}),
         yaxis=row_axis([SHORT[kind] for kind in kinds], colours),
     )
-
-
-def _grey(share: float, colours: Palette) -> str:
-    """The colour of a share on the scale from neutral to ink, as `#rrggbb`."""
-    return blend(colours.neutral, colours.ink, share)
 
 
 def _hover(row: KindRow) -> str:
@@ -206,11 +204,12 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
     slots = [(mode, strength) for mode in modes for strength in strengths]
     traces = []
     for slot, (mode, strength) in enumerate(slots):
-        chosen = [row for row in rows if (row.mode, row.strength) == (mode, strength)]
-        shift = (slot + 0.5) / len(slots) - 0.5
-        y = [kinds.index(row.kind) + 0.7 * shift for row in chosen]
+        chosen = [(row, row.score) for row in rows if row.score and (row.mode, row.strength) == (mode, strength)]
+        shift = 0.7 * ((slot + 0.5) / len(slots) - 0.5)
+        y = [kinds.index(row.kind) + shift for row, _ in chosen]
         traces.append(_dots(chosen, mode, strength, y, colours))
-    bound = 1.1 * symmetric(value for row in rows for value in _ends(row.score))
+    ends = [(score.mean, score.low, score.high) for row in rows if (score := row.score)]
+    bound = 1.1 * symmetric(end for three in ends for end in three if end is not None)
     return framed(
         traces,
         colours,
@@ -224,43 +223,44 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
     )
 
 
-def _dots(rows: list[KindRow], mode: Mode, strength: float, y: list[float], colours: Palette) -> go.Scatter:
+def _dots(
+    rows: list[tuple[KindRow, Estimate]], mode: Mode, strength: float, y: list[float], colours: Palette
+) -> go.Scatter:
     """Marks of one strength: the larger the strength, the larger the mark."""
     symbol, name = MODES[mode]
+    series = f"{percent(strength)}, {name}"
     ink = colours.ink if mode == "plain" else colours.muted
-    ends = [_ends(row.score) for row in rows]
-    means, lows, highs = ([each[place] for each in ends] for place in range(3))
+    means = [score.mean for _, score in rows]
+    low, high = [score.low for _, score in rows], [score.high for _, score in rows]
     return go.Scatter(
-        name=f"{percent(strength)}, {name}",
+        name=series,
         mode="markers",
         x=means,
         y=y,
         marker={"symbol": symbol, "size": 6 + 7 * strength, "color": ink},
-        error_x=whiskers(means, lows, highs, ink, thickness=1.4, width=3),
-        customdata=[row.kind for row in rows],
+        error_x=whiskers(means, low, high, ink, thickness=1.4, width=3),
+        customdata=[row.kind for row, _ in rows],
         **hover(
-            [
-                f"{NAMES[row.kind]}, {percent(strength)}, {name}<br>{nats(mean)}{with_interval(low, high)}"
-                for row, (mean, low, high) in zip(rows, ends, strict=True)
-            ]
+            f"{NAMES[row.kind]}, {series}<br>{nats(score.mean)}{with_interval(score.low, score.high)}"
+            for row, score in rows
         ),
     )
 
 
 def scores_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
     """The largest mean changes of the target score, in words."""
-    rows = [(row.score.mean, row) for row in report.rows if row.score is not None and row.mode == mode]
+    rows = [(row, row.score) for row in report.rows if row.score is not None and row.mode == mode]
     if not rows:
         return "The change of the target score is not known: the case has no target among its candidates."
-    text = []
-    for word, pick, sign in (("falls", min, -1), ("rises", max, 1)):
-        mean, row = pick(rows, key=lambda pair: pair[0])
-        if mean * sign > 0 and row.score is not None:
-            text.append(
-                f"The target's score {word} most with {NAMES[row.kind]}, {percent(row.strength)} touched: mean change "
-                f"{nats(mean)}{with_interval(row.score.low, row.score.high)}."
-            )
-    return " ".join(text) or "No kind of change moves the target score."
+    ends = extremes(rows, lambda pair: pair[1].mean, ("rises", "falls"))
+    return (
+        " ".join(
+            f"The target's score {word} most with {NAMES[row.kind]}, {percent(row.strength)} touched: mean change "
+            f"{nats(score.mean)}{with_interval(score.low, score.high)}."
+            for word, (row, score) in reversed(ends)
+        )
+        or "No kind of change moves the target score."
+    )
 
 
 def table(report: RobustnessReport) -> pd.DataFrame:
@@ -293,27 +293,8 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{number(100 * share, 0)} %"
 
 
-def _rows(report: RobustnessReport, mode: Mode) -> list[KindRow]:
-    rows = [row for row in report.rows if row.mode == mode]
-    if not rows:
-        raise ValueError(f"a map of flips needs rows of the {MODES[mode][1]}")
-    return rows
-
-
 def _strengths(rows: Sequence[KindRow]) -> list[float]:
     return sorted({row.strength for row in rows})
-
-
-def _mean(row: KindRow | None) -> float | None:
-    return None if row is None else row.flips.mean
-
-
-def _ends(value: Estimate | None) -> tuple[float, float, float]:
-    """Mean, low and high; the mean thrice where there is no interval."""
-    assert value is not None
-    if value.low is None or value.high is None:
-        return value.mean, value.mean, value.mean
-    return value.mean, value.low, value.high
 
 
 def _signed_mean(value: Estimate | None) -> str:

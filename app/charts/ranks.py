@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.alt_text import from_to
 from app.charts.figure_cache import cached_figure
 from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
-from app.text import plain, safe_mark
+from app.text import safe_mark
 from app.theme import Palette, climb_mark, ordinal
 from core import columns
 from core.analysis.explain.explanation import CandidateRow, Explanation
@@ -74,8 +75,8 @@ def alt(explanation: Explanation) -> str:
     if gain == loss == 0:
         return "No candidate changes its rank."
     return (
-        f"Largest climb: {plain(best.title)}, from {ordinal(best.zero_shot_rank)} to {ordinal(best.rank)}. "
-        f"Largest drop: {plain(worst.title)}, from {ordinal(worst.zero_shot_rank)} to {ordinal(worst.rank)}."
+        f"Largest climb: {from_to(best.title, best.zero_shot_rank, best.rank)}. "
+        f"Largest drop: {from_to(worst.title, worst.zero_shot_rank, worst.rank)}."
     )
 
 

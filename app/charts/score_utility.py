@@ -1,4 +1,4 @@
-"""Which quality scores predict what a demonstration is really worth?"""
+"""How well each quality score predicts what a demonstration is really worth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, row_axis, ticks, upright, whiskers
-from app.theme import Palette, interval, number, signed
+from app.text import counted
+from app.theme import Palette, between, interval, number, signed
 from core import columns
 from core.analysis.quality.utility_task import SCORES, TRUTHS, Truth, UtilityReport, UtilityRow, verdict
 
@@ -69,18 +70,14 @@ def _dots(name: str, symbol: str, chosen: list[UtilityRow], rows: list[UtilityRo
         error_x=whiskers(
             means, [row.low for row in measured], [row.high for row in measured], ink, thickness=1.4, width=5
         ),
-        **hover([_hover(row) for row in measured]),
+        **hover(_hover(row) for row in measured),
     )
-
-
-def _ends(row: UtilityRow, form: str) -> str:
-    between = interval(row.low, row.high, number)
-    return form.format(between) if between else ""
 
 
 def _hover(row: UtilityRow) -> str:
     left = f"<br>{row.left_out} left out" if row.left_out else ""
-    return f"{SCORES[row.score]}: {number(row.mean)}{_ends(row, ', {}')}<br>{row.cases} cases{left}"
+    ends = interval(row.low, row.high, number)
+    return f"{SCORES[row.score]}: {number(row.mean)}{f', {ends}' if ends else ''}<br>{row.cases} cases{left}"
 
 
 def alt(report: UtilityReport, truth: Truth = "removal_score") -> str:
@@ -89,11 +86,11 @@ def alt(report: UtilityReport, truth: Truth = "removal_score") -> str:
     if not rows:
         return f"No score is measured against the {TRUTHS[truth]} yet."
     predictors = [row for row in rows if row.predicts]
-    cases = f"{report.cases} case{'' if report.cases == 1 else 's'}"
+    cases = counted(report.cases, "case")
     if not predictors:
         return f"On {cases} no score predicts the {TRUTHS[truth]}."
     best = sorted(predictors, key=lambda row: -(row.mean or 0.0))
-    scores = "; ".join(f"{SCORES[row.score]} {number(row.mean)}{_ends(row, ' ({})')}" for row in best)
+    scores = "; ".join(f"{SCORES[row.score]} {between(row.mean, row.low, row.high)}" for row in best)
     rest = [SCORES[row.score] for row in rows if not row.predicts]
     nothing = f" Not: {'; '.join(rest)}." if rest else ""
     return f"On {cases} the {TRUTHS[truth]} is predicted by {scores}.{nothing}"

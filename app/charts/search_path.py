@@ -1,4 +1,4 @@
-"""How did the search get to its best set, what could it choose from, and what does the set do to the case?"""
+"""The search for demonstrations: its path, its shortlist, and what the best set does to the case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import UNFADED, framed, hover
 from app.charts.user_stream import when
-from app.text import plain, safe_mark
+from app.text import counted, plain, safe_mark
 from app.theme import Palette, nats, number, ordinal, signed
 from core import columns
 from core.metrics.ranking import Rank
@@ -46,22 +46,15 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
         for name, row, dash in (("zero_shot", report.zero_shot, "dash"), ("current", report.current, "dot"))
         if row is not None and path
     ]
-    grey: dict[str, object] = {"width": 1.4, "color": colours.neutral_mark}
+    grey = {"width": 1.4, "color": colours.neutral_mark}
+    lines = [
+        _line(name, [(0, row.objective), (path[-1].passes, row.objective)], dash=dash, **grey)
+        for name, row, dash in references
+    ]
+    best = _line("best", [(row.passes, row.best) for row in path], shape="hv", width=2.6, color=colours.ink)
     at_the_right = {"x": 1, "xref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False}
     return framed(
-        [
-            *(
-                _line(name, [0, path[-1].passes], [row.objective] * 2, grey | {"dash": dash})
-                for name, row, dash in references
-            ),
-            _line(
-                "best",
-                [row.passes for row in path],
-                [row.best for row in path],
-                {"shape": "hv", "width": 2.6, "color": colours.ink},
-            ),
-            _steps(path, colours),
-        ],
+        [*lines, best, _steps(path, colours)],
         colours,
         height=HEIGHT,
         annotations=[at_the_right | {"y": row.objective, "text": SETS[name]} for name, row, _ in references],
@@ -70,7 +63,8 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     )
 
 
-def _line(name: str, x: list[float], y: list[float], stroke: dict[str, object]) -> go.Scatter:
+def _line(name: str, points: Sequence[tuple[float, float]], **stroke: object) -> go.Scatter:
+    x, y = ([point[axis] for point in points] for axis in (0, 1))
     return go.Scatter(name=name, mode="lines", x=x, y=y, line=stroke, hoverinfo="skip")
 
 
@@ -87,7 +81,7 @@ def _steps(path: Sequence[PathRow], colours: Palette) -> go.Scatter:
             "symbol": ["circle" if row.improved else "circle-open" for row in path],
             "color": [colours.ink if row.improved else colours.neutral_mark for row in path],
         },
-        **hover([_hover(row) for row in path]),
+        **hover(_hover(row) for row in path),
         **UNFADED,
     )
 
@@ -113,7 +107,7 @@ def alt(report: ImproveReport) -> str:
     above = f"{nats(best.objective - bare.objective)} above no demonstrations"
     if report.current is not None:
         above += f" and {nats(best.objective - report.current.objective)} against the case's own"
-    size = f"{len(best.demo_ids)} demonstration{'' if len(best.demo_ids) == 1 else 's'}"
+    size = counted(len(best.demo_ids), "demonstration")
     return f"The best set{so_far}, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
 
 
@@ -138,8 +132,8 @@ def table(report: ImproveReport) -> pd.DataFrame:
 def shortlist_table(report: ImproveReport) -> pd.DataFrame:
     """One row per shortlisted demonstration, the most relevant first; criteria that were not measured are left out."""
     rows = report.shortlist
-    chosen = report.best.demo_ids if report.best is not None else ()
-    places = {demo: place for place, demo in enumerate(chosen, start=1)}
+    best = report.best.demo_ids if report.best is not None else ()
+    places = {demo: place for place, demo in enumerate(best, start=1)}
     data: dict[str, object] = {
         columns.DEMO: [row.demo_id for row in rows],
         columns.TITLE: [row.title for row in rows],

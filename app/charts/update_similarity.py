@@ -1,4 +1,4 @@
-"""In which layers is the in-context update like real fine-tuning, and is it more so than its controls?"""
+"""How like real fine-tuning the in-context update is, layer by layer, beside its controls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import LAYERS, axis_key, axis_name, framed, hover, panel_domains
+from app.charts.frame import LAYERS, axis_key, axis_name, framed, heading, hover, legend, panel_domains
 from app.theme import Palette, number, signed, symmetric
 from core import columns
 from core.analysis.dual.updates_task import LABELS, SUBJECTS, Measure, Subject, UpdateRow, UpdatesReport
@@ -51,31 +51,16 @@ def figure(report: UpdatesReport, colours: Palette) -> go.Figure:
         title = {"title": {"text": LAYERS}} if panel > 1 else {}
         layout[axis_key("x", panel)] = {"anchor": y, "domain": across} | title
         layout[axis_key("y", panel)] = {"anchor": x, "domain": up, "range": [-bound, bound]}
-        layout["annotations"].append(_title(label, sum(across) / 2, up[1], colours))
+        layout["annotations"].append(heading(label, sum(across) / 2, colours, y=up[1], xanchor="center"))
     return framed(
         traces,
         colours,
         height=HEIGHT,
         showlegend=True,
-        legend={"orientation": "h", "y": -0.14, "x": 0, "font": {"color": colours.ink}},
+        legend=legend(colours, y=-0.14, yanchor=None),
         margin={"t": 30, "b": 8},
         **layout,
     )
-
-
-def _title(text: str, x: float, y: float, colours: Palette) -> dict[str, Any]:
-    """The name of a panel above its middle."""
-    return {
-        "text": text,
-        "x": x,
-        "xref": "paper",
-        "xanchor": "center",
-        "y": y,
-        "yref": "paper",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": 13, "color": colours.ink},
-    }
 
 
 def _line(row: UpdateRow, colours: Palette) -> go.Scatter:
@@ -90,10 +75,8 @@ def _line(row: UpdateRow, colours: Palette) -> go.Scatter:
         line={"dash": dash, "width": 2.4 if row.subject == "model" else 1.6, "color": shades[row.subject]},
         marker={"symbol": symbol, "size": 7, "color": shades[row.subject]},
         **hover(
-            [
-                f"{LABELS[row.measure]}, {SUBJECTS[row.subject]}<br>layer {layer}: {signed(value, 3)}"
-                for layer, value in enumerate(row.by_layer)
-            ]
+            f"{LABELS[row.measure]}, {SUBJECTS[row.subject]}<br>layer {layer}: {signed(value, 3)}"
+            for layer, value in enumerate(row.by_layer)
         ),
     )
 
@@ -109,10 +92,8 @@ def _baseline(rows: list[UpdateRow], colours: Palette) -> list[go.Scatter]:
             mode="lines",
             line={"dash": "longdashdot", "width": 1, "color": colours.neutral_mark},
             **hover(
-                [
-                    f"baseline ({BASELINES[row.measure]})<br>layer {layer}: {signed(value, 3)}"
-                    for layer, value in enumerate(row.baseline_by_layer)
-                ]
+                f"baseline ({BASELINES[row.measure]})<br>layer {layer}: {signed(value, 3)}"
+                for layer, value in enumerate(row.baseline_by_layer)
             ),
         )
         for row in rows

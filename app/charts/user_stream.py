@@ -158,7 +158,7 @@ def _trace(timeline: Sequence[Mark], places: list[int], state: MarkState, colour
             "line": {"width": 2 if strong else 1.4, "color": ink},
         },
         customdata=[mark.step for mark in chosen],
-        **hover([_hover(mark) for mark in chosen]),
+        **hover(_hover(mark) for mark in chosen),
         **UNFADED,
     )
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.alt_text import extremes
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import UNFADED, framed, hover, row_axis, tick_font, whiskers
 from app.text import plain, safe_mark
@@ -90,7 +91,7 @@ def _bars(
             },
             "line": {"width": [2.5 if index == selected else 0 for index in indices], "color": colours.ink},
         },
-        **hover([_hover(explanation, contributions, index) for index in indices]),
+        **hover(_hover(explanation, contributions, index) for index in indices),
         **UNFADED,
     )
 
@@ -197,10 +198,9 @@ def alt(explanation: Explanation) -> str:
     total = contributions.few_shot - contributions.zero_shot
     ends = f"from {number(contributions.zero_shot)} to {number(contributions.few_shot)} nats ({signed(total)})"
     text = f"The demonstrations move the score of {plain(contributions.target.title)} {ends}."
-    for word, pick, sign in (("raises", max, 1), ("lowers", min, -1)):
-        index, value = pick(enumerate(contributions.values), key=lambda pair: pair[1], default=(0, 0.0))
-        if value * sign > 0:
-            text += f" {explanation.demos[index].label} {word} it most, by {amount(value)}."
+    bars = enumerate(contributions.values)
+    for word, (index, value) in extremes(bars, lambda bar: bar[1], ("raises", "lowers")):
+        text += f" {explanation.demos[index].label} {word} it most, by {amount(value)}."
     return f"{text} Residual {nats(contributions.residual)}."
 
 

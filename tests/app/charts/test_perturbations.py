@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.charts import perturbations as robustness
-from app.theme import DARK, LIGHT, Palette, contrast
+from app.theme import DARK, LIGHT, Palette, blend, contrast
 from core.analysis.explain.explanation import Provenance
 from core.analysis.robustness.kinds import KINDS, Kind
 from core.analysis.robustness.robustness_task import Estimate, KindRow, RankLine, RobustnessReport, VariantRow
@@ -106,7 +106,7 @@ def test_every_number_stands_once_in_a_readable_ink(colours: Palette) -> None:
     for place, share in enumerate(shares):
         written = [ink for ink in texts if texts[ink][place]]
         assert [texts[ink][place] for ink in written] == [f"{100 * share:.0f} %"]
-        assert contrast(written[0], robustness._grey(share, colours)) >= 4.5
+        assert contrast(written[0], blend(colours.neutral, colours.ink, share)) >= 4.5
 
 
 def test_the_changed_model_has_a_map_of_its_own() -> None:
