@@ -60,10 +60,10 @@ def test_given_candidates_keep_their_order(books: Dataset) -> None:
 @pytest.mark.parametrize(
     ("choices", "kind", "message"),
     [
-        ({"given": ["1", "1"]}, RequestError, "candidate '1' is given twice"),
-        ({"given": ["1", "77"]}, DataError, "candidate '77' is not an item of books"),
-        ({"given": ["1"]}, RequestError, "only 1 candidate is given; expected 2 or more"),
-        ({"given": []}, RequestError, "no candidate is given"),
+        ({"candidate_ids": ["1", "1"]}, RequestError, "candidate '1' is given twice"),
+        ({"candidate_ids": ["1", "77"]}, DataError, "candidate '77' is not an item of books"),
+        ({"candidate_ids": ["1"]}, RequestError, "only 1 candidate is given; expected 2 or more"),
+        ({"candidate_ids": []}, RequestError, "no candidate is given"),
         ({"candidates": 1}, RequestError, "1 candidates; expected 2 or more"),
         ({"user": "zz"}, DataError, "user 'zz' is not in the data set books"),
     ],
