@@ -1,4 +1,4 @@
-"""What was measured, was it enough, and where does it stay?"""
+"""The table of results: rows, the targets they are compared with, and the files they are written to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.constants import BUILD
 from core.cli.output import aligned
+from core.metrics.intervals import Interval
 from core.store.home import write_atomically
 
-BUILD = Path("build")
 PARTS = ("memory", "speed", "app", "faults", "faithfulness", "lrgd", "recicl")
 """In the order of running: the short ones first."""
 ROUNDING = 1e-12
@@ -40,8 +41,8 @@ class Row:
     met: bool | None
 
 
-def row(measure: str, figures: Sequence[float], target: str | None = None, *, met: bool | None = None) -> Row:
-    """A row of (value, low, high) or of a value alone, held against a target like `<= 1.5` or `0.85 to 0.95`.
+def as_row(measure: str, figures: Sequence[float], target: str | None = None, *, met: bool | None = None) -> Row:
+    """A row of (value, low, high) or of a value alone, compared with a target like `<= 1.5` or `0.85 to 0.95`.
 
     `met` overrules the comparison, for promises that one number cannot decide.
     """
@@ -52,11 +53,11 @@ def row(measure: str, figures: Sequence[float], target: str | None = None, *, me
 
 
 def meets(value: float, target: str) -> bool:
-    """Whether a value reaches a target; what could not be measured does not. Raises `ValueError` for other targets."""
-    if found := re.fullmatch(r"(<=|>=|<|>) (-?[0-9.e-]+)( .*)?", target):
-        return COMPARED[found[1]](value, float(found[2]))
-    if found := re.fullmatch(r"([0-9.]+) to ([0-9.]+)", target):
-        return float(found[1]) <= value <= float(found[2])
+    """Whether a value reaches a target; nan does not. Raises `ValueError` for a target of another form."""
+    if parts := re.fullmatch(r"(<=|>=|<|>) (-?[0-9.e-]+)( .*)?", target):
+        return COMPARED[parts[1]](value, float(parts[2]))
+    if parts := re.fullmatch(r"([0-9.]+) to ([0-9.]+)", target):
+        return float(parts[1]) <= value <= float(parts[2])
     raise ValueError(f"target {target!r}")
 
 
@@ -69,8 +70,8 @@ def _number(value: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Where the rows of one run lie: `bench.json` for readers, `bench-run.json` to tell which part has which rows."""
+class ResultFiles:
+    """The rows of one run: `bench.json` for readers, `bench-run.json` to tell which part has which rows."""
 
     commit: str
     seed: int
@@ -78,22 +79,18 @@ class Run:
 
     def record(self, part: str, rows: Sequence[Row]) -> None:
         """Put a part's rows in place of its earlier ones; those of another commit or seed are dropped."""
-        parts = {**self._parts(), part: [asdict(one) for one in rows]}
-        names = (*PARTS, *(name for name in parts if name not in PARTS))
-        ordered = [one for name in names for one in parts.get(name, [])]
-        self._write("bench-run.json", {"commit": self.commit, "seed": self.seed, "parts": parts})
-        self._write("bench.json", ordered)
+        parts = {**self._parts(), part: [asdict(row) for row in rows]}
+        names = dict.fromkeys((*PARTS, *parts))
+        write_json(self.folder / "bench-run.json", {"commit": self.commit, "seed": self.seed, "parts": parts})
+        write_json(self.folder / "bench.json", [row for name in names for row in parts.get(name, [])])
 
     def _parts(self) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder / "bench-run.json").read_text(encoding="utf-8"))
-            same = (found["commit"], found["seed"]) == (self.commit, self.seed)
-            return dict(found["parts"]) if same else {}
+            content = json.loads((self.folder / "bench-run.json").read_text(encoding="utf-8"))
+            same = (content["commit"], content["seed"]) == (self.commit, self.seed)
+            return dict(content["parts"]) if same else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
-
-    def _write(self, name: str, content: object) -> None:
-        write_json(self.folder / name, content)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -105,27 +102,27 @@ def write_json(path: Path, content: object) -> None:
 def commit() -> str:
     """The commit that is checked out, or `unknown` outside a repository."""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
+    return git.stdout.strip()
 
 
-def text_of(rows: Sequence[Row]) -> str:
+def table_text(rows: Sequence[Row]) -> str:
     """The rows as an aligned table."""
-    lines = [("measure", "value", "low", "high", "target", "met")]
-    lines += [
-        (one.measure, _short(one.value), _short(one.low), _short(one.high), one.target or "", _word(one.met))
-        for one in rows
-    ]
+    lines: list[tuple[str, ...]] = [("measure", "value", "low", "high", "target", "met")]
+    for row in rows:
+        figures = ["" if value is None else short(value, least=1e-3) for value in (row.value, row.low, row.high)]
+        lines.append((row.measure, *figures, row.target or "", {None: "", True: "yes", False: "NO"}[row.met]))
     return aligned(lines)
 
 
-def _short(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1e}" if value != 0 and abs(value) < 1e-3 else f"{value:.3f}"
+def short(value: float, *, least: float) -> str:
+    """A figure with three decimals, or in powers of ten where it is closer to zero than `least`."""
+    return f"{value:.1e}" if 0 < abs(value) < least else f"{value:.3f}"
 
 
-def _word(met: bool | None) -> str:
-    return "" if met is None else "yes" if met else "NO"
+def interval_text(figures: Interval, form: str = ".3f") -> str:
+    """A figure and its interval: `0.512 [0.480, 0.545]`."""
+    value, low, high = (format(figure, form) for figure in figures)
+    return f"{value} [{low}, {high}]"

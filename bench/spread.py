@@ -1,49 +1,50 @@
-"""How far does a measured figure scatter over the cases?"""
+"""How far a measured figure scatters over the cases."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from bench.constants import DRAWS
+from core.metrics.intervals import Floats, Interval, ends, mean_over_cases, resamples
 
-DRAWS = 2_000
-LEVEL = 0.9
-"""Share of bootstrap draws inside an interval."""
+UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
 
-def quartiles(values: Array) -> tuple[float, float, float]:
+def interval_of(value: float | None, low: float | None, high: float | None) -> Interval:
+    """An interval from figures that may be missing; nan for those that are."""
+    return Interval(*(math.nan if figure is None else figure for figure in (value, low, high)))
+
+
+def quartiles(values: Floats) -> Interval:
     """Median, first and third quartile; nan thrice for no values."""
     if len(values) == 0:
-        return float("nan"), float("nan"), float("nan")
+        return UNDEFINED
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return float(middle), float(low), float(high)
+    return Interval(float(middle), float(low), float(high))
 
 
-def resampled(cases: int, seed: int = 0) -> NDArray[np.int64]:
+def extremes(value: float, values: Floats) -> Interval:
+    """A figure with the least and the largest of the values it is taken from."""
+    return Interval(float(value), float(values.min()), float(values.max()))
+
+
+def resampled(cases: int) -> NDArray[np.int64]:
     """Bootstrap samples of case numbers, [draw, case]; the same for everything measured on as many cases."""
-    return np.random.default_rng(seed).integers(0, cases, size=(DRAWS, cases))
+    return resamples(cases, seed=0, draws=DRAWS)
 
 
-def mean_interval(values: Array) -> tuple[float, float, float]:
-    """Mean over cases with its bootstrap interval (percentiles, level `LEVEL`); the ends are nan below 2 cases."""
-    if len(values) == 0:
-        return float("nan"), float("nan"), float("nan")
-    return (float(values.mean()), *_ends(values[resampled(len(values))].mean(axis=1), len(values)))
+def mean_interval(values: Floats) -> Interval:
+    """Mean over cases with its bootstrap interval; the ends are nan below 2 cases."""
+    return mean_over_cases(values, seed=0, draws=DRAWS)
 
 
-def ratio_interval(above: Array, below: Array) -> tuple[float, float, float]:
+def ratio_interval(above: Floats, below: Floats) -> Interval:
     """Ratio of the means of two paired measurements with its bootstrap interval over cases."""
-    if len(above) == 0:
-        return float("nan"), float("nan"), float("nan")
+    if len(above) < 2:
+        return Interval(float(above.mean() / below.mean()), math.nan, math.nan) if len(above) else UNDEFINED
     picks = resampled(len(above))
     draws = above[picks].mean(axis=1) / below[picks].mean(axis=1)
-    return (float(above.mean() / below.mean()), *_ends(draws, len(above)))
-
-
-def _ends(draws: Array, cases: int) -> tuple[float, float]:
-    if cases < 2:
-        return float("nan"), float("nan")
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(low), float(high)
+    return Interval(float(above.mean() / below.mean()), *ends(draws))

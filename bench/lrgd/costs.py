@@ -1,19 +1,19 @@
-"""What do a robustness sweep and the label-free scores of a large pool cost, against the naive way?"""
+"""The costs of a robustness sweep and of the label-free scores of a large pool, against the naive way."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from bench import plain
-from bench.case_list import Bench
-from bench.clock import timed
-from bench.lrgd.lrgd_records import FOLDER, kept
-from bench.results_table import Row, row
-from bench.run_records import Record
+from bench import plain_forward
+from bench.case_list import Bench, packed_ids
+from bench.constants import BUILD, DEMOS
+from bench.record_store import LRGD_RECORDS, CaseRecord
+from bench.results_table import Row, as_row
 from bench.spread import quartiles
+from bench.timing import timed
 from core.analysis.quality.pool import label_free
 from core.analysis.request import Request
 from core.analysis.robustness.kinds import KINDS, REPEATS, STRENGTHS
@@ -28,42 +28,42 @@ from core.lm.scoring.many import ManyScorer, separate_tokens
 from core.prompt.spans import Prompt
 
 POOL = 1_000
-SWEEP_DEMOS = 8
-NO_FOLDER = FOLDER / "encodings"
+SWEEP_DEMOS = DEMOS
+UNWRITTEN = BUILD / "encodings"
 """Where encodings would lie; nothing is ever written there."""
 
 
 # ---- robustness sweep
 
 
-def sweep_of(bench: Bench, asked: Request) -> Record:
+def sweep_of(bench: Bench, request: Request) -> CaseRecord:
     """Seconds and tokens of one sweep over a case's variants, and of as many naive prompts."""
-    wanted = asked.model_copy(update={"demos": SWEEP_DEMOS})
-    return kept(bench, "sweep", wanted.model_dump(mode="json"), lambda: swept(bench, wanted))
+    request = request.model_copy(update={"demos": SWEEP_DEMOS})
+    return bench.stored(LRGD_RECORDS, "sweep", request.model_dump(mode="json"), lambda: swept(bench, request))
 
 
-def swept(bench: Bench, asked: Request) -> Record:
+def swept(bench: Bench, request: Request) -> CaseRecord:
     """Kinds take turns between the sweep and the naive prompts, so that a busy machine slows both.
 
     The sweep also scores the case as it is; the naive side does not. A naive prompt is one plain forward of the
     untouched network over the prompt with all its candidates, with the rows of logits that scores need.
     """
-    setting = set_up(asked, bench.dataset, bench.model)
+    setting = set_up(request, bench.dataset, bench.model)
     _naive(bench, [setting.prompt])  # The first pass also pays for loading and allocations.
     ManyScorer(bench.model).scores([setting.prompt])
     scorer, count, naive_tokens = ManyScorer(bench.model), 0, 0
     seconds, naive = timed(lambda: scorer.remember(setting.prompt))[0], 0.0
     for kind in KINDS:
-        made = variants(setting, kinds=[kind], strengths=STRENGTHS, repeats=REPEATS)
-        prompts = [prompt_of_variant(setting, one) for one in made]
+        perturbed = variants(setting, kinds=[kind], strengths=STRENGTHS, repeats=REPEATS)
+        prompts = [prompt_of_variant(setting, variant) for variant in perturbed]
         if not prompts:
             continue
-        seconds += _seconds_of_sweep(scorer, prompts)
-        naive += _seconds_of_naive(bench, prompts)
+        seconds += timed(partial(scorer.scores, prompts))[0]
+        naive += timed(partial(_naive, bench, prompts))[0]
         naive_tokens += separate_tokens(prompts)
         count += len(prompts)
     return {
-        "family": asked.family,
+        "family": request.family,
         "variants": count,
         "seconds": seconds,
         "naive_seconds": naive,
@@ -72,59 +72,54 @@ def swept(bench: Bench, asked: Request) -> Record:
     }
 
 
-def _seconds_of_sweep(scorer: ManyScorer, prompts: Sequence[Prompt]) -> float:
-    return timed(lambda: scorer.scores(prompts))[0]
-
-
-def _seconds_of_naive(bench: Bench, prompts: Sequence[Prompt]) -> float:
-    return timed(lambda: _naive(bench, prompts))[0]
-
-
 def _naive(bench: Bench, prompts: Sequence[Prompt]) -> None:
     for prompt in prompts:
         titles = [len(span.token_ids) for span in prompt.candidates]
         rows = sum(titles) if prompt.answer_ids is None else len(titles)
-        ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
-        plain.forward(bench.plain, ids, rows)
+        plain_forward.forward(bench.untouched, packed_ids(prompt), rows)
 
 
-def sweep_rows(records: Sequence[Record]) -> list[Row]:
+def sweep_rows(records: Sequence[CaseRecord]) -> list[Row]:
     """The sweep's time and tokens over those of the naive prompts."""
     if not records:
         return []
-    counts = [int(one["variants"]) for one in records]
+    counts = [int(record["variants"]) for record in records]
     fewer = f" ({min(counts)} for next_item, which has no answers to flip)" if min(counts) < max(counts) else ""
-    count = f"{max(counts)}{fewer}"
-    label = f"robustness sweep of {count} variants / as many naive prompts"
-    ratios = {side: np.array([one[side] / one[f"naive_{side}"] for one in records]) for side in ("seconds", "tokens")}
+    label = f"robustness sweep of {max(counts)}{fewer} variants / as many naive prompts"
     return [
-        row(f"{label}, time ({len(records)} cases)", quartiles(ratios["seconds"]), "<= 0.5"),
-        row(f"{label}, tokens ({len(records)} cases)", quartiles(ratios["tokens"])),
+        as_row(
+            f"{label}, {name} ({len(records)} cases)",
+            quartiles(np.array([record[field] / record[f"naive_{field}"] for record in records])),
+            target,
+        )
+        for name, field, target in (("time", "seconds", "<= 0.5"), ("tokens", "tokens", None))
     ]
 
 
 # ---- pool
 
 
-def pool_of(bench: Bench, asked: Request) -> Record:
+def pool_of(bench: Bench, request: Request) -> CaseRecord:
     """Tokens and seconds of the label-free scores of `POOL` demonstrations."""
-    return kept(bench, "pool", [POOL, asked.model_dump(mode="json")], lambda: pooled(bench, asked, POOL))
+    question = [POOL, request.model_dump(mode="json")]
+    return bench.stored(LRGD_RECORDS, "pool", question, lambda: pooled(bench, request, POOL))
 
 
-def pooled(bench: Bench, asked: Request, size: int) -> Record:
+def pooled(bench: Bench, request: Request, size: int) -> CaseRecord:
     """Every demonstration is encoded anew and nothing is written, so that what the disk holds does not help."""
-    setting = set_up(asked.model_copy(update={"demos": 0}), bench.dataset, bench.model)
+    setting = set_up(request.model_copy(update={"demos": 0}), bench.dataset, bench.model)
     demos = latest_of_others(setting, size)
     spans = [_alone(setting, demo) for demo in demos]
-    start = time.perf_counter()
-    encoded = Encoded(bench.model, setting.prompt.instruction.token_ids, spans, limit_bytes=0, folder=NO_FOLDER)
-    found = label_free(encoded)
+    instruction = setting.prompt.instruction.token_ids
+    seconds, scores = timed(
+        lambda: label_free(Encoded(bench.model, instruction, spans, limit_bytes=0, folder=UNWRITTEN))
+    )
     return {
         "demos": len(demos),
-        "tokens": found.tokens,
-        "each_once": found.each_once,
-        "seconds": time.perf_counter() - start,
-        "cosine_error": found.cosine_error,
+        "tokens": scores.tokens,
+        "each_once": scores.each_once,
+        "seconds": seconds,
+        "cosine_error": scores.cosine_error,
     }
 
 
@@ -145,12 +140,15 @@ def _alone(setting: Setting, demo: Demonstration) -> tuple[int, ...]:
     return prompt.demos[0].token_ids
 
 
-def pool_rows(records: Sequence[Record]) -> list[Row]:
+def pool_rows(records: Sequence[CaseRecord]) -> list[Row]:
     """The pool's tokens over those of encoding each demonstration once, and its seconds."""
     rows = []
-    for one in records:
-        label = f"label-free quality of a pool of {one['demos']:,}"
-        rows.append(row(f"{label}, tokens run / encoding each once", [one["tokens"] / one["each_once"]], "<= 1.2"))
-        rows.append(row(f"{label}, seconds", [one["seconds"]]))
-        rows.append(row(f"{label}, root mean square error of the sketched cosines", [one["cosine_error"]]))
+    for record in records:
+        label = f"label-free quality of a pool of {record['demos']:,}"
+        ratio = record["tokens"] / record["each_once"]
+        rows += [
+            as_row(f"{label}, tokens run / encoding each once", [ratio], "<= 1.2"),
+            as_row(f"{label}, seconds", [record["seconds"]]),
+            as_row(f"{label}, root mean square error of the sketched cosines", [record["cosine_error"]]),
+        ]
     return rows

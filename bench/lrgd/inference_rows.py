@@ -1,4 +1,4 @@
-"""Does recommending under a regularised or perturbed dual model flip less often, and rank no worse?"""
+"""Recommending under a regularised or perturbed dual model: how often it flips, and how well it ranks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bench.case_list import Bench
-from bench.lrgd.lrgd_records import kept
-from bench.results_table import Row, row
-from bench.run_records import Record
-from bench.spread import Array, mean_interval
+from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
+from bench.results_table import Row, as_row, interval_text
+from bench.spread import mean_interval
 from core.analysis.request import Request
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings
@@ -19,85 +18,87 @@ from core.analysis.robustness.perturb import prompt_of_variant, variants
 from core.analysis.robustness.robustness_task import QUICK, QUICK_STRENGTH
 from core.analysis.robustness.sweep import departures, gains
 from core.analysis.setting import set_up
+from core.analysis.values import Array
 from core.cli.output import aligned
 from core.lm.scoring.score import Scorer
+from core.metrics.intervals import Interval
 from core.prompt.spans import Family
 
 SAMPLES = 4
 RANDOM = (0.1, 0.25)
-"""The noise and the gate dropout that are tried: samples are dear, and the whole grid with 8 of them takes four times
-as long as this choice of it."""
+"""The noise and the gate dropout that are tried. Samples take long: the whole grid with 8 of them takes four times as
+long as this choice of it."""
 
 
 def _tried() -> tuple[InferenceSettings, ...]:
-    random = [one for one in GRID if (one.sigma, one.dropout) in ((RANDOM[0], 0.0), (0.0, RANDOM[1]))]
-    fewer = [one.model_copy(update={"samples": SAMPLES}) for one in random]
-    return (*(one for one in GRID if not one.random), *fewer)
+    random = [each for each in GRID if (each.sigma, each.dropout) in ((RANDOM[0], 0.0), (0.0, RANDOM[1]))]
+    fewer = [each.model_copy(update={"samples": SAMPLES}) for each in random]
+    return (*(each for each in GRID if not each.random), *fewer)
 
 
 SETTINGS = _tried()
 """The plain model first."""
-Tried = Callable[[Request, Sequence[Record]], Sequence[InferenceSettings]]
-"""The ways of recommending a case, given the records of the cases before it; none leave the case out."""
-GIVEN = (PLAIN, InferenceSettings(beta=0.1))
+Tried = Callable[[Request, Sequence[CaseRecord]], Sequence[InferenceSettings]]
+"""The ways of recommending a case, from the records of the cases before it; an empty sequence leaves the case out."""
+CHOSEN = (PLAIN, InferenceSettings(beta=0.1))
 """For other data: the plain model, and what the sample's cases choose for `yes_no` (for `next_item`: nothing)."""
 
 
 def first_all(choosing: int) -> Tried:
     """Everything on the first `choosing` cases; after them the plain model and what they choose for a case's family."""
 
-    def tried(asked: Request, records: Sequence[Record]) -> Sequence[InferenceSettings]:
+    def tried(request: Request, records: Sequence[CaseRecord]) -> Sequence[InferenceSettings]:
         if len(records) < choosing:
             return SETTINGS
-        found = chosen_of(_choosing(records), asked.family)
-        return () if found is None else (SETTINGS[0], SETTINGS[found])
+        number = chosen_of(_choosing(records), request.family)
+        return () if number is None else (SETTINGS[0], SETTINGS[number])
 
     return tried
 
 
-def as_given(*_: object) -> Sequence[InferenceSettings]:
+def as_chosen(*_: object) -> Sequence[InferenceSettings]:
     """What was chosen before, on every case."""
-    return GIVEN
+    return CHOSEN
 
 
-def chosen_of(records: Sequence[Record], family: Family) -> int | None:
+def chosen_of(records: Sequence[CaseRecord], family: Family) -> int | None:
     """Number of the setting that flips least on a family's cases at no lower NDCG; None where no other beats plain."""
-    own = [one for one in records if one["family"] == family]
-    return choose_setting(table_of(own, "ndcg"), table_of(own, "flips")) if own else None
+    records = of_family(records, family)
+    return choose_setting(table_of(records, "ndcg"), table_of(records, "flips")) if records else None
 
 
-def record_of(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -> Record:
+def record_of(bench: Bench, request: Request, tried: Sequence[InferenceSettings]) -> CaseRecord:
     """First places and NDCG of a case and its standard perturbations under every setting, the plain one first."""
-    content = [asked.model_dump(mode="json"), [one.model_dump(mode="json") for one in tried]]
-    return kept(bench, "inference", content, lambda: measured(bench, asked, tried))
+    question = [request.model_dump(mode="json"), [each.model_dump(mode="json") for each in tried]]
+    return bench.stored(LRGD_RECORDS, "inference", question, lambda: measured(bench, request, tried))
 
 
-def measured(bench: Bench, asked: Request, tried: Sequence[InferenceSettings]) -> Record:
+def measured(bench: Bench, request: Request, tried: Sequence[InferenceSettings]) -> CaseRecord:
     """By setting: whether each variant changes the setting's own first place, and NDCG@10 before and after."""
-    setting = set_up(asked, bench.dataset, bench.model)
-    made = variants(setting, kinds=QUICK, strengths=(QUICK_STRENGTH,), repeats=REPEATS)
-    prompts = [setting.prompt, *(prompt_of_variant(setting, one) for one in made)]
+    setting = set_up(request, bench.dataset, bench.model)
+    perturbed = variants(setting, kinds=QUICK, strengths=(QUICK_STRENGTH,), repeats=REPEATS)
+    prompts = [setting.prompt, *(prompt_of_variant(setting, variant) for variant in perturbed)]
     table = np.empty((len(tried), len(prompts), len(setting.case.candidates)))
     tokens = 0
     for place, prompt in enumerate(prompts):
         scorer = Scorer(bench.model, prompt)
-        for number, one in enumerate(tried):
-            table[number, place] = recommend(scorer, one, setting.case.seed).scores
+        for number, inference in enumerate(tried):
+            table[number, place] = recommend(scorer, inference, setting.case.seed).scores
         tokens += scorer.cost.tokens
     chosen = setting.case.candidates.index(str(setting.case.target))
     flips = [departures(scores[0], scores[1:]).flips for scores in table]
-    worth = [gains(scores, chosen) for scores in table]
+    ndcg = [gains(scores, chosen) for scores in table]
     return {
-        "family": asked.family,
-        "settings": [one.name for one in tried],
+        "family": request.family,
+        "settings": [inference.name for inference in tried],
         "flips": [each.tolist() for each in flips],
-        "ndcg": [each[1:].tolist() for each in worth],
-        "ndcg_before": [float(each[0]) for each in worth],
+        "ndcg": [each[1:].tolist() for each in ndcg],
+        "ndcg_before": [float(each[0]) for each in ndcg],
         "passes": tokens / setting.prompt.length,
     }
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
+def rows_of(records: Sequence[CaseRecord]) -> list[Row]:
     """The plain model over all cases; then, by family, the setting chosen on some cases against it on the others.
 
     Records of two settings are the others: the setting was chosen before, on cases of its own.
@@ -105,72 +106,70 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
     if not records:
         return []
     rows = [
-        row("plain inference, top-1 flip rate under the standard perturbations", _plain(records, "flips")),
-        row("plain inference, NDCG@10 under the standard perturbations", _plain(records, "ndcg")),
+        as_row("plain inference, top-1 flip rate under the standard perturbations", _plain(records, "flips")),
+        as_row("plain inference, NDCG@10 under the standard perturbations", _plain(records, "ndcg")),
     ]
     first = _choosing(records)
-    for family in sorted({one["family"] for one in records}):
-        own = [one for one in records if one["family"] == family and not _tries_all(one)]
-        rows += _against_plain(family, own, first) if own else _undecided(family, first)
+    for family in sorted({record["family"] for record in records}):
+        others = [record for record in of_family(records, family) if not _tries_all(record)]
+        rows += _against_plain(family, others, first) if others else _undecided(family, first)
     return rows
 
 
-def _choosing(records: Sequence[Record]) -> list[Record]:
-    return [one for one in records if _tries_all(one)]
+def _choosing(records: Sequence[CaseRecord]) -> list[CaseRecord]:
+    return [record for record in records if _tries_all(record)]
 
 
-def _tries_all(record: Record) -> bool:
+def _tries_all(record: CaseRecord) -> bool:
     return len(record["settings"]) > 2
 
 
-def _plain(records: Sequence[Record], name: str) -> tuple[float, float, float]:
-    return mean_interval(np.array([float(np.mean(one[name][0])) for one in records]))
+def _plain(records: Sequence[CaseRecord], name: str) -> Interval:
+    return mean_interval(table_of(records, name, settings=1)[0])
 
 
-def _against_plain(family: str, records: Sequence[Record], first: Sequence[Record]) -> list[Row]:
+def _against_plain(family: str, records: Sequence[CaseRecord], first: Sequence[CaseRecord]) -> list[Row]:
     source = "chosen on the sample's cases"
     if first:
-        others = sum(one["family"] == family for one in first)
-        source = f"chosen of {len(first[0]['settings']) - 1} on {others} other cases"
+        source = f"chosen of {len(first[0]['settings']) - 1} on {len(of_family(first, family))} other cases"
     label = f"{records[0]['settings'][1]} ({source}) minus plain ({len(records)} cases)"
     fewer, gained, before = (_apart(table_of(records, name), 1) for name in ("flips", "ndcg", "ndcg_before"))
     return [
-        row(f"{family}, top-1 flip rate, {label}", fewer, "< 0"),
-        row(f"{family}, NDCG@10 under the standard perturbations, {label}", gained, ">= 0"),
-        row(f"{family}, NDCG@10 without perturbation, {label}", before),
+        as_row(f"{family}, top-1 flip rate, {label}", fewer, "< 0"),
+        as_row(f"{family}, NDCG@10 under the standard perturbations, {label}", gained, ">= 0"),
+        as_row(f"{family}, NDCG@10 without perturbation, {label}", before),
     ]
 
 
-def _undecided(family: Family, first: Sequence[Record]) -> list[Row]:
-    own = [one for one in first if one["family"] == family]
-    if chosen_of(own, family) is not None:
+def _undecided(family: Family, first: Sequence[CaseRecord]) -> list[Row]:
+    if chosen_of(first, family) is not None:
         return []
-    words = f"no setting of {len(own[0]['settings']) - 1} flips less than plain at no lower NDCG@10"
-    return [row(f"{family}, {words} ({len(own)} cases)", [float("nan")], "< 0", met=False)]
+    records = of_family(first, family)
+    words = f"no setting of {len(records[0]['settings']) - 1} flips less than plain at no lower NDCG@10"
+    return [as_row(f"{family}, {words} ({len(records)} cases)", [float("nan")], "< 0", met=False)]
 
 
-def table_of(records: Sequence[Record], name: str) -> Array:
-    """Means over the variants, [setting, case]."""
-    return np.array([[float(np.mean(each)) for each in one[name]] for one in records]).T
+def table_of(records: Sequence[CaseRecord], name: str, settings: int | None = None) -> Array:
+    """Means over the variants, [setting, case], of all settings or the first few."""
+    return np.array([[float(np.mean(each)) for each in record[name][:settings]] for record in records]).T
 
 
-def _apart(table: Array, number: int) -> tuple[float, float, float]:
+def _apart(table: Array, number: int) -> Interval:
     return mean_interval(table[number] - table[0])
 
 
-def text_of(records: Sequence[Record]) -> str:
+def text_of(records: Sequence[CaseRecord]) -> str:
     """One line a setting over the cases that try them all: means, and paired differences from the plain model."""
     records = _choosing(records)
     if not records:
         return ""
-    flips, worth, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
+    flips, ndcg, before = (table_of(records, name) for name in ("flips", "ndcg", "ndcg_before"))
     lines = [("inference", "flip rate", "minus plain", "NDCG@10 perturbed", "minus plain", "NDCG@10 unperturbed")]
     for number, name in enumerate(records[0]["settings"]):
-        cells = (*_cells(flips, number), *_cells(worth, number), f"{before[number].mean():.3f}")
+        cells = (*_cells(flips, number), *_cells(ndcg, number), f"{before[number].mean():.3f}")
         lines.append((name, *cells))
     return aligned(lines)
 
 
 def _cells(table: Array, number: int) -> tuple[str, str]:
-    apart, low, high = _apart(table, number)
-    return f"{table[number].mean():.3f}", f"{apart:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{table[number].mean():.3f}", interval_text(_apart(table, number), "+.3f")

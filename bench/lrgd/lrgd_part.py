@@ -1,4 +1,4 @@
-"""Do the parts of LRGD help: better sets, scores that foretell use, stabler inference, and at what cost?
+"""Part `lrgd`: whether LRGD gives better sets, scores that foretell use and stabler inference, and at what cost.
 
 All measures go on in rounds over the cases, so a run that is cut short has measured each of them on its share.
 """
@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Literal
 
 from bench.case_list import Bench
-from bench.clock import Clock
-from bench.lrgd import costs as lrgd_costs
-from bench.lrgd import inference_rows as lrgd_inference
-from bench.lrgd import search_sets as lrgd_sets
-from bench.lrgd import utility_over_users as lrgd_utility
-from bench.lrgd.lrgd_records import Part
-from bench.results_table import BUILD, Row, write_json
-from bench.run_records import Record
+from bench.constants import BUILD
+from bench.lrgd import costs, inference_rows, search_sets, utility_over_users
+from bench.record_store import CaseRecord
+from bench.results_table import Row, write_json
+from bench.timing import Clock
 from core.analysis.request import Request
 from core.analysis.setting import Setting
 
@@ -30,18 +28,19 @@ SWEEPS = 5
 POOL_ROUND = 1
 """The pool is measured once, in this round (the first is 0)."""
 
-Records = list[Record]
-ROWS: dict[Part, Callable[[Records], list[Row]]] = {
-    "sets": lrgd_sets.rows_of,
-    "utility": lrgd_utility.rows_of,
-    "inference": lrgd_inference.rows_of,
-    "pool": lrgd_costs.pool_rows,
-    "sweep": lrgd_costs.sweep_rows,
+LrgdPart = Literal["utility", "sets", "inference", "sweep", "pool"]
+Records = list[CaseRecord]
+ROWS: dict[LrgdPart, Callable[[Records], list[Row]]] = {
+    "sets": search_sets.rows_of,
+    "utility": utility_over_users.rows_of,
+    "inference": inference_rows.rows_of,
+    "pool": costs.pool_rows,
+    "sweep": costs.sweep_rows,
 }
-TEXTS: dict[Part, Callable[[Records], str]] = {
-    "sets": lrgd_sets.text_of,
-    "utility": lrgd_utility.text_of,
-    "inference": lrgd_inference.text_of,
+TEXTS: dict[LrgdPart, Callable[[Records], str]] = {
+    "sets": search_sets.text_of,
+    "utility": utility_over_users.text_of,
+    "inference": inference_rows.text_of,
 }
 """The means behind the rows, one table a measure."""
 
@@ -52,39 +51,39 @@ class Course:
     def __init__(
         self,
         bench: Bench,
-        asked: Sequence[Request],
+        requests: Sequence[Request],
         drawn: Iterator[Setting],
-        tried: lrgd_inference.Tried,
-        measures: Sequence[lrgd_sets.Measure],
+        tried: inference_rows.Tried,
+        measures: Sequence[search_sets.SetMeasure],
     ) -> None:
-        """`asked` are the cases, `drawn` those of the utility check.
+        """`requests` are the cases, `drawn` those of the utility check.
 
         `tried` are the ways of recommending a case, `measures` those taken of its sets.
         """
         self.measures = measures
-        self._works: dict[Part, Callable[[int], Records]] = {
-            "utility": lambda _: [lrgd_utility.record_of(bench, _next(drawn))],
-            "sets": lambda place: lrgd_sets.records_of(bench, asked[place], measures),
-            "inference": lambda place: self._inferred(bench, asked[place], tried),
-            "sweep": lambda place: [lrgd_costs.sweep_of(bench, asked[place])],
-            "pool": lambda place: [lrgd_costs.pool_of(bench, asked[place])],
+        self.records: dict[LrgdPart, Records] = {part: [] for part in ROWS}
+        self.rows: dict[LrgdPart, list[Row]] = {part: [] for part in ROWS}
+        self._works: dict[LrgdPart, Callable[[int], Records]] = {
+            "utility": lambda _: [utility_over_users.record_of(bench, _next(drawn))],
+            "sets": lambda place: search_sets.records_of(bench, requests[place], measures),
+            "inference": lambda place: self._inferred(bench, requests[place], tried),
+            "sweep": lambda place: [costs.sweep_of(bench, requests[place])],
+            "pool": lambda place: [costs.pool_of(bench, requests[place])],
         }
-        self.found: dict[Part, Records] = {part: [] for part in ROWS}
-        self.rows: dict[Part, list[Row]] = {part: [] for part in ROWS}
-        self._rows_of = ROWS | {"sets": partial(lrgd_sets.rows_of, taken=measures)}
+        self._rows_of = ROWS | {"sets": partial(search_sets.rows_of, measures=measures)}
 
-    def _inferred(self, bench: Bench, asked: Request, tried: lrgd_inference.Tried) -> Records:
-        ways = tried(asked, self.found["inference"])
-        return [lrgd_inference.record_of(bench, asked, ways)] if ways else []
+    def _inferred(self, bench: Bench, request: Request, tried: inference_rows.Tried) -> Records:
+        ways = tried(request, self.records["inference"])
+        return [inference_rows.record_of(bench, request, ways)] if ways else []
 
-    def take(self, part: Part, place: int) -> None:
+    def take(self, part: LrgdPart, place: int) -> None:
         """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
-        self.found[part] += self._works[part](place)
-        self.rows[part] = self._rows_of[part](self.found[part])
+        self.records[part] += self._works[part](place)
+        self.rows[part] = self._rows_of[part](self.records[part])
 
     def all_rows(self) -> list[Row]:
         """The rows of all parts, one part after the other."""
-        return [one for each in self.rows.values() for one in each]
+        return [row for rows in self.rows.values() for row in rows]
 
 
 def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
@@ -92,23 +91,23 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
-    asked = lrgd_sets.requests(bench, share(INFERENCE_SHARE, count))
-    tried = lrgd_inference.first_all(share(CHOOSING_SHARE, count))
-    course = Course(bench, asked, lrgd_utility.settings(bench), tried, lrgd_sets.allowed(bench))
+    requests = search_sets.requests(bench, share(INFERENCE_SHARE, count))
+    tried = inference_rows.first_all(share(CHOOSING_SHARE, count))
+    course = Course(bench, requests, utility_over_users.settings(bench), tried, search_sets.allowed(bench))
     steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:
         course.take(part, place)
-        clock.tell(f"{part} {place + 1}")
+        clock.tick(f"{part} {place + 1}")
         yield course.all_rows()
-    for card in lrgd_utility.cards(bench, course.found["utility"]):
+    for card in utility_over_users.cards(bench, course.records["utility"]):
         write_json(BUILD / f"utility-{card.family}.json", card.model_dump(mode="json"))
-    print("\n\n".join(TEXTS[part](course.found[part]) for part in TEXTS), end="\n\n")
+    print("\n\n".join(TEXTS[part](course.records[part]) for part in TEXTS), end="\n\n")
 
 
-def plan(count: int, utility_share: float, sweeps: int, inference_share: float = 1.0) -> list[tuple[Part, int]]:
+def plan(count: int, utility_share: float, sweeps: int, inference_share: float = 1.0) -> list[tuple[LrgdPart, int]]:
     """Which measure is taken of which case, in order; the shorter ones first in every round."""
-    steps: list[tuple[Part, int]] = []
+    steps: list[tuple[LrgdPart, int]] = []
     for place in range(count):
         steps += [("utility", number) for number in _round(utility_share, place)]
         steps.append(("sets", place))
@@ -130,7 +129,7 @@ def share(part: float, count: int) -> int:
 
 
 def _next(drawn: Iterator[Setting]) -> Setting:
-    found = next(drawn, None)
-    if found is None:
+    setting = next(drawn, None)
+    if setting is None:
         raise SystemExit("bench: the data have too few users for so many cases of the utility check")
-    return found
+    return setting

@@ -1,4 +1,4 @@
-"""Which quality score ranks demonstrations by what they are really worth, over users?"""
+"""How well each quality score ranks demonstrations by what they are really worth, over users."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.case_list import FAMILIES, Bench
-from bench.lrgd.lrgd_records import kept
-from bench.results_table import Row, row
-from bench.run_records import Record
+from bench.case_list import Bench
+from bench.constants import FAMILIES
+from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
+from bench.results_table import Row, as_row
+from bench.spread import interval_of
 from core.analysis.quality.utility_run import CaseNumbers, floors, quality_scores, report_over, true_utility
 from core.analysis.quality.utility_run import rows_of as rows_over
 from core.analysis.quality.utility_task import (
@@ -46,35 +47,36 @@ def settings(bench: Bench) -> Iterator[Setting]:
 
     Each family goes through the bench's users from the first one on, as `demolens utility` does for that family.
     """
-    of_family = {family: _of_family(bench, family) for family in FAMILIES}
+    by_family = {family: _settings_of(bench, family) for family in FAMILIES}
     for family in cycle(ORDER):
-        found = next(of_family[family], None)
-        if found is None:
+        setting = next(by_family[family], None)
+        if setting is None:
             return
-        yield found
+        yield setting
 
 
-def _of_family(bench: Bench, family: Family) -> Iterator[Setting]:
+def _settings_of(bench: Bench, family: Family) -> Iterator[Setting]:
     for user, demos in bench.ranked():
         try:
-            made = set_up(bench.request(user, family, demos=demos), bench.dataset, bench.model)
+            setting = set_up(bench.request(user, family, demos=demos), bench.dataset, bench.model)
         except DemoLensError:
             continue
-        if len(made.prompt.demos) >= LEAST_DEMOS:
-            yield made
+        if len(setting.prompt.demos) >= LEAST_DEMOS:
+            yield setting
 
 
-def record_of(bench: Bench, setting: Setting) -> Record:
+def record_of(bench: Bench, setting: Setting) -> CaseRecord:
     """Scores and truths of the demonstrations of one case."""
-    return kept(bench, "utility", setting.request.model_dump(mode="json"), lambda: measured(bench, setting))
+    question = setting.request.model_dump(mode="json")
+    return bench.stored(LRGD_RECORDS, "utility", question, lambda: measured(bench, setting))
 
 
-def measured(bench: Bench, setting: Setting) -> Record:
-    """What a utility task measures on one case; numbers that are not known are null."""
+def measured(bench: Bench, setting: Setting) -> CaseRecord:
+    """What a utility task measures on one case; undefined numbers are null."""
     scorers: list[Scorer] = []
 
-    def scorer_of(asked: Setting) -> Scorer:
-        scorers.append(Scorer(bench.model, asked.prompt))
+    def scorer_of(other: Setting) -> Scorer:
+        scorers.append(Scorer(bench.model, other.prompt))
         return scorers[-1]
 
     start = time.perf_counter()
@@ -86,80 +88,77 @@ def measured(bench: Bench, setting: Setting) -> Record:
         "scores": _written(scores),
         "truths": _written(truths),
         "tokens": setting.prompt.length,
-        "forwards": sum(one.cost.forwards for one in scorers),
-        "passes": sum(one.cost.tokens for one in scorers) / setting.prompt.length,
+        "forwards": sum(scorer.cost.forwards for scorer in scorers),
+        "passes": sum(scorer.cost.tokens for scorer in scorers) / setting.prompt.length,
         "seconds": time.perf_counter() - start,
     }
 
 
-def _written(values: Mapping[Any, Array]) -> dict[str, list[float | None]]:
-    return {name: [one if math.isfinite(one) else None for one in each.tolist()] for name, each in values.items()}
+def _written(columns: Mapping[Any, Array]) -> dict[str, list[float | None]]:
+    return {
+        name: [value if math.isfinite(value) else None for value in column.tolist()] for name, column in columns.items()
+    }
 
 
-def numbers_of(record: Record) -> CaseNumbers:
+def numbers_of(record: CaseRecord) -> CaseNumbers:
     """A record as the utility check takes it."""
     scores = {name: _read(record["scores"][name]) for name in SCORES if name in record["scores"]}
     return CaseNumbers(scores, {name: _read(record["truths"][name]) for name in TRUTHS})
 
 
 def _read(values: Sequence[float | None]) -> Array:
-    return np.array([math.nan if one is None else one for one in values])
+    return np.array([math.nan if value is None else value for value in values])
 
 
-def cards(bench: Bench, records: Sequence[Record]) -> Iterator[UtilityReport]:
+def cards(bench: Bench, records: Sequence[CaseRecord]) -> Iterator[UtilityReport]:
     """For each family the report of a utility check over its cases, as the project ships it for the page."""
     drawn = [user for user, _ in bench.ranked()]
     for family in FAMILIES:
-        own = [one for one in records if one["family"] == family]
-        if len(own) < LEAST_STORED:
+        cases = of_family(records, family)
+        if len(cases) < LEAST_STORED:
             continue
-        asked = bench.request(own[0]["user"], family)
-        spent = {name: sum(one[name] for one in own) for name in ("forwards", "passes", "seconds")}
+        request = bench.request(cases[0]["user"], family)
+        spent = {name: sum(case[name] for case in cases) for name in ("forwards", "passes", "seconds")}
         yield report_over(
-            UtilityTask(case=asked, cases=len(own), seed=bench.seed),
-            set_up(asked, bench.dataset, bench.model),
-            [numbers_of(one) for one in own],
-            skipped=drawn.index(own[-1]["user"]) + 1 - len(own),
-            tokens=max(one["tokens"] for one in own),
+            UtilityTask(case=request, cases=len(cases), seed=bench.seed),
+            set_up(request, bench.dataset, bench.model),
+            [numbers_of(case) for case in cases],
+            skipped=drawn.index(cases[-1]["user"]) + 1 - len(cases),
+            tokens=max(case["tokens"] for case in cases),
             **spent,
         )
 
 
-def correlations(records: Sequence[Record]) -> tuple[UtilityRow, ...]:
+def correlations(records: Sequence[CaseRecord]) -> tuple[UtilityRow, ...]:
     """Every score against every truth over the cases."""
-    return rows_over([numbers_of(one) for one in records])
+    return rows_over([numbers_of(record) for record in records])
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
+def rows_of(records: Sequence[CaseRecord]) -> list[Row]:
     """Mean rank correlations over all cases, and per family with the fall of the target score on removal."""
     if not records:
         return []
-    found = [_row(one, "") for one in correlations(records)]
+    rows = [_row(correlation, "") for correlation in correlations(records)]
     for family in FAMILIES:
-        own = [one for one in records if one["family"] == family]
-        found += [_row(one, f", {family}") for one in correlations(own) if one.truth == FIRST]
-    return found
+        of_truth = [each for each in correlations(of_family(records, family)) if each.truth == FIRST]
+        rows += [_row(correlation, f", {family}") for correlation in of_truth]
+    return rows
 
 
-def _row(one: UtilityRow, where: str) -> Row:
-    measure = f"rank correlation of {SCORES[one.score]} with the {TRUTHS[one.truth]}{where} ({one.cases} cases)"
-    promised = (one.score, one.truth) == PROMISED and not where
-    figures = [math.nan if value is None else value for value in (one.mean, one.low, one.high)]
-    return row(measure, figures, ">= 0.4" if promised else None)
+def _row(correlation: UtilityRow, where: str) -> Row:
+    names = f"{SCORES[correlation.score]} with the {TRUTHS[correlation.truth]}{where}"
+    promised = (correlation.score, correlation.truth) == PROMISED and not where
+    figures = interval_of(correlation.mean, correlation.low, correlation.high)
+    return as_row(f"rank correlation of {names} ({correlation.cases} cases)", figures, ">= 0.4" if promised else None)
 
 
-def text_of(records: Sequence[Record]) -> str:
+def text_of(records: Sequence[CaseRecord]) -> str:
     """One line a score and truth, both families apart, and whether it beats the floors over all cases."""
     lines = [("mean rank correlation", "cases", "both", *FAMILIES, "above 0 and every floor")]
-    parts = {family: [one for one in records if one["family"] == family] for family in FAMILIES}
-    apart = {family: {(o.score, o.truth): o for o in correlations(own)} for family, own in parts.items()}
-    for one in correlations(records):
-        each = [apart[family].get((one.score, one.truth)) for family in FAMILIES]
-        cells = [_figure(None if found is None else found.mean) for found in each]
-        verdict = "floor" if one.is_floor else "yes" if one.predicts else "no"
-        lines.append((f"{SCORES[one.score]}, {TRUTHS[one.truth]}", str(one.cases), _figure(one.mean), *cells, verdict))
+    apart = [{(each.score, each.truth): each for each in correlations(of_family(records, f))} for f in FAMILIES]
+    for row in correlations(records):
+        each = [row, *(correlations_of.get((row.score, row.truth)) for correlations_of in apart)]
+        cells = ["" if cell is None or cell.mean is None else f"{cell.mean:+.2f}" for cell in each]
+        verdict = "floor" if row.is_floor else "yes" if row.predicts else "no"
+        lines.append((f"{SCORES[row.score]}, {TRUTHS[row.truth]}", str(row.cases), *cells, verdict))
     return aligned(lines)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:+.2f}"

@@ -1,4 +1,4 @@
-"""In which ways can a stored file be damaged, and what of the home is read after each?"""
+"""The ways in which a stored file can be damaged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Way = Callable[[Path, random.Random], None]
+Damage = Callable[[Path, random.Random], None]
 
 
 def _cut(path: Path, chance: random.Random) -> None:
@@ -74,7 +74,7 @@ def _endless(path: Path, _: random.Random) -> None:
     path.symlink_to("/dev/zero")
 
 
-WAYS: Mapping[str, Way] = {
+DAMAGES: Mapping[str, Damage] = {
     "cut": _cut,
     "emptied": _emptied,
     "zeros": _zeros,

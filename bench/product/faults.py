@@ -1,4 +1,4 @@
-"""What do kills and damaged files cost? Kills at random moments and every way of damage to every kind of file.
+"""The harm of kills at random moments, and of every way of damage to every kind of stored file.
 
 All of it happens in a home of its own, with a tiny model and tiny data.
 """
@@ -14,16 +14,17 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import asdict, astuple
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench.clock import Clock
-from bench.product.damage import WAYS, restored
-from bench.product.kills import KILLS, Field, Harm
-from bench.results_table import Row, row
-from bench.tiny import write_wheel
+from bench.constants import CASES
+from bench.product.damage import DAMAGES, restored
+from bench.product.kills import KILLS, Harm, KillField
+from bench.product.tiny_material import write_wheel
+from bench.results_table import Row, as_row
+from bench.timing import Clock
 from core.analysis.request import Request
 from core.data.dataset import open_dataset
 from core.data.stored import source_name
@@ -38,8 +39,6 @@ from core.store.results import Results
 from core.store.sealed import content_hash, unsealed
 from core.work.forecast import Forecaster
 
-FULL = 30
-"""Cases of the whole part: every kill and every way; fewer cases try that share of them."""
 STUCK_SECONDS = 180
 SLOW_WAYS = ("cut", "bit flipped, same size and time", "missing", "a folder")
 """Ways that are tried on the weights, which take a conversion each."""
@@ -51,11 +50,11 @@ Use = Callable[[], object]
 
 
 def faults(cases: int, seed: int) -> Iterator[list[Row]]:
-    """Rows about kills, then about damaged files."""
-    share = min(cases / FULL, 1.0)
+    """Rows about kills, then about damaged files; fewer `cases` than `CASES` try that share of them."""
+    share = min(cases / CASES, 1.0)
     with _own_home() as folder:
         rows: list[Row] = []
-        for rows in _killed(Field(folder, seed), share):
+        for rows in _killed(KillField(folder, seed), share):
             yield rows
         yield [*rows, *_damaged(folder, share, seed)]
 
@@ -73,21 +72,19 @@ def _own_home() -> Iterator[Path]:
             os.environ.update(before)
 
 
-def _killed(field: Field, share: float) -> Iterator[list[Row]]:
-    harm, kills, rows = Harm(), 0, []
-    clock = Clock("kills", sum(math.ceil(often * share) for _, often in KILLS.values()))
-    for name, (tried, often) in KILLS.items():
-        own = Harm()
-        for one in tried(field, math.ceil(often * share)):
-            own += one
-            clock.tell(name)
-        kills += math.ceil(often * share)
-        harm += own
-        total = sum(getattr(own, one.name) for one in fields(own))
-        rows.append(row(f"kills: {name}, {math.ceil(often * share)} times, harm", (total,), "<= 0"))
+def _killed(field: KillField, share: float) -> Iterator[list[Row]]:
+    counts = {name: math.ceil(often * share) for name, (_, often) in KILLS.items()}
+    harm, rows, clock = Harm(), [], Clock("kills", sum(counts.values()))
+    for name, (attempt, _) in KILLS.items():
+        part = Harm()
+        for each in attempt(field, counts[name]):
+            part += each
+            clock.tick(name)
+        harm += part
+        rows.append(as_row(f"kills: {name}, {counts[name]} times, harm", (sum(astuple(part)),), "<= 0"))
         yield rows
-    rows.append(row("kills", (kills,), ">= 141" if share == 1.0 else None))
-    rows += [row(f"kills: {one.name.replace('_', ' ')}", (getattr(harm, one.name),), "<= 0") for one in fields(harm)]
+    rows.append(as_row("kills", (sum(counts.values()),), ">= 141" if share == 1.0 else None))
+    rows += [as_row(f"kills: {kind.replace('_', ' ')}", (count,), "<= 0") for kind, count in asdict(harm).items()]
     yield rows
 
 
@@ -100,18 +97,18 @@ def _damaged(folder: Path, share: float, seed: int) -> list[Row]:
     clock = Clock("damaged files", len(tried))
     for path, use, right, way in tried:
         outcome = _outcome(path, use, right, way, chance)
-        clock.tell(f"{path.name}, {way}: {outcome}")
+        clock.tick(f"{path.name}, {way}: {outcome}")
         if outcome in counts:
             counts[outcome] += 1
-    rows = [row("damaged files: ways", (len(tried),), ">= 103" if share == 1.0 else None)]
-    return rows + [row(f"damaged files: {name}", (count,), "<= 0") for name, count in counts.items()]
+    rows = [as_row("damaged files: ways", (len(tried),), ">= 103" if share == 1.0 else None)]
+    return rows + [as_row(f"damaged files: {name}", (count,), "<= 0") for name, count in counts.items()]
 
 
 def _outcome(path: Path, use: Use, right: object, way: str, chance: random.Random) -> str:
-    """What comes of using a damaged file twice."""
+    """The outcome of using a damaged file twice."""
     whole = Path(tempfile.gettempdir()) / f"demolens-whole-{os.getpid()}"
     shutil.copy2(path, whole)
-    WAYS[way](path, chance)
+    DAMAGES[way](path, chance)
     try:
         with _at_most(STUCK_SECONDS):
             first, second = use(), use()
@@ -144,7 +141,7 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 
 def _uses(folder: Path) -> list[tuple[Path, Use, Any, tuple[str, ...]]]:
-    """Every kind of file in the home: where it lies, what uses it, what is right, and how it is damaged."""
+    """Every kind of file in the home: its path, what uses it, the right result, and how it is damaged."""
     data, gguf = folder / "books", folder / "tiny.gguf"
     store, material = Results(), write_wheel(home() / "wheels")
     model = load(str(gguf), device="cpu")
@@ -182,7 +179,7 @@ def _uses(folder: Path) -> list[tuple[Path, Use, Any, tuple[str, ...]]]:
     ):
         use()
         uses += [(path, use) for path in files(*names)]
-    return [(path, use, use(), SLOW_WAYS if "models" in path.parts else tuple(WAYS)) for path, use in uses]
+    return [(path, use, use(), SLOW_WAYS if "models" in path.parts else tuple(DAMAGES)) for path, use in uses]
 
 
 def _source_of(data: Path) -> str:
@@ -198,4 +195,5 @@ def _note_of(file: Path) -> str:
 
 
 def _encodings(model: LanguageModel) -> object:
-    return [[tensor.tolist() for tensor in (*one.keys, *one.values)] for one in Encoded(model, INSTRUCTION, DEMOS)]
+    encoded = Encoded(model, INSTRUCTION, DEMOS)
+    return [[tensor.tolist() for tensor in (*memory.keys, *memory.values)] for memory in encoded]

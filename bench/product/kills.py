@@ -1,26 +1,25 @@
-"""What is lost, torn, stuck or left when a process is killed at any moment?"""
+"""What is lost, torn, stuck or left when a process is killed at any moment."""
 
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
-from bench.tiny import write_data, write_model, write_wheel
+from bench.product.app_server import APP, start_server
+from bench.product.tiny_material import write_data, write_model, write_wheel
+from bench.timing import Result
 from core.analysis.request import Request
 from core.data.dataset import open_dataset
 from core.lm.loading.gguf_convert import converted
@@ -32,7 +31,6 @@ from core.store.sealed import content_hash
 from core.work.desk import Desk
 from core.work.job import ROOT
 
-Value = TypeVar("Value")
 PATIENCE_SECONDS = 600.0
 """How long anything may take after a kill before it counts as stuck."""
 SAVES = """
@@ -57,7 +55,7 @@ while True:
 IMPORTS = """
 import sys
 from pathlib import Path
-from bench.tiny import write_data
+from bench.product.tiny_material import write_data
 from core.data.dataset import open_dataset
 number = int(sys.argv[1])
 while True:
@@ -69,7 +67,7 @@ while True:
 PREPARE = """
 import sys
 from pathlib import Path
-from bench.tiny import write_wheel
+from bench.product.tiny_material import write_wheel
 from core.lm.loading.gguf_convert import converted
 from core.store.home import home
 from core.store.material import extracted
@@ -90,10 +88,10 @@ class Harm:
     orphans: int = 0
 
     def __add__(self, other: Harm) -> Harm:
-        return Harm(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return Harm(*map(operator.add, astuple(self), astuple(other)))
 
 
-class Field:
+class KillField:
     """A home of its own for the kills, and the material that processes work on."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -116,10 +114,10 @@ class Field:
         return [line.strip() for line in lines if line.strip()]
 
     def after(self) -> Harm:
-        """What stays of the last kill once the next process has started."""
-        alive = [one for one in self.last if not gone(one)]
+        """The harm of the last kill once the next process has started."""
+        orphans = sum(not gone(child) for child in self.last)
         sweep(home())
-        return Harm(orphans=len(alive), leftover_bytes=leftover(home()) + leftover(self.folder / "out"))
+        return Harm(orphans=orphans, leftover_bytes=leftover(home()) + leftover(self.folder / "out"))
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -142,29 +140,28 @@ def gone(process: psutil.Process) -> bool:
 
 def leftover(folder: Path) -> int:
     """Bytes of unfinished work in a folder."""
-    mine = {path for path in (folder / "scratch").glob("*") if path.suffix != ".lock"} if folder == home() else set()
     files = [path for path in folder.rglob("*") if path.is_file()]
     return sum(
         path.stat().st_size
         for path in files
-        if ".part" in path.name or ("scratch" in path.parts and not mine & set(path.parents)) or path.suffix == ".old"
-    ) + sum(path.stat().st_size for one in mine for path in one.rglob("*") if path.is_file())
+        if ".part" in path.name or path.suffix == ".old" or "scratch" in path.relative_to(folder).parts
+    )
 
 
-def saves(field: Field, kills: int) -> Iterator[Harm]:
+def saves(field: KillField, kills: int) -> Iterator[Harm]:
     """Results that were acknowledged are there, whole."""
     number, store = 0, Results()
     for _ in range(kills):
         lines = field.killed(SAVES, str(number), after=1, span=0.4)
         acknowledged = [int(line) for line in lines if line.isdigit()]
-        lost = sum(store.load(f"{one:016x}") != str(one) * 20_000 for one in acknowledged)
+        lost = sum(store.load(f"{saved:016x}") != str(saved) * 20_000 for saved in acknowledged)
         number = max(acknowledged, default=number) + 1
         torn = sum(store.load(path.stem) is None for path in store.folder.glob("*.result"))
         shutil.rmtree(store.folder)
         yield Harm(lost=lost, torn=torn) + field.after()
 
 
-def json_files(field: Field, kills: int) -> Iterator[Harm]:
+def json_files(field: KillField, kills: int) -> Iterator[Harm]:
     """A person's file is the last acknowledged one or the one after it."""
     number, path = 0, field.folder / "out" / "found.json"
     path.parent.mkdir()
@@ -173,12 +170,12 @@ def json_files(field: Field, kills: int) -> Iterator[Harm]:
         text = path.read_text()
         torn = len(text) != 1_000_000 or len(set(text)) != 1
         lost = text[:1] not in (str(last % 10), str((last + 1) % 10))
-        others = sum(one.stat().st_size for one in path.parent.iterdir() if one != path)
+        others = sum(other.stat().st_size for other in path.parent.iterdir() if other != path)
         number = last + 1
         yield Harm(lost=lost, torn=torn, leftover_bytes=others) + field.after()
 
 
-def imports(field: Field, kills: int) -> Iterator[Harm]:
+def imports(field: KillField, kills: int) -> Iterator[Harm]:
     """Imported data are there, and what was broken off is imported anew."""
     number = 0
     for _ in range(kills):
@@ -195,7 +192,7 @@ def imports(field: Field, kills: int) -> Iterator[Harm]:
         yield Harm(lost=lost, torn=torn) + field.after()
 
 
-def prepare(field: Field, kills: int) -> Iterator[Harm]:
+def prepare(field: KillField, kills: int) -> Iterator[Harm]:
     """Fetching and converting, broken off anywhere, is done again and right."""
     right = content_hash(converted(field.model, where="tiny") / "model.safetensors")
     for _ in range(kills):
@@ -209,7 +206,7 @@ def prepare(field: Field, kills: int) -> Iterator[Harm]:
     yield Harm(torn=wrong, lost=material.read_bytes() != b"alpha" * 1000)
 
 
-def worker(field: Field, kills: int) -> Iterator[Harm]:
+def worker(field: KillField, kills: int) -> Iterator[Harm]:
     """A desk whose worker is killed runs on; what it stored stays."""
     desk = Desk()
     model = str(converted(field.model, where="tiny"))
@@ -217,8 +214,8 @@ def worker(field: Field, kills: int) -> Iterator[Harm]:
     try:
         for number in range(kills):
             case = {"dataset": str(field.data), "model": model, "user": str(number % 12), "seed": number}
-            asked = Request.model_validate({**case, "demos": 2, "candidates": 4, "family": "next_item"})
-            key = desk.submit(asked)
+            request = Request.model_validate({**case, "demos": 2, "candidates": 4, "family": "next_item"})
+            key = desk.submit(request)
             pid = until(lambda: desk.worker_pid)
             if pid is not None:
                 desk.wait(key, field.chance.uniform(0.0, 6.0))
@@ -227,22 +224,22 @@ def worker(field: Field, kills: int) -> Iterator[Harm]:
                     os.kill(pid, signal.SIGKILL)
             job = desk.wait(key, PATIENCE_SECONDS)
             if job.state == "failed":
-                job = desk.wait(desk.submit(asked, insist=True), PATIENCE_SECONDS)
+                job = desk.wait(desk.submit(request, insist=True), PATIENCE_SECONDS)
             if job.state != "done":
                 sys.stderr.write(f"worker: {job.state}: {job.sentence}\n")
             else:
                 done.append(key)
-            lost = sum(Results().load(one) is None for one in done)
+            lost = sum(Results().load(key) is None for key in done)
             yield Harm(stuck=job.state != "done", lost=lost) + field.after()
     finally:
         desk.close()
 
 
-def server(field: Field, kills: int) -> Iterator[Harm]:
+def server(field: KillField, kills: int) -> Iterator[Harm]:
     """A page's server that is killed leaves nothing running and starts again with what was stored."""
     Results().save("ab" * 32, "kept")
     for number in range(kills):
-        process, port = _server()
+        process = start_server(*APP).process
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(field.chance.uniform(0.0, 6.0))
         field.last = family(process.pid)
@@ -250,31 +247,14 @@ def server(field: Field, kills: int) -> Iterator[Harm]:
         process.wait()
         stuck = 0
         if number == kills - 1:
-            process, port = _server()
-            stuck = until(partial(_answers, port)) is None
-            process.terminate()
-            process.wait()
+            last = start_server(*APP)
+            stuck = until(last.answers) is None
+            last.process.terminate()
+            last.process.wait()
         yield Harm(stuck=stuck, lost=Results().load("ab" * 32) != "kept") + field.after()
 
 
-def _server() -> tuple[subprocess.Popen[bytes], int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "core.cli.entry", "app", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, cwd=ROOT, **quiet), port  # type: ignore[call-overload]
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def until(value: Callable[[], Value | None]) -> Value | None:
+def until(value: Callable[[], Result | None]) -> Result | None:
     """The first value that counts, or None after `PATIENCE_SECONDS`."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
@@ -284,7 +264,7 @@ def until(value: Callable[[], Value | None]) -> Value | None:
     return None
 
 
-KILLS: dict[str, tuple[Callable[[Field, int], Iterator[Harm]], int]] = {
+KILLS: dict[str, tuple[Callable[[KillField, int], Iterator[Harm]], int]] = {
     "saves": (saves, 40),
     "--json": (json_files, 30),
     "imports": (imports, 30),

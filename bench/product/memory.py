@@ -1,4 +1,4 @@
-"""How much memory do the dual parts of every head take as prompts grow? Alone: `python -m bench.product.memory`."""
+"""The memory that the dual parts of every head take as prompts grow. Alone: `python -m bench.product.memory`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.clock import Clock
-from bench.results_table import Row, row, text_of
+from bench.results_table import Row, as_row, table_text
+from bench.spread import extremes
+from bench.timing import Clock
 
 if TYPE_CHECKING:
     from core.lm.loading.load import LanguageModel
@@ -41,14 +42,12 @@ def memory() -> Iterator[list[Row]]:
     for tokens in TOKENS:
         for _ in range(ROUNDS):
             measured.setdefault(tokens, []).append(_in_child(tokens))
-            clock.tell(f"{tokens} tokens")
-        rows.append(_row(f"extra peak memory of the dual parts at {tokens} prompt tokens, MB", measured[tokens]))
+            clock.tick(f"{tokens} tokens")
+        peaks = np.array(measured[tokens])
+        label = f"extra peak memory of the dual parts at {tokens} prompt tokens, MB"
+        rows.append(as_row(label, extremes(float(np.median(peaks)), peaks)))
         yield rows
-    yield [*rows, *_growth({tokens: float(np.median(found)) for tokens, found in measured.items()})]
-
-
-def _row(measure: str, figures: list[float]) -> Row:
-    return row(measure, (float(np.median(figures)), min(figures), max(figures)))
+    yield [*rows, *_growth({tokens: float(np.median(megabytes)) for tokens, megabytes in measured.items()})]
 
 
 def _growth(peaks: dict[int, float]) -> list[Row]:
@@ -58,9 +57,9 @@ def _growth(peaks: dict[int, float]) -> list[Row]:
     steepest = np.polyfit(np.log(list(peaks)), np.log(list(peaks.values())), 1)[0]
     maps = LAYERS * HEADS * many**2 * 4 / 1e6
     return [
-        row(f"memory per token, {many} / {few} tokens", [ratio], "<= 1.5"),
-        row("exponent of the growth of memory with tokens (1 is linear)", [float(steepest)], "<= 1.2"),
-        row(f"memory at {many} tokens / what the maps of all layers and heads would hold", [peaks[many] / maps]),
+        as_row(f"memory per token, {many} / {few} tokens", [ratio], "<= 1.5"),
+        as_row("exponent of the growth of memory with tokens (1 is linear)", [float(steepest)], "<= 1.2"),
+        as_row(f"memory at {many} tokens / what the maps of all layers and heads would hold", [peaks[many] / maps]),
     ]
 
 
@@ -156,7 +155,7 @@ def main() -> None:
         print(extra_peak(int(sys.argv[1])))
         return
     (rows,) = deque(memory(), maxlen=1)
-    print(text_of(rows))
+    print(table_text(rows))
 
 
 if __name__ == "__main__":

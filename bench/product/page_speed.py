@@ -1,7 +1,7 @@
-"""How soon is the page usable, how soon does it follow a click, and does its memory stay level?
+"""How soon the page is usable, how soon it follows a click, and whether its memory stays level.
 
-The real server (`demolens app`) in a real Chromium, on a DemoLens folder of its own: it shares the sample material and
-starts without results, so that no request of the bench is answered from an earlier run.
+The real server in a real Chromium, on a DemoLens folder of its own: it shares the sample material and starts without
+results, so that no request of the bench is answered from an earlier run.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -25,16 +22,18 @@ import numpy as np
 import psutil
 
 from bench.case_list import measured_users
-from bench.clock import Clock
+from bench.constants import BUILD, CASES
+from bench.product.app_server import APP, FLAGS, chromium, serving
 from bench.product.sessions import Session
-from bench.results_table import BUILD, Row, row
-from bench.spread import quartiles
+from bench.results_table import Row, as_row
+from bench.spread import extremes, quartiles
+from bench.timing import Clock
 from core.data.cases import case_of
 from core.data.dataset import open_dataset
 from core.store.home import home
 
 SHARED = ("material", "datasets", "hashes", "models")
-"""What the bench's DemoLens folder takes over from the real one."""
+"""Folders that the bench's DemoLens folder takes over from the real one."""
 STARTS = 5
 CLICKS = 8
 VISITS = 50
@@ -50,15 +49,6 @@ WARM_RUNS = 10
 UNCHANGED_RUNS = 8
 RUNS_A_MEASURE = 10
 WAIT_SECONDS = 300.0
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 REQUEST = "demos=4&candidates=10&history=5&method=gradient&matrix=no"
 
 FIRST_CHART = "() => document.querySelector('.st-key-chart-waterfall .barlayer .point path') !== null"
@@ -79,24 +69,28 @@ FOLLOWED = """([label, before]) => {
 
 
 def app(cases: int) -> Iterator[list[Row]]:
-    """Rows so far; `cases` below 30 shortens the visits."""
+    """Rows so far; fewer `cases` than `CASES` shorten the visits."""
     from playwright.sync_api import sync_playwright
 
-    visits = VISITS if cases >= 30 else max(2 * SETTLED, cases)
+    visits = VISITS if cases >= CASES else max(2 * SETTLED, cases)
+    program = chromium()
+    if program is None:
+        raise SystemExit("bench: part app needs a Chromium on the PATH")
     clock = Clock("app", STARTS + 1 + visits)
     os.environ["DEMOLENS_HOME"] = str(own_home(BUILD.absolute() / "bench-home"))
-    subprocess.run([_command(), "prepare"], check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, "-m", "core.cli.entry", "prepare"], check=True, stdout=sys.stderr)
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=_chromium(), args=FLAGS)
-        rows = [row("warm start to first usable page, seconds", quartiles(_starts(browser, clock)), "<= 5")]
+        browser = play.chromium.launch(executable_path=program, args=FLAGS)
+        rows = [as_row("warm start to first usable page, seconds", quartiles(_starts(browser, clock)), "<= 5")]
         yield rows
-        with _serving() as (address, server):
+        with serving(*APP, wait_seconds=WAIT_SECONDS) as (address, process):
+            server = psutil.Process(process.pid)
             clicks = _clicks(_opened(browser, address))
-            rows.append(row("click on a bar to all views updated, seconds", quartiles(clicks), "<= 0.5"))
-            clock.tell("clicks")
+            rows.append(as_row("click on a bar to all views updated, seconds", quartiles(clicks), "<= 0.5"))
+            clock.tick("clicks")
             yield rows
             rows += rerun_rows(address, server)
-            clock.tell("reruns")
+            clock.tick("reruns")
             yield rows
             yield rows + memory_rows(_memory(browser, address, server, visits, clock))
         browser.close()
@@ -119,10 +113,10 @@ def memory_rows(gigabytes: np.ndarray) -> list[Row]:
     count = len(gigabytes)
     after, end = float(gigabytes[SETTLED - 1]), float(gigabytes[-1])
     return [
-        row(f"memory of app + worker after {count} cases / after {SETTLED}", [end / after], LEVEL),
-        row(
+        as_row(f"memory of app + worker after {count} cases / after {SETTLED}", [end / after], LEVEL),
+        as_row(
             f"memory of app + worker, most over {count} cases, GB",
-            (float(gigabytes.max()), float(gigabytes.min()), float(gigabytes.max())),
+            extremes(gigabytes.max(), gigabytes),
             "<= 3",
         ),
     ]
@@ -132,10 +126,9 @@ def rerun_rows(address: str, server: psutil.Process) -> list[Row]:
     """Rows of reruns of Explore's finished example, over Streamlit's protocol without browsers; the model is idle."""
     alone, together = _unchanged(address, server), paced(address, TABS, PACED_SECONDS)
     name = f"rerun, {TABS} sessions, a click every {EVERY_SECONDS:g} s in each, p95, seconds"
-    middle, *_ = np.quantile(together, [0.95])
     return [
-        row("rerun of Explore without a change, ms of CPU", quartiles(alone), "<= 60"),
-        row(name, (float(middle), float(together.min()), float(together.max())), "<= 1.5"),
+        as_row("rerun of Explore without a change, ms of CPU", quartiles(alone), "<= 60"),
+        as_row(name, extremes(np.quantile(together, 0.95), together), "<= 1.5"),
     ]
 
 
@@ -144,24 +137,24 @@ def _unchanged(address: str, server: psutil.Process) -> np.ndarray:
     with Session(address) as tab:
         for _ in range(WARM_RUNS):
             tab.run()
-        found = []
+        milliseconds = []
         for _ in range(UNCHANGED_RUNS):
-            time.sleep(0.2)  # What the run before left to do is done.
+            time.sleep(0.2)  # The run before has ended all its work.
             before = sum(server.cpu_times()[:2])
             for _ in range(RUNS_A_MEASURE):  # The kernel counts in hundredths of a second.
                 tab.run()
             time.sleep(0.2)
-            found.append(1_000 * (sum(server.cpu_times()[:2]) - before) / RUNS_A_MEASURE)
-    return np.array(found)
+            milliseconds.append(1_000 * (sum(server.cpu_times()[:2]) - before) / RUNS_A_MEASURE)
+    return np.array(milliseconds)
 
 
 def paced(address: str, tabs: int, seconds: float) -> np.ndarray:
-    """Seconds of every rerun while `tabs` sessions click for so long, each at its own pace: every second click selects
-    another demonstration, the others change nothing.
+    """Seconds of every rerun while `tabs` sessions click for so long, each at its own pace.
+
+    Every second click selects another demonstration, the others change nothing.
     """
     with ThreadPoolExecutor(tabs) as pool:
-        found = list(pool.map(lambda number: _clicking(address, number, seconds), range(tabs)))
-    return np.concatenate(found)
+        return np.concatenate(list(pool.map(lambda number: _clicking(address, number, seconds), range(tabs))))
 
 
 def _clicking(address: str, number: int, seconds: float) -> np.ndarray:
@@ -170,14 +163,14 @@ def _clicking(address: str, number: int, seconds: float) -> np.ndarray:
         tab.run()
         time.sleep(float(pace.uniform(0, 2 * EVERY_SECONDS)))
         end = time.monotonic() + seconds
-        found: list[float] = []
+        reruns: list[float] = []
         while time.monotonic() < end:
-            click = len(found)
-            found.append(tab.run() if click % 2 else tab.pick("pick-demo", f"D{1 + (number + click // 2) % 8}"))
+            click = len(reruns)
+            reruns.append(tab.run() if click % 2 else tab.pick("pick-demo", f"D{1 + (number + click // 2) % 8}"))
             time.sleep(float(pace.uniform(0.5, 1.5)) * EVERY_SECONDS)
         if tab.faults:
             raise SystemExit(f"bench: a page ended with {tab.faults[0]}")
-    return np.array(found)
+    return np.array(reruns)
 
 
 def _starts(browser: Any, clock: Clock) -> np.ndarray:
@@ -185,11 +178,11 @@ def _starts(browser: Any, clock: Clock) -> np.ndarray:
     seconds = []
     for _ in range(STARTS):
         begin = time.perf_counter()
-        with _serving() as (address, _):
+        with serving(*APP, wait_seconds=WAIT_SECONDS) as (address, _):
             page = _opened(browser, address)
             seconds.append(time.perf_counter() - begin)
             page.context.close()
-        clock.tell("start")
+        clock.tick("start")
     return np.array(seconds)
 
 
@@ -221,16 +214,16 @@ def _pause(page: Any) -> None:
 
 def _memory(browser: Any, address: str, server: psutil.Process, visits: int, clock: Clock) -> np.ndarray:
     """Resident gigabytes of the server and its worker after each of `visits` different requests."""
-    found = []
+    gigabytes = []
     for user in _users(visits):
         page = _page(browser)
         page.goto(f"{address}/?user={user}&{REQUEST}")
         page.wait_for_function(FIRST_CHART)
         page.locator('[data-testid="stProgress"]').wait_for(state="detached")
-        found.append(resident(server))
+        gigabytes.append(resident(server))
         page.context.close()
-        clock.tell(f"{found[-1]:.2f} GB")
-    return np.array(found)
+        clock.tick(f"{gigabytes[-1]:.2f} GB")
+    return np.array(gigabytes)
 
 
 def _users(count: int) -> list[str]:
@@ -242,9 +235,9 @@ def _users(count: int) -> list[str]:
 def resident(process: psutil.Process) -> float:
     """Resident gigabytes of a process and all below it."""
     total = 0
-    for one in (process, *process.children(recursive=True)):
+    for member in (process, *process.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
-            total += one.memory_info().rss
+            total += member.memory_info().rss
     return total / 1e9
 
 
@@ -259,45 +252,3 @@ def _page(browser: Any) -> Any:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.set_default_timeout(WAIT_SECONDS * 1_000)
     return page
-
-
-@contextlib.contextmanager
-def _serving() -> Iterator[tuple[str, psutil.Process]]:
-    """The server on a free port until the block ends: its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [_command(), "app", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/_stcore/health", process)
-        yield address, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError), urllib.request.urlopen(address, timeout=2):
-            return
-        time.sleep(0.05)
-    raise SystemExit("bench: the server did not start")
-
-
-def _command() -> str:
-    return str(Path(sys.executable).with_name("demolens"))
-
-
-def _chromium() -> str:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        raise SystemExit("bench: part app needs a Chromium on the PATH")
-    return found

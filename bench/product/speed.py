@@ -1,4 +1,4 @@
-"""How much do scoring, a gradient and leave-one-out cost, in plain forward passes?"""
+"""The cost of scoring, a gradient and leave-one-out, in plain forward passes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bench import plain
-from bench.case_list import Bench, Subject
-from bench.clock import Clock, timed
-from bench.results_table import Row, row
-from bench.spread import quartiles
+from bench import plain_forward
+from bench.case_list import Bench, PromptSubject, packed_ids
+from bench.results_table import Row, as_row
+from bench.spread import extremes, quartiles
+from bench.timing import Clock, timed
 from core.analysis.dual.parts import dual_parts
 from core.analysis.explain.ablation import leave_one_out, shapley
 from core.analysis.explain.gradient import slopes_at
@@ -48,20 +48,20 @@ def speed(bench: Bench, count: int) -> Iterator[list[Row]]:
         for name, value in measured(bench, subject).items():
             seconds[name].append(value)
         rows = _rows(seconds, subjects[:done])
-        clock.tell(f"{subject.family} {subject.prompt.length} tokens")
+        clock.tick(f"{subject.family} {subject.prompt.length} tokens")
         yield rows
     rows = [*rows, _exact(bench)]
-    clock.tell("exact Shapley values")
+    clock.tick("exact Shapley values")
     yield rows
     yield [*rows, _residual(bench, subjects[:FEW], clock), _agreement(bench, subjects[:FEW])]
 
 
-def measured(bench: Bench, subject: Subject) -> dict[str, float]:
+def measured(bench: Bench, subject: PromptSubject) -> dict[str, float]:
     """Seconds of every competitor on one prompt; they take turns, so that a busy machine slows all of them."""
-    best = _in_turns(_short(bench, subject), ROUNDS) | _in_turns(_long(bench, subject), 1)
-    best["one by one"] = best["plain"] * len(subject.prompt.candidates)
-    best["naive loo"] = best["naive loo only"] + best["plain"]
-    return best
+    seconds = _in_turns(_short(bench, subject), ROUNDS) | _in_turns(_long(bench, subject), 1)
+    seconds["one by one"] = seconds["plain"] * len(subject.prompt.candidates)
+    seconds["naive loo"] = seconds["naive loo only"] + seconds["plain"]
+    return seconds
 
 
 def _in_turns(works: Works, rounds: int) -> dict[str, float]:
@@ -69,33 +69,33 @@ def _in_turns(works: Works, rounds: int) -> dict[str, float]:
     return {name: min(turn[name] for turn in table) for name in works}
 
 
-def _short(bench: Bench, subject: Subject) -> Works:
-    model, network = bench.model, bench.plain
+def _short(bench: Bench, subject: PromptSubject) -> Works:
+    model, network = bench.model, bench.untouched
     return {
         "packed": lambda: Scorer(model, subject.prompt).full(),
-        "plain packed": lambda: plain.forward(network, subject.packed_ids()),
-        "two passes": lambda: plain.by_second_pass(model.network, subject),
-        "copied cache": lambda: plain.by_copied_cache(network, subject),
+        "plain packed": lambda: plain_forward.forward(network, packed_ids(subject.prompt)),
+        "two passes": lambda: plain_forward.by_second_pass(model.network, subject),
+        "copied cache": lambda: plain_forward.by_copied_cache(network, subject),
         "gradient": lambda: slopes_at(subject.score(model), 0.5),
-        "plain": lambda: plain.target_score(network, subject),
+        "plain": lambda: plain_forward.target_score(network, subject),
     }
 
 
-def _long(bench: Bench, subject: Subject) -> Works:
+def _long(bench: Bench, subject: PromptSubject) -> Works:
     masks = leave_one_out_masks(len(subject.prompt.demos))
     return {
         "loo": lambda: leave_one_out(subject.score(bench.model)),
-        "naive loo only": lambda: [plain.target_score(bench.plain, subject, mask) for mask in masks],
+        "naive loo only": lambda: [plain_forward.target_score(bench.untouched, subject, mask) for mask in masks],
         "loo only": lambda: subject.score(bench.model).at(masks),
     }
 
 
-def _rows(seconds: dict[str, list[float]], subjects: list[Subject]) -> list[Row]:
+def _rows(seconds: dict[str, list[float]], subjects: list[PromptSubject]) -> list[Row]:
     lengths = np.array([subject.prompt.length for subject in subjects], dtype=np.float64)
-    rows = [row("tokens of the prompts of part speed", quartiles(lengths))]
-    rows += [row("seconds of one plain forward over the prompt", quartiles(np.array(seconds["plain"])))]
+    rows = [as_row("tokens of the prompts of part speed", quartiles(lengths))]
+    rows += [as_row("seconds of one plain forward over the prompt", quartiles(np.array(seconds["plain"])))]
     for measure, above, below, target in RATIOS:
-        rows.append(row(measure, quartiles(np.array(seconds[above]) / np.array(seconds[below])), target))
+        rows.append(as_row(measure, quartiles(np.array(seconds[above]) / np.array(seconds[below])), target))
     return rows
 
 
@@ -103,27 +103,30 @@ def _exact(bench: Bench) -> Row:
     (subject,) = bench.subjects(1, demos=SHAPLEY_DEMOS)
     score = subject.score(bench.model)
     shapley(score)
-    return row("exact Shapley of 6 demonstrations, forwards", [score.scorer.cost.forwards], "<= 64")
+    return as_row("exact Shapley of 6 demonstrations, forwards", [score.scorer.cost.forwards], "<= 64")
 
 
-def _residual(bench: Bench, subjects: list[Subject], clock: Clock) -> Row:
+def _residual(bench: Bench, subjects: list[PromptSubject], clock: Clock) -> Row:
     worst = []
     for subject in subjects:
         worst.append(float(dual_parts(bench.model, subject.prompt, subject.target).residual.max()))
-        clock.tell("dual form")
-    figures = (max(worst), min(worst), max(worst))
-    return row(f"dual-form residual, worst head of {len(worst)} prompts, fp32, relative", figures, "<= 1e-5")
+        clock.tick("dual form")
+    label = f"dual-form residual, worst head of {len(worst)} prompts, fp32, relative"
+    return as_row(label, extremes(max(worst), np.array(worst)), "<= 1e-5")
 
 
-def _agreement(bench: Bench, subjects: list[Subject]) -> Row:
+def _agreement(bench: Bench, subjects: list[PromptSubject]) -> Row:
     """Largest difference in nats between the packed pass and the three other ways of scoring."""
     worst = []
     for subject in subjects:
         packed = Scorer(bench.model, subject.prompt).full()
-        others = (plain.by_second_pass(bench.model.network, subject), plain.by_copied_cache(bench.plain, subject))
+        others = (
+            plain_forward.by_second_pass(bench.model.network, subject),
+            plain_forward.by_copied_cache(bench.untouched, subject),
+        )
         apart = [float(np.abs(packed - np.array(other)).max()) for other in others]
-        alone = abs(packed[subject.target] - plain.target_score(bench.plain, subject))
+        alone = abs(packed[subject.target] - plain_forward.target_score(bench.untouched, subject))
         worst.append(max(*apart, float(alone)))
-    return row(
+    return as_row(
         "largest difference of a score between the packed pass and the other ways, nats", quartiles(np.array(worst))
     )

@@ -1,4 +1,4 @@
-"""Does in-context tuning keep demonstrations useful: against the base model, plain tuning and classical references?
+"""Part `recicl`: tuned models against the base model, plain tuning and classical references.
 
 Everything goes on in rounds of 25 test interactions and five ranked lists, each under every way, so a run that is cut
 short has measured every way on the same share. Prompts of a round are packed into common passes, which run what they
@@ -10,12 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench.case_list import CANDIDATES, Bench
-from bench.clock import Clock
+from bench.case_list import Bench
+from bench.constants import BUILD, CANDIDATES
 from bench.recicl.promises import rows_of
-from bench.recicl.recicl_records import kept
 from bench.recicl.step_costs import step_row
-from bench.results_table import BUILD, Row, commit, write_json
+from bench.record_store import RECICL_RECORDS
+from bench.results_table import Row, commit, write_json
+from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
 from core.prompt.families import FAMILIES
@@ -33,9 +34,9 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
     sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
     steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
     clock, evaluation = Clock("recicl", work.rounds), None
-    for found in score_rounds(work):
-        evaluation = evaluation_of(work, found, made_by=commit(), steps=steps)
-        clock.tell(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
+    for answers in score_rounds(work):
+        evaluation = evaluation_of(work, answers, made_by=commit(), steps=steps)
+        clock.tick(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)
     if evaluation is not None:
@@ -43,12 +44,12 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
 
 
 def work_of(bench: Bench, count: int) -> EvaluationPlan:
-    """`count` test interactions, a fifth as many lists, and the shipped adapters, their answers kept on disk.
+    """`count` test interactions, a fifth as many lists, and the shipped adapters; answers are stored.
 
-    Leaves with a sentence when an adapter was tuned on interactions of the test.
+    Raises `SystemExit` with a sentence when an adapter was tuned on interactions of the test.
     """
     settings = EvaluationSettings(interactions=count, candidates=CANDIDATES, seed=bench.seed)
     try:
-        return plan_evaluation(settings, bench.dataset, bench.model, keep=kept)
+        return plan_evaluation(settings, bench.dataset, bench.model, keep=RECICL_RECORDS.record)
     except RequestError as error:
         raise SystemExit(f"bench: {error}") from None

@@ -1,8 +1,8 @@
-"""What does one personalisation step cost, held against one forward pass over its whole prompt?
+"""The cost of one personalisation step, compared with one forward pass over its whole prompt.
 
-A step is one new interaction of the user: its prompt is written, and all candidates are ranked again with what was
-remembered from the step before. Held against it are an ordinary call of the same model over the prompt and all
-candidates, one after the other, and our own pass from scratch.
+A step is one new interaction of the user: its prompt is written, and all candidates are ranked again on the memory of
+the step before. It is compared with an ordinary call of the same model over the prompt and all candidates, one after
+the other, and with our own pass from scratch.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from bench.clock import timed
-from bench.recicl.recicl_records import kept
-from bench.run_records import Record
-from bench.spread import Array, quartiles
+from bench.case_list import packed_ids
+from bench.record_store import RECICL_RECORDS, CaseRecord
+from bench.spread import quartiles
+from bench.timing import timed
 from core.analysis.request import Request
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
@@ -46,15 +46,16 @@ def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
         return None
     model = work.models[tuned]
     content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
-    record = kept("steps", content, lambda: played(work, plays))
+    record = RECICL_RECORDS.record("steps", content, lambda: played(work, plays))
+    column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
         family=family,
         tuned=tuned,
         steps=len(record["seconds"]),
-        time_ratio=metric_estimate(quartiles(_column(record, "seconds") / _column(record, "full_seconds"))),
-        token_ratio=metric_estimate(quartiles(_column(record, "tokens") / _column(record, "full_tokens"))),
-        packed_ratio=metric_estimate(quartiles(_column(record, "seconds") / _column(record, "packed_seconds"))),
-        seconds=metric_estimate(quartiles(_column(record, "seconds"))),
+        time_ratio=metric_estimate(quartiles(column["seconds"] / column["full_seconds"])),
+        token_ratio=metric_estimate(quartiles(column["tokens"] / column["full_tokens"])),
+        packed_ratio=metric_estimate(quartiles(column["seconds"] / column["packed_seconds"])),
+        seconds=metric_estimate(quartiles(column["seconds"])),
     )
 
 
@@ -62,14 +63,10 @@ def _player(work: EvaluationPlan) -> ModelVariant:
     return "recicl" if "recicl" in work.models else "base"
 
 
-def _column(record: Record, name: str) -> Array:
-    return np.array(record[name], dtype=np.float64)
-
-
 def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
     """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
-    found = 0
-    for user in dict.fromkeys(one.user_id for one in work.lists):
+    count = 0
+    for user in dict.fromkeys(listed.user_id for listed in work.lists):
         case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates)
         try:
             play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
@@ -77,34 +74,34 @@ def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
             continue
         if play.start >= FRESH and len(play.demonstrations(play.start)) >= FRESH:
             yield play
-            found += 1
-        if found == PLAYS:
+            count += 1
+        if count == PLAYS:
             return
 
 
-def _prompt(work: EvaluationPlan, play: Play, known: int) -> Prompt:
-    case, demos = play.case_at(known), play.demonstrations(known)
+def _prompt(work: EvaluationPlan, play: Play, length: int) -> Prompt:
+    case, demos = play.case_at(length), play.demonstrations(length)
     items = work.dataset.items(item_ids(case, demos))
     return prompt_of(play.request, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
 
 
-def played(work: EvaluationPlan, plays: Sequence[Play]) -> Record:
-    """Seconds and tokens of every step, and of what is held against it, over the same prompt right before it."""
-    record: Record = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
+def played(work: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
+    """Seconds and tokens of every step, and of what it is compared with, over the same prompt right before it."""
+    record: CaseRecord = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
     for play in plays:
         stream = StreamScorer(work.models[_player(work)])
         stream.score(_prompt(work, play, play.start))
-        for known in range(play.start + 1, len(play.met) + 1):
-            _take(work, play, known, stream, record)
+        for length in range(play.start + 1, len(play.met) + 1):
+            _take(work, play, length, stream, record)
     return record
 
 
-def _take(work: EvaluationPlan, play: Play, known: int, stream: StreamScorer, record: Record) -> None:
-    prompt, before = _prompt(work, play, known), stream.cost.tokens
-    ids = [token for span in (*prompt.prefix, *prompt.candidates) for token in span.token_ids]
+def _take(work: EvaluationPlan, play: Play, length: int, stream: StreamScorer, record: CaseRecord) -> None:
+    prompt, before = _prompt(work, play, length), stream.cost.tokens
+    ids = packed_ids(prompt)
     record["full_seconds"].append(timed(lambda: _forward(stream, ids))[0])
     record["packed_seconds"].append(timed(Scorer(stream.model, prompt).full)[0])
-    record["seconds"].append(timed(lambda: stream.score(_prompt(work, play, known)))[0])
+    record["seconds"].append(timed(lambda: stream.score(_prompt(work, play, length)))[0])
     record["full_tokens"].append(len(ids))
     record["tokens"].append(stream.cost.tokens - before)
 

@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench import case_list as cases
-from bench import foreign_cases as elsewhere
-from bench.foreign_cases import CANDIDATE_FILE
-from bench.lrgd import costs as lrgd_costs
-from bench.lrgd import inference_rows as lrgd_inference
+from bench import folder_cases
+from bench.folder_cases import CANDIDATE_FILE
+from bench.lrgd import costs, inference_rows, lrgd_of_folders, search_sets
 from bench.lrgd import lrgd_part as lrgd
-from bench.lrgd import other_data as lrgd_data
-from bench.lrgd import search_sets as lrgd_sets
 from bench.lrgd.inference_rows import SETTINGS
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -22,8 +19,8 @@ ITEMS = 60
 def few_settings(monkeypatch):
     """The plain model, one setting that is not random and one that is."""
     some = (SETTINGS[0], SETTINGS[1], SETTINGS[-1])
-    monkeypatch.setattr(lrgd_inference, "SETTINGS", some)
-    monkeypatch.setattr(lrgd_inference, "GIVEN", some[:2])
+    monkeypatch.setattr(inference_rows, "SETTINGS", some)
+    monkeypatch.setattr(inference_rows, "CHOSEN", some[:2])
     return some
 
 
@@ -32,18 +29,18 @@ def small(monkeypatch, tmp_path, few_settings):
     """Few users apart, five candidates, short search and sweep, a small pool; records below a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cases, "TUNED_USERS", 2)
-    monkeypatch.setattr(lrgd_sets, "CANDIDATES", 5)
-    monkeypatch.setattr(lrgd_sets, "SEARCH", 12.0)
-    monkeypatch.setattr(lrgd_sets, "POOL", 12)
-    monkeypatch.setattr(lrgd_costs, "POOL", 14)
-    monkeypatch.setattr(lrgd_costs, "SWEEP_DEMOS", 3)
-    monkeypatch.setattr(lrgd_costs, "STRENGTHS", (0.5,))
-    for measured in (lrgd_costs, lrgd_inference):
+    monkeypatch.setattr(search_sets, "CANDIDATES", 5)
+    monkeypatch.setattr(search_sets, "SEARCH", 12.0)
+    monkeypatch.setattr(search_sets, "POOL", 12)
+    monkeypatch.setattr(costs, "POOL", 14)
+    monkeypatch.setattr(costs, "SWEEP_DEMOS", 3)
+    monkeypatch.setattr(costs, "STRENGTHS", (0.5,))
+    for measured in (costs, inference_rows):
         monkeypatch.setattr(measured, "REPEATS", 1)
     monkeypatch.setattr(lrgd, "UTILITY_SHARE", 1.0)
-    for part in (lrgd, lrgd_data):
+    for part in (lrgd, lrgd_of_folders):
         monkeypatch.setattr(part, "SWEEPS", 1)
-    monkeypatch.setattr(elsewhere, "DEMOS", 4)
+    monkeypatch.setattr(folder_cases, "DEMOS", 4)
     return tmp_path
 
 

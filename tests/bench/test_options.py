@@ -4,6 +4,14 @@ import sys
 import pytest
 
 from bench.__main__ import _parts, _positive
+from bench.results_table import PARTS
+
+
+def test_every_part_is_a_row():
+    from bench.parts import ON_FOLDERS, ON_SAMPLE
+
+    assert tuple(ON_SAMPLE) == PARTS
+    assert set(ON_FOLDERS) < set(PARTS)
 
 
 def test_parts_in_any_order():

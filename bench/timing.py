@@ -1,4 +1,4 @@
-"""How far is a part, and how long will the rest take?"""
+"""Progress of a part with the time it still needs, and the time of a piece of work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Result = TypeVar("Result")
 
 
 class Clock:
-    """Tells on stderr how many pieces of a part are done."""
+    """Writes to stderr how many pieces of a part are done."""
 
     def __init__(self, part: str, pieces: int) -> None:
         self._part, self._pieces, self._start, self._done = part, pieces, time.monotonic(), 0
 
-    def tell(self, what: str = "") -> None:
-        """One more piece is done."""
+    def tick(self, what: str = "") -> None:
+        """Report that one more piece is done."""
         self._done += 1
         left = (time.monotonic() - self._start) / self._done * (self._pieces - self._done)
         sys.stderr.write(f"{self._part} {self._done}/{self._pieces}, about {left / 60:.0f} min to go  {what}\n")

@@ -7,10 +7,10 @@ import pytest
 from adapters import saved_adapter
 from references import language_model
 
-from bench import foreign_cases as elsewhere
+from bench import folder_cases
 from bench.case_list import FAMILIES, Bench
-from bench.recicl import foreign_lists as recicl_data
-from bench.recicl.foreign_lists import DEPTHS, POPULARITY, Lists, counted
+from bench.recicl import lists_of_folders
+from bench.recicl.lists_of_folders import DEPTHS, POPULARITY, RankedLists, counted
 from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.lm.scoring.score import Scorer
@@ -31,7 +31,9 @@ def plays(tiny_llama, tiny_tokenizer, write, tmp_path, monkeypatch):
     network.config.max_position_embeddings = 4096
     model = dataclasses.replace(language_model(network, tiny_tokenizer), context=4096)
     lists = "".join(f"u{user}\t{' '.join(map(str, range(40, 60)))}\n" for user in range(USERS))
-    bench = elsewhere.elsewhere(Bench(model, None, 0), write(tmp_path / "plays", [12] * USERS, candidates=lists))
+    bench = folder_cases.bench_of_folder(
+        Bench(model, None, 0), write(tmp_path / "plays", [12] * USERS, candidates=lists)
+    )
     yield bench
     bench.dataset.close()
 
@@ -50,8 +52,8 @@ def gains(*places: int) -> list[list[float]]:
 
 
 def test_worth_is_the_mean_gain_of_the_ranks(plays):
-    lists = Lists(plays, ["u0", "u1"], {}, {}, ranked=["u0", "u1"], found={(None, POPULARITY): gains(1, 3)})
-    worth = lists.worth((None, POPULARITY))
+    lists = RankedLists(plays, ["u0", "u1"], {}, {}, ranked=["u0", "u1"], ndcg={(None, POPULARITY): gains(1, 3)})
+    worth = lists.at_depths((None, POPULARITY))
     assert [one.value for one in worth] == [sum(ndcg(rank, depth) for rank in (1, 3)) / 2 for depth in DEPTHS]
     assert [one.value for one in worth] == [0.5, 0.75, 0.75]
     assert (worth[1].low, worth[1].high) == (0.5, 1.0)
@@ -67,39 +69,39 @@ def test_a_gain_is_paired(plays):
         for family, both in ranks.items()
         for demos, places in zip((4, 0), both, strict=True)
     }
-    gained = dict(Lists(plays, users, models, {}, ranked=users, found=found).gained())
+    gained = dict(RankedLists(plays, users, models, {}, ranked=users, ndcg=found).gains())
     assert [gained[f"{family}, gain of RecICL by 4 demonstrations"].value for family in FAMILIES] == [0.0, 0.75]
 
 
 def test_every_way_ranks_the_given_lists_and_a_cut_run_goes_on(plays, tmp_path, capsys):
-    first = next(recicl_data.recicl_data([plays], USERS))
+    first = next(lists_of_folders.recicl_of_folders([plays], USERS))
     assert all("(5 lists)" in one.measure for one in first)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("bench-cases-recicl/*.json")}
     assert len(before) == len(RANKING) * len(FAMILIES)
-    *_, last = recicl_data.recicl_data([plays], USERS)
+    *_, last = lists_of_folders.recicl_of_folders([plays], USERS)
     assert len(last) == (len(RANKING) * len(FAMILIES) + 1) * len(DEPTHS) + 2 * len(FAMILIES)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     said = capsys.readouterr().out
     assert f"plays, {USERS} lists" in said
-    assert elsewhere.CANDIDATE_FILE in said
+    assert folder_cases.CANDIDATE_FILE in said
 
 
 def test_a_rank_is_that_of_the_whole_prompt_from_scratch(plays):
-    lists = recicl_data._lists(plays, 1)
+    lists = lists_of_folders.lists_of(plays, 1)
     (user,) = lists.users
     lists.take([user])
-    for family, way in recicl_data.ASKED:
+    for family, way in lists_of_folders.RANKERS:
         setting = lists._settings(user)[family, way.name]
         scores = Scorer(lists.models[way.tuned], setting.prompt).full()
         better = (scores > scores[setting.case.candidates.index(setting.case.target)]).sum()
-        assert lists.found[family, way.name] == gains(better + 1)
+        assert lists.ndcg[family, way.name] == gains(better + 1)
         assert len(setting.prompt.demos) == way.demos
 
 
 def test_who_cannot_be_asked_about_is_left_out_and_told(plays):
-    lists = recicl_data._lists(plays, 1)
+    lists = lists_of_folders.lists_of(plays, 1)
     lists.take(["u99"])
-    assert lists.found == {}
+    assert lists.ndcg == {}
     assert list(lists.rows()) == []
     assert lists.left_out[0].startswith("plays: user u99 is left out: ")
 
@@ -107,8 +109,8 @@ def test_who_cannot_be_asked_about_is_left_out_and_told(plays):
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["amazon_games", "amazon_office_2018", "lastfm"])
 def test_one_list_of_shared_data(plays, shared, name, capsys):
-    bench = elsewhere.elsewhere(plays, shared(name))
-    *_, last = recicl_data.recicl_data([bench], 1)
+    bench = folder_cases.bench_of_folder(plays, shared(name))
+    *_, last = lists_of_folders.recicl_of_folders([bench], 1)
     assert all(one.measure.startswith(f"{name}: ") and "(1 lists)" in one.measure for one in last)
     assert f"{name}, 1 lists" in capsys.readouterr().out
     bench.dataset.close()

@@ -4,19 +4,14 @@ import copy
 import dataclasses
 import itertools
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from references import language_model
 
 from bench import case_list as cases
-from bench.lrgd import costs as lrgd_costs
-from bench.lrgd import inference_rows as lrgd_inference
+from bench.lrgd import costs, inference_rows, search_sets, utility_over_users
 from bench.lrgd import lrgd_part as lrgd
-from bench.lrgd import lrgd_records
-from bench.lrgd import search_sets as lrgd_sets
-from bench.lrgd import utility_over_users as lrgd_utility
 from bench.lrgd.inference_rows import SETTINGS
 from bench.lrgd.search_sets import OTHERS, OURS
 from core.analysis.quality.utility_run import utility
@@ -74,8 +69,8 @@ def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero
 
 
 def test_auc_of_a_case_counts_ties_half():
-    assert lrgd_sets.auc(searched("yes_no", 1, True, [0.0, 1.0, 1.0, 2.0], [0.0] * 4), OURS) == pytest.approx(0.5)
-    assert lrgd_sets.auc(searched("yes_no", 1, True, [0.0, 3.0, 1.0, 2.0], [0.0] * 4), OURS) == 1.0
+    assert search_sets.auc(searched("yes_no", 1, True, [0.0, 1.0, 1.0, 2.0], [0.0] * 4), OURS) == pytest.approx(0.5)
+    assert search_sets.auc(searched("yes_no", 1, True, [0.0, 3.0, 1.0, 2.0], [0.0] * 4), OURS) == 1.0
 
 
 def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
@@ -85,7 +80,7 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
         searched("next_item", 2, True, [0.0, 1.0, 2.0], [0.0, 2.0, 1.0], ids=()),
         searched("yes_no", 0, False, [-4.0, 0.0, 1.0], [1.0, 2.0, 0.0], objective="truth"),
     ]
-    rows = {one.measure: one for one in lrgd_sets.rows_of(records)}
+    rows = {one.measure: one for one in search_sets.rows_of(records)}
     truth = rows["yes_no, log-odds of the true answer, nats (2 cases), two-stage minus random 4"]
     assert (truth.value, truth.met) == (pytest.approx((1.0 + 3.0) / 2), None)
     truth = rows["yes_no, log-odds of the true answer, nats, set judged by the truth (1 cases), two-stage minus BM25 4"]
@@ -102,22 +97,22 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
     assert (search.value, search.low, search.met) == (82.0, 80.0, True)
     assert rows["cases where no set is advised, share"].value == pytest.approx(1 / 4)
     assert rows["cases whose set is below zero-shot on the held-out choices, share"].met is True
-    assert "next_item, NDCG@10" in lrgd_sets.text_of(records)
+    assert "next_item, NDCG@10" in search_sets.text_of(records)
 
 
 def test_a_set_below_zero_shot_is_told():
     records = [searched("next_item", 0, True, [1.0, 0.0], [0.0, 1.0], best=0.4)]
-    (row,) = (one for one in lrgd_sets.rows_of(records) if "below zero-shot" in one.measure)
+    (row,) = (one for one in search_sets.rows_of(records) if "below zero-shot" in one.measure)
     assert (row.value, row.met) == (1.0, False)
 
 
 def test_auc_over_cases_is_the_share_of_pairs_in_order():
     liked = np.array([True, False, True, False])
     scores = np.array([3.0, 1.0, 1.0, 2.0])
-    value, low, high = lrgd_sets.over_cases(scores, np.zeros(4), liked, one_side=True)
+    value, low, high = search_sets.auc_over_cases(liked, scores)
     assert value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
     assert low <= value <= high
-    assert np.isnan(lrgd_sets.over_cases(scores, scores, np.ones(4, dtype=bool))).all()
+    assert np.isnan(search_sets.auc_over_cases(np.ones(4, dtype=bool), scores, scores)).all()
 
 
 # ---- inference
@@ -142,7 +137,7 @@ def inferred(flips, ndcg, *, family="yes_no", alone=False):
 
 def test_a_family_takes_the_setting_that_its_first_cases_choose():
     helped, harmed = inferred([0.5, 0.25], [0.4, 0.5]), inferred([0.5, 0.25], [0.4, 0.3], family="next_item")
-    tried = lrgd_inference.first_all(2)
+    tried = inference_rows.first_all(2)
     asked = {family: Request(family=family) for family in ("yes_no", "next_item")}
     assert tried(asked["yes_no"], [helped]) == SETTINGS
     assert tried(asked["yes_no"], [helped, harmed]) == SETTINGS[:2]
@@ -154,23 +149,23 @@ def test_a_family_takes_the_setting_that_its_first_cases_choose():
 def test_the_setting_chosen_on_some_cases_is_measured_on_the_others():
     first = [inferred([0.5, 0.25], [0.4, 0.5])] * 2
     others = [inferred([0.5, 0.75], [0.5, 0.25], alone=True), inferred([0.5, 0.75], [0.25, 0.5], alone=True)]
-    rows = {one.measure: one for one in lrgd_inference.rows_of([*first, *others])}
+    rows = {one.measure: one for one in inference_rows.rows_of([*first, *others])}
     label = f"{SETTINGS[1].name} (chosen of {len(SETTINGS) - 1} on 2 other cases) minus plain (2 cases)"
     flips = rows[f"yes_no, top-1 flip rate, {label}"]
     assert (flips.value, flips.met) == (pytest.approx(0.25), False)
     ranked = rows[f"yes_no, NDCG@10 under the standard perturbations, {label}"]
     assert (ranked.value, ranked.met) == (0.0, True)
     assert rows["plain inference, top-1 flip rate under the standard perturbations"].value == pytest.approx(0.5)
-    assert SETTINGS[1].name in lrgd_inference.text_of([*first, *others])
-    given = [one.measure for one in lrgd_inference.rows_of(others)]
+    assert SETTINGS[1].name in inference_rows.text_of([*first, *others])
+    given = [one.measure for one in inference_rows.rows_of(others)]
     assert any("chosen on the sample's cases" in one for one in given)
-    assert lrgd_inference.text_of(others) == ""
+    assert inference_rows.text_of(others) == ""
 
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_where_no_setting_helps_a_family_the_row_says_so(count):
     records = [inferred([0.5, 0.25], [0.4, 0.3]), inferred([0.5, 0.25], [0.4, 0.5], family="next_item")] * count
-    (row,) = (one for one in lrgd_inference.rows_of(records) if "no setting" in one.measure)
+    (row,) = (one for one in inference_rows.rows_of(records) if "no setting" in one.measure)
     assert row.measure.startswith("yes_no")
     assert row.measure.endswith(f"({count} cases)")
     assert (row.value, row.met) == (None, False)
@@ -186,43 +181,16 @@ def test_the_plain_model_is_the_first_setting():
 
 def test_costs_are_ratios():
     swept = {"variants": 60, "seconds": 2.0, "naive_seconds": 8.0, "tokens": 30, "naive_tokens": 100}
-    time, tokens = lrgd_costs.sweep_rows([swept, {**swept, "variants": 54, "seconds": 6.0}])
+    time, tokens = costs.sweep_rows([swept, {**swept, "variants": 54, "seconds": 6.0}])
     assert (time.value, time.met) == (pytest.approx(0.5), True)
     assert tokens.value == pytest.approx(0.3)
     assert "54 for next_item" in time.measure
     pool = {"demos": 1000, "tokens": 121, "each_once": 100, "seconds": 1.0, "cosine_error": 0.01}
-    ratio = lrgd_costs.pool_rows([pool])[0]
+    ratio = costs.pool_rows([pool])[0]
     assert (ratio.measure, ratio.met) == (
         "label-free quality of a pool of 1,000, tokens run / encoding each once",
         False,
     )
-
-
-# ---- records
-
-
-def test_a_record_is_measured_again_only_when_code_or_question_change(tmp_path, monkeypatch):
-    bench = SimpleNamespace(model=SimpleNamespace(model_id="m"), dataset=SimpleNamespace(dataset_id="d"))
-    calls = []
-
-    def measure():
-        calls.append(1)
-        return {"value": len(calls)}
-
-    def ask(asked):
-        return lrgd_records.kept(bench, "sets", asked, measure, tmp_path)["value"]
-
-    assert [ask("a"), ask("a"), ask("b"), ask("a")] == [1, 1, 2, 1]
-    monkeypatch.setattr(lrgd_records, "code_of", lambda _files: "newer")
-    assert ask("a") == 3
-    next(tmp_path.glob("*.json")).write_text("{")
-    assert {ask("a"), ask("b")} <= {3, 4, 5}
-
-
-def test_the_files_of_every_measurement_exist():
-    for files in lrgd_records.CODE.values():
-        assert lrgd_records.code_of(files)
-        assert len(set(files)) == len(files)
 
 
 # ---- on a tiny network
@@ -262,9 +230,9 @@ def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
 
 
 def test_sets_are_scored_as_the_search_scores_them(bench, small):
-    (asked,) = lrgd_sets.requests(bench, 1)
+    (asked,) = search_sets.requests(bench, 1)
     task = ImproveTask(case=asked, k=2, pool=10, budget=8, held_out=2, shortlist=5)
-    record = lrgd_sets.measured(bench, task)
+    record = search_sets.measured(bench, task)
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
     told = {one.which: one.score for one in report.outcomes}
     at = record["target"]
@@ -276,7 +244,7 @@ def test_sets_are_scored_as_the_search_scores_them(bench, small):
 
 
 def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
-    made = list(lrgd_utility.settings(bench))
+    made = list(utility_over_users.settings(bench))
     assert [one.request.family for one in made[:3]] == ["yes_no", "next_item", "yes_no"]
     users = [user for user, _ in bench.ranked()]
     for family in cases.FAMILIES:
@@ -285,10 +253,10 @@ def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
 
 
 def test_a_shipped_card_is_the_report_of_the_command_that_it_names(bench, monkeypatch):
-    made = list(itertools.islice(lrgd_utility.settings(bench), 5))
-    records = [lrgd_utility.measured(bench, one) for one in made]
-    monkeypatch.setattr(lrgd_utility, "LEAST_STORED", 2)
-    for card in lrgd_utility.cards(bench, records):
+    made = list(itertools.islice(utility_over_users.settings(bench), 5))
+    records = [utility_over_users.measured(bench, one) for one in made]
+    monkeypatch.setattr(utility_over_users, "LEAST_STORED", 2)
+    for card in utility_over_users.cards(bench, records):
         *_, report = utility(card.task, dataset=bench.dataset, model=bench.model)
         assert UtilityReport.model_validate_json(card.model_dump_json()) == card
         for name in ("task", "family", "rows", "cases", "skipped", "stage", "tokens", "forwards", "notices"):
@@ -298,26 +266,26 @@ def test_a_shipped_card_is_the_report_of_the_command_that_it_names(bench, monkey
 
 
 def test_too_few_users_for_the_utility_check_end_the_run_with_a_sentence(bench, small, monkeypatch):
-    monkeypatch.setattr(lrgd_utility, "settings", lambda bench: iter([]))
+    monkeypatch.setattr(utility_over_users, "settings", lambda bench: iter([]))
     with pytest.raises(SystemExit, match="too few users"):
         list(lrgd.lrgd(bench, 1))
 
 
 def test_utility_truths_are_those_of_deletion(bench):
     setting = set_up(Request(user="u3", demos=3, candidates=4, history=2), bench.dataset, bench.model)
-    record = lrgd_utility.measured(bench, setting)
+    record = utility_over_users.measured(bench, setting)
     table = Scorer(bench.model, setting.prompt).subsets(all_masks(3))
     at = setting.case.candidates.index(setting.case.target)
     expected = [table[7, at] - table[7 - (1 << k), at] for k in range(3)]
     assert record["truths"]["removal_score"] == pytest.approx(expected, abs=1e-4)
     json.dumps(record, allow_nan=False)
-    numbers = lrgd_utility.numbers_of(record)
+    numbers = utility_over_users.numbers_of(record)
     assert numbers.scores["length"].tolist() == [len(one.token_ids) for one in setting.prompt.demos]
 
 
 def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
     asked = Request(user="u3", demos=3, candidates=4, history=3)
-    record = lrgd_inference.measured(bench, asked, few_settings)
+    record = inference_rows.measured(bench, asked, few_settings)
     setting = set_up(asked, bench.dataset, bench.model)
     scores = Scorer(bench.model, setting.prompt).full()
     rank = 1 + int((scores > scores[setting.case.candidates.index(setting.case.target)]).sum())
@@ -327,8 +295,8 @@ def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
 
 def test_a_pool_reaches_back_for_what_the_latest_of_others_lack(bench):
     setting = set_up(Request(user="u3", demos=0, candidates=4), bench.dataset, bench.model)
-    found = lrgd_costs.latest_of_others(setting, 20)
+    found = costs.latest_of_others(setting, 20)
     assert len({one.demo_id for one in found}) == 20
     assert "u3" not in {one.user_id for one in found}
-    pool = lrgd_costs.pooled(bench, setting.request, 6)
+    pool = costs.pooled(bench, setting.request, 6)
     assert pool["tokens"] == pool["each_once"] - 5 * len(setting.prompt.instruction.token_ids)

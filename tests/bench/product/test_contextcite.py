@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.contextcite import answer, log_odds, masks_of, row_of
+from bench.product.contextcite import answer, log_odds, masks_of, row_of
 from core.analysis.values import all_masks
 
 

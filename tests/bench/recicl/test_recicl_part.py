@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,6 @@ from evaluations import around, made
 from references import language_model
 
 from bench.recicl import recicl_part as recicl
-from bench.recicl import recicl_records
 from bench.recicl import step_costs as recicl_steps
 from bench.recicl.promises import rows_of
 from core.data.dataset import open_dataset
@@ -105,26 +103,6 @@ def test_what_reads_the_test_is_no_bar_to_pass():
     name = f"{RECICL.name} minus {read.way}"
     found = rows(ways=(*made().ways, read), differences=(difference(name, value=-0.1, low=-0.2, high=0.0),))
     assert found[f"AUC, {name}"].met is None
-
-
-# ---- records
-
-
-def test_scores_are_measured_again_only_when_code_or_prompts_change(tmp_path, monkeypatch):
-    calls = itertools.count(1)
-
-    def ask(asked):
-        return recicl_records.kept("scores", asked, lambda: {"value": next(calls)}, tmp_path)["value"]
-
-    assert [ask("a"), ask("a"), ask("b"), ask("a")] == [1, 1, 2, 1]
-    monkeypatch.setattr(recicl_records, "code_of", lambda _files: "newer")
-    assert ask("a") == 3
-
-
-def test_the_files_of_every_measurement_exist():
-    for files in recicl_records.CODE.values():
-        assert recicl_records.code_of(files)
-        assert len(set(files)) == len(files)
 
 
 # ---- on a tiny network

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from bench.case_list import CANDIDATES, Bench
-from bench.clock import Clock
-from bench.lrgd import inference_rows as lrgd_inference
-from bench.lrgd import search_sets as lrgd_sets
-from bench.lrgd import utility_over_users as lrgd_utility
-from bench.lrgd.lrgd_part import ROWS, Course, plan, share
-from bench.lrgd.lrgd_records import Part
-from bench.results_table import Row
+from bench.case_list import Bench
+from bench.constants import CANDIDATES
+from bench.lrgd import inference_rows, search_sets, utility_over_users
+from bench.lrgd.lrgd_part import ROWS, Course, LrgdPart, plan, share
+from bench.results_table import Row, short
+from bench.timing import Clock
 from core.cli.output import aligned
 from core.errors import DemoLensError
 from core.metrics.ranking import ndcg_by_chance
@@ -26,7 +24,7 @@ from core.metrics.ranking import ndcg_by_chance
 UTILITY_SHARE = 1.0
 """Cases of the utility check for every case of the search."""
 SWEEPS = 2
-TITLES: dict[Part, str] = {
+TITLES: dict[LrgdPart, str] = {
     "sets": "two-stage search, and its set on the held-out target",
     "utility": "mean rank correlation of quality scores with true utility",
     "inference": "changed inference",
@@ -41,28 +39,28 @@ LEGEND = (
 )
 _CASES = re.compile(r" \((\d+) cases\)")
 
-Cells = Mapping[str, Mapping[str, str]]
+TableCells = Mapping[str, Mapping[str, str]]
 """Texts by data set and line."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """One data set: what it is measured with, how far that is, and how many cases its utility check has."""
+class DataColumn:
+    """One data set: its bench, its measures so far, and how many cases its utility check has."""
 
     bench: Bench
     course: Course
     checks: int
 
-    def has(self, part: Part, place: int) -> bool:
+    def has(self, part: LrgdPart, place: int) -> bool:
         """Whether the data set has a case of that number for a part."""
         return part != "utility" or place < self.checks
 
 
-def lrgd_data(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
+def lrgd_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
     """Rows so far of all data sets, after every case of every measure; a row's measure starts with the data set's name.
 
-    A case that cannot be measured is left out and told. Stops with one sentence where two data sets have one name, or
-    one has too few users.
+    A case that cannot be measured is left out with a note. Raises `SystemExit` with one sentence where two data sets
+    have the same name, or one has too few users.
     """
     columns = _columns(benches, count)
     left_out: list[str] = []
@@ -78,43 +76,42 @@ def lrgd_data(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
             columns[name].course.take(part, place)
         except DemoLensError as error:
             left_out.append(f"{name}: case {place + 1} of part {part} is left out: {error}.")
-        clock.tell(f"{name} {part} {place + 1}")
+        clock.tick(f"{name} {part} {place + 1}")
         yield [
-            replace(one, measure=f"{name}: {one.measure}")
+            replace(row, measure=f"{name}: {row.measure}")
             for name, column in columns.items()
-            for one in column.course.all_rows()
+            for row in column.course.all_rows()
         ]
     print("\n\n".join([*tables(columns), LEGEND, *notes(columns, count), *left_out]), end="\n\n")
 
 
-def _columns(benches: Sequence[Bench], count: int) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
+def _columns(benches: Sequence[Bench], count: int) -> dict[str, DataColumn]:
+    columns: dict[str, DataColumn] = {}
     for bench in benches:
         name = bench.dataset.name
         if name in columns:
             raise SystemExit(f"bench: two data sets are named {name}; expected each once")
-        drawn = list(islice(lrgd_utility.settings(bench), share(UTILITY_SHARE, count)))
-        asked, measures = lrgd_sets.requests(bench, count), margins(bench)
-        course = Course(bench, asked, iter(drawn), lrgd_inference.as_given, measures)
-        columns[name] = Column(bench, course, len(drawn))
+        drawn = list(islice(utility_over_users.settings(bench), share(UTILITY_SHARE, count)))
+        requests, measures = search_sets.requests(bench, count), margins(bench)
+        course = Course(bench, requests, iter(drawn), inference_rows.as_chosen, measures)
+        columns[name] = DataColumn(bench, course, len(drawn))
     return columns
 
 
-def margins(bench: Bench) -> tuple[lrgd_sets.Measure, ...]:
+def margins(bench: Bench) -> tuple[search_sets.SetMeasure, ...]:
     """The measures of sets that the default objective found: searching once more for another takes as long again."""
-    return tuple(one for one in lrgd_sets.allowed(bench) if one.objective == "margin")
+    return tuple(measure for measure in search_sets.allowed(bench) if measure.objective == "margin")
 
 
-def tables(columns: Mapping[str, Column]) -> list[str]:
+def tables(columns: Mapping[str, DataColumn]) -> list[str]:
     """The means under every set, then one table for each part of the benchmark."""
-    means = {
-        name: lrgd_sets.means(column.course.found["sets"], column.course.measures) for name, column in columns.items()
-    }
-    rows = {part: {name: _cells(column.course.rows[part]) for name, column in columns.items()} for part in ROWS}
+    courses = {name: column.course for name, column in columns.items()}
+    means = {name: search_sets.means(course.records["sets"], course.measures) for name, course in courses.items()}
+    rows = {part: {name: _cells(course.rows[part]) for name, course in courses.items()} for part in ROWS}
     return [table(MEANS, means), *(table(TITLES[part], cells) for part, cells in rows.items())]
 
 
-def table(title: str, cells: Cells) -> str:
+def table(title: str, cells: TableCells) -> str:
     """Lines of all data sets, in the order of the one that has most of them."""
     by_length = sorted(cells.values(), key=len, reverse=True)
     labels = dict.fromkeys(label for each in by_length for label in each)
@@ -124,38 +121,34 @@ def table(title: str, cells: Cells) -> str:
 
 
 def _cells(rows: Sequence[Row]) -> dict[str, str]:
-    return dict(cell(one) for one in rows)
+    return dict(map(cell, rows))
 
 
-def cell(one: Row) -> tuple[str, str]:
+def cell(row: Row) -> tuple[str, str]:
     """A row's line, which is the same for all data sets, and its text in the column of one of them.
 
     What differs between data sets, the number of cases, stands in the text.
     """
-    label, note = one.measure, ""
+    label, note = row.measure, ""
     if cases := _CASES.search(label):
         label, note = label.replace(cases[0], ""), f" ({cases[1]})"
-    if one.target:
-        label += f" [{one.target}]"
-    return label, f"{_figures(one)}{note}{'!' if one.met is False else ''}"
+    if row.target:
+        label += f" [{row.target}]"
+    return label, f"{_figures(row)}{note}{'!' if row.met is False else ''}"
 
 
-def _figures(one: Row) -> str:
-    if one.value is None:
+def _figures(row: Row) -> str:
+    if row.value is None:
         return NOTHING
-    ends = "" if one.low is None or one.high is None else f" [{_short(one.low)}, {_short(one.high)}]"
-    return f"{_short(one.value)}{ends}"
+    value, *ends = ("" if figure is None else short(figure, least=5e-4) for figure in (row.value, row.low, row.high))
+    return f"{value} [{ends[0]}, {ends[1]}]" if all(ends) else value
 
 
-def _short(value: float) -> str:
-    return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
-
-
-def notes(columns: Mapping[str, Column], count: int) -> list[str]:
+def notes(columns: Mapping[str, DataColumn], count: int) -> list[str]:
     """What a reader of the tables should know, a line for each data set."""
-    said = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {ndcg_by_chance(CANDIDATES):.3f}."]
+    lines = [f"{CANDIDATES} candidates in random order have an NDCG@10 of {ndcg_by_chance(CANDIDATES):.3f}."]
     for name, column in columns.items():
-        short = f"The utility check finds only {column.checks} cases."
-        fewer = [short] if column.checks < share(UTILITY_SHARE, count) else []
-        said.append(f"{name}: {' '.join([*column.bench.notes(), *fewer])}")
-    return said
+        short_of = f"The utility check finds only {column.checks} cases."
+        fewer = [short_of] if column.checks < share(UTILITY_SHARE, count) else []
+        lines.append(f"{name}: {' '.join([*column.bench.notes(), *fewer])}")
+    return lines

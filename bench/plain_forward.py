@@ -1,4 +1,4 @@
-"""What do the usual ways cost: one prompt at a time through an untouched network, or a cache copied per candidate?"""
+"""The usual ways of scoring: one prompt at a time through an untouched network, or a cache copied per candidate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.case_list import Subject
+from bench.case_list import PromptSubject
 from core.lm.forward.forest import Forest, Segment, chain
 from core.lm.forward.forward_pass import run
 
@@ -23,15 +23,15 @@ def forward(network: Any, token_ids: Sequence[int], keep: int = 1) -> Tensor:
     return logits
 
 
-def target_score(network: Any, subject: Subject, kept: NDArray[np.bool_] | None = None) -> float:
+def target_score(network: Any, subject: PromptSubject, mask: NDArray[np.bool_] | None = None) -> float:
     """The target candidate's score by one plain forward over the written-out prompt."""
     ids = subject.prompt.candidates[subject.target].token_ids
     if subject.prompt.answer_ids is not None:
-        return _answer(forward(network, subject.ids(kept))[-1], subject)
-    return _title(forward(network, subject.ids(kept), len(ids) + 1)[:-1], ids)
+        return _answer(forward(network, subject.ids(mask))[-1], subject)
+    return _title(forward(network, subject.ids(mask), len(ids) + 1)[:-1], ids)
 
 
-def by_copied_cache(network: Any, subject: Subject) -> list[float]:
+def by_copied_cache(network: Any, subject: PromptSubject) -> list[float]:
     """All candidates' scores as a library user writes it: the prefix once, its cache repeated, padded candidates."""
     prefix = [token for span in subject.prompt.prefix for token in span.token_ids]
     titles = [span.token_ids for span in subject.prompt.candidates]
@@ -47,7 +47,7 @@ def by_copied_cache(network: Any, subject: Subject) -> list[float]:
     return [_score(subject, first.logits[0, -1:], rest[place, : len(ids)], ids) for place, ids in enumerate(titles)]
 
 
-def by_second_pass(network: Any, subject: Subject) -> list[float]:
+def by_second_pass(network: Any, subject: PromptSubject) -> list[float]:
     """All candidates' scores by our own network in two passes: the prefix, then all candidates on its memory."""
     spans = subject.prompt.prefix
     prefix = chain([span.token_ids for span in spans], [None] * len(spans))
@@ -62,14 +62,14 @@ def by_second_pass(network: Any, subject: Subject) -> list[float]:
     return [_score(subject, first, logits[end - len(ids) : end], ids) for end, ids in zip(ends, titles, strict=True)]
 
 
-def _score(subject: Subject, before: Tensor, rows: Tensor, ids: Sequence[int]) -> float:
+def _score(subject: PromptSubject, before: Tensor, rows: Tensor, ids: Sequence[int]) -> float:
     """Score of one candidate from the logits before its first token [1, vocab] and after each token [token, vocab]."""
     if subject.prompt.answer_ids is not None:
         return _answer(rows[-1], subject)
     return _title(torch.cat([before, rows[:-1]]), ids)
 
 
-def _answer(logits: Tensor, subject: Subject) -> float:
+def _answer(logits: Tensor, subject: PromptSubject) -> float:
     assert subject.prompt.answer_ids is not None
     yes, no = subject.prompt.answer_ids
     return float(logits[yes] - logits[no])

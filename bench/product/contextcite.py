@@ -1,4 +1,4 @@
-"""What would ContextCite answer, and when?
+"""The rival ContextCite: its answers, and what they cost.
 
 The package (context-cite 0.0.4, arXiv 2409.00729) is not imported: it needs spaCy, NLTK and datasets, and fetches a
 file from the network on import. Its published settings are taken over line by line: masks from
@@ -8,13 +8,12 @@ one prompt per forward pass.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import plain
-from bench.case_list import Bench, Subject
+from bench import plain_forward
+from bench.case_list import Bench, PromptSubject
+from bench.timing import timed
 from core.analysis.explain.ablation import lasso_fit
 from core.analysis.values import Array, Masks
 from core.prompt.spans import Family
@@ -63,7 +62,7 @@ def answer(truth: Array, family: Family, count: int, repeat: int = 0) -> Array:
     return lasso_fit(masks, log_odds(truth, family)[row_of(masks)])
 
 
-def tokens_of(subject: Subject, count: int) -> float:
+def tokens_of(subject: PromptSubject, count: int) -> float:
     """Tokens of its first `count` ablated prompts, mean over the sets of masks."""
     demos = len(subject.prompt.demos)
     sizes = np.array([len(span.token_ids) for span in subject.prompt.demos])
@@ -71,9 +70,7 @@ def tokens_of(subject: Subject, count: int) -> float:
     return float(np.mean([(masks_of(count, demos, r * MOST) @ sizes + always).sum() for r in range(REPEATS)]))
 
 
-def seconds_of(bench: Bench, subject: Subject, masks: Masks) -> tuple[float, int]:
+def seconds_of(bench: Bench, subject: PromptSubject, masks: Masks) -> tuple[float, int]:
     """Seconds and tokens of the ablated prompts of `masks`, one plain forward each."""
-    start = time.perf_counter()
-    for mask in masks:
-        plain.target_score(bench.plain, subject, mask)
-    return time.perf_counter() - start, sum(len(subject.ids(mask)) for mask in masks)
+    seconds, _ = timed(lambda: [plain_forward.target_score(bench.untouched, subject, mask) for mask in masks])
+    return seconds, sum(len(subject.ids(mask)) for mask in masks)

@@ -6,9 +6,9 @@ import dataclasses
 import pytest
 from references import language_model
 
-from bench import foreign_cases as elsewhere
+from bench import folder_cases
 from bench.case_list import Bench
-from bench.foreign_cases import CANDIDATE_FILE, Elsewhere, given_candidates
+from bench.folder_cases import CANDIDATE_FILE, FolderBench, candidate_lists
 from core.analysis.quality.quality_run import scored_setting
 from core.analysis.request import Request
 from core.analysis.setting import set_up
@@ -28,7 +28,7 @@ def model(tiny_llama, tiny_tokenizer):
 
 
 def opened(model, folder):
-    return elsewhere.elsewhere(Bench(model, None, 0), folder)
+    return folder_cases.bench_of_folder(Bench(model, None, 0), folder)
 
 
 def listed(user, *items):
@@ -42,8 +42,8 @@ def test_lists_are_read_by_user_and_repeats_count_once(home, write):
     data = open_dataset(write(home / "plays", [6, 6, 6]))
     path = home / "lists"
     path.write_text(listed("u1", 5, 3, 5, 9) + "\n" + listed("u0", 2))
-    assert given_candidates(path, data) == {"u1": ("5", "3", "9"), "u0": ("2",)}
-    assert given_candidates(home / "nothing", data) == {}
+    assert candidate_lists(path, data) == {"u1": ("5", "3", "9"), "u0": ("2",)}
+    assert candidate_lists(home / "nothing", data) == {}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_line_that_does_not_belong_is_named(home, write, line, words):
     path = home / "lists"
     path.write_text(listed("u0", 1) + line)
     with pytest.raises(DataError) as raised:
-        given_candidates(path, data)
+        candidate_lists(path, data)
     assert str(raised.value) == words
 
 
@@ -112,7 +112,7 @@ def test_ranked_users_have_a_choice_that_the_prompt_does_not_show(home, model, w
 
 def test_the_sample_is_the_bench_itself(model):
     bench = Bench(model, None, 0)
-    assert elsewhere.elsewhere(bench, "sample") is bench
+    assert folder_cases.bench_of_folder(bench, "sample") is bench
 
 
 # ---- what a reader is told
@@ -156,12 +156,12 @@ def stored(tmp_path_factory):
 )
 def test_shared_data_follow_their_protocol(stored, shared, model, name, size, rated, anew, lists):
     bench = opened(model, shared(name))
-    assert isinstance(bench, Elsewhere)
+    assert isinstance(bench, FolderBench)
     data = bench.dataset
     assert tuple(data.size[key] for key in ("users", "items", "interactions")) == size
     assert (data.has_ratings, any("anew" in note for note in bench.notes())) == (rated, anew)
-    assert len(bench.given) == lists
-    assert all(len(items) == 100 for items in bench.given.values())
+    assert len(bench.lists) == lists
+    assert all(len(items) == 100 for items in bench.lists.values())
     for user in list(bench.users())[:5]:
         case = set_up(bench.request(user, "next_item", demos=4), data, bench.model).case
         met = data.history(user)
@@ -171,5 +171,5 @@ def test_shared_data_follow_their_protocol(stored, shared, model, name, size, ra
         assert not {one.item_id for one in met[:-1]} & (set(case.candidates) - {case.target})
         if lists:
             assert [one.item_id for one in case.history] == [one.item_id for one in met[:-1]]
-            assert set(case.candidates) - {case.target} <= set(bench.given[user][:20])
+            assert set(case.candidates) - {case.target} <= set(bench.lists[user][:20])
     data.close()

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bench import contextcite
-from bench.product.method_faithfulness import CITE, DEFAULT, FIRST, by_family_text, lds, rows_of, summary_of
+from bench.product import contextcite
+from bench.product.method_faithfulness import CITE, DEFAULT, FIRST, by_family_text, figures_of, lds, rows_of
 from core.analysis.values import all_masks
 
 EFFECTS = np.array([3.0, -2.0, 0.5, 1.0])
@@ -26,16 +26,14 @@ def record(family):
     return {
         "family": family,
         "tokens": 600,
-        "truth": {"found": {"scores": TRUTH.tolist()}},
+        "truth": {"scores": TRUTH.tolist()},
         "race": {
-            "found": {
-                "default": [first, last],
-                "curve": [first, last],
-                "cite_seconds": {str(n): 0.5 * n for n in contextcite.COUNTS},
-                "cite_passes": 40.0,
-            }
+            "default": [first, last],
+            "curve": [first, last],
+            "cite_seconds": {str(n): 0.5 * n for n in contextcite.COUNTS},
+            "cite_passes": 40.0,
         },
-        "others": {"found": {"attention mass": {"values": [1.0] * 4, "seconds": 1.0, "passes": 1.0}}},
+        "others": {"attention mass": {"values": [1.0] * 4, "seconds": 1.0, "passes": 1.0}},
     }
 
 
@@ -46,7 +44,7 @@ def test_lds_of_the_truth_its_opposite_and_nothing():
 
 
 def test_a_case_in_figures():
-    one = summary_of(record("yes_no"))
+    one = figures_of(record("yes_no"))
     for name in (DEFAULT, "leave-one-out", "exact Shapley"):
         assert one.lds[name] == pytest.approx(1.0)
     assert one.lds[FIRST] == pytest.approx(-1.0)
@@ -58,7 +56,7 @@ def test_a_case_in_figures():
 
 
 def test_rows_hold_every_method_and_every_promise():
-    summaries = [summary_of(record(family)) for family in ("yes_no", "next_item")]
+    summaries = [figures_of(record(family)) for family in ("yes_no", "next_item")]
     rows = {one.measure: one for one in rows_of(summaries)}
     assert rows[f"LDS, {DEFAULT}, next_item"].value == pytest.approx(1.0)
     assert rows[f"LDS, {CITE}"].value > 0.9
@@ -69,5 +67,5 @@ def test_rows_hold_every_method_and_every_promise():
 
 
 def test_one_family_alone_leaves_the_other_empty():
-    rows = {one.measure: one for one in rows_of([summary_of(record("yes_no"))])}
+    rows = {one.measure: one for one in rows_of([figures_of(record("yes_no"))])}
     assert rows[f"LDS, {DEFAULT}, next_item"].value is None

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.product.damage import WAYS, restored
+from bench.product.damage import DAMAGES, restored
 from bench.product.faults import _own_home
-from bench.product.kills import Field, Harm, imports, json_files, leftover, saves
-from bench.tiny import write_data
+from bench.product.kills import Harm, KillField, imports, json_files, leftover, saves
+from bench.product.tiny_material import write_data
 from core.data.dataset import open_dataset
 from core.lm.loading.hashes import file_hash
 from core.store.home import home
@@ -23,18 +23,18 @@ NO_HARM = (0, 0, 0, 0, 0)
 
 
 @pytest.fixture
-def field() -> Iterator[Field]:
+def field() -> Iterator[KillField]:
     with _own_home() as folder:
-        yield Field(folder, seed=1)
+        yield KillField(folder, seed=1)
 
 
 @pytest.mark.parametrize("tried", [saves, json_files, imports])
-def test_kills_do_no_harm(field: Field, tried: object) -> None:
+def test_kills_do_no_harm(field: KillField, tried: object) -> None:
     harm = [astuple(one) for one in tried(field, 3)]
     assert harm == [NO_HARM] * 3
 
 
-def test_harm_is_noticed(field: Field) -> None:
+def test_harm_is_noticed(field: KillField) -> None:
     field.last = []
     (home() / "results").mkdir()
     (home() / "results" / ".x.part").write_bytes(b"1234567")
@@ -42,7 +42,7 @@ def test_harm_is_noticed(field: Field) -> None:
     assert Harm(1, 2, 3, 4, 5) + Harm(1, 0, 0, 0, 1) == Harm(2, 2, 3, 4, 6)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", DAMAGES)
 def test_a_damaged_copy_of_the_data_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "home"))
     write_data(tmp_path / "books")
@@ -55,24 +55,24 @@ def test_a_damaged_copy_of_the_data_is_made_anew(tmp_path: Path, monkeypatch: py
     stored = tmp_path / "home" / "datasets"
     note = next((stored / "sources").iterdir())
     for path in (stored / right[0] / "facts.json", stored / right[0] / "items.parquet", note):
-        WAYS[way](path, random.Random(way))
+        DAMAGES[way](path, random.Random(way))
         assert content() == right
         assert path.is_file()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", DAMAGES)
 def test_a_damaged_result_or_note_is_never_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "home"))
     store, key, chance = Results(), "ab" * 16, random.Random(way)
     store.save(key, "a result")
-    WAYS[way](store.folder / f"{key}.result", chance)
+    DAMAGES[way](store.folder / f"{key}.result", chance)
     assert store.load(key) is None
     store.save(key, "a result")
     assert store.load(key) == "a result"
     (tmp_path / "weights").write_bytes(b"abc")
     right = file_hash(tmp_path / "weights", where="here")
     note = next((home() / "hashes").iterdir())
-    WAYS[way](note, chance)
+    DAMAGES[way](note, chance)
     assert file_hash(tmp_path / "weights", where="here") == right
     assert note.is_file()
 
@@ -87,7 +87,7 @@ def test_a_result_under_another_ones_key_is_none(tmp_path: Path) -> None:
 
 def test_every_way_really_damages_and_is_taken_back(tmp_path: Path) -> None:
     path, copy = tmp_path / "file", tmp_path / "copy"
-    for way, damage in WAYS.items():
+    for way, damage in DAMAGES.items():
         path.write_bytes(bytes(range(1, 200)))
         shutil.copy2(path, copy)
         damage(path, random.Random(1))

@@ -1,0 +1,42 @@
+"""The parts of the benchmark: what each measures, and which of them also run on data in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.case_list import Bench, open_bench
+from bench.folder_cases import bench_of_folder
+from bench.lrgd.lrgd_of_folders import lrgd_of_folders
+from bench.lrgd.lrgd_part import lrgd
+from bench.product.faults import faults
+from bench.product.memory import memory
+from bench.product.method_faithfulness import faithfulness
+from bench.product.page_speed import app
+from bench.product.speed import speed
+from bench.recicl.lists_of_folders import recicl_of_folders
+from bench.recicl.recicl_part import recicl
+from bench.results_table import Row
+
+ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[Row]]]] = {
+    "memory": lambda _cases, _seed: memory(),
+    "speed": lambda cases, seed: speed(open_bench(seed), cases),
+    "app": lambda cases, _seed: app(cases),
+    "faults": faults,
+    "faithfulness": lambda cases, seed: faithfulness(open_bench(seed), cases),
+    "lrgd": lambda cases, seed: lrgd(open_bench(seed), cases),
+    "recicl": lambda cases, seed: recicl(open_bench(seed), cases),
+}
+"""By part of `bench.results_table.PARTS`: the rows so far, from a number of cases and a seed."""
+ON_FOLDERS: dict[str, Callable[[Sequence[Bench], int], Iterator[list[Row]]]] = {
+    "lrgd": lrgd_of_folders,
+    "recicl": recicl_of_folders,
+}
+"""The same for several data sets side by side."""
+
+
+def part_rows(name: str, cases: int, seed: int, folders: Sequence[str]) -> Iterator[list[Row]]:
+    """The rows so far of a part, on the sample or on the data of folders."""
+    if not folders:
+        return ON_SAMPLE[name](cases, seed)
+    bench = open_bench(seed)
+    return ON_FOLDERS[name]([bench_of_folder(bench, folder) for folder in folders], cases)
