@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.subject import item_ids, shortages, subject_of
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset

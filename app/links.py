@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.lm.loading.adapter import SHIPPED

@@ -7,9 +7,9 @@ from typing import Any
 
 from app.links import DEFAULTS, Choices
 from app.tasks import own_choices
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
-from core.analysis.task import Task
+from core.question.task import Task
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from app import links
-from core.analysis.request import Request
-from core.analysis.task import Task
+from core.question.case_spec import CaseSpec
+from core.question.task import Task
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.personal.personalise_task import NO_ADAPTER
 

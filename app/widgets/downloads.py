@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.analysis.explain.explanation import Explanation
-from core.analysis.task import Report
+from core.question.task import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """First characters that make a spreadsheet run a cell; the last four are the full-width signs."""

@@ -9,7 +9,7 @@ from app.session import View
 from app.settings import SETTINGS
 from app.text import safe_html, safe_label
 from app.widgets import failures, preview
-from core.analysis.task import Report
+from core.question.task import Report
 from core.words import seconds
 from core.work.kinds import Asked
 

@@ -10,7 +10,7 @@ from app.text import counted, safe_html, shortened
 from app.widgets import failures
 from app.widgets.history import strip
 from core.analysis.explain.explanation import HistoryRow
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.work.kinds import Asked, case_of
 
 DATA = (

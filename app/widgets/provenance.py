@@ -9,8 +9,9 @@ import streamlit as st
 from app.text import safe_html
 from app.widgets import downloads, failures
 from app.widgets.panel import section
-from core.analysis.explain.explanation import Explanation, Provenance
-from core.analysis.task import Report
+from core.analysis.explain.explanation import Explanation
+from core.question.task import Provenance
+from core.question.task import Report
 from core.store.material import LICENCES
 from core.words import seconds
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.text import safe_html
-from core.analysis.task import Report
+from core.question.task import Report
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cached, links
 from app.widgets import failures, jobs
-from core.analysis.task import Report, Task
+from core.question.task import Report, Task
 from core.errors import DemoLensError
 from core.words import seconds
 

@@ -12,7 +12,7 @@ from app.links import Choices
 from app.session import View, leave
 from app.theme import Palette, palette
 from core.analysis.explain.explanation import Explanation
-from core.analysis.request import Request, checked_request
+from core.question.case_spec import CaseSpec, checked_case
 from core.analysis.robustness.inference_settings import PLAIN
 from core.errors import DemoLensError
 from core.work.kinds import Asked

@@ -13,8 +13,8 @@ from app.session import TaskView, View
 from app.text import safe_html
 from app.theme import memory, style
 from app.widgets import failures, jobs, pickers, preview, provenance, tab
-from core.analysis.checked import checked
-from core.analysis.task import Report
+from core.question.checked import checked
+from core.question.task import Report
 from core.errors import DemoLensError
 from core.words import seconds
 from core.work.kinds import task_named

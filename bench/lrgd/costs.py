@@ -15,7 +15,7 @@ from bench.results_table import Row, as_row
 from bench.spread import quartiles
 from bench.timing import timed
 from core.analysis.quality.pool import label_free
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.kinds import KINDS, REPEATS, STRENGTHS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
 from core.analysis.setting import Setting, prompt_of, set_up

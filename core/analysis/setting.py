@@ -1,49 +1,26 @@
-"""A request with everything it needs in hand, and the rows of an explanation that follow from it."""
+"""A question with everything it needs in hand, and what every report of it begins with."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
 import platform
-import shlex
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 
-from pydantic import BaseModel
-
-from core.analysis.explain.explanation import (
-    CandidateRow,
-    DataReading,
-    DemoRow,
-    Explanation,
-    HistoryRow,
-    ModelProof,
-    PromptRecord,
-    Provenance,
-    SpanRow,
-    Target,
-)
-from core.analysis.request import Request
-from core.analysis.subject import item_ids, shortages, subject_of, targets_for
+from core.analysis.subject import Subject, subject_of
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.loading.load import LanguageModel
-from core.metrics.ranking import ranks, sharing
+from core.metrics.ranking import sharing
 from core.prompt.build import build
-from core.prompt.spans import Prompt, Span
+from core.prompt.spans import Prompt
+from core.question.case_spec import CaseSpec
+from core.question.command_line import command_line
+from core.question.task import DataReading, DemoRow, ModelProof, Provenance, Target, Task
 
 LIBRARIES = ("demolens", "torch", "transformers", "captum", "numpy", "scipy", "scikit-learn", "duckdb", "bm25s")
-
-
-def content_key(request: Request, *, dataset_id: str, model_id: str) -> str:
-    """Hex key of what an explanation depends on: the request, the data, the model and this package's version."""
-    parts = [request.model_dump(mode="json"), dataset_id, model_id, metadata.version("demolens")]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def tie_notices(scores: Array) -> tuple[str, ...]:
@@ -58,20 +35,17 @@ def tie_notices(scores: Array) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A request with its case, demonstrations and prompt in hand."""
+class Setting(Subject):
+    """A subject with its data, model and prompt in hand."""
 
-    request: Request
+    _: KW_ONLY
     dataset: Dataset
     model: LanguageModel
-    case: Case
-    demos: tuple[Demonstration, ...]
-    items: dict[str, Item]
     prompt: Prompt
 
     def target_record(self) -> Target:
         """What is explained, by id and title."""
-        target, against = targets_for(self.request, self.case)
+        target, against = self.targets
         item = self.items[self.case.candidates[target]]
         other = None if against is None else self.items[self.case.candidates[against]]
         return Target(
@@ -81,59 +55,22 @@ class Setting:
             against_title=other.title if other else None,
         )
 
-    def record(self, few_shot: Array, zero_shot: Array) -> Explanation:
-        """The explanation as far as scores [candidate] with and without demonstrations tell."""
-        key = content_key(self.request, dataset_id=self.dataset.dataset_id, model_id=self.model.model_id)
-        in_case = self.case.target in self.case.candidates
-        return Explanation(
-            key=key,
-            stage="scores",
-            request=self.request,
-            user_id=self.case.user_id,
-            moment=self.case.moment,
-            history=self._history(),
-            demos=self.demo_rows(),
-            candidates=self._candidates(few_shot, zero_shot),
-            target_index=self.case.candidates.index(str(self.case.target)) if in_case else None,
-            prompt=self._prompt(),
-            provenance=_provenance(self, command_line(self.request)),
-            notices=(*self._notices(), *tie_notices(few_shot)),
-        )
-
-    def head(self, command: str) -> dict[str, object]:
-        """What every `Report` says first; `command` is the command line that repeats it."""
+    def head(self, task: Task) -> dict[str, object]:
+        """What every report begins with."""
         return {
+            "task": task,
             "demos": self.demo_rows(),
             "target": self.target_record(),
-            "provenance": _provenance(self, command),
+            "provenance": _provenance(self, command_line(task)),
             "tokens": self.prompt.length,
-            "notices": (*self._notices(), *self.prompt.notices),
+            "notices": (*self.dataset.notices, *self.model.notices, *self.shortages, *self.prompt.notices),
         }
-
-    def _notices(self) -> tuple[str, ...]:
-        short = shortages(self.request, self.case, self.demos)
-        return (*self.dataset.notices, *self.model.notices, *short)
 
     def demo_rows(self) -> tuple[DemoRow, ...]:
         """The demonstrations as they stand in the prompt."""
-        return tuple(self._demo(place, index) for place, index in enumerate(self.prompt.kept_demos))
+        return tuple(self._demo_row(place, index) for place, index in enumerate(self.prompt.kept_demos))
 
-    def _history(self) -> tuple[HistoryRow, ...]:
-        liked = [one.position for one in self.case.history if self.dataset.liked(one)]
-        latest = set(liked[max(0, len(liked) - self.request.history) :])
-        return tuple(
-            HistoryRow(
-                item_id=one.item_id,
-                title=self.items[one.item_id].title,
-                categories=self.items[one.item_id].categories,
-                rating=one.rating,
-                timestamp=one.timestamp,
-                in_query=one.position in latest,
-            )
-            for one in self.case.history
-        )
-
-    def _demo(self, place: int, index: int) -> DemoRow:
+    def _demo_row(self, place: int, index: int) -> DemoRow:
         demo, span = self.demos[index], self.prompt.demos[place]
         return DemoRow(
             demo_id=demo.demo_id,
@@ -141,55 +78,48 @@ class Setting:
             user_id=demo.user_id,
             item_id=demo.item_id,
             title=self.items[demo.item_id].title,
-            answer=("Yes" if demo.liked else "No") if self.request.family == "yes_no" else None,
+            answer=("Yes" if demo.liked else "No") if self.spec.family == "yes_no" else None,
             history=tuple(self.items[item].title for item in demo.history),
             source=demo.source,
             text=span.text,
             tokens=len(span.token_ids),
         )
 
-    def _candidates(self, few_shot: Array, zero_shot: Array) -> tuple[CandidateRow, ...]:
-        before, after = ranks(zero_shot), ranks(few_shot)
-        return tuple(
-            CandidateRow(
-                item_id=item,
-                title=self.items[item].title,
-                categories=self.items[item].categories,
-                popularity=self.items[item].popularity,
-                is_target=item == self.case.target,
-                zero_shot_score=float(zero_shot[place]),
-                zero_shot_rank=before[place],
-                score=float(few_shot[place]),
-                rank=after[place],
-            )
-            for place, item in enumerate(self.case.candidates)
-        )
-
-    def _prompt(self) -> PromptRecord:
-        target, _ = targets_for(self.request, self.case)
-        spans = (*self.prompt.prefix, self.prompt.candidates[target])
-        return PromptRecord(
-            family=self.prompt.family,
-            chat=self.request.chat,
-            template=self.prompt.template,
-            length=self.prompt.length,
-            context=self.model.context,
-            spans=tuple(_span_row(span) for span in spans),
-            cut=self.prompt.cut,
-            notices=self.prompt.notices,
+    def write(
+        self,
+        case: Case,
+        demos: tuple[Demonstration, ...],
+        *,
+        liked: Callable[[Interaction], bool] | None = None,
+        history: int | None = None,
+        items: dict[str, Item] | None = None,
+    ) -> Prompt:
+        """The prompt of another case or other demonstrations under the same choices."""
+        return prompt_of(
+            self.spec if history is None else self.spec.model_copy(update={"history": history}),
+            self.dataset,
+            self.model,
+            case,
+            demos,
+            self.items if items is None else items,
+            liked=liked,
         )
 
 
-def set_up(request: Request, dataset: Dataset, model: LanguageModel) -> Setting:
-    """Case, demonstrations and prompt of a request; raises `DemoLensError`s for choices that cannot be run."""
-    case, demos = subject_of(request, dataset)
-    items = dataset.items(item_ids(case, demos))
-    prompt = prompt_of(request, dataset, model, case, demos, items)
-    return Setting(request, dataset, model, case, demos, items, prompt)
+def set_up(task: Task, dataset: Dataset, model: LanguageModel, subject: Subject | None = None) -> Setting:
+    """Case, demonstrations and prompt of a task; raises `DemoLensError`s for choices that cannot be run."""
+    return setting_of(subject_of(task, dataset) if subject is None else subject, dataset, model)
+
+
+def setting_of(subject: Subject, dataset: Dataset, model: LanguageModel) -> Setting:
+    """The setting of a subject."""
+    prompt = prompt_of(subject.spec, dataset, model, subject.case, subject.demos, subject.items)
+    parts = {field.name: getattr(subject, field.name) for field in fields(Subject)}
+    return Setting(**parts, dataset=dataset, model=model, prompt=prompt)
 
 
 def prompt_of(
-    request: Request,
+    spec: CaseSpec,
     dataset: Dataset,
     model: LanguageModel,
     case: Case,
@@ -198,29 +128,20 @@ def prompt_of(
     *,
     liked: Callable[[Interaction], bool] | None = None,
 ) -> Prompt:
-    """The prompt of a case and its demonstrations under the request's choices; `liked` in place of the data's word."""
+    """The prompt of a case and its demonstrations under the spec's choices; `liked` in place of the data's word."""
     return build(
         case,
         demos,
         items,
         model.tokenizer,
-        family=request.family,
+        family=spec.family,
         noun=dataset.noun,
-        history=request.history,
-        chat=request.chat,
+        history=spec.history,
+        chat=spec.chat,
         context=model.context,
         liked=liked or dataset.liked,
         codes=model.codes_for(dataset.dataset_id),
     )
-
-
-def _span_row(span: Span) -> SpanRow:
-    """Token texts that joined give the span's text: a character of several tokens stands at the first of them."""
-    texts, done = [], 0
-    for start, end in span.offsets:
-        texts.append(span.text[max(start, done) : end])
-        done = max(done, end)
-    return SpanRow(kind=span.kind, index=span.index, text=span.text, tokens=tuple(texts), token_ids=span.token_ids)
 
 
 def _provenance(setting: Setting, command: str) -> Provenance:
@@ -247,27 +168,3 @@ def _provenance(setting: Setting, command: str) -> Provenance:
 def _reading(dataset: Dataset) -> DataReading:
     threshold = dataset.like_threshold if dataset.has_ratings else None
     return DataReading(noun=dataset.noun, like_threshold=threshold, **dataset.meaning)
-
-
-def command_line(request: BaseModel, command: str = "explain") -> str:
-    """The command that repeats a request or a task; choices left at their defaults are not written."""
-    parts = ["demolens", command]
-    choices = request.model_dump(mode="json", exclude_defaults=True)
-    for name, value in (choices.pop("case", {}) | choices).items():
-        option = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            parts.append(option if value else f"--no-{option[2:]}")
-        else:
-            parts += [part for one in _as_list(value) for part in (option, one)]
-    return shlex.join(parts)
-
-
-def _as_list(value: object) -> list[str]:
-    """A list's members, each for an option of its own, and as the command reads one: quoted if it holds a comma."""
-    return [_field(str(one)) for one in value] if isinstance(value, list) else [str(value)]
-
-
-def _field(text: str) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow([text])
-    return written.getvalue()

@@ -1,68 +1,100 @@
-"""What a request is about: its case, its demonstrations and its target, before any model is asked."""
+"""What a question is about: its case, its demonstrations and its target, before any model is loaded."""
 
 from __future__ import annotations
 
-from core.analysis.request import Request
+from dataclasses import dataclass
+
 from core.data.cases import case_of
 from core.data.dataset import Dataset
 from core.data.demonstrations import by_ids
-from core.data.records import Case, Demonstration
-from core.data.strategies import pick
+from core.data.records import Case, Demonstration, Item
+from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
+from core.question.case_spec import CaseSpec
+from core.question.task import TargetTask, Task
 
 
-def subject_of(request: Request, dataset: Dataset) -> tuple[Case, tuple[Demonstration, ...]]:
-    """Case and demonstrations of a request whose target is known to exist; raises `DemoLensError`s otherwise."""
-    case = case_for(request, dataset)
-    targets_for(request, case)
-    return case, demonstrations_for(request, dataset, case)
+@dataclass(frozen=True)
+class Subject:
+    """A resolved case with its demonstrations, built once a job; the preview of a page shows the same."""
+
+    spec: CaseSpec
+    case: Case
+    demos: tuple[Demonstration, ...]
+    items: dict[str, Item]
+    """Every item that the history, the candidates or the demonstrations name."""
+    target: str | None = None
+    """Item id of the candidate that the task names; None means the item really chosen next."""
+    against: str | None = None
+
+    @property
+    def targets(self) -> tuple[int, int | None]:
+        """Candidate indices of the target and of the candidate it is held against."""
+        return target_places(self.case, self.target, self.against)
+
+    @property
+    def shortages(self) -> tuple[str, ...]:
+        """One sentence for each number that the data could not fill: candidates, demonstrations."""
+        spec, case = self.spec, self.case
+        sentences = []
+        if spec.candidate_ids is None and len(case.candidates) < spec.candidates:
+            why = "the data hold no more items that this user has not met"
+            sentences.append(f"Only {len(case.candidates)} of the {spec.candidates} candidates asked for: {why}.")
+        if spec.demo_ids is None and len(self.demos) < spec.demos:
+            why = STRATEGIES[spec.strategy].shortage
+            sentences.append(
+                f"Only {len(self.demos)} of the {spec.demos} demonstrations asked for: {why} before this moment."
+            )
+        return tuple(sentences)
 
 
-def case_for(request: Request, dataset: Dataset) -> Case:
-    """The case a request names; raises `DataError` or `RequestError` where there is none."""
+def subject_of(task: Task, dataset: Dataset) -> Subject:
+    """Case, demonstrations and target of a task; raises `DemoLensError`s for choices that name none."""
+    target, against = (task.target, task.against) if isinstance(task, TargetTask) else (None, None)
+    return subject_for(task.case, dataset, target=target, against=against)
+
+
+def subject_for(spec: CaseSpec, dataset: Dataset, *, target: str | None = None, against: str | None = None) -> Subject:
+    """The same for a case without a task."""
+    case = case_for(spec, dataset)
+    target_places(case, target, against)
+    demos = demonstrations_for(spec, dataset, case)
+    return Subject(spec, case, demos, dataset.items(item_ids(case, demos)), target, against)
+
+
+def case_for(spec: CaseSpec, dataset: Dataset) -> Case:
+    """The case that the choices name; raises `DataError` or `RequestError` where there is none."""
     return case_of(
         dataset,
-        request.user,
-        split=request.split,
-        candidates=request.candidates,
-        sampling=request.sampling,
-        candidate_ids=request.candidate_ids,
-        seed=request.seed,
+        spec.user,
+        split=spec.split,
+        candidates=spec.candidates,
+        sampling=spec.sampling,
+        candidate_ids=spec.candidate_ids,
+        seed=spec.seed,
     )
 
 
-def demonstrations_for(request: Request, dataset: Dataset, case: Case) -> tuple[Demonstration, ...]:
-    """The demonstrations a request asks for: named by hand, or picked by its strategy."""
-    if request.demo_ids is not None:
-        return by_ids(dataset, case, request.demo_ids, history=request.history)
-    return pick(dataset, case, k=request.demos, strategy=request.strategy, history=request.history)
+def demonstrations_for(spec: CaseSpec, dataset: Dataset, case: Case) -> tuple[Demonstration, ...]:
+    """The demonstrations that the choices name by hand, or that their strategy picks."""
+    if spec.demo_ids is not None:
+        return by_ids(dataset, case, spec.demo_ids, history=spec.history)
+    return pick(dataset, case, k=spec.demos, strategy=spec.strategy, history=spec.history)
 
 
-def shortages(request: Request, case: Case, demos: tuple[Demonstration, ...]) -> tuple[str, ...]:
-    """One sentence for each number that the data could not fill: candidates, demonstrations."""
-    found = []
-    if request.candidate_ids is None and len(case.candidates) < request.candidates:
-        why = "the data hold no more items that this user has not met"
-        found.append(f"Only {len(case.candidates)} of the {request.candidates} candidates asked for: {why}.")
-    if request.demo_ids is None and len(demos) < request.demos:
-        why = "this user has no more" if request.strategy == "recent" else "no more other users have any"
-        found.append(f"Only {len(demos)} of the {request.demos} demonstrations asked for: {why} before this moment.")
-    return tuple(found)
-
-
-def targets_for(request: Request, case: Case) -> tuple[int, int | None]:
+def target_places(case: Case, target: str | None = None, against: str | None = None) -> tuple[int, int | None]:
     """Candidate indices of what is explained and of what it is held against.
 
-    Without a wish it is the item really chosen next, or the first candidate where that is not among them. Raises
-    `RequestError` for an item that is no candidate, and for a margin of one over itself.
+    Without a name it is the item really chosen next, or the first candidate where that is not among them. Raises
+    `RequestError` for an item that is no candidate, and for the margin of a candidate over itself.
     """
-    target = _candidate(case, "target", request.target or case.target, strict=request.target is not None)
-    if request.against is None:
-        return target, None
-    against = _candidate(case, "against", request.against, strict=True)
-    if against == target:
+    first = _candidate(case, "target", target or case.target, strict=target is not None)
+    if against is None:
+        return first, None
+    second = _candidate(case, "against", against, strict=True)
+    if second == first:
         raise RequestError("the margin of a candidate over itself", expected="two candidates", where="against")
-    return target, against
+    return first, second
 
 
 def _candidate(case: Case, option: str, item: str | None, *, strict: bool) -> int:
@@ -77,8 +109,8 @@ def _candidate(case: Case, option: str, item: str | None, *, strict: bool) -> in
 
 
 def item_ids(case: Case, demos: tuple[Demonstration, ...]) -> set[str]:
-    """Every item that a case or its demonstrations show."""
-    shown = {one.item_id for one in case.history} | set(case.candidates)
+    """Every item that a case or its demonstrations name."""
+    ids = {interaction.item_id for interaction in case.history} | set(case.candidates)
     for demo in demos:
-        shown |= {demo.item_id, *demo.history}
-    return shown
+        ids |= {demo.item_id, *demo.history}
+    return ids

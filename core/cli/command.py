@@ -16,37 +16,27 @@ from typing import Annotated
 
 import typer
 
-from core.analysis.checked import checked
-from core.analysis.request import checked_request
 from core.cli.evaluate_command import evaluate
-from core.cli.options import with_own_options, with_request_options, with_task_options
+from core.cli.options import with_own_options, with_task_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.cli.progress import progress
 from core.cli.schemas import SHAPES, schema_text, write_schemas
 from core.cli.tune_command import tune
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
+from core.question.command_line import task_of
+from core.question.kinds import KINDS, Kind, kind_of
+from core.question.task import Report, Task
 from core.store.home import fix_home
 from core.store.results import Results
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.training.training_settings import TuningSettings
+from core.work.envelope import enveloped
 from core.work.job import job_key, package_version
-from core.work.kinds import KINDS, Asked, Found, Kind, enveloped, task_named
 from core.work.log import escaped, log_to_file, unexpected
 from core.work.runner import quiet_environment
 from core.work.stopping import STOPPED, interruptible, pressed, say_stopped
 
 MISTAKE, FAULT = 2, 1
-TASKS = {
-    "quality": "Score each demonstration of a case: gain, effect, alignment, redundancy, stability.",
-    "utility": "Measure over many users whether the quality scores predict what demonstrations are worth.",
-    "robustness": "Perturb a case and its demonstrations, and see whether the recommendation stands.",
-    "improve": "Search for a better set of demonstrations in two stages.",
-    "dual": "Take the attention of a case apart into its dual model, exactly and with explicit features.",
-    "updates": "Hold the in-context update beside the update of real fine-tuning, with controls.",
-    "personalise": "Play a user's newest interactions one by one: the list follows, the weights stay.",
-}
-"""Kind of task -> what its command does, in one sentence."""
-
 app = typer.Typer(
     help="See what each in-context demonstration teaches a language-model recommender, and whether to keep it.",
     add_completion=False,
@@ -104,51 +94,35 @@ def _top(
         write_out(context.get_help() + "\n")
 
 
-def explain(
-    choices: dict[str, object],
-    json_to: Annotated[
-        str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
-    ] = "",
-) -> None:
-    """Explain one case and print it, or write it as JSON."""
-    _answer(checked_request("explain", **choices), json_to)
-
-
-def _answer(asked: Asked, json_to: str) -> None:
+def _answer(task: Task, json_to: str) -> None:
     """Do the work, and print it or write it as JSON."""
     check_target(json_to)
     log_to_file("command")
-    found = _found(asked)
+    report = _report_of(task)
     try:
-        _show(found, json_to)
+        _show(report, json_to)
     except RequestError as error:
-        raise RequestError(f"{error.problem}{_kept(asked, found)}", where=error.where) from None
+        raise RequestError(f"{error.problem}{_stored(report)}", where=error.where) from None
 
 
-def _show(found: Found, json_to: str) -> None:
+def _show(report: Report, json_to: str) -> None:
     if json_to:
-        write_or_print(json_to, found.model_dump_json(indent=2) + "\n")
+        write_or_print(json_to, report.model_dump_json(indent=2) + "\n")
     else:
-        from core.cli.explanation_lines import lines_of
-
-        write_out("\n".join(lines_of(found)) + "\n")
+        write_out("\n".join(kind_of(report.task).lines(report)) + "\n")
 
 
-def _kept(asked: Asked, found: Found) -> str:
+def _stored(report: Report) -> str:
     """Store what could not be written, where the page finds it; returns what to add to the sentence."""
     try:
-        Results().save(job_key(asked), enveloped(asked, found.model_dump_json()))
+        Results().save(job_key(report.task), enveloped(report.task, report.model_dump_json()))
     except MaterialError:
         return ""
     return "; the result is stored, the page shows it at once for the same choices"
 
 
-app.command("explain")(with_request_options(explain))
-
-
-def _add(kind: Kind, says: str) -> None:
+def _add(kind: Kind) -> None:
     """The command of a kind of task."""
-    task = task_named(kind.name)
 
     def command(
         choices: dict[str, object],
@@ -156,14 +130,14 @@ def _add(kind: Kind, says: str) -> None:
             str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
         ] = "",
     ) -> None:
-        _answer(checked(task, kind.name, choices), json_to)
+        _answer(task_of(kind.task, choices, kind.name), json_to)
 
-    command.__doc__ = says
-    app.command(kind.name)(with_task_options(command, task))
+    command.__doc__ = kind.summary
+    app.command(kind.name)(with_task_options(command, kind.task))
 
 
-for _name, _says in TASKS.items():
-    _add(KINDS[_name], _says)
+for _kind in KINDS.values():
+    _add(_kind)
 
 app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
@@ -229,14 +203,14 @@ def _prepare_or_say_why() -> None:
         _said(unexpected(error)[0], FAULT)
 
 
-def _found(asked: Asked) -> Found:
+def _report_of(task: Task) -> Report:
     from core.work.engine import ModelEngine
 
-    with progress() as report:
-        made = deque(ModelEngine().run(asked, report), maxlen=1)
-    if not made:
-        raise ComputeError("the run ended without a finding")
-    return made[0]
+    with progress() as tell:
+        last = deque(ModelEngine().run(task, tell), maxlen=1)
+    if not last:
+        raise ComputeError("the run ended without a report")
+    return last[0]
 
 
 def _said(sentence: str, status: int) -> int:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.analysis.checked import checked
 from core.cli.output import aligned, check_target, write, write_or_print, write_out
 from core.cli.progress import progress
 from core.errors import RequestError
+from core.question.checked import checked
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.record import Evaluation, MetricEstimate
 from core.words import seconds

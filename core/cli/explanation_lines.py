@@ -1,26 +1,15 @@
-"""What was found as a few lines for a terminal."""
+"""An explanation as a few lines for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
-from core.cli.report_lines import report_lines
-from core.cli.step_lines import step_lines
 from core.metrics.ranking import Rank, best_first
-from core.personal.personalise_task import PersonaliseReport
-from core.work.kinds import Found
 from core.work.log import escaped
 
 MOST_CANDIDATES = 10
 TITLE_WIDTH = 48
-
-
-def lines_of(found: Found) -> list[str]:
-    """An explanation or a report in lines; titles cannot steer a terminal."""
-    if isinstance(found, Explanation):
-        return explanation_lines(found)
-    return step_lines(found) if isinstance(found, PersonaliseReport) else report_lines(found)
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
@@ -43,16 +32,16 @@ def _notices(explanation: Explanation) -> Iterator[str]:
     yield from dict.fromkeys((*explanation.notices, *explanation.prompt.cut, *explanation.prompt.notices))
 
 
-def _heading(found: Explanation) -> Iterator[str]:
-    demos = f"{len(found.demos)} demonstrations ({found.request.strategy})"
-    made = found.provenance
-    yield f"User {escaped(found.user_id)} of {escaped(made.dataset_name)}, {demos}, {found.request.family}"
-    yield f"{escaped(made.model_name)} on {made.device}, {made.dtype}, {found.timings.total:.1f} s"
+def _heading(explanation: Explanation) -> Iterator[str]:
+    demos = f"{len(explanation.demos)} demonstrations ({explanation.task.case.strategy})"
+    source = explanation.provenance
+    yield f"User {escaped(explanation.task.case.user)} of {escaped(source.dataset_name)}, {demos}, {explanation.task.case.family}"
+    yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
 
 
-def _recommendations(found: Explanation) -> Iterator[str]:
-    order = best_first([row.rank for row in found.candidates], found.candidates)
-    rows = [found.candidates[index] for index in order]
+def _recommendations(explanation: Explanation) -> Iterator[str]:
+    order = best_first([row.rank for row in explanation.candidates], explanation.candidates)
+    rows = [explanation.candidates[index] for index in order]
     yield f"{'rank':>4} {'without':>7} {'score':>8}  title (score in nats; without = rank without demonstrations)"
     for row in rows[:MOST_CANDIDATES]:
         yield _candidate(row)
@@ -70,38 +59,38 @@ def _candidate(row: CandidateRow) -> str:
     return f"{rank:>4} {before:>7} {score:>8}  {_title(row.title)}{mark}"
 
 
-def _contributions(found: Explanation) -> Iterator[str]:
-    made = found.contributions
-    if made is None:
+def _contributions(explanation: Explanation) -> Iterator[str]:
+    shares = explanation.contributions
+    if shares is None:
         yield "No demonstrations, so no contributions"
         return
-    against = "" if made.target.against_title is None else f" over {_title(made.target.against_title)}"
-    yield f"Contributions to the score of {_title(made.target.title)}{against}, in nats"
-    yield f"(method {made.method}, {made.passes:.1f} passes, {made.seconds:.1f} s)"
-    for index, demo in enumerate(found.demos):
+    against = "" if shares.target.against_title is None else f" over {_title(shares.target.against_title)}"
+    yield f"Contributions to the score of {_title(shares.target.title)}{against}, in nats"
+    yield f"(method {shares.method}, {shares.passes:.1f} passes, {shares.seconds:.1f} s)"
+    for index, demo in enumerate(explanation.demos):
         answer = "" if demo.answer is None else f" = {demo.answer}"
-        yield f"{demo.label:>4} {made.values[index]:+.3f}{_interval(made, index)}  {_title(demo.title)}{answer}"
-    yield f"without demonstrations {made.zero_shot:+.3f}, contributions {sum(made.values):+.3f},"
-    yield f"what they do not account for {made.residual:+.3f}, together {made.few_shot:+.3f}"
-    yield _faithfulness(found, made)
+        yield f"{demo.label:>4} {shares.values[index]:+.3f}{_interval(shares, index)}  {_title(demo.title)}{answer}"
+    yield f"without demonstrations {shares.zero_shot:+.3f}, contributions {sum(shares.values):+.3f},"
+    yield f"what they do not account for {shares.residual:+.3f}, together {shares.few_shot:+.3f}"
+    yield _faithfulness(explanation, shares)
 
 
-def _faithfulness(found: Explanation, made: Contributions) -> str:
-    if found.faithfulness is not None:
-        low, high, lds = found.faithfulness.low, found.faithfulness.high, found.faithfulness.lds
-        behind = f"over {found.faithfulness.ablations} text ablations"
+def _faithfulness(explanation: Explanation, shares: Contributions) -> str:
+    if explanation.faithfulness is not None:
+        low, high, lds = explanation.faithfulness.low, explanation.faithfulness.high, explanation.faithfulness.lds
+        behind = f"over {explanation.faithfulness.ablations} text ablations"
     else:
-        low, high, lds, behind = made.lds_low, made.lds_high, made.lds, "over the ablations the method made"
+        low, high, lds, behind = shares.lds_low, shares.lds_high, shares.lds, "over the ablations the method made"
     if lds is None:
         return "Faithfulness (LDS): not measured"
     ends = "" if low is None or high is None else ends_of(f"{low:.2f}", f"{high:.2f}")
     return f"Faithfulness (LDS): {lds:.2f}{ends} {behind}"
 
 
-def _interval(made: Contributions, index: int) -> str:
-    if made.low is None or made.high is None:
+def _interval(shares: Contributions, index: int) -> str:
+    if shares.low is None or shares.high is None:
         return ""
-    return ends_of(f"{made.low[index]:+.3f}", f"{made.high[index]:+.3f}")
+    return ends_of(f"{shares.low[index]:+.3f}", f"{shares.high[index]:+.3f}")
 
 
 def ends_of(low: str, high: str) -> str:

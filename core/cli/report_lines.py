@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from core.analysis.task import Report
+from core.question.task import Report
 from core.selection.improve_task import ImproveReport
 from core.selection.verdict import target_place, verdict
 from core.words import seconds
@@ -24,8 +24,16 @@ EARLIEST, LATEST = 1e7, 253_402_300_800
 
 def report_lines(report: Report) -> list[str]:
     """Heading, verdict, tables and notices; titles are escaped, so that none can steer a terminal."""
-    said = _verdict(report) if isinstance(report, ImproveReport) else ()
-    return [*heading(report), *said, *_tables(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
+    return [*heading(report), *_tables(report), *_notes(report)]
+
+
+def improve_lines(report: ImproveReport) -> list[str]:
+    """The same of a search, with its verdict first."""
+    return [*heading(report), *_verdict(report), *_tables(report), *_notes(report)]
+
+
+def _notes(report: Report) -> Iterator[str]:
+    return (f"Note: {escaped(notice)}" for notice in report.notices)
 
 
 def heading(report: Report) -> Iterator[str]:
@@ -47,7 +55,7 @@ def _verdict(report: ImproveReport) -> Iterator[str]:
 def _tables(report: Report) -> Iterator[str]:
     for name in type(report).model_fields:
         value = getattr(report, name)
-        if name in ("demos", "task", "notices"):
+        if name in ("schema_version", "demos", "task", "notices"):
             continue
         if isinstance(value, str) and value and name not in ("stage", "family"):
             yield f"{_words(name)}: {escaped(value)}"

@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core.errors import RequestError
+from core.question.kinds import KINDS
 from core.store.export import write_whole
 from core.tuning.evaluation.record import Evaluation
-from core.work.kinds import KINDS
 
-SHAPES: Mapping[str, type[BaseModel]] = {name: kind.found for name, kind in KINDS.items()} | {"evaluate": Evaluation}
+SHAPES: Mapping[str, type[BaseModel]] = {name: kind.report for name, kind in KINDS.items()} | {"evaluate": Evaluation}
 """What each command that has `--json` writes."""
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.analysis.checked import checked
 from core.cli.output import write_out
 from core.cli.progress import is_first, progress
 from core.errors import RequestError
+from core.question.checked import checked
 from core.tuning.training.training_settings import TuningSettings
 from core.words import seconds
 from core.work.log import escaped, log_to_file

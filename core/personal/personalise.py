@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.analysis.explain.explanation import CandidateRow
-from core.analysis.request import Request
-from core.analysis.setting import Setting, command_line, prompt_of, tie_notices
-from core.analysis.task import Progress
+from core.analysis.ledger import aggregate_of, silent
+from core.analysis.setting import Setting, prompt_of, tie_notices
 from core.analysis.values import leave_one_out_masks
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
@@ -19,12 +18,10 @@ from core.errors import ComputeError
 from core.lm.loading.hashes import weights_sha256
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
-    NO_ADAPTER,
-    OWN_CASE,
     ListRow,
     MovedRow,
     PersonaliseReport,
@@ -36,6 +33,7 @@ from core.personal.play import Play, play_of
 from core.personal.stream import StreamScorer
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
+from core.question.task import Progress
 
 
 def personalise(
@@ -43,7 +41,8 @@ def personalise(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Play | None = None,
 ) -> Iterator[PersonaliseReport]:
     """Reports of a play, one more step in each; the last has stage `complete`.
 
@@ -51,7 +50,7 @@ def personalise(
     that of the whole prompt, computed from what the step adds. Raises `DemoLensError`s with one plain sentence for
     choices that cannot be run, `ComputeError` should a weight have changed, and what `progress` raises.
     """
-    work = _PersonaliseRun(task, dataset, model, play_of(task, dataset), progress)
+    work = _PersonaliseRun(task, dataset, model, subject or play_of(task, dataset), progress)
     for known in range(work.play.start, len(work.play.met) + 1):
         work.take(known)
         yield work.report()
@@ -79,7 +78,7 @@ class _PersonaliseRun:
         self.rows: list[StepRow] = []
         self.tokens_run = self.forwards = self.longest = 0
         self.items = dataset.items(sorted({*play.case.candidates, *(one.item_id for one in play.met)}))
-        self.aggregate: Aggregate = "mean" if task.case.scoring == "mean" else "sum"
+        self.aggregate = aggregate_of(task.case)
         self.tell()
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, own) for which, own in self._models())
@@ -93,7 +92,7 @@ class _PersonaliseRun:
 
     def _player(self, which: Which, model: LanguageModel) -> _Player:
         free: Floats | float = 0.0
-        if self.task.case.scoring == "calibrated" and self.task.case.family == "next_item":
+        if self.task.case.calibrated:
             scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
             free = scorer.full()
             self._spent(scorer)
@@ -162,8 +161,16 @@ class _PersonaliseRun:
 
     def report(self, **more: object) -> PersonaliseReport:
         """The play so far."""
-        setting = Setting(self.task.case, self.dataset, self.model, self.case, self.demos, self.items, self.prompt)
-        head = setting.head(_command(self.task))
+        setting = Setting(
+            self.task.case,
+            self.case,
+            self.demos,
+            self.items,
+            dataset=self.dataset,
+            model=self.model,
+            prompt=self.prompt,
+        )
+        head = setting.head(self.task)
         said = (*self.dataset.notices, *self.model.notices, *self.prompt.notices, *self.prompt.cut, *self.play.notices)
         said += tie_notices(np.array(self.rows[-1].lists[-1].scores))
         fields: dict[str, object] = {
@@ -229,14 +236,3 @@ class _PersonaliseRun:
             )
             for place, item in enumerate(self.items[one] for one in self.case.candidates)
         )
-
-
-def _command(task: PersonaliseTask) -> str:
-    """The command that repeats a play; what a case leaves open is read as this task's own case, so that is written."""
-    words = [command_line(task, "personalise")]
-    usual = Request()
-    for name in ("demos", "history", "adapter"):
-        value = getattr(task.case, name)
-        if value == getattr(usual, name) and value != getattr(OWN_CASE, name):
-            words.append(f"--{name} {NO_ADAPTER if value is None else value}")
-    return " ".join(words)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from core.analysis.explain.explanation import CandidateRow, Record
-from core.analysis.request import Request, Text
-from core.analysis.task import Report, Task
+from core.analysis.explain.explanation import CandidateRow
 from core.metrics.ranking import Rank
+from core.question.case_spec import CaseSpec, Text
+from core.question.task import Record, Report, Task
 
 Which = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
-NO_ADAPTER = "none"
-"""What a command writes for the adapter to play the base model alone."""
-OWN_CASE = Request(demos=4, adapter="recicl", history=3)
-"""The case as the shipped adapter was tuned: what a case leaves open is taken from here."""
+USUAL_CASE = CaseSpec(demos=4, adapter="recicl", history=3)
+"""The case as the shipped adapter was tuned."""
 
 
 def answer_of(added: str) -> tuple[str, bool]:
@@ -38,7 +36,7 @@ Added = Annotated[Text, AfterValidator(_in_form)]
 class PersonaliseTask(Task):
     """What do the newest interactions do to a user's list, with no weight touched?"""
 
-    case: Request = OWN_CASE
+    case: CaseSpec = USUAL_CASE
     known: Annotated[int, Field(ge=1)] | None = None
     """Interactions of the user's stream that are known at the end of the play; none: all before the case's moment."""
     steps: Annotated[int, Field(ge=0, le=50)] = 4
@@ -48,25 +46,13 @@ class PersonaliseTask(Task):
     compare: bool = True
     """Play the base model beside the adapter, where there is one."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _open_choices(cls, given: Any) -> Any:
-        """Fill what a case of single choices leaves open, as a command line does, from this task's own case."""
-        case = given.get("case") if isinstance(given, dict) else None
-        if not isinstance(case, dict):
-            return given
-        filled = {"demos": OWN_CASE.demos, "adapter": OWN_CASE.adapter, "history": OWN_CASE.history} | case
-        if filled["adapter"] == NO_ADAPTER:
-            filled["adapter"] = None
-        return given | {"case": filled}
-
     @property
     def predicted_passes(self) -> float:
         """Per model: the first list and the last one from scratch, a shorter pass a step, and a prompt with all
         candidates for every demonstration that is left out at the end."""
         models = 2 if self.compare and self.case.adapter is not None else 1
         steps = self.steps + len(self.added)
-        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        candidates = self.case.candidate_count
         each = 0.04 * candidates
         lists = 2 * (1 + each) + steps * (0.3 + each)
         return models * (lists + 1.5 * self.case.demos * (0.5 + each))
@@ -122,6 +108,7 @@ class MovedRow(Record):
 class PersonaliseReport(Report):
     """The play so far."""
 
+    task: PersonaliseTask
     candidates: tuple[CandidateRow, ...] = ()
     """The same items at every step; their scores and ranks are those of step 0 (as zero-shot) and of the last step,
     by the adapter where there is one."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.analysis.request import Request
-from core.analysis.subject import case_for, targets_for
+from core.analysis.subject import case_for
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of
+from core.question.case_spec import CaseSpec
 from core.words import brief
 
 
@@ -40,7 +40,7 @@ class PlayedInteraction:
 class Play:
     """A case and what becomes known in it, one interaction after the other."""
 
-    request: Request
+    spec: CaseSpec
     case: Case
     """With everything before its moment as history, in data with ratings everything that has one."""
     met: tuple[PlayedInteraction, ...]
@@ -62,12 +62,12 @@ class Play:
 
     def demonstrations(self, known: int) -> tuple[Demonstration, ...]:
         """The latest K to 2K - 1 of the first `known` interactions (`next_item`: of the liked ones), oldest first."""
-        both = self.request.family == "yes_no"
+        both = self.spec.family == "yes_no"
         usable = [place for place in range(known) if both or self.met[place].liked]
-        return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.request.demos))
+        return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.spec.demos))
 
     def _demonstration(self, place: int) -> Demonstration:
-        one, history = self.met[place], self.request.history
+        one, history = self.met[place], self.spec.history
         liked = [earlier.item_id for earlier in self.met[:place] if earlier.liked]
         return Demonstration(
             demo_id=one.demo_id,
@@ -94,9 +94,7 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     Nothing at or after the case's moment is ever known, the target least of all. Raises `RequestError` for more known
     interactions than there are before it, `DataError` for an unknown user or item, and for a user with nothing to play.
     """
-    request = task.case
-    case = case_for(request, dataset)
-    targets_for(request, case)
+    case = case_for(task.case, dataset)
     rated = tuple(one for one in case.history if dataset.is_rated(one))
     known = _known(task, case.user_id, len(rated))
     met = [
@@ -107,7 +105,7 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     ]
     met += _added(task, dataset)
     start = known - min(task.steps, known)
-    return Play(request, replace(case, history=rated), tuple(met), start, tuple(_notices(task, known, met[start:])))
+    return Play(task.case, replace(case, history=rated), tuple(met), start, tuple(_notices(task, known, met[start:])))
 
 
 def _known(task: PersonaliseTask, user: str, there: int) -> int:
@@ -133,20 +131,20 @@ def _added(task: PersonaliseTask, dataset: Dataset) -> list[PlayedInteraction]:
 
 
 def _notices(task: PersonaliseTask, known: int, steps: list[PlayedInteraction]) -> list[str]:
-    request, said = task.case, []
+    spec, said = task.case, []
     if known < task.steps:
         said.append(f"{task.steps} steps were asked for; {known} can be played, as no more interactions are known.")
-    if request.demo_ids is not None or request.strategy != "recent":
+    if spec.demo_ids is not None or spec.strategy != "recent":
         said.append("A play shows the user's latest interactions, whatever other demonstrations were chosen.")
-    if request.demos == 0:
+    if spec.demos == 0:
         said.append("No demonstrations are asked for, so a new interaction changes only the history in the query.")
-    if request.demos > 1:
+    if spec.demos > 1:
         said.append(
-            f"The prompt shows the latest {request.demos} to {2 * request.demos - 1} demonstrations: the oldest"
-            f" {request.demos} leave it together, so that most steps reuse what was read before."
+            f"The prompt shows the latest {spec.demos} to {2 * spec.demos - 1} demonstrations: the oldest"
+            f" {spec.demos} leave it together, so that most steps reuse what was read before."
         )
     out = sum(not one.liked for one in steps)
-    if request.family == "next_item" and out:
+    if spec.family == "next_item" and out:
         which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
         said.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
     return said

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from core.analysis.setting import Setting, command_line, prompt_of, set_up, tie_notices
-from core.analysis.subject import item_ids
-from core.analysis.task import Progress
+from core.analysis.ledger import aggregate_of, silent
+from core.analysis.setting import Setting, set_up, tie_notices
+from core.analysis.subject import Subject, item_ids
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.errors import RequestError
@@ -17,6 +17,7 @@ from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
+from core.question.task import Progress
 from core.selection.heldout import HeldOut, held_out
 from core.selection.improve_task import (
     HeldOutRow,
@@ -53,7 +54,8 @@ def improve(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[ImproveReport]:
     """Reports of a search for a better set, the best so far in each; the last has stage `complete`.
 
@@ -61,7 +63,7 @@ def improve(
     sentence for choices that cannot be run, and what `progress` raises.
     """
     start = time.monotonic()
-    work = _ImproveRun(task, set_up(task.case, dataset, model), progress, start)
+    work = _ImproveRun(task, set_up(task, dataset, model, subject), progress, start)
     yield work.report()
     work.judge_current()
     for step in work.search.steps(work.starts):
@@ -137,7 +139,7 @@ class _ImproveRun:
         self._say_what_is_short(len(found))
         self.starts = self._starts(moving)
         self.said = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
-        self.head = setting.head(command_line(task, "improve")) | {
+        self.head = setting.head(task) | {
             "tokens": self.unit,
             "held_out": tuple(self._held_row(one) for one in self.held),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
@@ -313,10 +315,10 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
 
 
 def _current(setting: Setting, held: Sequence[HeldOut]) -> tuple[Member, ...]:
-    request, dataset, case = setting.request, setting.dataset, setting.case
-    if request.demo_ids is not None:
-        return members_by_id(dataset, case, held, request.demo_ids, history=request.history)
-    return strategy_members(dataset, case, held, k=request.demos, strategy=request.strategy, history=request.history)
+    spec, dataset, case = setting.spec, setting.dataset, setting.case
+    if spec.demo_ids is not None:
+        return members_by_id(dataset, case, held, spec.demo_ids, history=spec.history)
+    return strategy_members(dataset, case, held, k=spec.demos, strategy=spec.strategy, history=spec.history)
 
 
 def _joined(found: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:
@@ -326,22 +328,18 @@ def _joined(found: Sequence[Member], others: Sequence[Member]) -> tuple[Member, 
 
 
 def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Prompt:
-    shown = tuple(demos)
-    items = setting.dataset.items(sorted(item_ids(case, shown)))
-    return prompt_of(setting.request, setting.dataset, setting.model, case, shown, items)
+    items = setting.dataset.items(sorted(item_ids(case, tuple(demos))))
+    return setting.write(case, tuple(demos), items=items)
 
 
 def _outcomes(
     setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]
 ) -> tuple[Floats, tuple[Outcome, ...], int]:
     """Scores [set, candidate], the case's target under each set, and the tokens that took."""
-    request, case = setting.request, setting.case
-    scorer = ManyScorer(setting.model, aggregate="mean" if request.scoring == "mean" else "sum")
+    case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
     table = scorer.scores([_prompt(setting, case, demos) for demos in sets.values()])
-    if request.scoring == "calibrated" and request.family == "next_item":
-        bare = setting.request.model_copy(update={"history": 0})
-        free = prompt_of(bare, setting.dataset, setting.model, case, (), setting.items)
-        table = table - scorer.scores([free])
+    if setting.spec.calibrated:
+        table = table - scorer.scores([setting.write(case, (), history=0)])
     target = case.candidates.index(str(case.target))
     rows = zip(sets.items(), table, strict=True)
     outcomes = tuple(_outcome(which, demos, scores, target) for (which, demos), scores in rows)
@@ -360,7 +358,7 @@ def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, targe
 
 
 def _said(setting: Setting, liked: bool) -> str | None:
-    return ANSWERS[0 if liked else 1] if setting.request.family == "yes_no" else None
+    return ANSWERS[0 if liked else 1] if setting.spec.family == "yes_no" else None
 
 
 def _answer(setting: Setting) -> str | None:

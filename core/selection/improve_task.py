@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.analysis.explain.explanation import Record
-from core.analysis.request import Text
-from core.analysis.task import Report, Task
 from core.metrics.ranking import Rank
+from core.question.case_spec import Text
+from core.question.task import Record, Report, Task
 from core.selection.heldout import Objective
 from core.selection.search import SearchMove, SearchStop
 
@@ -53,7 +52,7 @@ class ImproveTask(Task):
     @property
     def predicted_passes(self) -> float:
         """The budget of the search, and three prompts with all candidates of the case."""
-        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
+        candidates = self.case.candidate_count
         return self.budget + 3 * (1 + 0.05 * candidates)
 
 
@@ -95,7 +94,7 @@ class SetRow(Record):
     """A set of demonstrations and how it is judged on the held-out choices; nats."""
 
     demo_ids: tuple[str, ...]
-    """In prompt order, as `Request.demo_ids` takes them."""
+    """In prompt order, as `CaseSpec.demo_ids` takes them."""
     objective: float
     """J = mean - lambda * spread."""
     mean: float
@@ -132,8 +131,9 @@ class Outcome(Record):
 
 
 class ImproveReport(Report):
-    """The best set so far, how it was found, and what it does to the case."""
+    """The best set so far, how it was reached, and what it does to the case."""
 
+    task: ImproveTask
     held_out: tuple[HeldOutRow, ...] = ()
     shortlist: tuple[ShortlistRow, ...] = ()
     path: tuple[PathRow, ...] = ()

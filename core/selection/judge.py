@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from core.analysis.request import Request
+from core.analysis.ledger import aggregate_of
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer, sweep_tokens
-from core.lm.scoring.score import Aggregate
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
+from core.question.case_spec import CaseSpec
 from core.selection.heldout import HeldOut, Objective, foretold
 from core.selection.search import MemberOrder, Question
 from core.selection.shortlist import Member
@@ -29,7 +29,7 @@ class PromptJudge:
 
     def __init__(
         self,
-        request: Request,
+        spec: CaseSpec,
         dataset: Dataset,
         model: LanguageModel,
         held: Sequence[HeldOut],
@@ -39,10 +39,9 @@ class PromptJudge:
         unit: int,
         between: Callable[[], None] = lambda: None,
     ) -> None:
-        self.request, self.dataset, self.model, self.held, self.members = request, dataset, model, held, members
+        self.spec, self.dataset, self.model, self.held, self.members = spec, dataset, model, held, members
         self.objective, self.unit = objective, unit
-        aggregate: Aggregate = "mean" if request.scoring == "mean" else "sum"
-        self._scorer = ManyScorer(model, aggregate=aggregate, between=between)
+        self._scorer = ManyScorer(model, aggregate=aggregate_of(spec), between=between)
         self._items = dataset.items(sorted(set(_shown(held, members))))
         self._prompts: dict[Question, list[Prompt]] = {}
         self._free: Floats | None = None
@@ -74,7 +73,7 @@ class PromptJudge:
         if self._free is None:
             self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
         scores = table[len(free) :].reshape(len(asked), len(self.held), -1) - self._free
-        family = self.request.family
+        family = self.spec.family
         return np.array(
             [[foretold(s, h, family, self.objective) for s, h in zip(row, self.held, strict=True)] for row in scores]
         )
@@ -92,12 +91,12 @@ class PromptJudge:
 
     def _content_free(self) -> list[Prompt]:
         """The prompts that calibrated scores are held against, until they have been scored."""
-        wanted = self.request.scoring == "calibrated" and self.request.family == "next_item" and self._free is None
+        wanted = self.spec.calibrated and self._free is None
         return [self._built(held.case, (), history=0) for held in self.held] if wanted else []
 
     def _built(self, case: Case, demos: tuple[Demonstration, ...], *, history: int | None = None) -> Prompt:
-        request = self.request if history is None else self.request.model_copy(update={"history": history})
-        return prompt_of(request, self.dataset, self.model, case, demos, self._items)
+        spec = self.spec if history is None else self.spec.model_copy(update={"history": history})
+        return prompt_of(spec, self.dataset, self.model, case, demos, self._items)
 
 
 def _shown(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:

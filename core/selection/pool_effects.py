@@ -65,4 +65,4 @@ class PoolEncoder:
 
 def _prompt(setting: Setting, demos: tuple[Demonstration, ...]) -> Prompt:
     items = setting.dataset.items(sorted(item_ids(setting.case, demos)))
-    return prompt_of(setting.request, setting.dataset, setting.model, setting.case, demos, items)
+    return prompt_of(setting.spec, setting.dataset, setting.model, setting.case, demos, items)

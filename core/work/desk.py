@@ -18,19 +18,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.errors import MaterialError, RequestError, WorkerError
+from core.question.kinds import kind_of
+from core.question.task import Report, Task
 from core.store.results import KEY, Results
 from core.work import protocol
 from core.work.engine import Engine
+from core.work.envelope import enveloped, opened, report_in
 from core.work.forecast import Forecast, Forecaster, time_left
 from core.work.job import ENDED, Job, State, job_key
-from core.work.kinds import Asked, Found, enveloped, found_in, kind_of, opened
 from core.work.log import log_to_file, logger, unexpected
 from core.work.runner import ProcessRunner, Runner, StartRunner, ThreadRunner
 
 QUEUE_LIMIT = 50
 """Most jobs that may wait."""
 KEPT_JOBS = 200
-"""Ended jobs that are remembered; older ones are found on disk, if they were finished."""
+"""Ended jobs that are remembered; older ones are read from disk, if they were finished."""
 TIME_LIMIT_SECONDS = 15 * 60.0
 CANCEL_SECONDS = 10.0
 """How long a run may take to notice that it was cancelled, before its worker is ended."""
@@ -55,12 +57,12 @@ class _Entry:
     """The desk's own, changing record of a job; only touched under the desk's lock."""
 
     key: str
-    asked: Asked
+    task: Task
     created: str
     state: State = "queued"
     label: str = "waiting"
     fraction: float = 0.0
-    found: Found | None = None
+    report: Report | None = None
     sentence: str = ""
     error_id: str | None = None
     started: float | None = None
@@ -118,20 +120,20 @@ class Desk:
         with self._changed:
             self._ensure_runner()
 
-    def submit(self, asked: Asked, *, insist: bool = False) -> str:
-        """Hand in a request or task; returns its job's key.
+    def submit(self, task: Task, *, insist: bool = False) -> str:
+        """Hand in a task; returns its job's key.
 
         A job that waits, runs or is done is joined; one that failed or was cancelled starts again, but not one that
         ended the worker twice, unless `insist`. Raises `WorkerError` when too many jobs wait or the desk is closed.
         """
-        key = job_key(asked)
+        key = job_key(task)
         with self._changed:
             if self._joined(key, insist=insist):
                 return key
         stored = self._stored(key)
         with self._changed:
             if not self._joined(key, insist=insist):
-                self._enter(_Entry(key, asked, _now(), deaths=self._deaths(key, insist=insist)), stored)
+                self._enter(_Entry(key, task, _now(), deaths=self._deaths(key, insist=insist)), stored)
         return key
 
     def job(self, key: str) -> Job | None:
@@ -143,10 +145,9 @@ class Desk:
         stored = self._stored(key) if KEY.fullmatch(key) else None
         if stored is None:
             return None
-        asked, found = stored
         with self._changed:
             if key not in self._entries:  # Every run of a page asks again, and to read a result takes long.
-                self._remember(_stored_entry(_Entry(key, asked, _now()), found))
+                self._remember(_stored_entry(_Entry(key, stored.task, _now()), stored))
             return self._snapshot(self._entries[key])
 
     def jobs(self) -> tuple[Job, ...]:
@@ -167,9 +168,9 @@ class Desk:
             elif entry is not None and entry is self._running:
                 self._ask_to_stop(entry, "cancelled")
 
-    def forecast(self, asked: Asked, tokens: int | None = None) -> Forecast:
-        """Time and memory that `asked` will probably need; `tokens` is the full prompt's length if it is known."""
-        return self._forecaster.forecast(asked, tokens)
+    def forecast(self, task: Task, tokens: int | None = None) -> Forecast:
+        """Time and memory that `task` will probably need; `tokens` is the full prompt's length if it is known."""
+        return self._forecaster.forecast(task, tokens)
 
     def wait(self, key: str, timeout: float | None = None) -> Job:
         """The job once it has ended, or as it is after `timeout` seconds.
@@ -181,10 +182,10 @@ class Desk:
             if entry is not None:
                 self._changed.wait_for(lambda: entry.state in ENDED, timeout)
                 return self._snapshot(entry)
-        found = self.job(key)
-        if found is None:
+        job = self.job(key)
+        if job is None:
             raise RequestError(f"no such job: {key[:80]!r}")
-        return found
+        return job
 
     def close(self) -> None:
         """Cancel everything and end the worker; returns within 5 seconds. A closed desk still answers `job`."""
@@ -207,13 +208,13 @@ class Desk:
         with self._changed:
             if self._closed:
                 return "The app is stopping"
-            runner, asked_at = self._ensure_runner(), time.monotonic()
+            runner, ping_at = self._ensure_runner(), time.monotonic()
             if runner is None:
                 return NO_WORKER
             runner.send({"ping": True})
-            self._changed.wait_for(lambda: self._alive_at >= asked_at or runner is not self._runner, timeout)
+            self._changed.wait_for(lambda: self._alive_at >= ping_at or runner is not self._runner, timeout)
             starting = not self._ready and time.monotonic() - self._started_at < START_SECONDS
-            if self._alive_at >= asked_at or starting:
+            if self._alive_at >= ping_at or starting:
                 return ""
             return f"The worker process did not answer within {timeout:g} seconds"
 
@@ -245,13 +246,13 @@ class Desk:
             self._fail(entry, *unexpected(error))
 
     def _heard_of(self, entry: _Entry, event: protocol.RunEvent) -> None:
-        if isinstance(event, protocol.Progress):
+        if isinstance(event, protocol.Advanced):
             self._heard_progress(entry, event)
         elif isinstance(event, protocol.Partial):
             self._heard_partial(entry, event)
         elif isinstance(event, protocol.Done):
             self._heard_done(entry, event)
-        elif isinstance(event, protocol.Failed | protocol.Cancelled):
+        elif isinstance(event, protocol.Failed | protocol.Stopped):
             self._heard_end(entry, event)
 
     def gone(self, runner: Runner, status: int) -> None:
@@ -278,38 +279,38 @@ class Desk:
         if event.seconds_per_token is not None:
             self._forecaster.calibrate(event.seconds_per_token)
 
-    def _heard_progress(self, entry: _Entry, event: protocol.Progress) -> None:
+    def _heard_progress(self, entry: _Entry, event: protocol.Advanced) -> None:
         with self._changed:
             if entry.cancelled_at is None:
                 entry.label, entry.fraction = event.label, event.fraction
             self._changed.notify_all()
 
     def _heard_partial(self, entry: _Entry, event: protocol.Partial) -> None:
-        found = found_in(entry.asked, event.found)
-        current = job_key(entry.asked) == entry.key
+        report = report_in(entry.task, event.report)
+        current = job_key(entry.task) == entry.key
         with self._changed:
-            entry.found = (found or entry.found) if current else None
+            entry.report = (report or entry.report) if current else None
             self._changed.notify_all()
 
     def _heard_done(self, entry: _Entry, event: protocol.Done) -> None:
         """Store first, show second: what a page reads as done survives the app."""
-        found = found_in(entry.asked, event.found)
-        if found is None:
+        report = report_in(entry.task, event.report)
+        if report is None:
             self._fail(entry, *unexpected(WorkerError("the worker sent something that cannot be read")))
             return
-        if job_key(entry.asked) != entry.key:
-            entry.found = None
+        if job_key(entry.task) != entry.key:
+            entry.report = None
             self._fail(entry, CHANGED)
             return
-        sentence = self._save(entry.key, enveloped(entry.asked, event.found))
-        self._forecaster.learn(entry.asked, found, seconds=event.seconds, peak_bytes=event.peak_bytes)
+        sentence = self._save(entry.key, enveloped(entry.task, event.report))
+        self._forecaster.learn(entry.task, report, seconds=event.seconds, peak_bytes=event.peak_bytes)
         with self._changed:
-            entry.found, entry.fraction = found, 1.0
+            entry.report, entry.fraction = report, 1.0
             self._finish(entry, "done", sentence)
 
-    def _heard_end(self, entry: _Entry, event: protocol.Failed | protocol.Cancelled) -> None:
+    def _heard_end(self, entry: _Entry, event: protocol.Failed | protocol.Stopped) -> None:
         with self._changed:
-            if isinstance(event, protocol.Cancelled):
+            if isinstance(event, protocol.Stopped):
                 self._finish(entry, "cancelled", entry.reason or "cancelled")
                 return
             if event.broken and self._runner is not None:
@@ -349,15 +350,15 @@ class Desk:
         entry = self._entries.get(key)
         return 0 if entry is None or insist else entry.deaths
 
-    def _enter(self, entry: _Entry, stored: tuple[Asked, Found] | None) -> None:
+    def _enter(self, entry: _Entry, stored: Report | None) -> None:
         if stored is not None:
-            self._remember(_stored_entry(entry, stored[1]))
+            self._remember(_stored_entry(entry, stored))
             return
         if self._closed:
             raise WorkerError("the app is stopping and takes no more work")
         if len(self._queue) >= self._queue_limit:
             raise WorkerError(f"{len(self._queue)} jobs wait already; wait for one to end or cancel one")
-        entry.expected = self._forecaster.forecast(entry.asked).seconds
+        entry.expected = self._forecaster.forecast(entry.task).seconds
         self._queue.append(entry)
         self._remember(entry)
         self._dispatch()
@@ -380,8 +381,8 @@ class Desk:
         entry.state, entry.started, entry.taken = "running", time.monotonic(), False
         entry.label = "starting" if self._ready else "starting the worker"
         try:
-            asked = entry.asked.model_dump(mode="json")
-            runner.send({"run": entry.key, "kind": kind_of(entry.asked).name, "asked": asked})
+            task = entry.task.model_dump(mode="json")
+            runner.send({"run": entry.key, "kind": kind_of(entry.task).name, "task": task})
         except Exception as error:  # Whatever it is, the jobs behind it must not wait for ever.
             sentence, entry.error_id = unexpected(error)
             self._finish(entry, "failed", sentence)
@@ -432,7 +433,7 @@ class Desk:
         again = entry.again and state == "cancelled"
         self._end(entry, state, sentence)
         if again and not self._closed:
-            self._enter(_Entry(entry.key, entry.asked, _now(), deaths=entry.deaths), None)
+            self._enter(_Entry(entry.key, entry.task, _now(), deaths=entry.deaths), None)
         if dispatch:
             self._dispatch()
 
@@ -465,12 +466,12 @@ class Desk:
 
     # Outside the lock: the disk --------------------------------------------------------------------------------------
 
-    def _stored(self, key: str) -> tuple[Asked, Found] | None:
+    def _stored(self, key: str) -> Report | None:
         text = self._results.load(key)
-        found = None if text is None else opened(text)
-        if text is not None and found is None:
+        report = None if text is None else opened(text)
+        if text is not None and report is None:
             self._results.discard(key)
-        return found
+        return report
 
 
 def local_desk(
@@ -483,8 +484,8 @@ def local_desk(
     return Desk(start=lambda listener: ThreadRunner(listener, engine=made), results=results, forecaster=forecaster)
 
 
-def _stored_entry(entry: _Entry, stored: Found) -> _Entry:
-    entry.state, entry.label, entry.fraction, entry.found = "done", "done", 1.0, stored
+def _stored_entry(entry: _Entry, stored: Report) -> _Entry:
+    entry.state, entry.label, entry.fraction, entry.report = "done", "done", 1.0, stored
     return entry
 
 
@@ -493,13 +494,13 @@ def _snapshot(entry: _Entry, ahead: int) -> Job:
     return Job(
         key=entry.key,
         state=entry.state,
-        asked=entry.asked,
+        task=entry.task,
         ahead=ahead,
         label=entry.label,
         fraction=entry.fraction,
         elapsed=elapsed,
         remaining=_remaining(entry, elapsed),
-        found=entry.found,
+        report=entry.report,
         sentence=entry.sentence,
         error_id=entry.error_id,
         created=entry.created,

@@ -1,4 +1,4 @@
-"""The one unit of work of every runner: the loaded model and data, and what is found with them."""
+"""The one unit of work of every runner: the loaded model and data, and the reports made with them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.analysis.request import Request
-from core.analysis.subject import subject_of
+from core.question.case_spec import CaseSpec
+from core.question.kinds import kind_of
+from core.question.task import Progress, Report, Task
 from core.store.lock import reporting
 from core.work.contents import data_fingerprint, model_fingerprint
-from core.work.kinds import Asked, Found, case_of, kind_of
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
     from core.lm.loading.load import LanguageModel
 
-Report = Callable[[str, float], None]
-"""`report(label, fraction)`: called between forward passes; raises `Cancelled` to stop the work."""
 WARM_UP_TOKENS = 256
 
 
@@ -31,16 +29,16 @@ class Engine(Protocol):
         """Import and load what the first run will need; seconds per token of a forward pass, if it was measured."""
         ...
 
-    def run(self, asked: Asked, report: Report) -> Iterator[Found]:
-        """Ever more complete findings for `asked`."""
+    def run(self, task: Task, progress: Progress) -> Iterator[Report]:
+        """Ever more complete reports of `task`."""
         ...
 
 
 class ModelEngine:
-    """Keeps the model and the data set of the last request; another request's are loaded in their place.
+    """Keeps the model and the data set of the last task; another task's are loaded in their place.
 
     Files that changed are other material: a choice holds their fingerprint from before they were opened, so what
-    changed meanwhile is opened again for the next request. Another adapter, or none, is no other model: the weights
+    changed meanwhile is opened again for the next case. Another adapter, or none, is no other model: the weights
     stay in memory.
     """
 
@@ -56,66 +54,65 @@ class ModelEngine:
         Raises whatever loading raises; a worker goes on without the measurement.
         """
         use_all_cores()
-        request = Request()
-        self._dataset_for(request)
-        return seconds_per_token(self._model_for(request))
+        case = CaseSpec()
+        self._dataset_for(case)
+        return seconds_per_token(self._model_for(case))
 
-    def run(self, asked: Asked, report: Report) -> Iterator[Found]:
-        """Ever more complete findings; the last has stage `complete`.
+    def run(self, task: Task, progress: Progress) -> Iterator[Report]:
+        """Ever more complete reports; the last has stage `complete`.
 
         Raises the errors of `core.errors` for everything a person can act on, `Cancelled` among them.
         """
-        report("opening the data", 0.0)
-        request, kind = case_of(asked), kind_of(asked)
-        with reporting(report):
-            dataset = self._dataset_for(request)
-        subject_of(request, dataset)  # A wrong choice is told before a model is loaded for it.
-        kind.check(asked, dataset)
+        progress("opening the data", 0.0)
+        kind = kind_of(task)
+        with reporting(progress):
+            dataset = self._dataset_for(task.case)
+        subject = kind.subject(task, dataset)  # A wrong choice is refused before a model is loaded for it.
         use_all_cores()
-        report("loading the model", 0.01)
-        with reporting(report):
-            model = self._model_for(request)
-        pulse = _Pulse(report)
+        progress("loading the model", 0.01)
+        with reporting(progress):
+            model = self._model_for(task.case)
+        pulse = _Pulse(progress)
         with _before_every_layer(_networks(model), pulse.again):
-            yield from kind.work(asked, dataset=dataset, model=model, progress=pulse)
+            yield from kind.run(task, dataset=dataset, model=model, progress=pulse, subject=subject)
 
-    def _dataset_for(self, request: Request) -> Dataset:
+    def _dataset_for(self, case: CaseSpec) -> Dataset:
         from core.data.dataset import open_dataset
 
-        choice = (request.dataset, data_fingerprint(request.dataset))
+        choice = (case.dataset, data_fingerprint(case.dataset))
         if self._dataset is None or self._dataset_choice != choice:
             self._dataset = None
-            self._dataset, self._dataset_choice = open_dataset(request.dataset), choice
+            self._dataset, self._dataset_choice = open_dataset(case.dataset), choice
         return self._dataset
 
-    def _model_for(self, request: Request) -> LanguageModel:
+    def _model_for(self, case: CaseSpec) -> LanguageModel:
         from core.lm.loading.load import load
 
-        choice = (request.model, model_fingerprint(request.model), request.device, request.dtype)
+        choice = (case.model, model_fingerprint(case.model), case.device, case.dtype)
         if self._model is None or self._model_choice != choice:
             self._model = None  # Freed before the next one is loaded: two models may not fit.
             _release()
-            self._model = load(request.model, adapter=request.adapter, device=request.device, dtype=request.dtype)
+            self._model = load(case.model, adapter=case.adapter, device=case.device, dtype=case.dtype)
             self._model_choice = choice
-        adapted = self._model.with_adapter(request.adapter)
-        if request.adapter is not None:
+        adapted = self._model.with_adapter(case.adapter)
+        if case.adapter is not None:
             self._model = adapted  # Kept while the plain model runs, too: a small thing, and asked for again.
         return adapted
 
 
 class _Pulse:
-    """A report that can be repeated where nothing new is to be said, only to learn whether to stop."""
+    """Progress that can be repeated where nothing is new, only to learn whether to stop."""
 
-    def __init__(self, report: Report) -> None:
-        self._report, self._last = report, ("preparing", 0.01)
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._last = progress, ("preparing", 0.01)
 
     def __call__(self, label: str, fraction: float) -> None:
         self._last = (label, fraction)
-        self._report(label, fraction)
+        self._progress(label, fraction)
 
     def again(self) -> None:
-        """Report the last words once more."""
-        self._report(*self._last)
+        """Give the last label and fraction once more."""
+        self._progress(*self._last)
 
 
 def _networks(model: LanguageModel) -> tuple[Any, ...]:

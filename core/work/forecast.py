@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.analysis.request import Request
 from core.errors import MaterialError
+from core.question.case_spec import CaseSpec
+from core.question.kinds import kind_of
+from core.question.task import Report, Task
 from core.store.home import home, write_atomically
 from core.store.sealed import sealed, unsealed
-from core.work.kinds import Asked, Found, case_of, kind_of, passes_of, tokens_of
 from core.work.log import logger
 
 MOST_OBSERVATIONS = 200
@@ -58,7 +59,7 @@ class Observation(BaseModel):
     predicted_tokens: int
     """What `prompt_tokens` said before the run."""
     passes: float
-    """What `passes_of` says of the request, not what the run counted."""
+    """What the task predicted, not what the run counted."""
     seconds: float
     peak_bytes: int
 
@@ -98,14 +99,14 @@ class Forecaster:
         self._stored = self._stored.model_copy(update={"seconds_per_token": seconds_per_token})
         self._write()
 
-    def learn(self, asked: Asked, found: Found, *, seconds: float, peak_bytes: int) -> None:
+    def learn(self, task: Task, report: Report, *, seconds: float, peak_bytes: int) -> None:
         """Take in a finished job."""
         seen = Observation(
-            model=_model_of(case_of(asked)),
-            method=_method_of(asked),
-            tokens=tokens_of(found),
-            predicted_tokens=prompt_tokens(case_of(asked)),
-            passes=passes_of(asked),
+            model=_model_of(task.case),
+            method=_method_of(task),
+            tokens=report.tokens,
+            predicted_tokens=prompt_tokens(task.case),
+            passes=task.predicted_passes,
             seconds=seconds,
             peak_bytes=peak_bytes,
         )
@@ -114,13 +115,13 @@ class Forecaster:
         self._stored = self._stored.model_copy(update={"observations": kept})
         self._write()
 
-    def forecast(self, asked: Asked, tokens: int | None = None) -> Forecast:
-        """What `asked` will need; `tokens` is the length of the full prompt where it is known."""
+    def forecast(self, task: Task, tokens: int | None = None) -> Forecast:
+        """What `task` will need; `tokens` is the length of the full prompt where it is known."""
         self._refresh()
-        near = _nearest(self._stored.observations, asked)
-        length = tokens if tokens is not None else _learned_tokens(near, case_of(asked))
+        near = _nearest(self._stored.observations, task)
+        length = tokens if tokens is not None else _learned_tokens(near, task.case)
         rates = [_rate(seen) for seen in near] or [self._stored.seconds_per_token or PARAMETER_SECONDS]
-        work = passes_of(asked) * length
+        work = task.predicted_passes * length
         low, middle, high = _spread(rates, len(near))
         return Forecast(
             seconds=START_SECONDS + work * middle,
@@ -145,10 +146,10 @@ class Forecaster:
 
     def _file_state(self) -> tuple[int, int] | None:
         try:
-            found = self._file().stat()
+            state = self._file().stat()
         except (OSError, MaterialError):
             return None
-        return found.st_mtime_ns, found.st_ino
+        return state.st_mtime_ns, state.st_ino
 
     def _read(self) -> _Stored:
         try:
@@ -160,29 +161,28 @@ class Forecaster:
         return home() / "forecast.json" if self._path is None else self._path
 
 
-def prompt_tokens(request: Request) -> int:
+def prompt_tokens(case: CaseSpec) -> int:
     """Tokens of the full prompt by rule of thumb: a dozen a title, two dozen around each demonstration."""
-    demos = len(request.demo_ids) if request.demo_ids is not None else request.demos
-    return 40 + (demos + 1) * (24 + 12 * request.history)
+    return 40 + (case.demo_count + 1) * (24 + 12 * case.history)
 
 
-def _learned_tokens(near: Sequence[Observation], request: Request) -> float:
+def _learned_tokens(near: Sequence[Observation], case: CaseSpec) -> float:
     ratios = [seen.tokens / max(seen.predicted_tokens, 1) for seen in near]
-    return prompt_tokens(request) * (statistics.median(ratios) if ratios else 1.0)
+    return prompt_tokens(case) * (statistics.median(ratios) if ratios else 1.0)
 
 
-def _model_of(request: Request) -> str:
-    return "|".join((request.model, request.adapter or "", request.device, request.dtype))
+def _model_of(case: CaseSpec) -> str:
+    return "|".join((case.model, case.adapter or "", case.device, case.dtype))
 
 
-def _method_of(asked: Asked) -> str:
-    return asked.method if isinstance(asked, Request) else kind_of(asked).name
+def _method_of(task: Task) -> str:
+    return task.variant or kind_of(task).name
 
 
-def _nearest(seen: Sequence[Observation], asked: Asked) -> list[Observation]:
+def _nearest(seen: Sequence[Observation], task: Task) -> list[Observation]:
     """The observations of the same model and method, else of the same model."""
-    same = [one for one in seen if one.model == _model_of(case_of(asked))]
-    return [one for one in same if one.method == _method_of(asked)] or same
+    same = [one for one in seen if one.model == _model_of(task.case)]
+    return [one for one in same if one.method == _method_of(task)] or same
 
 
 def _rate(seen: Observation) -> float:

@@ -11,15 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from core.analysis.explain.explanation import SCHEMA_VERSION, Explanation
+from core.question.kinds import kind_of
+from core.question.task import SCHEMA_VERSION, Report, Task
 from core.work.contents import adapter_fingerprint, data_fingerprint, model_fingerprint
-from core.work.kinds import Asked, Found, case_of, kind_of
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
-NUMBER_ROOMS = ("analysis", "selection", "tuning", "personal", "lm", "prompt", "data", "metrics")
+NUMBER_ROOMS = ("question", "analysis", "selection", "tuning", "personal", "lm", "prompt", "data", "metrics")
 """Rooms of `core` whose code makes the numbers of a finding."""
 
 
@@ -29,7 +29,7 @@ class Job:
 
     key: str
     state: State
-    asked: Asked
+    task: Task
     ahead: int
     """Jobs that run or wait before this one; 0 once it runs."""
     label: str
@@ -40,7 +40,7 @@ class Job:
     """Seconds from start to now or to the end; None while queued and for a result that was read from disk."""
     remaining: float | None
     """Seconds still to go, from what is done and from the forecast; None when nothing is known."""
-    found: Found | None
+    report: Report | None
     """The newest finding. What a cancelled or failed job had found by then is kept; its `stage` says how far it is."""
     sentence: str
     """Why it failed or was cancelled, or what a reader should know; empty otherwise."""
@@ -50,30 +50,25 @@ class Job:
     """UTC, ISO 8601."""
 
     @property
-    def explanation(self) -> Explanation | None:
-        """The newest explanation, where one was asked for."""
-        return self.found if isinstance(self.found, Explanation) else None
-
-    @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ENDED
 
 
-def job_key(asked: Asked) -> str:
-    """64 hex digits for a request or task on today's files and code, found without opening a model.
+def job_key(task: Task) -> str:
+    """64 hex digits for a task on today's files and code, found without opening a model.
 
-    The same request has another key after its data, model or adapter folder changed, and after the code that makes the
+    The same task has another key after its data, model or adapter folder changed, and after the code that makes the
     numbers changed; so a stored result is never shown for other content.
     """
-    request = case_of(asked)
+    case = task.case
     parts = {
-        "kind": kind_of(asked).name,
-        "asked": asked.model_dump(mode="json"),
+        "kind": kind_of(task).name,
+        "task": task.effective(),
         "files": [
-            data_fingerprint(request.dataset),
-            model_fingerprint(request.model),
-            adapter_fingerprint(request.adapter),
+            data_fingerprint(case.dataset),
+            model_fingerprint(case.model),
+            adapter_fingerprint(case.adapter),
         ],
         "code": code_fingerprint(),
     }

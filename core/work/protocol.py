@@ -1,6 +1,6 @@
 """What the desk and its worker say to each other: one JSON object a line, never a pickle.
 
-Commands (desk to worker): `{"run": key, "kind": name, "asked": {...}}`, `{"cancel": key}`, `{"ping": true}`,
+Commands (desk to worker): `{"run": key, "kind": name, "task": {...}}`, `{"cancel": key}`, `{"ping": true}`,
 `{"stop": true}`.
 Events (worker to desk) have an `event` and the fields of the record of that name below.
 """
@@ -42,7 +42,7 @@ class Started(_Event):
     key: str
 
 
-class Progress(_Event):
+class Advanced(_Event):
     """How far the run is."""
 
     event: Literal["progress"] = "progress"
@@ -52,11 +52,11 @@ class Progress(_Event):
 
 
 class Partial(_Event):
-    """What is found so far, as JSON text."""
+    """The report so far, as JSON text."""
 
     event: Literal["partial"] = "partial"
     key: str
-    found: str
+    report: str
 
 
 class Done(_Event):
@@ -64,7 +64,7 @@ class Done(_Event):
 
     event: Literal["done"] = "done"
     key: str
-    found: str
+    report: str
     seconds: float
     peak_bytes: int
     """Most memory the worker ever held."""
@@ -84,14 +84,14 @@ class Failed(_Event):
     """Whether the worker cannot be used any more (a CUDA fault) and leaves."""
 
 
-class Cancelled(_Event):
+class Stopped(_Event):
     """The run ended between two forward passes because it was asked to."""
 
     event: Literal["cancelled"] = "cancelled"
     key: str
 
 
-RunEvent = Started | Progress | Partial | Done | Failed | Cancelled
+RunEvent = Started | Advanced | Partial | Done | Failed | Stopped
 Event = Ready | Alive | RunEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
@@ -114,7 +114,7 @@ def event_of(line: bytes) -> Event | None:
 def command_of(line: bytes) -> dict[str, object] | None:
     """The command in a line, or None for anything that is not a JSON object."""
     try:
-        found = json.loads(line)
+        command = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return command if isinstance(command, dict) else None

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from core.analysis.checked import checked
 from core.errors import SHORT_OF_MEMORY, Cancelled, ComputeError, DemoLensError, short_of_memory
+from core.question.checked import checked
+from core.question.kinds import kind_named
+from core.question.task import Report
 from core.work import protocol
 from core.work.engine import Engine
-from core.work.kinds import Found, kind_named
 from core.work.log import UNEXPECTED, log_to_stderr, logger, new_error_id, traceback_of
 
 ENGINE = "core.work.engine:ModelEngine"
@@ -39,7 +40,7 @@ Emit = Callable[[protocol.Event], None]
 class _Run:
     key: str
     kind: object
-    asked: object
+    task: object
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -56,7 +57,7 @@ class Worker:
         command = protocol.command_of(line) or {}
         key, cancelled = command.get("run"), command.get("cancel")
         if isinstance(key, str):
-            self._known[key] = _Run(key, command.get("kind"), command.get("asked"))
+            self._known[key] = _Run(key, command.get("kind"), command.get("task"))
             self._runs.put(self._known[key])
         elif isinstance(cancelled, str) and cancelled in self._known:
             self._known[cancelled].cancelled.set()
@@ -93,19 +94,19 @@ class Worker:
         try:
             return self._done(run)
         except Cancelled:
-            return protocol.Cancelled(key=run.key)
+            return protocol.Stopped(key=run.key)
         except DemoLensError as error:
             return protocol.Failed(key=run.key, sentence=str(error), kind=type(error).__name__)
         except Exception as error:
             return _failure(run.key, error)
 
     def _done(self, run: _Run) -> protocol.Done:
-        choices = run.asked if isinstance(run.asked, dict) else {}
-        asked, last, started = checked(kind_named(run.kind).asked, "request", choices), None, time.monotonic()
-        for last in self._engine.run(asked, _Reporter(run, self._emit)):
+        choices = run.task if isinstance(run.task, dict) else {}
+        task, last, started = checked(kind_named(run.kind).task, "task", choices), None, time.monotonic()
+        for last in self._engine.run(task, _Reporter(run, self._emit)):
             _stop_if_cancelled(run)
             if last.stage != "complete":
-                self._emit(protocol.Partial(key=run.key, found=last.model_dump_json()))
+                self._emit(protocol.Partial(key=run.key, report=last.model_dump_json()))
         return _done(run.key, last, time.monotonic() - started)
 
 
@@ -122,7 +123,7 @@ class _Reporter:
         if label == self._label and now - self._sent < PROGRESS_SECONDS:
             return
         self._label, self._sent = label, now
-        self._emit(protocol.Progress(key=self._run.key, label=label, fraction=min(max(fraction, 0.0), 1.0)))
+        self._emit(protocol.Advanced(key=self._run.key, label=label, fraction=min(max(fraction, 0.0), 1.0)))
 
 
 def _stop_if_cancelled(run: _Run) -> None:
@@ -130,10 +131,10 @@ def _stop_if_cancelled(run: _Run) -> None:
         raise Cancelled("the job was cancelled")
 
 
-def _done(key: str, last: Found | None, seconds: float) -> protocol.Done:
+def _done(key: str, last: Report | None, seconds: float) -> protocol.Done:
     if last is None:
-        raise ComputeError("the run ended without a finding")
-    return protocol.Done(key=key, found=last.model_dump_json(), seconds=seconds, peak_bytes=peak_bytes())
+        raise ComputeError("the run ended without a report")
+    return protocol.Done(key=key, report=last.model_dump_json(), seconds=seconds, peak_bytes=peak_bytes())
 
 
 def _failure(key: str, error: Exception) -> protocol.Failed:

@@ -13,22 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from app.cached import Preview
-from core.analysis.explain.explanation import (
-    CandidateRow,
-    Contributions,
-    DemoRow,
-    Explanation,
-    Faithfulness,
-    HistoryRow,
-    Matrix,
-    ModelProof,
-    PromptRecord,
-    Provenance,
-    SpanRow,
-    Target,
-    Timings,
-)
-from core.analysis.request import Request
+from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation, Faithfulness, HistoryRow, Matrix, PromptRecord, SpanRow, Timings
+from core.question.task import DemoRow, ModelProof, Provenance, Target
+from core.question.case_spec import CaseSpec
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.work.kinds import Asked, case_of, kind_of
 

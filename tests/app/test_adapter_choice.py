@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached, links
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.lm.loading import adapter
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import cached
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 
 
 @pytest.fixture

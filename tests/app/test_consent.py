@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGES = ("explore", "theory", "robustness", "improve", "personalise")

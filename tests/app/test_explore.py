@@ -12,7 +12,7 @@ from app import cached
 from app.charts import ranks
 from app.pages.explore.candidates import in_view
 from core import columns
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.errors import DataError, WorkerError
 
 NOBODY = "user none has no interaction; expected a user with two"

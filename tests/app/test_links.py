@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from app import links
 from app.links import Choices
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.inference_settings import InferenceSettings
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)

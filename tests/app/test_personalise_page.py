@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.data.records import Case, Interaction, Item
 from core.personal.personalise_task import PersonaliseTask
 from core.tuning.evaluation.record import MetricEstimate

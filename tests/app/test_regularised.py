@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached
 from app.widgets import regularised
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.errors import WorkerError
 

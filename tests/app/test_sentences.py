@@ -2,7 +2,7 @@ import re
 
 from app import sentences
 from app.pages.explore.selection import words
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 
 
 def _plain(html):

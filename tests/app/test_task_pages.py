@@ -14,7 +14,7 @@ from core.analysis.dual.dual_task import DualTask
 from core.analysis.dual.updates_task import UpdatesTask
 from core.analysis.quality.quality_task import QualityTask
 from core.analysis.quality.utility_task import UtilityTask
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.selection.improve_task import ImproveTask
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 
 from app import links, tasks
 from core.analysis.quality.quality_task import QualityTask
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.kinds import KINDS
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.personal.personalise_task import PersonaliseTask

@@ -10,7 +10,7 @@ from bench import folder_cases
 from bench.case_list import Bench
 from bench.folder_cases import CANDIDATE_FILE, FolderBench, candidate_lists
 from core.analysis.quality.quality_run import scored_setting
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.errors import DataError

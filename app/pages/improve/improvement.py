@@ -12,8 +12,8 @@ from app.theme import nats, number, ordinal, signed
 from app.widgets import tab
 from app.widgets.panel import section
 from app.widgets.report_head import Readout, readouts_row
-from core.analysis.checked import checked
-from core.analysis.request import Request
+from core.question.checked import checked
+from core.question.case_spec import CaseSpec
 from core.errors import DemoLensError
 from core.selection.improve_task import ImproveReport, Outcome, SetRow, Which
 from core.selection.verdict import stands, target_place

@@ -12,7 +12,7 @@ from app.widgets import task_options as options
 from app.widgets import task_page as task
 from app.widgets.panel import panel, section, twin
 from app.widgets.report_head import head
-from core.analysis.task import Report
+from core.question.task import Report
 from core.selection.improve_task import ImproveReport
 from core.selection.verdict import verdict
 

@@ -9,7 +9,7 @@ from app.pages.personalise.adapter_evaluation import evaluation
 from app.session import View
 from app.widgets import task_page as task
 from app.widgets.report_head import head
-from core.analysis.task import Report
+from core.question.task import Report
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
 
 

@@ -18,7 +18,7 @@ from app.theme import climb_mark
 from app.widgets import downloads, tab
 from app.widgets.panel import literal, panel, section
 from core import columns
-from core.analysis.task import Report
+from core.question.task import Report
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
 from core.words import NOTHING, seconds
 

@@ -15,7 +15,7 @@ from app.widgets.regularised import CONTROLS, MOST_SAMPLES, SAMPLES
 from app.widgets.report_head import head
 from core.analysis.robustness.kinds import NAMES
 from core.analysis.robustness.robustness_task import RobustnessReport
-from core.analysis.task import Report
+from core.question.task import Report
 
 KIND = "robustness"
 

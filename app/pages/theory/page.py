@@ -16,7 +16,7 @@ from app.widgets.panel import panel, section
 from app.widgets.report_head import head
 from core.analysis.dual.dual_task import DualReport
 from core.analysis.dual.updates_task import DEFINITIONS, LABELS, UpdatesReport, UpdatesTask
-from core.analysis.task import Report
+from core.question.task import Report
 
 KIND = "dual"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +13,16 @@ from torch import Tensor
 from core.analysis.dual.dual_task import Descent, DualReport, DualTask, FeaturePoint, Map, Part
 from core.analysis.dual.features import EASY, ExplicitDual, Kernel, descend, errors, explicit, kernel_of, minimum
 from core.analysis.dual.parts import Attention, DualParts, Head, dual_parts, ids_of, labels_of, position_in
-from core.analysis.setting import Setting, command_line, set_up
-from core.analysis.subject import targets_for
-from core.analysis.task import Progress
+from core.analysis.ledger import Ledger, silent
+from core.analysis.setting import Setting
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.errors import ComputeError, RequestError
 from core.lm.loading.load import LanguageModel
+from core.lm.scoring.score import Cost
 from core.prompt.spans import Prompt
+from core.question.task import Progress
 from core.seeds import generator
 
 LOW, HIGH = 0.1, 0.9
@@ -35,18 +36,20 @@ def dual(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[DualReport]:
     """The exact parts, then the errors of explicit features, then gradient descent; the last has stage `complete`.
 
     Raises `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
     """
-    start = time.monotonic()
+    ledger = Ledger(task, model, progress)
     _check_head(task, model)
-    setting = set_up(task.case, dataset, model)
+    setting = ledger.set_up(dataset, subject)
     progress("reading every layer's attention", 0.0)
     parts, head = _read(task, setting, progress)
-    report = _report(task, setting, parts, head).model_copy(update={"seconds": time.monotonic() - start})
+    ledger.count(Cost(tokens=len(ids_of(setting.prompt, setting.targets[0])), forwards=1))
+    report = ledger.now(_report(task, setting, parts, head))
     yield report
     kernel = kernel_of(head)
     if kernel is None:
@@ -54,27 +57,22 @@ def dual(
             "This model caps its attention logits, so its heads are not exponential kernels: "
             "random features cannot stand in for them, and the explicit dual model is left out."
         )
-        yield _complete(report, start, {"notices": (*report.notices, notice)})
+        yield ledger.complete(report, notice)
         return
     factor = min(1.0, EASY / kernel.exponent)
     soft = kernel.softened(factor)
     report = report.model_copy(update={"exponent": kernel.exponent, "softening": factor})
     curve = _curve(task, kernel, progress, PARTS_SHARE, "errors of explicit features")
     softened = curve if factor == 1 else _curve(task, soft, progress, 0.6, "errors of explicit features, softened")
-    seconds = time.monotonic() - start
-    report = report.model_copy(update={"curve": curve, "softened": softened, "seconds": seconds})
+    report = ledger.now(report, curve=curve, softened=softened)
     yield report
     if kernel.demos == 0:
-        yield _complete(report, start, {})
+        yield ledger.complete(report)
         return
     features = max(task.features)
     made = explicit(soft, features, generator("features", task.case.seed, features, 0))
     descents = tuple(_descent(made, task.steps, decay, progress) for decay in (0.0, task.weight_decay))
-    yield _complete(report, start, {"descents": descents, "descent_features": features})
-
-
-def _complete(report: DualReport, start: float, update: dict[str, object]) -> DualReport:
-    return report.model_copy(update={"stage": "complete", "seconds": time.monotonic() - start, **update})
+    yield ledger.complete(report, descents=descents, descent_features=features)
 
 
 def _check_head(task: DualTask, model: LanguageModel) -> None:
@@ -111,7 +109,7 @@ class _Choice:
 def _read(task: DualTask, setting: Setting, progress: Progress) -> tuple[DualParts, Head]:
     """Parts of every head, and the chosen head."""
     prompt, model = setting.prompt, setting.model
-    candidate, _ = targets_for(task.case, setting.case)
+    candidate, _ = setting.targets
     choice = _Choice(task, labels_of(prompt, candidate), len(prompt.demos))
 
     def see(attention: Attention, outputs: Tensor) -> None:
@@ -132,14 +130,12 @@ def _read(task: DualTask, setting: Setting, progress: Progress) -> tuple[DualPar
 
 
 def _report(task: DualTask, setting: Setting, parts: DualParts, head: Head) -> DualReport:
-    candidate, _ = targets_for(task.case, setting.case)
+    candidate, _ = setting.targets
     norms = np.linalg.norm(parts.outputs, axis=-1)
     place, token = _token(setting.prompt, candidate, parts.position)
     report = DualReport.model_validate(
         {
-            **setting.head(command_line(task, "dual")),
-            "forwards": 1,
-            "passes": len(ids_of(setting.prompt, candidate)) / setting.prompt.length,
+            **setting.head(task),
             "position": parts.position,
             "token": token,
             "place": place,

@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from core.analysis.explain.explanation import Record
-from core.analysis.task import Report, Task
+from core.question.task import Record, Report, TargetTask
 
 Map = tuple[tuple[float, ...], ...]
 """[layer][head]."""
@@ -17,10 +16,10 @@ OWN_PASS = 1.2
 """Full-prompt forwards that one pass under the model's own attention takes (measured on the sample: 1.0 to 1.2)."""
 
 
-class DualTask(Task):
+class DualTask(TargetTask):
     """The dual model of every attention head at one token of a case's prompt, and of one head with explicit features.
 
-    The prompt ends with the candidate that the case's `target` names.
+    The prompt ends with the target.
     """
 
     layer: Annotated[int, Field(ge=0)] | None = None
@@ -92,6 +91,7 @@ class Descent(Record):
 class DualReport(Report):
     """The dual model so far: first the exact parts of every head, then the explicit one of the chosen head."""
 
+    task: DualTask
     position: int
     """The token looked at, counted from 0."""
     token: str

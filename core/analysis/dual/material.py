@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.analysis.setting import Setting
-from core.analysis.subject import targets_for
 from core.errors import PromptError
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Span
@@ -93,13 +92,13 @@ class Material:
 
 def material_of(setting: Setting) -> Material:
     """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
-    prompt, request = setting.prompt, setting.request
+    prompt, labelled = setting.prompt, setting.spec.family == "yes_no"
     shown = [setting.demos[index] for index in prompt.kept_demos]
     texts = [shown_title(setting.items[demo.item_id].title) for demo in shown]
-    if request.family == "yes_no":
+    if labelled:
         texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
-    target, _ = targets_for(request, setting.case)
-    tail = prompt.candidates[target].token_ids if request.family == "yes_no" else ()
+    target, _ = setting.targets
+    tail = prompt.candidates[target].token_ids if labelled else ()
     return Material(
         instruction=prompt.instruction.token_ids,
         demos=tuple(span.token_ids for span in prompt.demos),

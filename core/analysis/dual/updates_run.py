@@ -7,8 +7,7 @@ of arXiv 2311.07772; always beside the same architecture with random weights, an
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,8 +19,8 @@ from core.analysis.dual.tuning import Reading, Seen, Trainee, Tuned, random_twin
 from core.analysis.dual.updates_task import (
     LABELS,
     SUBJECTS,
+    Learner,
     Measure,
-    Subject,
     TuningRow,
     UpdateRow,
     UpdatesReport,
@@ -29,12 +28,13 @@ from core.analysis.dual.updates_task import (
     conclusion,
     findings,
 )
-from core.analysis.setting import command_line, set_up
-from core.analysis.task import Progress
+from core.analysis.ledger import Ledger, silent
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Cost
+from core.question.task import Progress
 from core.seeds import generator, seed_of
 
 CONTEXT_ROUNDING = 1e-3
@@ -153,23 +153,23 @@ class _Study:
     rate: float
     seed: int
     trainee: Trainee
-    outcomes: dict[Subject, list[_Outcome]] = field(default_factory=lambda: {subject: [] for subject in SUBJECTS})
+    outcomes: dict[Learner, list[_Outcome]] = field(default_factory=lambda: {subject: [] for subject in SUBJECTS})
 
     def __post_init__(self) -> None:
         self.few, self.zero = self._both(self.trainee)
         self.start = self.trainee.see(self.material.samples)
 
-    def round(self, repeat: int, told: Callable[[str], None]) -> None:
+    def round(self, repeat: int, ledger: Ledger) -> None:
         """One repeat of all three subjects; repeat 0 trains in prompt order."""
         samples, rng = self.material.samples, generator("updates", self.seed, repeat)
         order = range(len(samples)) if repeat == 0 else rng.permutation(len(samples)).tolist()
-        told("fine-tuning the model")
+        ledger.label = "fine-tuning the model"
         self._keep("model", self.trainee, (self.few, self.zero), samples, self.start, order, rng)
-        told("fine-tuning random weights")
+        ledger.label = "fine-tuning random weights"
         network = random_twin(self.trainee.network, seed_of("random weights", self.seed, repeat))
         twin = Trainee(network, cost=self.trainee.cost, between=self.trainee.between)
         self._keep("random_weights", twin, self._both(twin), samples, twin.see(samples), order, rng)
-        told("fine-tuning on shuffled demonstrations")
+        ledger.label = "fine-tuning on shuffled demonstrations"
         mixed = self.material.shuffled(generator("shuffled", self.seed, repeat))
         seen = self.trainee.see(mixed)
         self._keep("shuffled", self.trainee, (self.few, self.zero), mixed, seen, order, rng)
@@ -181,7 +181,7 @@ class _Study:
 
     def _keep(
         self,
-        subject: Subject,
+        subject: Learner,
         trainee: Trainee,
         readings: tuple[Reading, Reading],
         samples: Sequence[Sample],
@@ -217,43 +217,34 @@ def updates(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[UpdatesReport]:
     """How like the in-context update of a case is to the update of fine-tuning; one report per repeat.
 
     Without demonstrations there is one complete report without rows and a notice. Raises `DemoLensError`s with one
     plain sentence for choices that cannot be run, and what `progress` raises; the model's weights are never changed.
     """
-    begun = time.monotonic()
-    setting = set_up(task.case, dataset, model)
-    head = setting.head(command_line(task, "updates"))
-    empty = UpdatesReport.model_validate({**head, "learning_rate": task.learning_rate})
+    ledger, cost = Ledger(task, model, progress), Cost()
+    setting = ledger.set_up(dataset, subject)
+    empty = UpdatesReport.model_validate({**setting.head(task), "learning_rate": task.learning_rate})
     if not setting.prompt.demos:
-        notice = "There are no demonstrations in the prompt, so there is no update to compare."
-        yield empty.model_copy(update={"stage": "complete", "notices": (*empty.notices, notice)})
+        yield ledger.complete(empty, "There are no demonstrations in the prompt, so there is no update to compare.")
         return
-    label, cost = ["reading the prompts"], Cost()
-
-    def tell() -> None:
-        progress(label[0], min(cost.tokens / setting.prompt.length / task.predicted_passes, 0.99))
-
+    ledger.label = "reading the prompts"
+    ledger.count(cost)
     if model.dtype in ("bfloat16", "float16"):
         notice = f"In {model.dtype} small steps of the fine-tuning are rounded away; float32 shows them."
         empty = empty.model_copy(update={"notices": (*empty.notices, notice)})
-    trainee = Trainee(model.network, cost=cost, between=tell)
+    trainee = Trainee(model.network, cost=cost, between=ledger.tell)
     study = _Study(material_of(setting), task.learning_rate, setting.case.seed, trainee)
     for repeat in range(task.repeats):
-        study.round(repeat, lambda said: label.__setitem__(0, said))
-        spent = {
-            "stage": "complete" if repeat == task.repeats - 1 else "partial",
-            "forwards": cost.forwards,
-            "passes": cost.tokens / setting.prompt.length,
-            "seconds": time.monotonic() - begun,
-        }
-        yield study.report(empty).model_copy(update=spent)
+        study.round(repeat, ledger)
+        report = study.report(empty)
+        yield ledger.now(report) if repeat < task.repeats - 1 else ledger.complete(report)
 
 
-def _row(measure: Measure, subject: Subject, outcomes: Sequence[_Outcome]) -> UpdateRow:
+def _row(measure: Measure, subject: Learner, outcomes: Sequence[_Outcome]) -> UpdateRow:
     values, baselines = (np.stack([one.values[measure][which] for one in outcomes]) for which in (0, 1))
     means = [_mean(each) for each in values]
     known = [mean for mean in means if math.isfinite(mean)] if len(means) > 1 else []
@@ -269,7 +260,7 @@ def _row(measure: Measure, subject: Subject, outcomes: Sequence[_Outcome]) -> Up
     )
 
 
-def _tuning(subject: Subject, outcomes: Sequence[_Outcome], steps: int) -> TuningRow:
+def _tuning(subject: Learner, outcomes: Sequence[_Outcome], steps: int) -> TuningRow:
     return TuningRow(
         subject=subject,
         loss_before=float(np.mean([one.before for one in outcomes])),

@@ -7,12 +7,11 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from core.analysis.explain.explanation import Record
-from core.analysis.task import Report, Task
+from core.question.task import Record, Report, TargetTask
 from core.words import figure
 
 Measure = Literal["sim_aou", "sim_am", "sim_am_change", "attention_rank"]
-Subject = Literal["model", "random_weights", "shuffled"]
+Learner = Literal["model", "random_weights", "shuffled"]
 
 LABELS: dict[Measure, str] = {
     "sim_aou": "SimAOU",
@@ -32,7 +31,7 @@ DEFINITIONS: dict[Measure, str] = {
     "summed over heads, and the product of its query vector with theirs after fine-tuning. "
     "Baseline: before fine-tuning (arXiv 2212.10559).",
 }
-SUBJECTS: dict[Subject, str] = {
+SUBJECTS: dict[Learner, str] = {
     "model": "the model",
     "random_weights": "random weights",
     "shuffled": "shuffled demonstrations",
@@ -46,7 +45,7 @@ QUERY_COST = 0.3
 """Full-prompt forwards of the prompt without its demonstrations."""
 
 
-class UpdatesTask(Task):
+class UpdatesTask(TargetTask):
     """How like the in-context update of a case is to the update of fine-tuning on its demonstrations."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.001
@@ -58,7 +57,7 @@ class UpdatesTask(Task):
     @property
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents: both prompts, the loss before and after, training at thrice a forward."""
-        demos = len(self.case.demo_ids) if self.case.demo_ids is not None else self.case.demos
+        demos = self.case.demo_count
         if demos == 0:
             return 1.0
         prompts, epoch = 1.0 + QUERY_COST, 3 * SAMPLE_COST + SEEN_COST + QUERY_COST
@@ -70,7 +69,7 @@ class UpdateRow(Record):
     """One measure for one subject; None where it is not defined (a notice says why)."""
 
     measure: Measure
-    subject: Subject
+    subject: Learner
     by_layer: tuple[float | None, ...]
     """Mean over the repeats, from the first layer to the last; from -1 to 1."""
     mean: float | None
@@ -86,7 +85,7 @@ class UpdateRow(Record):
 class TuningRow(Record):
     """What the fine-tuning did to the demonstrations it saw: mean over repeats, nats per answer token."""
 
-    subject: Subject
+    subject: Learner
     loss_before: float
     loss_after: float
     steps: int
@@ -99,7 +98,7 @@ class Finding(Record):
     model: float | None
     control: float | None
     """The larger mean of the two controls."""
-    stronger: Subject | None
+    stronger: Learner | None
     """The control it belongs to."""
     margin: float | None
     """Model minus control."""
@@ -116,6 +115,7 @@ class UpdatesReport(Report):
     their distance only (rotary positions), so they can be compared; scores beyond a layer's window are left out.
     """
 
+    task: UpdatesTask
     learning_rate: float
     repeats: int = 0
     """How many repeats the rows hold."""
@@ -136,7 +136,7 @@ def _finding(measure: Measure, rows: Sequence[UpdateRow], repeats: int) -> Findi
     control, stronger = max(controls, default=(None, None), key=lambda pair: pair[0])
     margin = model - control if model is not None and len(controls) == 2 and control is not None else None
     ranges = [row.high - row.low for row in rows if row.high is not None and row.low is not None]
-    spread = max(ranges) if repeats > 1 and len(ranges) == len(get_args(Subject)) else None
+    spread = max(ranges) if repeats > 1 and len(ranges) == len(get_args(Learner)) else None
     exceeds = margin > spread if margin is not None and spread is not None else None
     return Finding(
         measure=measure, model=model, control=control, stronger=stronger, margin=margin, spread=spread, exceeds=exceeds

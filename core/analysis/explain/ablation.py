@@ -28,16 +28,22 @@ class AblationAnswer:
     """Contributions [demo] in nats, with 90 % intervals where they come from a sample."""
 
     values: Array
-    low: Array | None
-    high: Array | None
     spent: Spent
+    low: Array | None = None
+    high: Array | None = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What stands in the record of contributions beside values and cost."""
+        ends = {"low": self.low, "high": self.high}
+        return {name: None if end is None else tuple(end.tolist()) for name, end in ends.items()}
 
 
 def leave_one_out(score: TargetScore, removal: Removal = "text") -> AblationAnswer:
     """c_k = s(all) - s(all but k)."""
     meter = Meter(score.scorer)
     values = score.full - score.at(leave_one_out_masks(score.demos), removal)
-    return AblationAnswer(values, None, None, meter.read())
+    return AblationAnswer(values, meter.read())
 
 
 def shapley(score: TargetScore, removal: Removal = "text") -> AblationAnswer:
@@ -54,7 +60,7 @@ def shapley(score: TargetScore, removal: Removal = "text") -> AblationAnswer:
         )
     meter = Meter(score.scorer)
     values = shapley_of_table(score.at(all_masks(demos), removal), demos)
-    return AblationAnswer(values, None, None, meter.read())
+    return AblationAnswer(values, meter.read())
 
 
 def shapley_of_table(scores: Array, demos: int) -> Array:
@@ -88,7 +94,7 @@ def shapley_sampling(score: TargetScore, *, budget: float, seed: int) -> Ablatio
     table = np.stack(pairs)
     half = stats.t.ppf(0.95, len(pairs) - 1) * table.std(axis=0, ddof=1) / np.sqrt(len(pairs))
     mean = table.mean(axis=0)
-    return AblationAnswer(mean, mean - half, mean + half, meter.read())
+    return AblationAnswer(mean, meter.read(), mean - half, mean + half)
 
 
 def _along(score: TargetScore, order: NDArray[np.int64]) -> Array:
@@ -123,7 +129,7 @@ def regression(score: TargetScore, *, budget: float, seed: int) -> AblationAnswe
     picks = resamples(done, seed=seed + 1, draws=200)
     again = np.stack([lasso_fit(masks[pick], scores[pick]) for pick in picks])
     low, high = central(again, 0.05)
-    return AblationAnswer(values, low, high, meter.read())
+    return AblationAnswer(values, meter.read(), low, high)
 
 
 def lasso_fit(masks: Masks, scores: Array, alpha: float = 0.01) -> Array:

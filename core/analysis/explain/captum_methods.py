@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +13,13 @@ from torch import Tensor
 from core.analysis.explain.ablation import AblationAnswer
 from core.analysis.values import Meter, TargetScore
 
-CaptumMethod = Literal[
-    "captum_integrated_gradients", "captum_feature_ablation", "captum_shapley_sampling", "captum_kernel_shap"
-]
+Attribute = Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]
+"""Contributions [1, demo] of a function of gates [setting, demo], at gates 1, with so many settings at most."""
 STEPS = 3
 """Gauss-Legendre nodes of integrated gradients."""
 
 
-def captum_attribution(score: TargetScore, method: CaptumMethod, *, budget: float, seed: int) -> AblationAnswer:
+def _attribution(score: TargetScore, method: Attribute, *, budget: float = 2.0, seed: int = 0) -> AblationAnswer:
     """Contributions [demo] in nats by one of Captum's methods, from gates 1 against gates 0.
 
     Captum calls the model once per setting of the gates and remembers none; the cost says so. Sampling methods draw
@@ -31,8 +30,8 @@ def captum_attribution(score: TargetScore, method: CaptumMethod, *, budget: floa
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # captum's own deprecations; its numbers are checked by our tests
         torch.manual_seed(seed)
-        values = _METHODS[method](_of_gates(score), ones, max(2, int(budget)))
-    return AblationAnswer(values.detach().numpy().astype(np.float64)[0], None, None, meter.read())
+        values = method(_of_gates(score), ones, max(2, int(budget)))
+    return AblationAnswer(values.detach().numpy().astype(np.float64)[0], meter.read())
 
 
 def _of_gates(score: TargetScore) -> Callable[[Tensor], Tensor]:
@@ -83,9 +82,21 @@ def _kernel_shap(forward: Callable[[Tensor], Tensor], ones: Tensor, budget: int)
     return result
 
 
-_METHODS: dict[CaptumMethod, Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]] = {
-    "captum_integrated_gradients": _integrated_gradients,
-    "captum_feature_ablation": _feature_ablation,
-    "captum_shapley_sampling": _shapley_sampling,
-    "captum_kernel_shap": _kernel_shap,
-}
+def integrated_gradients(score: TargetScore) -> AblationAnswer:
+    """Captum's integrated gradients over the gates."""
+    return _attribution(score, _integrated_gradients)
+
+
+def feature_ablation(score: TargetScore) -> AblationAnswer:
+    """Captum's feature ablation: each gate closed alone."""
+    return _attribution(score, _feature_ablation)
+
+
+def shapley_value_sampling(score: TargetScore, *, budget: float, seed: int) -> AblationAnswer:
+    """Captum's Shapley value sampling over the gates."""
+    return _attribution(score, _shapley_sampling, budget=budget, seed=seed)
+
+
+def kernel_shap(score: TargetScore, *, budget: float, seed: int) -> AblationAnswer:
+    """Captum's kernel SHAP over the gates."""
+    return _attribution(score, _kernel_shap, budget=budget, seed=seed)

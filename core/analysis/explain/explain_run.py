@@ -1,82 +1,88 @@
-"""The one unit of work: a request becomes an explanation, ever more complete."""
+"""The run that answers `Explain`: an explanation of one case, ever more complete."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib import metadata
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.analysis.explain.cost import predicted_passes
-from core.analysis.explain.explanation import Explanation, Matrix, Timings
+from core.analysis.explain.contributions import contributions
+from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.explanation import (
+    CandidateRow,
+    Explanation,
+    HistoryRow,
+    Matrix,
+    PromptRecord,
+    SpanRow,
+    Timings,
+)
 from core.analysis.explain.faithfulness import faithfulness
-from core.analysis.explain.methods import contributions
-from core.analysis.request import Request
-from core.analysis.setting import Setting, prompt_of, set_up
-from core.analysis.subject import targets_for
+from core.analysis.ledger import Ledger, silent
+from core.analysis.setting import Setting, tie_notices
+from core.analysis.subject import Subject
 from core.analysis.values import Array, Meter, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
+from core.prompt.spans import Span
+from core.question.task import Progress
 
-Progress = Callable[[str, float], None]
-"""Told what is being done and which share is behind, between forward passes; may raise `Cancelled`."""
+NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is nothing to explain."
 
 
 def explain(
-    request: Request,
+    task: Explain,
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[Explanation]:
     """Explanations of one case, each more complete than the one before; the last has stage `complete`.
 
     Raises `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
     """
-    start = time.monotonic()
-    setting = set_up(request, dataset, model)
-    prompt_seconds = time.monotonic() - start
-    steps = _Steps(progress, predicted_passes(request))
-    aggregate: Aggregate = "mean" if request.scoring == "mean" else "sum"
-    scorer = Scorer(model, setting.prompt, aggregate=aggregate, between=lambda: steps.tell(scorer.passes))
-    steps.label = "scoring the candidates"
+    ledger = Ledger(task, model, progress)
+    setting = ledger.set_up(dataset, subject)
+    prompt_seconds = ledger.seconds
+    ledger.label = "scoring the candidates"
+    scorer = ledger.scorer(setting.prompt)
     few_shot, zero_shot = scorer.full(), scorer.subsets(np.zeros((1, scorer.demos), dtype=bool))[0]
-    free = _content_free(request, setting, model)
-    record = setting.record(few_shot - free, zero_shot - free)
-    timings = Timings(prompt=prompt_seconds, scores=time.monotonic() - start - prompt_seconds)
-    yield record.model_copy(update={"timings": timings})
+    free = ledger.content_free(setting)
+    timings = Timings(prompt=prompt_seconds, scores=ledger.seconds - prompt_seconds)
+    report = _scored(task, setting, few_shot - free, zero_shot - free)
+    yield ledger.now(report, timings=timings)
     if scorer.demos == 0:
-        notice = "There are no demonstrations in the prompt, so there is nothing to explain."
-        yield _complete(record, timings, start, {"notices": (*record.notices, notice)})
+        yield _complete(ledger, report, timings, NO_DEMONSTRATIONS)
         return
 
-    target, against = targets_for(request, setting.case)
-    score = TargetScore(scorer, target, against)
+    score = TargetScore(scorer, *setting.targets)
     score.remember(np.ones(scorer.demos, dtype=bool), few_shot)
     score.remember(np.zeros(scorer.demos, dtype=bool), zero_shot)
-    steps.label = "computing contributions"
-    for number, answer in enumerate(contributions(score, request, setting.target_record(), setting.case.seed)):
+    ledger.label = "computing contributions"
+    for number, answer in enumerate(contributions(score, task, setting.target_record(), setting.case.seed)):
         timings = timings.model_copy(update={"contributions": answer.seconds})
-        stage = "first" if number == 0 and request.method == "default" else "refined"
-        record = record.model_copy(update={"contributions": answer, "stage": stage, "timings": timings})
-        yield record
-    if request.matrix:
-        steps.label = "removing each demonstration for every candidate"
+        stage = "first" if number == 0 and task.method == "default" else "refined"
+        report = ledger.now(report, contributions=answer, stage=stage, timings=timings)
+        yield report
+    if task.matrix:
+        ledger.label = "removing each demonstration for every candidate"
         matrix = removal_matrix(scorer, score, few_shot, free)
         timings = timings.model_copy(update={"matrix": matrix.seconds})
-        record = record.model_copy(update={"matrix": matrix, "timings": timings})
-        yield record
-    if request.faithfulness and record.contributions is not None:
-        steps.label = "measuring faithfulness"
-        values = np.array(record.contributions.values)
-        measured = faithfulness(score, values, ablations=request.faithfulness, seed=setting.case.seed, free=free)
+        report = ledger.now(report, matrix=matrix, timings=timings)
+        yield report
+    if task.faithfulness and report.contributions is not None:
+        ledger.label = "measuring faithfulness"
+        values = np.array(report.contributions.values)
+        measured = faithfulness(score, values, ablations=task.faithfulness, seed=setting.case.seed, free=free)
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
-        record = record.model_copy(update={"faithfulness": measured})
-    yield _complete(record, timings, start, {})
+        report = ledger.now(report, faithfulness=measured)
+    yield _complete(ledger, report, timings)
 
 
 def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array, free: Array | float = 0.0) -> Matrix:
@@ -99,27 +105,92 @@ def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array, free: Ar
     )
 
 
-@dataclass
-class _Steps:
-    """Turns passes into a fraction of the planned ones; a plan that was too small never shows more than all."""
-
-    progress: Progress
-    planned: float
-    label: str = ""
-
-    def tell(self, passes: float) -> None:
-        self.progress(self.label, min(passes / self.planned, 0.99))
+def content_key(task: Explain, *, dataset_id: str, model_id: str) -> str:
+    """Hex key of what an explanation depends on: the task, the data, the model and this package's version."""
+    parts = [task.effective(), dataset_id, model_id, metadata.version("demolens")]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _content_free(request: Request, setting: Setting, model: LanguageModel) -> NDArray[np.float64] | float:
-    """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
-    if request.scoring != "calibrated" or request.family != "next_item":
-        return 0.0
-    empty = request.model_copy(update={"history": 0})
-    prompt = prompt_of(empty, setting.dataset, model, setting.case, (), setting.items)
-    return Scorer(model, prompt).full()
+def _complete(ledger: Ledger, report: Explanation, timings: Timings, *notices: str) -> Explanation:
+    return ledger.complete(report, *notices, timings=timings.model_copy(update={"total": ledger.seconds}))
 
 
-def _complete(record: Explanation, timings: Timings, start: float, update: dict[str, object]) -> Explanation:
-    done = timings.model_copy(update={"total": time.monotonic() - start})
-    return record.model_copy(update={"stage": "complete", "timings": done, **update})
+# ---- the rows of an explanation
+
+
+def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) -> Explanation:
+    """The explanation as far as scores [candidate] with and without demonstrations tell."""
+    case = setting.case
+    head = setting.head(task)
+    shown = (*setting.dataset.notices, *setting.model.notices, *setting.shortages, *tie_notices(few_shot))
+    return Explanation.model_validate(
+        head
+        | {
+            "key": content_key(task, dataset_id=setting.dataset.dataset_id, model_id=setting.model.model_id),
+            "stage": "scores",
+            "moment": case.moment,
+            "history": _history(setting),
+            "candidates": _candidates(setting, few_shot, zero_shot),
+            "target_index": case.candidates.index(str(case.target)) if case.target in case.candidates else None,
+            "prompt": _prompt(setting),
+            "notices": shown,
+        }
+    )
+
+
+def _history(setting: Setting) -> tuple[HistoryRow, ...]:
+    liked = [row.position for row in setting.case.history if setting.dataset.liked(row)]
+    latest = set(liked[max(0, len(liked) - setting.spec.history) :])
+    return tuple(
+        HistoryRow(
+            item_id=row.item_id,
+            title=setting.items[row.item_id].title,
+            categories=setting.items[row.item_id].categories,
+            rating=row.rating,
+            timestamp=row.timestamp,
+            in_query=row.position in latest,
+        )
+        for row in setting.case.history
+    )
+
+
+def _candidates(setting: Setting, few_shot: Array, zero_shot: Array) -> tuple[CandidateRow, ...]:
+    before, after = ranks(zero_shot), ranks(few_shot)
+    return tuple(
+        CandidateRow(
+            item_id=item,
+            title=setting.items[item].title,
+            categories=setting.items[item].categories,
+            popularity=setting.items[item].popularity,
+            is_target=item == setting.case.target,
+            zero_shot_score=float(zero_shot[place]),
+            zero_shot_rank=before[place],
+            score=float(few_shot[place]),
+            rank=after[place],
+        )
+        for place, item in enumerate(setting.case.candidates)
+    )
+
+
+def _prompt(setting: Setting) -> PromptRecord:
+    target, _ = setting.targets
+    spans = (*setting.prompt.prefix, setting.prompt.candidates[target])
+    return PromptRecord(
+        family=setting.prompt.family,
+        chat=setting.spec.chat,
+        template=setting.prompt.template,
+        length=setting.prompt.length,
+        context=setting.model.context,
+        spans=tuple(_span_row(span) for span in spans),
+        cut=setting.prompt.cut,
+        notices=setting.prompt.notices,
+    )
+
+
+def _span_row(span: Span) -> SpanRow:
+    """Token texts that joined give the span's text: a character of several tokens stands at the first of them."""
+    texts, done = [], 0
+    for start, end in span.offsets:
+        texts.append(span.text[max(start, done) : end])
+        done = max(done, end)
+    return SpanRow(kind=span.kind, index=span.index, text=span.text, tokens=tuple(texts), token_ids=span.token_ids)

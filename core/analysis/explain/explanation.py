@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from core.analysis.request import Method, Request
+from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.methods import Method
 from core.metrics.ranking import Rank
 from core.prompt.spans import Family, SpanKind
-
-SCHEMA_VERSION = 2
-Stage = Literal["scores", "first", "refined", "complete"]
-"""How far the work is: `scores` recommendations only; `first` one-gradient answer; `refined` the asked method;
-`complete` everything that was asked for."""
-
-
-class Record(BaseModel):
-    """A frozen row; unknown fields are refused, NaN and infinities become null in JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+from core.question.task import Record, Report, Target
 
 
 class HistoryRow(Record):
@@ -32,24 +21,6 @@ class HistoryRow(Record):
     timestamp: float | None
     in_query: bool
     """Whether this title stands in the query of the prompt."""
-
-
-class DemoRow(Record):
-    """One demonstration as it stands in the prompt, in prompt order."""
-
-    demo_id: str
-    label: str
-    """`D1`, `D2`, … in prompt order."""
-    user_id: str
-    item_id: str
-    title: str
-    answer: str | None
-    """`Yes` or `No` (`yes_no` only)."""
-    history: tuple[str, ...]
-    """Titles in the demonstration's history, oldest first."""
-    source: str
-    text: str
-    tokens: int
 
 
 class CandidateRow(Record):
@@ -89,15 +60,6 @@ class PromptRecord(Record):
     spans: tuple[SpanRow, ...]
     cut: tuple[str, ...]
     notices: tuple[str, ...]
-
-
-class Target(Record):
-    """The score that is explained: a candidate's, or its margin over another's."""
-
-    item_id: str
-    title: str
-    against_id: str | None = None
-    against_title: str | None = None
 
 
 class Contributions(Record):
@@ -182,75 +144,14 @@ class Timings(Record):
     total: float = 0.0
 
 
-class DataReading(Record):
-    """How the files of a data set were read."""
-
-    noun: str
-    """What an item is called in prompts."""
-    like_threshold: float | None
-    """Least rating that counts as liked; None without ratings, where every interaction counts as liked."""
-    like_share: float | None
-    """Share of the rated interactions that count as liked."""
-    rating_column: str | None
-    title_column: str | None
-    unused_columns: tuple[str, ...]
-    """Columns of the files that were not read."""
-
-
-class ModelProof(Record):
-    """How far the logits of shared and remembered passes lie from plain passes of the same network, measured when the
-    model was loaded: largest differences, as shares of the spread of a row's logits."""
-
-    packed: float
-    """Several continuations of one beginning in one pass."""
-    remembered: float
-    """A continuation of remembered keys and values."""
-    gate_one: float
-    """Behind a demonstration with a learning rate of 1."""
-    gate_zero: float
-    """Behind a demonstration with a learning rate of 0, against one whose tokens are masked."""
-    limit: float
-    """Beyond it the model is refused."""
-
-
-class Provenance(Record):
-    """Everything needed to repeat the numbers."""
-
-    dataset_id: str
-    dataset_name: str
-    data: DataReading | None = None
-    """None in results of versions before 0.2."""
-    model_id: str
-    """Hash of configuration and weights."""
-    model_name: str
-    adapter: str | None
-    device: str
-    dtype: str
-    layers: int
-    heads: int
-    proof: ModelProof | None = None
-    """None in results of versions before 0.2."""
-    case_seed: int
-    versions: dict[str, str]
-    """demolens, python, torch, transformers and the other libraries that made the numbers."""
-    created: str
-    """UTC, ISO 8601."""
-    command: str
-    """The command line that repeats this explanation."""
-
-
-class Explanation(Record):
+class Explanation(Report):
     """One explained case, as complete as `stage` says."""
 
-    schema_version: int = SCHEMA_VERSION
+    task: Explain
     key: str
-    """Content key of the request on this data and model."""
-    stage: Stage
-    request: Request
-    user_id: str
+    """Content key of the task on this data and model."""
     moment: float | None
     history: tuple[HistoryRow, ...]
-    demos: tuple[DemoRow, ...]
     candidates: tuple[CandidateRow, ...]
     target_index: int | None
     """Index into `candidates` of the item really chosen next."""
@@ -261,5 +162,3 @@ class Explanation(Record):
     matrix: Matrix | None = None
     faithfulness: Faithfulness | None = None
     timings: Timings = Timings()
-    provenance: Provenance
-    notices: tuple[str, ...] = ()

@@ -1,107 +1,129 @@
-"""Every way to share a score among demonstrations, behind one call and one result type."""
+"""The attribution methods: one row each, with its name, words, cost and function.
+
+A new method is a function of a `TargetScore` in a file of its own, and a row here. Functions are named as
+`module:name` below `core.analysis.explain` and imported when they are used: a page needs no torch to list them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
 
-import numpy as np
-
-from core.analysis.dual.parts import attention_mass
-from core.analysis.explain.ablation import AblationAnswer, leave_one_out, regression, shapley, shapley_sampling
-from core.analysis.explain.captum_methods import CaptumMethod, captum_attribution
-from core.analysis.explain.explanation import Contributions, Target
-from core.analysis.explain.faithfulness import number
-from core.analysis.explain.gradient import GradientAnswer, learning_rate_path
-from core.analysis.explain.refine import RefinedAnswer, refine
-from core.analysis.request import Method, Request
-from core.analysis.values import Array, Meter, Spent, TargetScore
-
-PATH_NODES = 3
-PATH_BEND = 2
-"""Nodes gather near g = 0: on a MovieLens prompt this took the completeness gap of three nodes from 2.1 to 0.5 nats."""
-
-
-def contributions(score: TargetScore, request: Request, target: Target, seed: int) -> Iterator[Contributions]:
-    """Answers of `request.method`, one for most methods, ever better ones for the default.
-
-    Raises `RequestError` where the method cannot be run on this many demonstrations.
-    """
-    if request.method == "default":
-        for refined in refine(score, budget=request.budget, precision=request.precision, seed=seed):
-            yield _from_refined(score, target, refined, seed)
-    elif request.method in ("gradient", "path"):
-        nodes, bend = (1, 1) if request.method == "gradient" else (PATH_NODES, PATH_BEND)
-        yield _from_gradient(score, request.method, target, learning_rate_path(score, nodes=nodes, bend=bend), seed)
-    else:
-        answer = _ablation(score, request, seed)
-        yield _record(
-            score, request.method, target, answer.values, answer.spent, seed, low=answer.low, high=answer.high
-        )
+Method = Literal[
+    "default",
+    "gradient",
+    "path",
+    "leave_one_out",
+    "shapley",
+    "shapley_sampling",
+    "regression",
+    "attention",
+    "captum_integrated_gradients",
+    "captum_feature_ablation",
+    "captum_shapley_sampling",
+    "captum_kernel_shap",
+]
+Passes = Callable[[int, float], float]
+"""Full-prompt forward equivalents for a number of demonstrations and a budget; a backward counts 2."""
+TEXT_PASS = 0.5
+"""An ablated prompt costs about half a full one."""
 
 
-def _ablation(score: TargetScore, request: Request, seed: int) -> AblationAnswer:
-    method, budget = request.method, request.budget
-    if method == "leave_one_out":
-        return leave_one_out(score)
-    if method == "shapley":
-        return shapley(score)
-    if method == "shapley_sampling":
-        return shapley_sampling(score, budget=budget, seed=seed)
-    if method == "regression":
-        return regression(score, budget=budget, seed=seed)
-    if method == "attention":
-        meter = Meter(score.scorer)
-        return AblationAnswer(attention_mass(score.scorer, score.target), None, None, meter.read())
-    captum: dict[Method, CaptumMethod] = {name: name for name in get_args(CaptumMethod)}
-    return captum_attribution(score, captum[method], budget=budget, seed=seed)
+@dataclass(frozen=True)
+class MethodRow:
+    """One way to share a target score among demonstrations."""
+
+    name: Method
+    words: str
+    """On the screen."""
+    place: str
+    """`function(score, **settings)`, which gives an answer with `values`, `spent` and `fields`, or ever better ones."""
+    passes: Passes
+    settings: tuple[str, ...] = ()
+    """Which of `budget`, `precision` and `seed` the function reads."""
+    split_of: Method | None = None
+    """The gradient method whose parts by layer, head and token the answer holds."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of `place`."""
+        module, _, name = self.place.partition(":")
+        function: Callable[..., Any] = getattr(import_module(f"core.analysis.explain.{module}"), name)
+        return function
 
 
-def _from_refined(score: TargetScore, target: Target, answer: RefinedAnswer, seed: int) -> Contributions:
-    record = _record(score, "default", target, answer.values, answer.spent, seed, low=answer.low, high=answer.high)
-    lds = {"lds": number(answer.lds), "lds_low": number(answer.lds_low), "lds_high": number(answer.lds_high)}
-    return record.model_copy(update={**lds, **_split(answer.gradient), "split_of": "gradient"})
+def _fixed(passes: float) -> Passes:
+    return lambda _demos, _budget: passes
 
 
-def _from_gradient(
-    score: TargetScore, method: Method, target: Target, answer: GradientAnswer, seed: int
-) -> Contributions:
-    record = _record(score, method, target, answer.values, answer.spent, seed)
-    return record.model_copy(update={**_split(answer), "split_of": method, "completeness_gap": answer.gap})
+def _within_budget(_demos: int, budget: float) -> float:
+    return budget
 
 
-def _split(answer: GradientAnswer) -> dict[str, object]:
-    by_head = np.moveaxis(answer.by_head, -1, 0)
-    return {
-        "by_layer": tuple(map(tuple, answer.by_layer.tolist())),
-        "by_head": tuple(tuple(map(tuple, demo)) for demo in by_head.tolist()),
-        "by_token": tuple(tuple(tokens.tolist()) for tokens in answer.by_token),
-    }
+def _one_each(demos: int, _budget: float) -> float:
+    return 1.0 + demos
 
 
-def _record(
-    score: TargetScore,
-    method: Method,
-    target: Target,
-    values: Array,
-    spent: Spent,
-    seed: int,
-    *,
-    low: Array | None = None,
-    high: Array | None = None,
-) -> Contributions:
-    return Contributions(
-        method=method,
-        target=target,
-        values=tuple(values.tolist()),
-        low=None if low is None else tuple(low.tolist()),
-        high=None if high is None else tuple(high.tolist()),
-        zero_shot=score.empty,
-        few_shot=score.full,
-        residual=score.full - score.empty - float(values.sum()),
-        forwards=spent.forwards,
-        backwards=spent.backwards,
-        passes=spent.passes,
-        seconds=spent.seconds,
-        seed=seed,
-    )
+def _every_subset(demos: int, _budget: float) -> float:
+    return float(TEXT_PASS * 2.0 ** min(demos, 20))
+
+
+DRAWN = ("budget", "seed")
+ROWS = (
+    MethodRow(
+        "default",
+        "gradient, refined by ablations",
+        "refine:refine",
+        _within_budget,
+        ("budget", "precision", "seed"),
+        "gradient",
+    ),
+    MethodRow(
+        "gradient",
+        "equivalent gradient at half learning rate",
+        "gradient:half_rate_gradient",
+        _fixed(3.0),
+        split_of="gradient",
+    ),
+    MethodRow(
+        "path",
+        "equivalent gradient along the learning-rate path",
+        "gradient:bent_path",
+        _fixed(9.0),
+        split_of="path",
+    ),
+    MethodRow("leave_one_out", "leave one out", "ablation:leave_one_out", _one_each),
+    MethodRow("shapley", "exact Shapley values", "ablation:shapley", _every_subset),
+    MethodRow("shapley_sampling", "sampled Shapley values", "ablation:shapley_sampling", _within_budget, DRAWN),
+    MethodRow("regression", "regression on ablations", "ablation:regression", _within_budget, DRAWN),
+    MethodRow("attention", "attention mass", "attention_share:attention_share", _fixed(1.0)),
+    MethodRow(
+        "captum_integrated_gradients",
+        "Captum integrated gradients",
+        "captum_methods:integrated_gradients",
+        _fixed(9.0),
+    ),
+    MethodRow(
+        "captum_feature_ablation",
+        "Captum feature ablation",
+        "captum_methods:feature_ablation",
+        _one_each,
+    ),
+    MethodRow(
+        "captum_shapley_sampling",
+        "Captum Shapley sampling",
+        "captum_methods:shapley_value_sampling",
+        _within_budget,
+        DRAWN,
+    ),
+    MethodRow(
+        "captum_kernel_shap",
+        "Captum kernel SHAP",
+        "captum_methods:kernel_shap",
+        _within_budget,
+        DRAWN,
+    ),
+)
+METHODS: dict[Method, MethodRow] = {row.name: row for row in ROWS}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.analysis.explain.faithfulness import number
 from core.analysis.explain.gradient import GradientAnswer, learning_rate_path
 from core.analysis.explain.surrogate import Prior, next_subsets, posterior
 from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks
@@ -39,6 +40,12 @@ class RefinedAnswer:
     ablations: int
     gradient: GradientAnswer
     spent: Spent
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What stands in the record of contributions beside values and cost."""
+        lds = {"lds": number(self.lds), "lds_low": number(self.lds_low), "lds_high": number(self.lds_high)}
+        return {"low": tuple(self.low.tolist()), "high": tuple(self.high.tolist()), **lds, **self.gradient.split}
 
 
 def refine(

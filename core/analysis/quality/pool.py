@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.analysis.quality.scores import layer_gram, redundancy, total
-from core.analysis.task import Progress
 from core.analysis.values import Array
 from core.errors import RequestError
 from core.lm.scoring.encoded import DemoMemory, Encoded
+from core.question.task import Progress
 from core.seeds import generator, seed_of
 
 Normaliser = Literal["pool", "own"]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.explain.gradient import gradient_at
+from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask, Score, ScoreCost
 from core.analysis.quality.scores import Alignment, Gain, LabelFree, alignment, gain, label_free, redundancy, stability
 from core.analysis.robustness.perturb import Variant, prompt_of_variant, shown_demos, variants
-from core.analysis.setting import Setting, command_line, prompt_of, set_up
-from core.analysis.subject import targets_for
-from core.analysis.task import Progress
+from core.analysis.setting import Setting
+from core.analysis.subject import Subject, target_places
 from core.analysis.values import Array, Spent, TargetScore
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
-from core.prompt.spans import Prompt
+from core.question.task import Progress
 
 NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is no quality to measure."
 ALONE = "Redundancy needs two demonstrations; with one it is not defined."
@@ -38,51 +36,52 @@ def quality(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[QualityReport]:
     """Reports on one case, each more complete than the one before; the last has stage `complete`.
 
     Raises `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
     """
-    setting = set_up(task.case, dataset, model)
-    work = _Work(task, setting, progress)
-    head = setting.head(command_line(task, "quality"))
-    report = QualityReport.model_validate({**head, "task": task, "rows": _bare_rows(setting)})
+    ledger = Ledger(task, model, progress)
+    setting = ledger.set_up(dataset, subject)
+    report = QualityReport.model_validate({**setting.head(task), "rows": _bare_rows(setting)})
     if not setting.prompt.demos:
-        yield work.finished(report, NO_DEMONSTRATIONS)
+        yield ledger.complete(report, NO_DEMONSTRATIONS)
         return
-    work.label = "reading the demonstrations' equivalent gradients"
-    report = _with_label_free(work.now(report), label_free(work.scorer(setting.prompt)))
-    yield work.now(report)
-    held = scored_setting(setting, proxy=task.proxy)
-    if held is None:
-        yield work.finished(report, NO_PROXY)
+    ledger.label = "reading the demonstrations' equivalent gradients"
+    report = _with_label_free(ledger.now(report), label_free(ledger.scorer(setting.prompt)))
+    yield ledger.now(report)
+    scored = scored_setting(setting, proxy=task.proxy)
+    if scored is None:
+        yield ledger.complete(report, NO_PROXY)
         return
-    proxy = held is not setting
-    report = report.model_copy(update={"scored": held.target_record(), "proxy": proxy})
-    score = work.target_score(held, held.prompt)
-    work.label = "computing gains"
+    proxy = scored is not setting
+    places = scored.prompt.kept_demos if proxy else tuple(range(len(setting.prompt.demos)))
+    report = report.model_copy(update={"scored": scored.target_record(), "proxy": proxy})
+    score = TargetScore(ledger.scorer(scored.prompt), *scored.targets)
+    ledger.label = "computing gains"
     method = "leave_one_out" if proxy and task.gain_method == "auto" else task.gain_method
-    gained = gain(score, method=method, budget=task.case.budget, seed=setting.case.seed)
-    report = _with_gain(report, gained, work.kept(held))
-    yield work.now(report)
-    work.label = "aligning with the score's gradient"
-    report = _with_alignment(report, alignment(score), work.kept(held))
-    yield work.now(report)
+    gains = gain(score, method=method, budget=task.budget, seed=setting.case.seed)
+    report = _with_gain(report, gains, places)
+    yield ledger.now(report)
+    ledger.label = "aligning with the score's gradient"
+    report = _with_alignment(report, alignment(score), places)
+    yield ledger.now(report)
     if task.stability == 0:
-        yield work.finished(report)
+        yield ledger.complete(report)
         return
-    work.label = "perturbing the prompt"
-    chosen = chosen_variants(held, task.stability)
-    if not chosen:
-        yield work.finished(report, NO_PERTURBATION)
+    ledger.label = "perturbing the prompt"
+    perturbations = chosen_variants(scored, task.stability)
+    if not perturbations:
+        yield ledger.complete(report, NO_PERTURBATION)
         return
-    before = work.spent()
-    at_once = gradient_at(score, 0.5).values if gained.gradient is None else gained.gradient
-    gradients = [_perturbed_gains(work, held, variant) for variant in chosen]
-    after = work.spent()
-    report = _with_stability(report, stability(at_once, gradients), work.kept(held))
-    yield work.finished(_costing(report, {"stability": (after[0] - before[0], after[1] - before[1])}))
+    passes, seconds = ledger.passes, ledger.seconds
+    at_once = gradient_at(score, 0.5).values if gains.gradient is None else gains.gradient
+    gradients = [_perturbed_gains(ledger, scored, variant) for variant in perturbations]
+    cost = (ledger.passes - passes, ledger.seconds - seconds)
+    report = _with_stability(report, stability(at_once, gradients), places)
+    yield ledger.complete(_costing(report, {"stability": cost}))
 
 
 def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
@@ -93,8 +92,8 @@ def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
     demonstration shows; it is held out of the query's history. Choices that a demonstration shows are left alone,
     because a prompt that holds the answer only needs to copy it.
     """
-    case, request = setting.case, setting.request
-    if not proxy and (request.target is not None or case.target in case.candidates):
+    case = setting.case
+    if not proxy and (setting.target is not None or case.target in case.candidates):
         return setting
     demos = shown_demos(setting)
     shown = {item for demo in demos for item in (demo.item_id, *demo.history)}
@@ -109,9 +108,7 @@ def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
         candidates=(item, *others),
         target=item,
     )
-    asked = request.model_copy(update={"target": None, "against": None})
-    prompt = prompt_of(asked, setting.dataset, setting.model, held, demos, setting.items)
-    return replace(setting, request=asked, case=held, demos=demos, prompt=prompt)
+    return replace(setting, case=held, demos=demos, prompt=setting.write(held, demos), target=None, against=None)
 
 
 def chosen_variants(setting: Setting, count: int) -> list[Variant]:
@@ -121,48 +118,6 @@ def chosen_variants(setting: Setting, count: int) -> list[Variant]:
         return []
     drawn = variants(setting, repeats=math.ceil(count / round_))
     return sorted(drawn, key=lambda variant: (variant.repeat, variant.strength))[:count]
-
-
-@dataclass
-class _Work:
-    """Everything a task has run so far, and how far that is."""
-
-    task: QualityTask
-    setting: Setting
-    progress: Progress
-    label: str = ""
-    scorers: list[Scorer] = field(default_factory=list)
-    start: float = field(default_factory=time.monotonic)
-
-    def scorer(self, prompt: Prompt) -> Scorer:
-        aggregate: Aggregate = "mean" if self.task.case.scoring == "mean" else "sum"
-        made = Scorer(self.setting.model, prompt, aggregate=aggregate, between=self.tell)
-        self.scorers.append(made)
-        return made
-
-    def target_score(self, setting: Setting, prompt: Prompt) -> TargetScore:
-        return TargetScore(self.scorer(prompt), *targets_for(setting.request, setting.case))
-
-    def tell(self) -> None:
-        self.progress(self.label, min(self.spent()[0] / self.task.predicted_passes, 0.99))
-
-    def spent(self) -> tuple[float, float]:
-        """Full-prompt forward equivalents of the case's own prompt, and seconds."""
-        tokens = sum(scorer.cost.tokens for scorer in self.scorers)
-        return tokens / self.setting.prompt.length, time.monotonic() - self.start
-
-    def kept(self, held: Setting) -> tuple[int, ...]:
-        """Places, in the case's own prompt, of the demonstrations that stand in the prompt with the held-out target."""
-        return tuple(range(len(held.prompt.demos))) if held is self.setting else held.prompt.kept_demos
-
-    def now(self, report: QualityReport) -> QualityReport:
-        passes, seconds = self.spent()
-        forwards = sum(scorer.cost.forwards for scorer in self.scorers)
-        return report.model_copy(update={"passes": passes, "seconds": seconds, "forwards": forwards})
-
-    def finished(self, report: QualityReport, *notices: str) -> QualityReport:
-        said = {"stage": "complete", "notices": (*report.notices, *notices)}
-        return self.now(report).model_copy(update=said)
 
 
 def _bare_rows(setting: Setting) -> tuple[QualityRow, ...]:
@@ -234,7 +189,7 @@ def _with_columns(report: QualityReport, columns: dict[str, Array], kept: Sequen
     return report.model_copy(update={"rows": tuple(rows)})
 
 
-def _perturbed_gains(work: _Work, setting: Setting, variant: Variant) -> Array:
+def _perturbed_gains(ledger: Ledger, setting: Setting, variant: Variant) -> Array:
     """One-gradient contributions under one perturbation, [demo of the unperturbed prompt].
 
     Copies of a demonstration count together; nan where it was taken away, and where its own answer was flipped, for
@@ -245,7 +200,8 @@ def _perturbed_gains(work: _Work, setting: Setting, variant: Variant) -> Array:
     gains = np.full(demos, np.nan)
     if not prompt.demos:
         return gains
-    score = TargetScore(work.scorer(prompt), *targets_for(setting.request, variant.case))
+    targets = target_places(variant.case, setting.target, setting.against)
+    score = TargetScore(ledger.scorer(prompt), *targets)
     found = gradient_at(score, 0.5).values
     for place, value in zip(prompt.kept_demos, found, strict=True):
         origin = variant.origin[place]

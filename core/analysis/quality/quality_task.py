@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.analysis.explain.explanation import Record, Target
-from core.analysis.task import Report, Task
+from core.question.case_spec import at_defaults
+from core.question.task import Record, Report, Target, TargetTask
 
 GainMethod = Literal["auto", "gradient", "leave_one_out", "default"]
 """`gradient`: one gradient with every gate at 1/2; `leave_one_out`: each demonstration deleted from the text;
@@ -18,13 +18,15 @@ GRADIENT = 3.0
 """Full-prompt forward equivalents of one forward and one backward pass."""
 
 
-class QualityTask(Task):
+class QualityTask(TargetTask):
     """How good is each demonstration of this case's prompt?"""
 
     proxy: bool = False
     """Measure gain, alignment and stability on the user's latest known choice instead of the target."""
     gain_method: GainMethod = "auto"
     """How gain is computed: one gradient, by deletion, or refined by ablations within the budget, with intervals."""
+    budget: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    """Most full passes of the refined gain; one scores the whole prompt once."""
     stability: Annotated[int, Field(ge=0, le=256)] = 0
     """Perturbations to measure stability on, one gradient each; 0 leaves it out."""
 
@@ -34,18 +36,23 @@ class QualityTask(Task):
 
         A list of candidates that names no target may lack the item really chosen, for which a proxy then stands in.
         """
-        demos = self.case.demos if self.case.demo_ids is None else len(self.case.demo_ids)
+        demos = self.case.demo_count
         if demos == 0:
             return 1.0
         deletion = 1 + demos / 2
-        may_be_proxy = self.proxy or (self.case.candidate_ids is not None and self.case.target is None)
+        may_be_proxy = self.proxy or (self.case.candidate_ids is not None and self.target is None)
         gain = {
             "auto": max(deletion, GRADIENT) if may_be_proxy else GRADIENT,
             "gradient": GRADIENT,
             "leave_one_out": deletion,
-            "default": max(self.case.budget, GRADIENT),
+            "default": max(self.budget, GRADIENT),
         }[self.gain_method]
         return 1.0 + gain + GRADIENT * (1 + self.stability)
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing at their defaults."""
+        without_effect = [] if self.gain_method == "default" else ["budget"]
+        return at_defaults(self, without_effect) | {"case": self.case.effective()}
 
 
 class QualityRow(Record):

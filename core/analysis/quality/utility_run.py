@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
 
 from core.analysis.explain.faithfulness import number
+from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_run import scored_setting
 from core.analysis.quality.quality_task import GainMethod
 from core.analysis.quality.scores import (
@@ -35,17 +35,17 @@ from core.analysis.quality.utility_task import (
     UtilityTask,
     keep,
 )
-from core.analysis.setting import Setting, command_line, prompt_of, set_up
-from core.analysis.subject import targets_for
-from core.analysis.task import Progress
+from core.analysis.setting import Setting, setting_of
+from core.analysis.subject import subject_for
 from core.analysis.values import Array, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
 from core.metrics.intervals import mean_over_cases
 from core.metrics.ranking import expected_ndcg
 from core.metrics.similarity import spearman
+from core.question.task import Progress
 from core.seeds import generator, seed_of
 
 ScoresOf = Callable[[Setting, Callable[[Setting], Scorer]], Mapping[Score, Array]]
@@ -77,30 +77,31 @@ def utility(
     dataset: Dataset,
     model: LanguageModel,
     scores_of: ScoresOf | None = None,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Sequence[str] | None = None,
 ) -> Iterator[UtilityReport]:
     """A report after every case, the last complete; one over `LEAST_STORED` cases or more is kept for the page.
 
-    A user without a case of at least `LEAST_DEMOS` demonstrations is skipped and the next one drawn. Raises
-    `RequestError` where no user has one, `ComputeError` where the model fails, and what `progress` raises.
+    `subject` are the users to measure on, in order. A user without a case of at least `LEAST_DEMOS` demonstrations is
+    skipped and the next one drawn. Raises `RequestError` where no user has one, `ComputeError` where the model fails,
+    and what `progress` raises.
     """
-    work = _Work(task, dataset, model, scores_of or quality_scores, progress)
-    found: list[CaseNumbers] = []
+    work = _Cases(task, dataset, Ledger(task, model, progress), scores_of or quality_scores)
     skipped, refused = 0, ""
     report: UtilityReport | None = None
-    for user in drawn_users(task, dataset):
+    for user in drawn_users(task, dataset) if subject is None else subject:
         try:
             setting = work.setting(user)
-            found.append(work.measured(setting))
+            work.measure(setting)
         except (Cancelled, ComputeError):
             raise
         except DemoLensError as error:
             skipped, refused = skipped + 1, str(error)
             continue
         report = report or _bare(task, setting)
-        if len(found) == task.cases:
+        if len(work.cases) == task.cases:
             break
-        yield work.now(report, found, skipped)
+        yield work.now(report, skipped)
     if report is None:
         why = f" ({refused})" if refused else ""
         raise RequestError(
@@ -108,14 +109,14 @@ def utility(
             expected=f"users with {task.least_history} or more interactions, and {LEAST_DEMOS} demonstrations each",
         )
     notices = report.notices
-    if len(found) < task.cases:
-        notices += (f"Only {len(found)} of the {task.cases} cases asked for: the data have no more such users.",)
-    done = work.now(report, found, skipped).model_copy(update={"stage": "complete", "notices": notices})
+    if len(work.cases) < task.cases:
+        notices += (f"Only {len(work.cases)} of the {task.cases} cases asked for: the data have no more such users.",)
+    complete = work.now(report, skipped).model_copy(update={"stage": "complete", "notices": notices})
     try:
-        keep(done)
+        keep(complete)
     except MaterialError as error:
-        done = done.model_copy(update={"notices": (*notices, f"The report is not kept for the page: {error}.")})
-    yield done
+        complete = complete.model_copy(update={"notices": (*notices, f"The report is not kept for the page: {error}.")})
+    yield complete
 
 
 def drawn_users(task: UtilityTask, dataset: Dataset) -> list[str]:
@@ -123,7 +124,7 @@ def drawn_users(task: UtilityTask, dataset: Dataset) -> list[str]:
     users = dataset.users(limit=MOST_USERS)
     apart = set(tuned_users(dataset))
     free = [user for user, count in users if count >= task.least_history and user not in apart]
-    return [free[place] for place in generator("utility", dataset.dataset_id, task.seed).permutation(len(free))]
+    return [free[place] for place in generator("utility", dataset.dataset_id, task.users_seed).permutation(len(free))]
 
 
 def tuned_users(dataset: Dataset) -> list[str]:
@@ -139,7 +140,7 @@ def tuned_users(dataset: Dataset) -> list[str]:
 def quality_scores(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> Mapping[Score, Array]:
     """Every score of `core.analysis.quality.scores` that a prompt's demonstrations can have, higher is better."""
     scorer = scorer_of(setting)
-    score = TargetScore(scorer, targets_for(setting.request, setting.case)[0])
+    score = TargetScore(scorer, setting.targets[0])
     free = label_free(scorer)
     return {
         "gain": gain(score).values,
@@ -159,8 +160,7 @@ def _proxy_gains(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> di
     found = {name: np.full(len(setting.prompt.demos), np.nan) for name in methods}
     held = scored_setting(setting, proxy=True)
     if held is not None:
-        target, _ = targets_for(held.request, held.case)
-        score = TargetScore(scorer_of(held), target)
+        score = TargetScore(scorer_of(held), held.targets[0])
         for name, method in methods.items():
             found[name][list(held.prompt.kept_demos)] = gain(score, method=method).values
     return found
@@ -198,90 +198,58 @@ def _ndcg(table: Array, target: int) -> Array:
 
 
 @dataclass
-class _Work:
-    """Everything run so far over all cases."""
+class _Cases:
+    """The cases measured so far."""
 
     task: UtilityTask
     dataset: Dataset
-    model: LanguageModel
+    ledger: Ledger
     scores_of: ScoresOf
-    progress: Progress
-    scorers: list[Scorer] = field(default_factory=list)
-    done: int = 0
-    forwards: int = 0
-    passes: float = 0.0
+    cases: list[CaseNumbers] = field(default_factory=list)
     longest: int = 0
-    start: float = field(default_factory=time.monotonic)
 
     def setting(self, user: str) -> Setting:
-        made = set_up(self.task.case.model_copy(update={"user": user}), self.dataset, self.model)
-        if len(made.prompt.demos) < LEAST_DEMOS:
-            raise RequestError(f"{len(made.prompt.demos)} demonstrations", expected=f"{LEAST_DEMOS} or more")
-        return made
+        setting = setting_of(subject_for(self.task.case_of(user), self.dataset), self.dataset, self.ledger.model)
+        if len(setting.prompt.demos) < LEAST_DEMOS:
+            raise RequestError(f"{len(setting.prompt.demos)} demonstrations", expected=f"{LEAST_DEMOS} or more")
+        return setting
 
-    def measured(self, setting: Setting) -> CaseNumbers:
-        self.scorers = []
-        scorer = self._scorer(setting)
-        target, _ = targets_for(setting.request, setting.case)
-        truths = true_utility(scorer, target, self._offsets(setting))
+    def measure(self, setting: Setting) -> None:
+        self.ledger.next_case(setting)
+        self.ledger.label = f"measuring case {len(self.cases) + 1} of {self.task.cases}"
+        truths = true_utility(self._scorer(setting), setting.targets[0], self.ledger.content_free(setting))
         scores = {**self.scores_of(setting, self._scorer), **floors(setting)}
-        self.passes += self._of_case(setting.prompt.length)
-        self.forwards += sum(each.cost.forwards for each in self.scorers)
         self.longest = max(self.longest, setting.prompt.length)
-        self.done, self.scorers = self.done + 1, []
-        return CaseNumbers(scores, truths)
+        self.cases.append(CaseNumbers(scores, truths))
 
-    def now(self, report: UtilityReport, found: Sequence[CaseNumbers], skipped: int) -> UtilityReport:
-        spent = {"tokens": self.longest, "forwards": self.forwards, "passes": self.passes}
-        return _over(report, found, skipped, {**spent, "seconds": time.monotonic() - self.start})
+    def now(self, report: UtilityReport, skipped: int) -> UtilityReport:
+        return _over(report, self.cases, skipped, {"tokens": self.longest, **self.ledger.spent()})
 
     def _scorer(self, setting: Setting) -> Scorer:
-        aggregate: Aggregate = "mean" if setting.request.scoring == "mean" else "sum"
-        made = Scorer(self.model, setting.prompt, aggregate=aggregate, between=lambda: self._tell(setting))
-        self.scorers.append(made)
-        return made
-
-    def _tell(self, setting: Setting) -> None:
-        planned = self.task.predicted_passes / self.task.cases
-        part = min(self._of_case(setting.prompt.length) / planned, 1.0)
-        label = f"measuring case {self.done + 1} of {self.task.cases}"
-        self.progress(label, min((self.done + part) / self.task.cases, 0.99))
-
-    def _of_case(self, length: int) -> float:
-        return sum(each.cost.tokens for each in self.scorers) / length
-
-    def _offsets(self, setting: Setting) -> Array | float:
-        """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
-        request = setting.request
-        if request.scoring != "calibrated" or request.family != "next_item":
-            return 0.0
-        bare = request.model_copy(update={"history": 0})
-        prompt = prompt_of(bare, setting.dataset, self.model, setting.case, (), setting.items)
-        return self._scorer(replace(setting, prompt=prompt)).full()
+        return self.ledger.scorer(setting.prompt)
 
 
 def report_over(
-    task: UtilityTask, first: Setting, found: Sequence[CaseNumbers], *, skipped: int, **spent: float
+    task: UtilityTask, first: Setting, cases: Sequence[CaseNumbers], *, skipped: int, **spent: float
 ) -> UtilityReport:
     """The complete report of cases measured elsewhere as this task would measure them.
 
     `first` is the setting of the first case, `skipped` counts users drawn who had none; `spent` are the report's
     `tokens` (of the longest prompt), `forwards`, `passes` and `seconds`.
     """
-    return _over(_bare(task, first), found, skipped, spent).model_copy(update={"stage": "complete"})
+    return _over(_bare(task, first), cases, skipped, spent).model_copy(update={"stage": "complete"})
 
 
 def _over(
-    report: UtilityReport, found: Sequence[CaseNumbers], skipped: int, spent: Mapping[str, float]
+    report: UtilityReport, cases: Sequence[CaseNumbers], skipped: int, spent: Mapping[str, object]
 ) -> UtilityReport:
-    rows = rows_of(found, report.task.seed)
-    return report.model_copy(update={"rows": rows, "cases": len(found), "skipped": skipped, **spent})
+    rows = rows_of(cases, report.task.users_seed)
+    return report.model_copy(update={"rows": rows, "cases": len(cases), "skipped": skipped, **spent})
 
 
 def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
     of_one_case = {"demos": (), "target": None, "notices": (*setting.dataset.notices, *setting.model.notices)}
-    head = setting.head(command_line(task, "utility")) | of_one_case
-    return UtilityReport.model_validate({"task": task, "family": task.case.family, **head})
+    return UtilityReport.model_validate({**setting.head(task), "family": task.case.family, **of_one_case})
 
 
 # ---- over cases

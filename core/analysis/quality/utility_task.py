@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from core.analysis.explain.explanation import Record
-from core.analysis.request import Request
-from core.analysis.task import Report, Task
 from core.errors import MaterialError
 from core.prompt.spans import Family
+from core.question.case_spec import CaseSpec
+from core.question.task import Record, Report, Task
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import sealed, unsealed
 from core.words import figure
@@ -67,32 +66,21 @@ CANDIDATE: dict[Family, float] = {"next_item": 0.1, "yes_no": 0.3}
 """One candidate, in the same unit; all measured on MovieLens-100K prompts with 5 titles a history."""
 CARDS = Path(__file__).parents[3] / "assets"
 """Where a report may be shipped as `utility-<family>.json`."""
-_ASIDE = (
-    *("user", "demo_ids", "candidate_ids", "target", "against"),
-    *("method", "budget", "precision", "matrix", "faithfulness"),
-)
-"""Choices of one case, or of an explanation, that mean nothing for many cases."""
 
 
 class UtilityTask(Task):
     """Over many users: does each quality score rank the demonstrations of a prompt by their true use?
 
-    Of `case`, what names one user's case is set aside: users are drawn, the target is what each really chose next.
+    Users are drawn, and the target is what each really chose next: of `case`, the user, its demonstrations and its
+    candidates have no effect.
     """
 
     cases: Annotated[int, Field(ge=1, le=500)] = 100
     """Users to measure on, one case each."""
     least_history: Annotated[int, Field(ge=2, le=1000)] = 30
     """Fewest interactions of a user who is drawn."""
-    seed: int = 0
+    users_seed: int = 0
     """Which users are drawn, and in which order."""
-
-    @field_validator("case", mode="after")
-    @classmethod
-    def _of_nobody(cls, case: Request) -> Request:
-        manual = case.strategy == "manual"
-        bare = {name: Request.model_fields[name].default for name in _ASIDE if not (manual and name == "demo_ids")}
-        return case.model_copy(update=bare)
 
     @model_validator(mode="after")
     def _rankable(self) -> UtilityTask:
@@ -102,6 +90,14 @@ class UtilityTask(Task):
             found = f"a prompt with {self.case.demos}"
             raise ValueError(f"a rank correlation needs {LEAST_DEMOS} or more demonstrations, not {found}")
         return self
+
+    def case_of(self, user: str) -> CaseSpec:
+        """The case of one drawn user."""
+        return self.case.model_copy(update={"user": user, "demo_ids": None, "candidate_ids": None})
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing at their defaults."""
+        return self.model_dump(mode="json") | {"case": self.case_of(CaseSpec().user).effective()}
 
     @property
     def predicted_passes(self) -> float:

@@ -77,7 +77,7 @@ def variants(
 def reason_against(setting: Setting, kind: Kind) -> str | None:
     """Why a kind cannot apply to this case, one sentence; None when it can."""
     history, demos = len(shown_history(setting)), len(shown_demos(setting))
-    if kind == "label_flip" and setting.request.family != "yes_no":
+    if kind == "label_flip" and setting.spec.family != "yes_no":
         return "The demonstrations of a next_item prompt hold no answer that could be flipped."
     if kind in OF_DEMOS and demos == 0:
         return "The prompt holds no demonstration."
@@ -104,10 +104,10 @@ def prompt_of_variant(setting: Setting, variant: Variant) -> Prompt:
         variant.demos,
         items,
         setting.model.tokenizer,
-        family=setting.request.family,
+        family=setting.spec.family,
         noun=setting.dataset.noun,
-        history=max(setting.request.history, len(variant.case.history)),
-        chat=setting.request.chat,
+        history=max(setting.spec.history, len(variant.case.history)),
+        chat=setting.spec.chat,
         context=setting.model.context,
         codes=setting.model.codes_for(setting.dataset.dataset_id),
     )
@@ -116,7 +116,7 @@ def prompt_of_variant(setting: Setting, variant: Variant) -> Prompt:
 def shown_history(setting: Setting) -> tuple[Interaction, ...]:
     """The interactions whose titles the query shows, oldest first."""
     liked = [one for one in setting.case.history if setting.dataset.liked(one)]
-    return tuple(liked[max(0, len(liked) - setting.request.history) :])
+    return tuple(liked[max(0, len(liked) - setting.spec.history) :])
 
 
 def shown_demos(setting: Setting) -> tuple[Demonstration, ...]:
@@ -337,7 +337,7 @@ def _letters(setting: Setting) -> list[tuple[str, int]]:
     """
     shown = [one.item_id for one in shown_history(setting)]
     for demo in shown_demos(setting):
-        shown += [*demo.history[max(0, len(demo.history) - setting.request.history) :], demo.item_id]
+        shown += [*demo.history[max(0, len(demo.history) - setting.spec.history) :], demo.item_id]
     return [
         (item, place)
         for item in dict.fromkeys(shown)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.analysis.ledger import Ledger, silent
 from core.analysis.robustness.inference import recommend
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.robustness.kinds import NAMES
@@ -26,16 +26,15 @@ from core.analysis.robustness.robustness_task import (
     Weakest,
 )
 from core.analysis.robustness.sweep import Departures, departures, estimate, gains, rows_of, smallest_flip, weakest
-from core.analysis.setting import Setting, command_line, prompt_of, set_up, tie_notices
-from core.analysis.subject import targets_for
-from core.analysis.task import Progress
+from core.analysis.setting import Setting, tie_notices
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.many import ManyScorer, separate_tokens
-from core.lm.scoring.score import Aggregate, Cost, Scorer
+from core.lm.scoring.many import separate_tokens
 from core.metrics.ranking import best_first, ranks
 from core.prompt.spans import Prompt
+from core.question.task import Progress
 
 FLOW = 20
 """Most candidates in the rank flow."""
@@ -46,26 +45,25 @@ def robustness(
     *,
     dataset: Dataset,
     model: LanguageModel,
-    progress: Progress = lambda _label, _fraction: None,
+    progress: Progress = silent,
+    subject: Subject | None = None,
 ) -> Iterator[RobustnessReport]:
     """Reports of one case, one kind of perturbation more in each; the last has stage `complete`.
 
     Each kind's variants are scored in one sweep behind the original prompt, whose prefix is run once. Raises
     `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
     """
-    start = time.monotonic()
-    setting = set_up(task.case, dataset, model)
-    work = _Work(setting, task.inference, progress, task.predicted_passes)
-    found = work.begun()
-    parts = task.parts(len(setting.prompt.demos))
-    reasons = {part.kind: reason_against(setting, part.kind) for part in parts}
+    ledger = Ledger(task, model, progress)
+    sweep = _Sweep(ledger, ledger.set_up(dataset, subject), task.inference)
+    scored = sweep.unchanged()
+    parts = task.parts(len(sweep.setting.prompt.demos))
+    reasons = {part.kind: reason_against(sweep.setting, part.kind) for part in parts}
     left_out = tuple(LeftOut(kind=kind, reason=reason) for kind, reason in reasons.items() if reason is not None)
     for part in parts:
         if reasons[part.kind] is None:
-            found = work.joined(found, part)
-            yield _report(task, work, found, left_out, time.monotonic() - start)
-    done = _report(task, work, found, left_out, time.monotonic() - start)
-    yield done.model_copy(update={"stage": "complete"})
+            scored = sweep.joined(scored, part)
+            yield _report(task, sweep, scored, left_out)
+    yield ledger.complete(_report(task, sweep, scored, left_out))
 
 
 @dataclass(frozen=True)
@@ -79,32 +77,18 @@ class _Scored:
     """Standard deviation of the changed models' scores before, [candidate]."""
 
 
-@dataclass
-class _Work:
-    """Runs the model for one task and counts what that costs."""
+class _Sweep:
+    """Scores variants of one case, under the plain model and under the changed dual models."""
 
-    setting: Setting
-    inference: InferenceSettings | None
-    progress: Progress
-    planned: float
-    label: str = "scoring the candidates"
-    changed: Cost = field(default_factory=Cost)
-    """What recommending under changed dual models cost."""
-    separate: int = 0
-    longest: int = 0
-
-    def __post_init__(self) -> None:
-        self.aggregate: Aggregate = "mean" if self.setting.request.scoring == "mean" else "sum"
-        self.scorer = ManyScorer(self.setting.model, aggregate=self.aggregate, between=self._tell)
+    def __init__(self, ledger: Ledger, setting: Setting, inference: InferenceSettings | None) -> None:
+        self.ledger, self.setting, self.inference = ledger, setting, inference
+        self.scorer = ledger.sweep()
         self.free: Array | float = 0.0
+        self.separate = self.longest = 0
 
-    @property
-    def passes(self) -> float:
-        """Full-prompt forward equivalents so far."""
-        return (self.scorer.cost.tokens + self.changed.tokens) / self.setting.prompt.length
-
-    def begun(self) -> _Scored:
+    def unchanged(self) -> _Scored:
         """The case as it is."""
+        self.ledger.label = "scoring the candidates"
         prompt = self.setting.prompt
         scores = self.scorer.remember(prompt)
         self._count([prompt])
@@ -115,33 +99,28 @@ class _Work:
             base["changed"], spread = self._under(prompt, self.inference)
         return _Scored((), base, {mode: np.empty((0, len(scores))) for mode in base}, spread)
 
-    def joined(self, found: _Scored, part: Part) -> _Scored:
+    def joined(self, scored: _Scored, part: Part) -> _Scored:
         """The scores with those of one more kind."""
-        self.label = NAMES[part.kind]
-        made = variants(self.setting, kinds=[part.kind], strengths=part.strengths, repeats=part.repeats)
-        prompts = [prompt_of_variant(self.setting, one) for one in made]
+        self.ledger.label = NAMES[part.kind]
+        more_variants = variants(self.setting, kinds=[part.kind], strengths=part.strengths, repeats=part.repeats)
+        prompts = [prompt_of_variant(self.setting, variant) for variant in more_variants]
         more: dict[Mode, Array] = {"plain": self.scorer.scores(prompts) - self.free}
         self._count(prompts)
         if self.inference is not None:
             more["changed"] = np.array([self._under(prompt, self.inference)[0] for prompt in prompts])
-        scores = {mode: np.concatenate([found.scores[mode], rows]) for mode, rows in more.items()}
-        return replace(found, variants=(*found.variants, *made), scores=scores)
+        scores = {mode: np.concatenate([scored.scores[mode], rows]) for mode, rows in more.items()}
+        return replace(scored, variants=(*scored.variants, *more_variants), scores=scores)
 
     def _under(self, prompt: Prompt, settings: InferenceSettings) -> tuple[Array, Array]:
         """Scores under changed dual models, the same ones for every prompt, and their spread; both [candidate]."""
-        scorer = Scorer(self.setting.model, prompt, aggregate=self.aggregate, between=self._tell)
-        found = recommend(scorer, settings, self.setting.case.seed)
-        self.changed.tokens += scorer.cost.tokens
-        self.changed.forwards += scorer.cost.forwards
-        return found.scores - self.free, found.spread
+        changed = recommend(self.ledger.scorer(prompt), settings, self.setting.case.seed)
+        return changed.scores - self.free, changed.spread
 
     def _content_free(self) -> Array | float:
-        """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
-        request, setting = self.setting.request, self.setting
-        if request.scoring != "calibrated" or request.family != "next_item":
+        """Scores [candidate] under a prompt without any history, by the sweep's own scorer; else 0."""
+        if not self.setting.spec.calibrated:
             return 0.0
-        empty = request.model_copy(update={"history": 0})
-        prompt = prompt_of(empty, setting.dataset, setting.model, setting.case, (), setting.items)
+        prompt = self.setting.write(self.setting.case, (), history=0)
         self._count([prompt])
         free: Array = self.scorer.scores([prompt])[0]
         return free
@@ -149,9 +128,6 @@ class _Work:
     def _count(self, prompts: Sequence[Prompt]) -> None:
         self.separate += separate_tokens(prompts)
         self.longest = max([self.longest, *(prompt.length for prompt in prompts)])
-
-    def _tell(self) -> None:
-        self.progress(self.label, min(self.passes / self.planned, 0.99))
 
 
 @dataclass(frozen=True)
@@ -166,16 +142,14 @@ class _Places:
 
 
 def _places(setting: Setting) -> _Places:
-    target, against = targets_for(setting.request, setting.case)
+    target, against = setting.targets
     known = setting.case.target in setting.case.candidates
     chosen = setting.case.candidates.index(str(setting.case.target)) if known else None
-    wanted = known or setting.request.target is not None
+    wanted = known or setting.target is not None
     return _Places(chosen, target if wanted else None, against if wanted else None)
 
 
-def _report(
-    task: RobustnessTask, work: _Work, found: _Scored, left_out: tuple[LeftOut, ...], seconds: float
-) -> RobustnessReport:
+def _report(task: RobustnessTask, work: _Sweep, found: _Scored, left_out: tuple[LeftOut, ...]) -> RobustnessReport:
     setting, places = work.setting, _places(work.setting)
     seed = (setting.case.user_id, setting.case.seed)
     apart = {
@@ -184,7 +158,7 @@ def _report(
     }
     cells = [(one.kind, one.strength) for one in found.variants]
     lines = _lines(setting, found)
-    head, ties = setting.head(command_line(task, "robustness")), tie_notices(found.base["plain"])
+    head, ties = setting.head(task), tie_notices(found.base["plain"])
     report = RobustnessReport.model_validate(head | {"tokens": work.longest})
     return report.model_copy(
         update={
@@ -199,14 +173,12 @@ def _report(
             "left_out": left_out,
             "sweep_tokens": work.scorer.cost.tokens,
             "separate_tokens": work.separate,
-            "forwards": work.scorer.cost.forwards + work.changed.forwards,
-            "passes": work.passes,
-            "seconds": seconds,
+            **work.ledger.spent(),
         },
     )
 
 
-def _notices(setting: Setting, places: _Places, work: _Work) -> list[str]:
+def _notices(setting: Setting, places: _Places, work: _Sweep) -> list[str]:
     said = []
     if places.chosen is None:
         known = "NDCG is" if places.target is not None else "NDCG and the target score are"
@@ -270,7 +242,7 @@ def _variant_rows(
     )
 
 
-def _mode(mode: Mode, work: _Work, found: _Scored, apart: Departures, places: _Places, seed: object) -> ModeRow:
+def _mode(mode: Mode, work: _Sweep, found: _Scored, apart: Departures, places: _Places, seed: object) -> ModeRow:
     before = None if places.chosen is None else float(gains(found.base[mode][None], places.chosen)[0])
     after = np.empty(0) if places.chosen is None else gains(found.scores[mode], places.chosen)
     return ModeRow(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.analysis.explain.explanation import Record
 from core.analysis.robustness.inference_settings import InferenceSettings, Share, ShareBelowOne
 from core.analysis.robustness.kinds import KINDS, OF_DEMOS, REPEATS, STRENGTHS, Kind
-from core.analysis.task import Report, Task
 from core.metrics.ranking import Rank
+from core.question.case_spec import at_defaults
+from core.question.task import Record, Report, TargetTask
 
 Strength = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Mode = Literal["plain", "changed"]
@@ -38,7 +38,7 @@ class Part:
     repeats: int
 
 
-class RobustnessTask(Task):
+class RobustnessTask(TargetTask):
     """Does the recommendation of a case stand when its history, demonstrations, answers or titles are changed?"""
 
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
@@ -87,9 +87,8 @@ class RobustnessTask(Task):
     @property
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents: each kind's variants share the beginning that they leave as it is."""
-        demos = len(self.case.demo_ids) if self.case.demo_ids is not None else self.case.demos
-        candidates = len(self.case.candidate_ids) if self.case.candidate_ids is not None else self.case.candidates
-        tail = CANDIDATE_PASSES * candidates
+        demos = self.case.demo_count
+        tail = CANDIDATE_PASSES * self.case.candidate_count
         plain = changed = 1.0 + tail
         settings = self.inference
         for part in self.parts(demos):
@@ -98,6 +97,13 @@ class RobustnessTask(Task):
             if settings is not None:
                 changed += count * (1.0 + settings.draws * (QUERY_PASSES + tail))
         return plain if settings is None else plain + changed
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing at their defaults."""
+        without_effect = ["kinds", "strengths", "repeats"] if self.quick else []
+        if self.inference is None or not self.inference.random:
+            without_effect.append("samples")
+        return at_defaults(self, without_effect) | {"case": self.case.effective()}
 
     def _applies(self, kind: Kind, demos: int) -> bool:
         if kind == "label_flip" and self.case.family != "yes_no":
@@ -232,6 +238,7 @@ class LeftOut(Record):
 class RobustnessReport(Report):
     """How far the recommendation stands; kinds join as they get done."""
 
+    task: RobustnessTask
     lines: tuple[RankLine, ...] = ()
     """At most 20 candidates, best first; the target and the first place under changed dual models are among them."""
     rows: tuple[KindRow, ...] = ()

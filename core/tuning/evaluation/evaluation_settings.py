@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.analysis.request import Text
+from core.question.case_spec import Text
 
 PER_LIST = 5
 """Test interactions for every list that is ranked, where nothing else is asked: 200 lists for 1,000."""

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from core.analysis.explain.explanation import Record
 from core.errors import DataError
 from core.prompt.spans import Family
+from core.question.task import Record
 from core.tuning.evaluation.ways import ModelVariant
 
 FILE = "evaluation.json"

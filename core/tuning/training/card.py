@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from core.analysis.explain.explanation import Record
 from core.errors import MaterialError
+from core.question import command_line
+from core.question.task import Record
 from core.store.material import LICENCES
 from core.tuning.training.training_settings import TuningSettings
 
@@ -119,9 +120,7 @@ def runs_of(card: Card) -> tuple[EarlierRun, ...]:
 
 def command_of(settings: TuningSettings, out: Path) -> str:
     """The command that repeats a run; of the folder only its name is told."""
-    from core.analysis.setting import command_line  # Brings torch, which nobody needs to read a card.
-
-    return f"{command_line(settings, 'tune')} --out {shlex.quote(out.name)}"
+    return f"{command_line.command_of(settings, 'tune')} --out {shlex.quote(out.name)}"
 
 
 def plain_name(name: str) -> str:

@@ -24,8 +24,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.analysis.explain.explanation import Record
 from core.errors import MaterialError, RequestError
+from core.question.task import Record
 from core.store.home import sync_folder
 from core.tuning.training.card import CARD, Point, TrainingStop, read_card
 from core.tuning.training.training_settings import TuningSettings

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.analysis.task import Progress
 from core.errors import ComputeError
 from core.metrics.binary import auc
 from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family
+from core.question.task import Progress
 from core.seeds import seed_of
 from core.tuning.examples import Example
 from core.tuning.training.answer_loss import losses, micro_batches, query_results

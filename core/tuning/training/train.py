@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.analysis.task import Progress
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel, load
 from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family
+from core.question.task import Progress
 from core.seeds import seed_of
 from core.tuning.classical.code_learning import learn_codes
 from core.tuning.examples import Example

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.analysis.request import Text
 from core.prompt.spans import Family
+from core.question.case_spec import Text
 
 TuningMethod = Literal["lora", "full"]
 Loss = Literal["all", "query"]

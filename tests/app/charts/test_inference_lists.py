@@ -9,7 +9,7 @@ import pytest
 from app.charts import inference_lists as inference
 from app.charts.inference_lists import Standing
 from app.theme import DARK, LIGHT, Palette, contrast
-from core.analysis.explain.explanation import Provenance
+from core.question.task import Provenance
 from core.analysis.robustness.robustness_task import Estimate, ModeRow, RankLine, RobustnessReport
 
 PLAIN = Standing("plain", 0.35, 0.30, 0.40, 0.20, 0.15, 0.26)

@@ -9,6 +9,8 @@ import pytest
 from app.charts import perturbations as robustness
 from app.theme import DARK, LIGHT, Palette, blend, contrast
 from core.analysis.explain.explanation import Provenance
+from app.theme import DARK, LIGHT, Palette, contrast
+from core.question.task import Provenance
 from core.analysis.robustness.kinds import KINDS, Kind
 from core.analysis.robustness.robustness_task import Estimate, KindRow, RankLine, RobustnessReport, VariantRow
 

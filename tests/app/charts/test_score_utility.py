@@ -6,7 +6,7 @@ import pytest
 
 from app.charts import score_utility as utility
 from app.theme import DARK, LIGHT
-from core.analysis.explain.explanation import Provenance
+from core.question.task import Provenance
 from core.analysis.quality.utility_task import SCORES, TRUTHS, UtilityReport, UtilityRow, UtilityTask, verdict
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)

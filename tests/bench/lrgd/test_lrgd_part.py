@@ -16,7 +16,7 @@ from bench.lrgd.inference_rows import SETTINGS
 from bench.lrgd.search_sets import OTHERS, OURS
 from core.analysis.quality.utility_run import utility
 from core.analysis.quality.utility_task import UtilityReport
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.analysis.values import all_masks
 from core.data.dataset import open_dataset

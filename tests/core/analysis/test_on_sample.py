@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.analysis.dual.parts import dual_parts
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.lm.loading.load import LanguageModel, load

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from references import language_model
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.work.job import ROOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.subject import shortages, subject_of
 
 TITLES = [f"Planet {place}" for place in range(10)]

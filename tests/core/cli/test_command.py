@@ -19,7 +19,7 @@ import pytest
 from disk import no_room
 from fake_work_engine import FakeEngine, explanation
 
-from core.analysis.request import Request, checked_request
+from core.question.case_spec import CaseSpec, checked_case
 from core.analysis.setting import command_line
 from core.cli import command
 from core.cli.explanation_lines import lines_of

@@ -6,8 +6,9 @@ import shlex
 
 import pytest
 
-from core.analysis.explain.explanation import CandidateRow, Provenance
-from core.analysis.request import Request
+from core.analysis.explain.explanation import CandidateRow
+from core.question.task import Provenance
+from core.question.case_spec import CaseSpec
 from core.cli import command
 from core.cli.explanation_lines import lines_of
 from core.personal.personalise import _command

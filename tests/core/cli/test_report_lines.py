@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.analysis.explain.explanation import Provenance
+from core.question.task import Provenance
 from core.analysis.robustness.robustness_task import Estimate, KindRow, LeftOut, RobustnessReport, SmallestFlip
 from core.cli.explanation_lines import ends_of
 from core.cli.report_lines import MOST_ROWS, report_lines

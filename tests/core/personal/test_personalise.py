@@ -13,9 +13,9 @@ import pytest
 from adapters import saved_adapter
 from references import language_model
 
-from core.analysis.checked import checked
+from core.question.checked import checked
 from core.analysis.explain.explain_run import explain
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.demonstrations import by_ids

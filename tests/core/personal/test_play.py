@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.data.dataset import open_dataset
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import play_of

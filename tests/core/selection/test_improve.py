@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.analysis.checked import checked
-from core.analysis.request import Request
+from core.question.checked import checked
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.cli.report_lines import report_lines
 from core.errors import Cancelled, DataError, RequestError

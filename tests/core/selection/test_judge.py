@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.data.cases import case_of

@@ -8,19 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from core.analysis.explain.explanation import (
-    CandidateRow,
-    Contributions,
-    DemoRow,
-    Explanation,
-    HistoryRow,
-    PromptRecord,
-    Provenance,
-    SpanRow,
-    Target,
-    Timings,
-)
-from core.analysis.request import Request
+from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation, HistoryRow, PromptRecord, SpanRow, Timings
+from core.question.task import DemoRow, Provenance, Target
+from core.question.case_spec import CaseSpec
 from core.errors import ModelError
 from core.work.engine import Report
 

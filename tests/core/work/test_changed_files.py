@@ -15,7 +15,7 @@ from fake_work_engine import FakeEngine
 from safetensors.torch import load_file, save_file
 
 from core.analysis.explain.explanation import Explanation
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.store.results import Results
 from core.work import engine as module
 from core.work.desk import Desk, local_desk

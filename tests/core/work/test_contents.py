@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.work import contents
 from core.work.contents import Hashes, adapter_fingerprint, data_fingerprint, model_fingerprint
 from core.work.job import job_key

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from fake_work_engine import FakeEngine, explanation
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.errors import MaterialError, RequestError, WorkerError
 from core.store.results import Results
 from core.work.desk import Desk, local_desk
@@ -340,7 +340,7 @@ def test_close_ends_the_worker_and_everything_that_waits(make_desk: MakeDesk) ->
 
 APP = """
 import sys, time
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.work.desk import Desk
 from core.work.runner import ProcessRunner
 desk = Desk(start=lambda listener: ProcessRunner(listener, engine="fake_work_engine:FakeEngine"))

@@ -17,7 +17,7 @@ import pytest
 from fake_work_engine import FakeEngine
 from pydantic import BaseModel, ValidationError
 
-from core.analysis.request import Request, checked_request
+from core.question.case_spec import CaseSpec, checked_case
 from core.errors import RequestError
 from core.work import protocol
 from core.work.desk import Desk

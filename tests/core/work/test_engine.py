@@ -13,7 +13,7 @@ from adapters import saved_adapter, saved_model
 from fake_work_engine import explanation
 from transformers import PreTrainedModel
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.errors import Cancelled, DataError, ModelError, RequestError
 from core.lm.forward.attention import prepare
 from core.lm.loading import load as loading

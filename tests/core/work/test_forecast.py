@@ -9,7 +9,8 @@ import pytest
 from fake_work_engine import explanation
 
 from core.analysis.explain.cost import predicted_passes
-from core.analysis.request import Method, Request
+from core.analysis.explain.methods import Method
+from core.question.case_spec import CaseSpec
 from core.work.forecast import (
     BASE_BYTES,
     MOST_OBSERVATIONS,

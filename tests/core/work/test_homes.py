@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.data.dataset import open_dataset
 from core.store.results import Results
 from core.work.desk import Desk

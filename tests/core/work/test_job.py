@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.store.results import KEY
 from core.work import contents, job
 from core.work.job import job_key

@@ -12,7 +12,7 @@ from fake_work_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.work import protocol
 from core.work.log import SECRETS, escaped, log_to_file, logger, masked, unexpected
 from core.work.worker import Worker

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from references import language_model
 
-from core.analysis.checked import checked
+from core.question.checked import checked
 from core.analysis.dual.dual_run import dual
 from core.analysis.dual.dual_task import DualReport, DualTask
 from core.analysis.dual.features import explicit, kernel_of
 from core.analysis.dual.parts import dual_parts, labels_of
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import Dataset
 from core.errors import Cancelled, RequestError

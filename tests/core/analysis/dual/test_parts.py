@@ -16,7 +16,7 @@ from transformers import GptOssConfig, GptOssForCausalLM
 
 from core.analysis.dual import parts as parts_module
 from core.analysis.dual.parts import Attention, attention_mass, dual_parts, ids_of, labels_of, position_in
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.errors import Cancelled, RequestError

@@ -18,7 +18,7 @@ from scipy import stats
 from tiny_networks import shape, tiny_network
 from transformers import GPT2Config, GPT2LMHeadModel, Phi3Config, Phi3ForCausalLM
 
-from core.analysis.checked import checked
+from core.question.checked import checked
 from core.analysis.dual import tuning
 from core.analysis.dual.material import Material, answer_tokens, material_of
 from core.analysis.dual.tuning import Reading, Seen, Trainee, Tuned, layers_of, random_twin
@@ -34,7 +34,7 @@ from core.analysis.dual.updates_task import (
     conclusion,
     findings,
 )
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import command_line, set_up
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, ModelError, PromptError, RequestError

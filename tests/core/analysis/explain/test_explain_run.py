@@ -13,7 +13,8 @@ from references import language_model
 
 from core.analysis.explain.explain_run import explain
 from core.analysis.explain.explanation import Explanation
-from core.analysis.request import Method, Request, checked_request
+from core.analysis.explain.methods import Method
+from core.question.case_spec import CaseSpec, checked_case
 from core.analysis.setting import command_line, content_key, set_up
 from core.analysis.subject import targets_for
 from core.cli.explanation_lines import explanation_lines

@@ -21,7 +21,7 @@ from core.analysis.quality.quality_run import (
 )
 from core.analysis.quality.quality_task import QualityReport, QualityTask
 from core.analysis.quality.scores import alignment, gain
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.perturb import prompt_of_variant
 from core.analysis.setting import set_up
 from core.analysis.values import TargetScore

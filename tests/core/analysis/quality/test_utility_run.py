@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from references import Pair, hand_written, language_model, random_prompt
 from scipy import stats
 
-from core.analysis.checked import checked
+from core.question.checked import checked
 from core.analysis.quality import utility_task
 from core.analysis.quality.quality_run import scored_setting
 from core.analysis.quality.scores import gain
@@ -46,7 +46,7 @@ from core.analysis.quality.utility_task import (
     latest_utility,
     verdict,
 )
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import Setting, set_up
 from core.analysis.values import TargetScore
 from core.data.dataset import Dataset, open_dataset

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from references import language_model
 
-from core.analysis.request import Request
+from core.question.case_spec import CaseSpec
 from core.analysis.setting import Setting, set_up
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.analysis.checked import checked
-from core.analysis.request import Request
+from core.question.checked import checked
+from core.question.case_spec import CaseSpec
 from core.analysis.robustness.inference import recommend, scores_under
 from core.analysis.robustness.kinds import KINDS, OF_DEMOS
 from core.analysis.robustness.perturb import prompt_of_variant, variants

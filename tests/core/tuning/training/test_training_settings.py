@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.analysis.checked import checked
+from core.question.checked import checked
 from core.errors import RequestError
 from core.tuning.training.training_settings import FREE, TuningSettings
 

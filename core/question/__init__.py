@@ -1,0 +1,1 @@
+"""A question about a case, its answer, and the registry of the kinds there are."""

@@ -1,0 +1,113 @@
+"""Which case, prompt and model a question is about, checked where the choices enter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from core.data.records import Sampling, Split, Strategy
+from core.prompt.families import FAMILIES, Family
+from core.question.checked import checked
+
+Scoring = Literal["sum", "mean", "calibrated"]
+"""How the log-probabilities of a title's tokens become one score (`next_item` only): their sum, their mean,
+or the sum minus the sum under a prompt without any history."""
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+NO_ADAPTER = "none"
+"""The adapter's name that means none, where the usual case has one."""
+SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+"""Of everything a person chooses: the first sentence of a field's docstring is its help on the command line."""
+
+
+class CaseSpec(BaseModel):
+    """The choices that lead to one case, its prompt and its model; the resolved case is `core.data.records.Case`."""
+
+    model_config = SETTINGS
+
+    dataset: Text = "sample"
+    """'sample', or the folder of a data set in RecBole's atomic format."""
+    user: Text = "12"
+    """The user whose list is explained."""
+    split: Split = "last"
+    """Which interaction is the target: the user's last, or the first after a cut in time."""
+    demos: Annotated[int, Field(ge=0, le=32)] = 8
+    """How many demonstrations the strategy picks. Ignored when `demo_ids` names them."""
+    strategy: Strategy = "recent"
+    """How demonstrations are picked."""
+    demo_ids: tuple[Text, ...] | None = None
+    """A demonstration by hand: user:position, or user:position:yes / :no; commas or repeats, in order."""
+    candidates: Annotated[int, Field(ge=2, le=200)] = 20
+    """How many items are ranked, the target among them."""
+    candidate_ids: tuple[Text, ...] | None = None
+    """An item to rank instead of sampled ones; commas or repeats."""
+    sampling: Sampling = "uniform"
+    """How the other candidates are drawn."""
+    family: Family = "yes_no"
+    """The prompt family."""
+    chat: bool = False
+    """Whether the prompt is wrapped in the model's chat template."""
+    history: Annotated[int, Field(ge=0, le=50)] = 5
+    """Most titles shown in each history."""
+    scoring: Scoring = "sum"
+    """How a title's tokens become one score (next_item only)."""
+    model: Text = "sample"
+    """'sample', a model folder, a .gguf file, or a hub name."""
+    adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None
+    """'recicl' or 'tallrec', shipped for the sample model, the folder of a LoRA adapter, or 'none'."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CaseSpec:
+        if self.strategy == "manual" and self.demo_ids is None:
+            raise ValueError("strategy manual needs demo_ids")
+        return self
+
+    @property
+    def demo_count(self) -> int:
+        """Demonstrations the prompt will probably hold."""
+        return self.demos if self.demo_ids is None else len(self.demo_ids)
+
+    @property
+    def candidate_count(self) -> int:
+        """Candidates that will probably be ranked."""
+        return self.candidates if self.candidate_ids is None else len(self.candidate_ids)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the score under a prompt without any history is subtracted."""
+        return FAMILIES[self.family].calibrates(self.scoring)
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing here at their defaults.
+
+        Two specs lead to the same case, prompt and scores exactly when these are equal.
+        """
+        without_effect = []
+        if self.demo_ids is not None:
+            without_effect += ["demos", "strategy"]
+        if self.candidate_ids is not None:
+            without_effect += ["candidates", "sampling"]
+        if not FAMILIES[self.family].has_scorings:
+            without_effect += ["scoring"]
+        return at_defaults(self, without_effect)
+
+
+def at_defaults(choices: BaseModel, names: list[str]) -> dict[str, Any]:
+    """The choices as JSON values, those in `names` at their defaults."""
+    values = choices.model_dump(mode="json")
+    return values | {name: type(choices).model_fields[name].default for name in names}
+
+
+def checked_case(where: str = "case", /, **choices: object) -> CaseSpec:
+    """A `CaseSpec` from untrusted choices.
+
+    Raises `RequestError` with one sentence naming the option, what was found and what was expected.
+    """
+    return checked(CaseSpec, where, choices)

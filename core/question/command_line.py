@@ -1,0 +1,78 @@
+"""A task as the command line that repeats it, and flat choices of a command line or a link as a task."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from core.question.case_spec import NO_ADAPTER, CaseSpec
+from core.question.checked import checked
+from core.question.kinds import kind_of
+from core.question.task import Task
+
+T = TypeVar("T", bound=Task)
+
+
+def own_fields(kind: type[Task]) -> tuple[str, ...]:
+    """Names of a task's choices beside its case; none of them is the name of a choice of the case."""
+    return tuple(name for name in kind.model_fields if name != "case")
+
+
+def task_of(kind: type[T], choices: Mapping[str, object], where: str = "task") -> T:
+    """The task of flat choices, whose case is the kind's usual one where they say nothing.
+
+    Raises `RequestError` with one sentence naming the option, what was found and what was expected.
+    """
+    own = own_fields(kind)
+    usual: CaseSpec = kind.model_fields["case"].default
+    case = usual.model_dump() | {name: value for name, value in choices.items() if name not in own}
+    return checked(kind, where, {"case": case} | {name: choices[name] for name in own if name in choices})
+
+
+def command_line(task: Task) -> str:
+    """The command that repeats a task; choices at their defaults are not written."""
+    usual: CaseSpec = type(task).model_fields["case"].default
+    words = [*_options(task.case, usual.model_dump()), *_options(task, _defaults(task, own_fields(type(task))))]
+    return shlex.join(["demolens", kind_of(task).name, *words])
+
+
+def command_of(settings: BaseModel, command: str) -> str:
+    """The command that repeats a run with other settings, such as those of tuning."""
+    return shlex.join(["demolens", command, *_options(settings, _defaults(settings, type(settings).model_fields))])
+
+
+def _defaults(choices: BaseModel, names: Iterable[str]) -> dict[str, Any]:
+    return {name: type(choices).model_fields[name].default for name in names}
+
+
+def _options(choices: BaseModel, defaults: Mapping[str, Any]) -> Iterator[str]:
+    """Options and values of the choices that differ from `defaults`."""
+    for name, default in defaults.items():
+        value = getattr(choices, name)
+        option = "--" + name.replace("_", "-")
+        if value == default:
+            continue
+        if isinstance(value, bool):
+            yield option if value else f"--no-{option[2:]}"
+        elif isinstance(value, tuple):
+            for member in value or ("",):
+                yield from (option, _quoted(str(member)) if value else "")
+        else:
+            yield from (option, NO_ADAPTER if value is None else str(value))
+
+
+def _quoted(member: str) -> str:
+    """A member of a list as the command reads it: in quotes if it holds a comma."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([member])
+    return line.getvalue()
+
+
+def members(values: Sequence[str]) -> list[str]:
+    """The members of a repeated option, each value split at its commas; an empty value stands for an empty list."""
+    return [member for row in csv.reader(values) for member in row]

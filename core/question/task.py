@@ -1,0 +1,165 @@
+"""A question about a case, and its answer: the base of every kind of task and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
+
+from core.question.case_spec import SETTINGS, CaseSpec, Text
+
+SCHEMA_VERSION = 3
+"""Of the JSON of every report; rises when a field moves."""
+Stage = Literal["partial", "scores", "first", "refined", "complete"]
+"""How far a report is. Of an explanation: `scores` recommendations only, `first` one-gradient answer, `refined` the
+method's answer. Of every other report: `partial`. `complete` is the last of all."""
+Progress = Callable[[str, float], None]
+"""`progress(label, fraction)`, called between forward passes; may raise `Cancelled`."""
+
+
+class Record(BaseModel):
+    """A frozen row; unknown fields are refused, NaN and infinities become null in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Task(BaseModel):
+    """A question about a case; equal tasks have equal reports, apart from timings."""
+
+    model_config = SETTINGS
+
+    case: CaseSpec = CaseSpec()
+
+    @property
+    def variant(self) -> str:
+        """What tells tasks of this kind apart whose cost per pass differs; empty for most kinds."""
+        return ""
+
+    @property
+    def predicted_passes(self) -> float:
+        """Full-prompt forward equivalents it will probably need, known before anything runs."""
+        raise NotImplementedError
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing at their defaults: what a job's key rests on."""
+        return self.model_dump(mode="json") | {"case": self.case.effective()}
+
+
+class TargetTask(Task):
+    """A question about one candidate's score, or about its margin over another's."""
+
+    target: Text | None = None
+    """Item id of the candidate whose score is explained [default: the item really chosen next]."""
+    against: Text | None = None
+    """Item id of a second candidate, to explain the margin between the two."""
+
+    @model_validator(mode="after")
+    def _two_candidates(self) -> TargetTask:
+        if self.against is not None and self.against == self.target:
+            raise ValueError("against must differ from target")
+        return self
+
+
+class DemoRow(Record):
+    """One demonstration as it stands in the prompt, in prompt order."""
+
+    demo_id: str
+    label: str
+    """`D1`, `D2`, … in prompt order."""
+    user_id: str
+    item_id: str
+    title: str
+    answer: str | None
+    """`Yes` or `No` (`yes_no` only)."""
+    history: tuple[str, ...]
+    """Titles in the demonstration's history, oldest first."""
+    source: str
+    text: str
+    tokens: int
+
+
+class Target(Record):
+    """The score that is explained: a candidate's, or its margin over another's."""
+
+    item_id: str
+    title: str
+    against_id: str | None = None
+    against_title: str | None = None
+
+
+class DataReading(Record):
+    """How the files of a data set were read."""
+
+    noun: str
+    """What an item is called in prompts."""
+    like_threshold: float | None
+    """Least rating that counts as liked; None without ratings, where every interaction counts as liked."""
+    like_share: float | None
+    """Share of the rated interactions that count as liked."""
+    rating_column: str | None
+    title_column: str | None
+    unused_columns: tuple[str, ...]
+    """Columns of the files that were not read."""
+
+
+class ModelProof(Record):
+    """How far the logits of shared and remembered passes lie from plain passes of the same network, measured when the
+    model was loaded: largest differences, as shares of the spread of a row's logits."""
+
+    packed: float
+    """Several continuations of one beginning in one pass."""
+    remembered: float
+    """A continuation of remembered keys and values."""
+    gate_one: float
+    """Behind a demonstration with a learning rate of 1."""
+    gate_zero: float
+    """Behind a demonstration with a learning rate of 0, against one whose tokens are masked."""
+    limit: float
+    """Beyond it the model is refused."""
+
+
+class Provenance(Record):
+    """Everything needed to repeat the numbers."""
+
+    dataset_id: str
+    dataset_name: str
+    data: DataReading | None = None
+    """None in results of versions before 0.2."""
+    model_id: str
+    """Hash of configuration and weights."""
+    model_name: str
+    adapter: str | None
+    device: str
+    dtype: str
+    layers: int
+    heads: int
+    proof: ModelProof | None = None
+    """None in results of versions before 0.2."""
+    case_seed: int
+    versions: dict[str, str]
+    """demolens, python, torch, transformers and the other libraries that made the numbers."""
+    created: str
+    """UTC, ISO 8601."""
+    command: str
+    """The command line that repeats this report."""
+
+
+class Report(Record):
+    """The answer to a task, as complete as `stage` says."""
+
+    schema_version: int = SCHEMA_VERSION
+    task: SerializeAsAny[Task]
+    stage: Stage = "partial"
+    demos: tuple[DemoRow, ...] = ()
+    """Demonstrations of the case, in prompt order."""
+    target: Target | None = None
+    provenance: Provenance
+    tokens: int
+    """Tokens of the longest full prompt."""
+    forwards: int = 0
+    """Forward passes so far."""
+    passes: float = 0.0
+    """Cost so far in full-prompt forward equivalents."""
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
