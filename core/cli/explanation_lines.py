@@ -33,9 +33,9 @@ def _notices(explanation: Explanation) -> Iterator[str]:
 
 
 def _heading(explanation: Explanation) -> Iterator[str]:
-    demos = f"{len(explanation.demos)} demonstrations ({explanation.task.case.strategy})"
-    source = explanation.provenance
-    yield f"User {escaped(explanation.task.case.user)} of {escaped(source.dataset_name)}, {demos}, {explanation.task.case.family}"
+    case, source = explanation.task.case, explanation.provenance
+    demos = f"{len(explanation.demos)} demonstrations ({case.strategy})"
+    yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos}, {case.family}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from core.errors import RequestError
 from core.question.case_spec import NO_ADAPTER, CaseSpec
 from core.question.checked import checked
 from core.question.kinds import kind_of
@@ -29,6 +29,10 @@ def task_of(kind: type[T], choices: Mapping[str, object], where: str = "task") -
     Raises `RequestError` with one sentence naming the option, what was found and what was expected.
     """
     own = own_fields(kind)
+    fields = (*CaseSpec.model_fields, *own)
+    unknown = next((name for name in choices if name not in fields), None)
+    if unknown is not None:
+        raise RequestError(f"an unknown choice {unknown!r:.80}", expected=f"one of {', '.join(fields)}", where=where)
     usual: CaseSpec = kind.model_fields["case"].default
     case = usual.model_dump() | {name: value for name, value in choices.items() if name not in own}
     return checked(kind, where, {"case": case} | {name: choices[name] for name in own if name in choices})
@@ -67,12 +71,17 @@ def _options(choices: BaseModel, defaults: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _quoted(member: str) -> str:
-    """A member of a list as the command reads it: in quotes if it holds a comma."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([member])
-    return line.getvalue()
+    """A member of a list as the command reads it: in quotes where it would be split or cut."""
+    special = any(character in member for character in ',"\r\n')
+    return '"' + member.replace('"', '""') + '"' if special else member
 
 
 def members(values: Sequence[str]) -> list[str]:
-    """The members of a repeated option, each value split at its commas; an empty value stands for an empty list."""
-    return [member for row in csv.reader(values) for member in row]
+    """The members of a repeated option, each value split at its commas; an empty value stands for an empty list.
+
+    A member that holds a comma, a quote or a line break stands in double quotes. Raises `RequestError` for other text.
+    """
+    try:
+        return [member for row in csv.reader(values) for member in row]
+    except csv.Error as error:
+        raise RequestError(f"a list that cannot be read ({error})", expected="members between commas") from None

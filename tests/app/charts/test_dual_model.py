@@ -10,7 +10,7 @@ import pytest
 from app.charts import dual_model as dual
 from app.charts.dual_model import DualView
 from app.theme import DARK, LIGHT
-from core.analysis.dual.dual_task import Descent, DualReport, FeaturePoint, Part
+from core.analysis.dual.dual_task import Descent, DualReport, DualTask, FeaturePoint, Part
 
 LAYERS, HEADS = 3, 4
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -27,6 +27,7 @@ def made(example) -> DualReport:
     demos = record.demos[:3]
     grid = [[(layer + 1) * (head + 1) for head in range(HEADS)] for layer in range(LAYERS)]
     return DualReport(
+        task=DualTask(),
         stage="complete",
         demos=demos,
         provenance=record.provenance,

@@ -9,8 +9,8 @@ import pytest
 from app.charts import inference_lists as inference
 from app.charts.inference_lists import Standing
 from app.theme import DARK, LIGHT, Palette, contrast
+from core.analysis.robustness.robustness_task import Estimate, ModeRow, RankLine, RobustnessReport, RobustnessTask
 from core.question.task import Provenance
-from core.analysis.robustness.robustness_task import Estimate, ModeRow, RankLine, RobustnessReport
 
 PLAIN = Standing("plain", 0.35, 0.30, 0.40, 0.20, 0.15, 0.26)
 CALM = Standing("noise 0.1 (8 samples)", 0.36, 0.31, 0.41, 0.12, 0.08, 0.17)
@@ -120,7 +120,14 @@ def changed_report(lines: tuple[RankLine, ...] = LINES) -> RobustnessReport:
         ModeRow(mode="changed", name="decay 0.1", flips=Estimate(mean=1 / 12), **more),
     )
     return RobustnessReport(
-        stage="complete", provenance=made, tokens=9, lines=lines, modes=modes, passes=9.5, seconds=3
+        task=RobustnessTask(),
+        stage="complete",
+        provenance=made,
+        tokens=9,
+        lines=lines,
+        modes=modes,
+        passes=9.5,
+        seconds=3,
     )
 
 

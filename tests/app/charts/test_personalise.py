@@ -10,7 +10,7 @@ from app.charts import latency, lists, moved
 from app.charts import user_stream as stream
 from app.theme import DARK, LIGHT, climb_mark
 from core.analysis.explain.explanation import CandidateRow
-from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, PersonaliseTask, StepRow
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"
@@ -79,6 +79,7 @@ def made(example, steps=5, which=("base", "adapter")):
     over = steps == len(NEW)
     demos = (("u:6", "Gigi (1958)", "No"), ("u:7", HOSTILE, "Yes"), ("added-1", "Heat (1995)", "No"))
     return PersonaliseReport(
+        task=PersonaliseTask(),
         stage="complete" if over else "partial",
         provenance=example.explanation().provenance.model_copy(update={"adapter": "recicl"}),
         tokens=640,

@@ -10,9 +10,16 @@ from app.charts import perturbations as robustness
 from app.theme import DARK, LIGHT, Palette, blend, contrast
 from core.analysis.explain.explanation import Provenance
 from app.theme import DARK, LIGHT, Palette, contrast
-from core.question.task import Provenance
 from core.analysis.robustness.kinds import KINDS, Kind
-from core.analysis.robustness.robustness_task import Estimate, KindRow, RankLine, RobustnessReport, VariantRow
+from core.analysis.robustness.robustness_task import (
+    Estimate,
+    KindRow,
+    RankLine,
+    RobustnessReport,
+    RobustnessTask,
+    VariantRow,
+)
+from core.question.task import Provenance
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"
@@ -77,7 +84,8 @@ def report(**more: Any) -> RobustnessReport:
         command="",
     )
     return RobustnessReport(
-        **{"provenance": provenance, "tokens": 9, "lines": LINES, "rows": ROWS, "variants": VARIANTS, **more}
+        task=RobustnessTask(),
+        **{"provenance": provenance, "tokens": 9, "lines": LINES, "rows": ROWS, "variants": VARIANTS, **more},
     )
 
 

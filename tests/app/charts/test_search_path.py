@@ -2,7 +2,7 @@ import pytest
 
 from app.charts import search_path as improve
 from app.theme import DARK, LIGHT
-from core.selection.improve_task import HeldOutRow, ImproveReport, Outcome, PathRow, SetRow, ShortlistRow
+from core.selection.improve_task import HeldOutRow, ImproveReport, ImproveTask, Outcome, PathRow, SetRow, ShortlistRow
 
 
 def _set(ids=(), objective=0.0):
@@ -40,6 +40,7 @@ def made(example):
         for n, (move, ids, j, best, passes) in enumerate(path)
     ]
     return ImproveReport(
+        task=ImproveTask(),
         stage="complete",
         provenance=example.explanation().provenance,
         tokens=300,

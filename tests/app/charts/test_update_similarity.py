@@ -11,6 +11,7 @@ from core.analysis.dual.updates_task import (
     SUBJECTS,
     UpdateRow,
     UpdatesReport,
+    UpdatesTask,
     conclusion,
     findings,
 )
@@ -40,6 +41,7 @@ def made(example) -> UpdatesReport:
             )
     found = findings(rows, 3)
     return UpdatesReport(
+        task=UpdatesTask(),
         stage="complete",
         provenance=example.explanation().provenance,
         tokens=100,

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from questions import explain_task
 from transformers import AutoModelForCausalLM
 
 from core.analysis.dual.parts import dual_parts
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.lm.loading.load import LanguageModel, load
@@ -26,7 +26,7 @@ def sample_model() -> LanguageModel:
 
 def test_on_the_sample_gates_of_one_and_packed_scores_are_the_untouched_model(sample_model: LanguageModel) -> None:
     """Both families of plain calls run through transformers' own attention."""
-    request = Request(demos=3, candidates=4, history=3)
+    request = explain_task(demos=3, candidates=4, history=3)
     setting = set_up(request, open_dataset("sample"), sample_model)
     prompt = setting.prompt
     reference = AutoModelForCausalLM.from_pretrained(Path(sample_model.folder), dtype=torch.float32).eval()

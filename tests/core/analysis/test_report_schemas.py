@@ -11,11 +11,11 @@ import jsonschema
 import pytest
 from references import language_model
 
-from core.question.case_spec import CaseSpec
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
+from core.question.command_line import task_of
+from core.question.kinds import KINDS
 from core.work.job import ROOT
-from core.work.kinds import KINDS, task_named
 
 TITLES = (
     "Mercury",
@@ -31,8 +31,9 @@ TITLES = (
     "Vesta",
     "Juno",
 )
-CASE = Request(user="u", demos=3, candidates=4, history=2, budget=4.0, faithfulness=2)
+CASE = {"user": "u", "demos": 3, "candidates": 4, "history": 2}
 SMALL: dict[str, dict[str, Any]] = {
+    "explain": {"budget": 4.0, "faithfulness": 2},
     "quality": {"stability": 2},
     "utility": {"cases": 2, "least_history": 7},
     "robustness": {"quick": True, "alpha": 0.1, "dropout": 0.25, "samples": 2},
@@ -59,8 +60,8 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_fits_its_schema(planets: Dataset, model: LanguageModel, kind: str) -> None:
     schema = json.loads((ROOT / "assets" / "schemas" / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    asked = CASE if kind == "explain" else task_named(kind)(case=CASE, **SMALL.get(kind, {}))
-    answers = list(KINDS[kind].work(asked, dataset=planets, model=model))
+    task = task_of(KINDS[kind].task, {**CASE, **SMALL.get(kind, {})})
+    answers = list(KINDS[kind].run(task, dataset=planets, model=model))
     assert answers[-1].stage == "complete"
     for answer in (answers[0], answers[-1]):
         found = json.loads(answer.model_dump_json())

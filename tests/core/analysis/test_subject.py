@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec
-from core.analysis.subject import shortages, subject_of
+from core.analysis.subject import subject_of
 
 TITLES = [f"Planet {place}" for place in range(10)]
 
@@ -23,6 +23,5 @@ TITLES = [f"Planet {place}" for place in range(10)]
 def test_what_the_data_could_not_fill_is_said(planets_of, choices, expected):
     """Of ten planets a user has met eight: with the one chosen next, three can be ranked; seven come before it."""
     with planets_of({"1": 0, "2": -1}, TITLES) as data:
-        request = Request(user="1", **choices)
-        said = shortages(request, *subject_of(request, data))
-    assert [sentence.startswith(start) for sentence, start in zip(said, expected, strict=True)] == [True] * len(said)
+        shortages = subject_of(explain_task(user="1", **choices), data).shortages
+    assert all(sentence.startswith(start) for sentence, start in zip(shortages, expected, strict=True))

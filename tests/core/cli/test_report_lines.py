@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from core.question.task import Provenance
-from core.analysis.robustness.robustness_task import Estimate, KindRow, LeftOut, RobustnessReport, SmallestFlip
+from core.analysis.robustness.robustness_task import (
+    Estimate,
+    KindRow,
+    LeftOut,
+    RobustnessReport,
+    RobustnessTask,
+    SmallestFlip,
+)
 from core.cli.explanation_lines import ends_of
 from core.cli.report_lines import MOST_ROWS, report_lines
-from core.selection.improve_task import HeldOutRow, ImproveReport, SetRow
+from core.question.task import Provenance
+from core.selection.improve_task import HeldOutRow, ImproveReport, ImproveTask, SetRow
 
 TEXTS = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
 MADE = Provenance(**dict.fromkeys(TEXTS, "x"), adapter=None, layers=1, heads=1, case_seed=0, versions={})
@@ -17,7 +24,9 @@ def _row(strength: float) -> KindRow:
 
 
 def test_rows_stand_under_their_names() -> None:
-    report = RobustnessReport(provenance=MADE, tokens=9, rows=(_row(0.1), _row(0.5)), passes=4.25, seconds=2)
+    report = RobustnessReport(
+        task=RobustnessTask(), provenance=MADE, tokens=9, rows=(_row(0.1), _row(0.5)), passes=4.25, seconds=2
+    )
     lines = report_lines(report)
     assert lines[0] == "x, 0 demonstrations, 9 tokens"
     assert lines[1] == "x on x, x, 4.2 full passes, 2.0 s"
@@ -28,20 +37,24 @@ def test_rows_stand_under_their_names() -> None:
 
 
 def test_long_tables_are_cut_and_say_so() -> None:
-    report = RobustnessReport(provenance=MADE, tokens=9, rows=tuple(_row(0.5) for _ in range(MOST_ROWS + 3)))
+    report = RobustnessReport(
+        task=RobustnessTask(), provenance=MADE, tokens=9, rows=tuple(_row(0.5) for _ in range(MOST_ROWS + 3))
+    )
     assert report_lines(report)[-1] == "  … 3 more in the JSON"
 
 
 def test_hostile_texts_are_escaped() -> None:
     left = LeftOut(kind="inject", reason="\x1b[2Jgone\u202e")
-    lines = report_lines(RobustnessReport(provenance=MADE, tokens=9, left_out=(left,), notices=("a\x07b",)))
+    lines = report_lines(
+        RobustnessReport(task=RobustnessTask(), provenance=MADE, tokens=9, left_out=(left,), notices=("a\x07b",))
+    )
     assert all(character.isprintable() for line in lines for character in line)
     assert lines[-1].startswith("Note: a")
 
 
 def test_a_single_record_is_a_table_of_its_own() -> None:
     smallest = SmallestFlip(kind="typos", strength=0.1, words="one letter", top="7", title="Heat")
-    lines = report_lines(RobustnessReport(provenance=MADE, tokens=9, smallest=smallest))
+    lines = report_lines(RobustnessReport(task=RobustnessTask(), provenance=MADE, tokens=9, smallest=smallest))
     place = lines.index("Smallest")
     assert lines[place + 1].split() == ["kind", "strength", "words", "top", "title"]
     assert lines[place + 2].split() == ["typos", "0.1", "one", "letter", "7", "Heat"]
@@ -51,7 +64,7 @@ def test_a_set_names_its_demonstrations_and_a_time_is_a_date() -> None:
     known = HeldOutRow(item_id="7", title="Heat", answer="Yes", position=3, timestamp=879959679.0)
     best = SetRow(demo_ids=("12:38", "12:39"), objective=0.5, mean=0.6, spread=0.4)
     bare = SetRow(demo_ids=(), objective=-1.0, mean=-0.9, spread=0.4)
-    report = ImproveReport(provenance=MADE, tokens=9, held_out=(known,), best=best, zero_shot=bare)
+    report = ImproveReport(task=ImproveTask(), provenance=MADE, tokens=9, held_out=(known,), best=best, zero_shot=bare)
     text = "\n".join(report_lines(report))
     assert "1997-11-19 17:14" in text
     assert "12:38 12:39  0.5" in text

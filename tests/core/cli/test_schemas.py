@@ -13,8 +13,8 @@ import pytest
 from core.cli import command
 from core.cli.schemas import SHAPES, schema_text, write_schemas
 from core.errors import RequestError
+from core.question.kinds import KINDS
 from core.work.job import ROOT
-from core.work.kinds import KINDS
 
 FOLDER = ROOT / "assets" / "schemas"
 REMEDY = "run: demolens schema --into assets/schemas"

@@ -13,9 +13,7 @@ import pytest
 from adapters import saved_adapter
 from references import language_model
 
-from core.question.checked import checked
 from core.analysis.explain.explain_run import explain
-from core.question.case_spec import CaseSpec
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.demonstrations import by_ids
@@ -25,8 +23,11 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
 from core.personal.personalise import personalise
-from core.personal.personalise_task import OWN_CASE, PersonaliseReport, PersonaliseTask
+from core.personal.personalise_task import USUAL_CASE, PersonaliseReport, PersonaliseTask
 from core.prompt.build import build
+from core.question.case_spec import CaseSpec
+from core.question.checked import checked
+from core.question.command_line import task_of
 
 TITLES = ("Alien", "Heat", "Fargo", "Solaris", "Dune", "Emma")
 ITEMS, LENGTH = 24, 9
@@ -75,7 +76,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 def asked(case: dict[str, Any] | None = None, **choices: Any) -> PersonaliseTask:
     own = {"user": "u", "demos": 2, "candidates": 5, "history": 2, "adapter": None, **(case or {})}
-    return PersonaliseTask(case=Request(**own), **choices)
+    return PersonaliseTask(case=CaseSpec(**own), **choices)
 
 
 def last(task: PersonaliseTask, dataset: Dataset, model: LanguageModel) -> PersonaliseReport:
@@ -89,7 +90,7 @@ def scores(report: PersonaliseReport, step: int) -> np.ndarray:
 def rebuilt(
     dataset: Dataset,
     model: LanguageModel,
-    request: Request,
+    request: CaseSpec,
     history: tuple[Interaction, ...],
     demos: tuple[Demonstration, ...],
     liked: Callable[[Interaction], bool],
@@ -307,9 +308,9 @@ def test_choices_out_of_range_are_refused_with_one_sentence(option: str, value: 
 
 
 def test_a_case_of_single_choices_is_completed_as_the_adapter_was_tuned() -> None:
-    task = PersonaliseTask.model_validate({"case": {"user": "7"}})
-    assert task.case == OWN_CASE.model_copy(update={"user": "7"})
-    assert PersonaliseTask.model_validate({"case": {"adapter": "none", "demos": 8}}).case == Request(history=3)
+    task = task_of(PersonaliseTask, {"user": "7"})
+    assert task.case == USUAL_CASE.model_copy(update={"user": "7"})
+    assert task_of(PersonaliseTask, {"adapter": "none", "demos": 8}).case == CaseSpec(history=3)
     for same in (task, PersonaliseTask(), asked(added=("3:yes",))):
         assert PersonaliseTask.model_validate(same.model_dump(mode="json")) == same
 

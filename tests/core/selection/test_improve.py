@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from questions import explain_task
 
-from core.question.checked import checked
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.cli.report_lines import report_lines
 from core.errors import Cancelled, DataError, RequestError
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
+from core.question.checked import checked
+from core.question.task import Task
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveReport, ImproveTask
 from core.selection.verdict import target_place, verdict
@@ -21,7 +22,7 @@ QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budg
 
 def small(case=None, **choices):
     case = {"user": "u", "demos": 2, "candidates": 5, "history": 2, **(case or {})}
-    return ImproveTask(**{"case": Request(**case), **QUICK, **choices})
+    return ImproveTask(**{"case": explain_task(**case), **QUICK, **choices})
 
 
 def last(task, dataset, model):
@@ -64,7 +65,7 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
     places = {}
     for row in done.outcomes:
         case = small().case.model_copy(update={"demo_ids": row.demo_ids, "strategy": "manual"})
-        setting = set_up(case, films, model)
+        setting = set_up(Task(case=case), films, model)
         scores = Scorer(model, setting.prompt).full()
         own = scores[setting.case.candidates.index(setting.case.target)]
         places[row.which] = 1 + int((scores > own).sum())
@@ -101,7 +102,7 @@ def test_the_best_is_never_below_zero_shot(reports):
 def test_the_best_set_can_be_asked_for_as_it_is(films, model, reports):
     done = reports[-1]
     asked = small().case.model_copy(update={"demo_ids": done.best.demo_ids, "strategy": "manual"})
-    setting = set_up(asked, films, model)
+    setting = set_up(Task(case=asked), films, model)
     assert tuple(demo.demo_id for demo in setting.demos) == done.best.demo_ids
     scores = Scorer(model, setting.prompt).full()
     target = setting.case.candidates.index(setting.case.target)

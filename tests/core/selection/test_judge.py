@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.data.cases import case_of
 from core.lm.scoring.score import Scorer
+from core.question.case_spec import CaseSpec
 from core.selection.heldout import foretold, held_out
 from core.selection.judge import PromptJudge
 from core.selection.search import Question, views
@@ -31,12 +31,12 @@ def _one_by_one(judge, question, films, model):
         case = one.shortened if question.shortened else one.case
         demos = judge.demos(question.order, number)
         items = films.items(sorted(item_ids(case, demos)))
-        aggregate = "mean" if judge.request.scoring == "mean" else "sum"
-        scores = Scorer(model, prompt_of(judge.request, films, model, case, demos, items), aggregate=aggregate).full()
-        if judge.request.scoring == "calibrated":
-            bare = judge.request.model_copy(update={"history": 0})
+        aggregate = "mean" if judge.spec.scoring == "mean" else "sum"
+        scores = Scorer(model, prompt_of(judge.spec, films, model, case, demos, items), aggregate=aggregate).full()
+        if judge.spec.scoring == "calibrated":
+            bare = judge.spec.model_copy(update={"history": 0})
             scores = scores - Scorer(model, prompt_of(bare, films, model, case, (), items)).full()
-        values.append(foretold(scores, one, judge.request.family, "margin"))
+        values.append(foretold(scores, one, judge.spec.family, "margin"))
     return values
 
 
@@ -44,7 +44,7 @@ def _one_by_one(judge, question, films, model):
     "choices", [{}, {"family": "next_item", "scoring": "mean"}, {"family": "next_item", "scoring": "calibrated"}]
 )
 def test_scores_equal_those_of_prompts_one_by_one(films, model, choices):
-    judge = _judge(films, model, Request(user="u", history=2, **choices))
+    judge = _judge(films, model, CaseSpec(user="u", history=2, **choices))
     asked = [Question(()), Question((1, 3)), Question((3, 1)), Question((1, 3), shortened=True), Question((0, 2, 4))]
     found = judge.scores(asked)
     expected = [_one_by_one(judge, question, films, model) for question in asked]
@@ -52,7 +52,7 @@ def test_scores_equal_those_of_prompts_one_by_one(films, model, choices):
 
 
 def test_the_cost_told_is_the_cost_run(films, model):
-    judge = _judge(films, model, Request(user="u", history=2, family="next_item", scoring="calibrated"))
+    judge = _judge(films, model, CaseSpec(user="u", history=2, family="next_item", scoring="calibrated"))
     told = 0.0
     for order in ((), (0, 2), (0, 3), (2, 0)):
         told += judge.passes(views(order))
@@ -61,13 +61,13 @@ def test_the_cost_told_is_the_cost_run(films, model):
 
 
 def test_what_sets_share_is_run_once(films, model):
-    judge = _judge(films, model, Request(user="u", history=2))
+    judge = _judge(films, model, CaseSpec(user="u", history=2))
     alone = judge.passes([Question((2, 3))]) + judge.passes([Question((2, 4))])
     assert judge.passes([Question((2, 3)), Question((2, 4))]) < 0.9 * alone
 
 
 def test_an_interaction_stands_once_in_each_prompt(films, model):
-    judge = _judge(films, model, Request(user="u", history=2))
+    judge = _judge(films, model, CaseSpec(user="u", history=2))
     own = next(n for n, one in enumerate(judge.members) if one.back is None and one.here.user_id == "u")
     shown = judge.demos((own, 0, 1), 0)
     ids = [demo.demo_id for demo in shown]

@@ -1,4 +1,4 @@
-"""An engine without a model for the tests of the desk; the request's user says how it behaves."""
+"""An engine without a model for the tests of the desk; the user of the task says how it behaves."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ import sys
 import time
 from collections.abc import Iterator
 
-from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation, HistoryRow, PromptRecord, SpanRow, Timings
-from core.question.task import DemoRow, Provenance, Target
-from core.question.case_spec import CaseSpec
+from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.explanation import (
+    CandidateRow,
+    Contributions,
+    Explanation,
+    HistoryRow,
+    PromptRecord,
+    SpanRow,
+    Timings,
+)
 from core.errors import ModelError
-from core.work.engine import Report
+from core.question.task import DemoRow, Progress, Provenance, Target
 
 STEPS = 40
 
 
-def explanation(request: Request, stage: str = "complete", *, title: str = "Heat (1995)") -> Explanation:
+def explanation(task: Explain, stage: str = "complete", *, title: str = "Heat (1995)") -> Explanation:
     """The smallest explanation that has every part a page reads first."""
-    values = tuple(0.25 * (index + 1) for index in range(request.demos))
+    values = tuple(0.25 * (index + 1) for index in range(task.case.demos))
     contributions = Contributions(
-        method=request.method,
+        method=task.method,
         target=Target(item_id="1", title=title),
         values=values,
         zero_shot=-1.0,
@@ -30,20 +37,21 @@ def explanation(request: Request, stage: str = "complete", *, title: str = "Heat
         forwards=9,
         passes=9.0,
         seconds=0.1,
-        seed=request.seed,
+        seed=task.case.seed,
     )
     return Explanation(
         key="0" * 64,
         stage=stage,
-        request=request,
-        user_id=request.user,
+        task=task,
+        tokens=700,
+        seconds=0.2,
         moment=None,
         history=(HistoryRow(item_id="9", title="Alien", categories=(), rating=5.0, timestamp=None, in_query=True),),
-        demos=tuple(_demo(index) for index in range(request.demos)),
+        demos=tuple(_demo(index) for index in range(task.case.demos)),
         candidates=tuple(_candidate(index, title) for index in range(2)),
         target_index=0,
         prompt=PromptRecord(
-            family=request.family,
+            family=task.case.family,
             chat=False,
             template="t",
             length=700,
@@ -115,15 +123,15 @@ class FakeEngine:
             raise ModelError("no model here")
         return 1e-4
 
-    def run(self, request: Request, report: Report) -> Iterator[Explanation]:
-        _count(request)
+    def run(self, task: Explain, report: Progress) -> Iterator[Explanation]:
+        _count(task)
         report("scoring", 0.0)
-        yield explanation(request, "scores")
-        _misbehave(request.user)
-        for step in range(STEPS if request.user.startswith("slow") else 2):
+        yield explanation(task, "scores")
+        _misbehave(task.case.user)
+        for step in range(STEPS if task.case.user.startswith("slow") else 2):
             time.sleep(0.05)
             report("contributions", (step + 1) / STEPS)
-        yield explanation(request)
+        yield explanation(task)
 
 
 class EmptyEngine:
@@ -132,7 +140,7 @@ class EmptyEngine:
     def warm_up(self) -> float | None:
         return None
 
-    def run(self, request: Request, report: Report) -> Iterator[Explanation]:
+    def run(self, task: Explain, report: Progress) -> Iterator[Explanation]:
         yield from ()
 
 
@@ -155,9 +163,9 @@ def _misbehave(user: str) -> None:
         print("warned by a library", file=sys.stderr, flush=True)
 
 
-def _count(request: Request) -> None:
+def _count(task: Explain) -> None:
     """Leave one line per run where the test can count them."""
     path = os.environ.get("FAKE_RUNS")
     if path:
         with open(path, "a") as file:
-            file.write(f"{request.user} {os.getpid()}\n")
+            file.write(f"{task.case.user} {os.getpid()}\n")

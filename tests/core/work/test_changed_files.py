@@ -12,10 +12,11 @@ import pytest
 import torch
 from adapters import saved_adapter, saved_model
 from fake_work_engine import FakeEngine
+from questions import explain_task
 from safetensors.torch import load_file, save_file
 
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
-from core.question.case_spec import CaseSpec
 from core.store.results import Results
 from core.work import engine as module
 from core.work.desk import Desk, local_desk
@@ -52,8 +53,8 @@ def model(tiny_llama: Any, tiny_transformers_tokenizer: Any, tmp_path: Path) -> 
 
 
 @pytest.fixture
-def request_(data: Path, model: Path) -> Request:
-    return Request(
+def request_(data: Path, model: Path) -> Explain:
+    return explain_task(
         dataset=str(data), model=str(model), user="1", demos=2, candidates=4, history=2, method="gradient", device="cpu"
     )
 
@@ -67,11 +68,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def scores(job: Job) -> list[float | None]:
     assert job.state == "done", job.sentence
-    assert isinstance(job.found, Explanation)
-    return [row.score for row in job.found.candidates]
+    assert isinstance(job.report, Explanation)
+    return [row.score for row in job.report.candidates]
 
 
-def fresh(request: Request, folder: Path) -> Explanation:
+def fresh(request: Explain, folder: Path) -> Explanation:
     """What an engine finds that has seen nothing before."""
     *_, explanation = ModelEngine().run(request, lambda *_: None)
     assert isinstance(explanation, Explanation)
@@ -102,22 +103,22 @@ def change_weight(folder: Path, name: str = "model.safetensors") -> None:
     part.unlink()
 
 
-def test_a_changed_line_of_the_data_is_seen(desk: Desk, request_: Request, data: Path, tmp_path: Path) -> None:
+def test_a_changed_line_of_the_data_is_seen(desk: Desk, request_: Explain, data: Path, tmp_path: Path) -> None:
     old = desk.wait(desk.submit(request_), 60)
     change_line(data)
     new = desk.wait(desk.submit(request_), 60)
     assert new.key != old.key
     expected = fresh(request_, tmp_path)
-    assert isinstance(new.found, Explanation)
-    assert isinstance(old.found, Explanation)
-    assert new.found.provenance.dataset_id == expected.provenance.dataset_id != old.found.provenance.dataset_id
+    assert isinstance(new.report, Explanation)
+    assert isinstance(old.report, Explanation)
+    assert new.report.provenance.dataset_id == expected.provenance.dataset_id != old.report.provenance.dataset_id
     assert scores(new) == [row.score for row in expected.candidates]
-    assert desk.wait(old.key, 1).found == old.found
+    assert desk.wait(old.key, 1).report == old.report
 
 
 @pytest.mark.parametrize("part", ["model", "adapter"])
 def test_a_changed_weight_is_seen(
-    desk: Desk, request_: Request, model: Path, tiny_llama: Any, tmp_path: Path, part: str
+    desk: Desk, request_: Explain, model: Path, tiny_llama: Any, tmp_path: Path, part: str
 ) -> None:
     asked = request_
     if part == "adapter":
@@ -129,12 +130,12 @@ def test_a_changed_weight_is_seen(
     expected = fresh(asked, tmp_path)
     assert scores(new) == [row.score for row in expected.candidates]
     assert scores(new) != scores(old)
-    assert new.found is not None
-    assert old.found is not None
-    assert new.found.provenance.model_id == expected.provenance.model_id != old.found.provenance.model_id
+    assert new.report is not None
+    assert old.report is not None
+    assert new.report.provenance.model_id == expected.provenance.model_id != old.report.provenance.model_id
 
 
-def test_an_unchanged_model_is_not_loaded_again(desk: Desk, request_: Request, data: Path, monkeypatch: Any) -> None:
+def test_an_unchanged_model_is_not_loaded_again(desk: Desk, request_: Explain, data: Path, monkeypatch: Any) -> None:
     from core.lm.loading import load as loading
 
     names: list[str] = []
@@ -152,7 +153,7 @@ class Meddling(FakeEngine):
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def run(self, request: Request, report: Any) -> Iterator[Explanation]:
+    def run(self, request: Explain, report: Any) -> Iterator[Explanation]:
         for finding in super().run(request, report):
             if finding.stage == "complete":
                 self._file.write_text(self._file.read_text() + "13\tOne more\n")
@@ -162,12 +163,12 @@ class Meddling(FakeEngine):
 def test_a_result_of_files_that_changed_meanwhile_is_stored_nowhere(data: Path, tmp_path: Path) -> None:
     results = Results(tmp_path / "results")
     desk = local_desk(Meddling(data / "films.item"), results=results)
-    request = Request(dataset=str(data))
+    request = explain_task(dataset=str(data))
     before = job_key(request)
     job = desk.wait(desk.submit(request), 20)
     desk.close()
     assert job.key == before != job_key(request)
-    assert (job.state, job.found) == ("failed", None)
+    assert (job.state, job.report) == ("failed", None)
     assert "changed while this was computed" in job.sentence
     assert results.load(before) is None
     assert results.load(job_key(request)) is None

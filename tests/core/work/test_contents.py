@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec
 from core.work import contents
 from core.work.contents import Hashes, adapter_fingerprint, data_fingerprint, model_fingerprint
 from core.work.job import job_key
@@ -134,7 +134,7 @@ def test_a_name_of_a_wrong_form_is_not_looked_at(name: str, monkeypatch: pytest.
 
 def test_a_job_is_other_work_once_its_material_changed(folder: Path) -> None:
     for field in ("dataset", "model", "adapter"):
-        request = Request.model_validate({field: str(folder)})
+        request = explain_task(**{field: str(folder)})
         before = job_key(request)
         assert job_key(request) == before
         same_stamp(folder / "films.inter", "user_id:token\titem_id:token\n1\tb\n1\ta\n")

@@ -16,13 +16,15 @@ import psutil
 import pytest
 from fake_work_engine import FakeEngine
 from pydantic import BaseModel, ValidationError
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec, checked_case
+from core.analysis.explain.explain_task import Explain
 from core.errors import RequestError
+from core.question.command_line import task_of
+from core.question.kinds import KINDS
 from core.work import protocol
 from core.work.desk import Desk
 from core.work.job import Job
-from core.work.kinds import KINDS
 from core.work.log import log_to_file, logger
 from core.work.runner import Listener, ProcessRunner, ThreadRunner
 
@@ -46,8 +48,8 @@ def fields_of(asked: type[BaseModel], kind: type) -> list[str]:
 def test_no_number_that_json_cannot_carry_enters_a_request_or_a_task(value: float) -> None:
     for field in ("precision", "budget"):
         with pytest.raises(RequestError, match=field):
-            checked_request(**{field: value})
-    numbers = [(kind.asked, name) for kind in KINDS.values() for name in fields_of(kind.asked, float)]
+            task_of(Explain, {field: value})
+    numbers = [(kind.task, name) for kind in KINDS.values() for name in fields_of(kind.task, float)]
     assert len(numbers) >= 5
     for kind, name in numbers:
         with pytest.raises(ValidationError):
@@ -57,8 +59,8 @@ def test_no_number_that_json_cannot_carry_enters_a_request_or_a_task(value: floa
 def test_a_request_that_cannot_be_sent_fails_alone(make_desk: MakeDesk) -> None:
     """Past the door by `model_construct`, as a fault of our own might be."""
     desk = make_desk()
-    wrong = desk.submit(Request().model_copy(update={"precision": math.inf}))
-    behind = desk.submit(Request(user="u"))
+    wrong = desk.submit(explain_task().model_copy(update={"precision": math.inf}))
+    behind = desk.submit(explain_task(user="u"))
     job = desk.wait(wrong, 10)
     assert job.state == "failed"
     assert job.error_id is not None
@@ -80,7 +82,7 @@ class Refusing(ThreadRunner):
 
 def test_the_desk_goes_on_whatever_a_send_fails_with() -> None:
     desk = Desk(start=lambda listener: Refusing(listener, engine=FakeEngine()))
-    jobs = [desk.wait(desk.submit(Request(user=f"u{number}")), 20) for number in range(3)]
+    jobs = [desk.wait(desk.submit(explain_task(user=f"u{number}")), 20) for number in range(3)]
     desk.close()
     assert [job.state for job in jobs] == ["failed", "failed", "done"]
 
@@ -90,10 +92,10 @@ def test_a_fault_in_taking_in_a_result_fails_that_job_alone(
 ) -> None:
     desk = make_desk()
     monkeypatch.setattr(desk._results, "save", lambda *_: (_ for _ in ()).throw(ZeroDivisionError))
-    job = desk.wait(desk.submit(Request(user="u")), 20)
+    job = desk.wait(desk.submit(explain_task(user="u")), 20)
     assert (job.state, bool(job.error_id)) == ("failed", True)
     monkeypatch.undo()
-    assert desk.wait(desk.submit(Request(user="v")), 20).state == "done"
+    assert desk.wait(desk.submit(explain_task(user="v")), 20).state == "done"
 
 
 class Numb:
@@ -113,12 +115,12 @@ class Numb:
 def test_the_death_of_an_idle_worker_is_not_charged_to_the_next_job(runs: Callable[[], list[str]]) -> None:
     through = threading.Event()
     desk = Desk(start=lambda listener: ProcessRunner(Numb(listener, through), engine="fake_work_engine:FakeEngine"))
-    assert desk.wait(desk.submit(Request(user="u")), 20).state == "done"
+    assert desk.wait(desk.submit(explain_task(user="u")), 20).state == "done"
     pid = desk.worker_pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    key = desk.submit(Request(user="v"))
+    key = desk.submit(explain_task(user="v"))
     through.set()
     job = desk.wait(key, 20)
     desk.close()
@@ -131,7 +133,7 @@ def test_a_worker_that_dies_before_it_takes_anything_is_not_started_for_ever(
 ) -> None:
     monkeypatch.setenv("FAKE_START", "die")
     desk = make_desk()
-    job = desk.wait(desk.submit(Request(user="u")), 30)
+    job = desk.wait(desk.submit(explain_task(user="u")), 30)
     assert (job.state, job.sentence) == ("failed", "The worker process cannot be started; the details are in the log")
     assert runs() == []
 
@@ -153,7 +155,7 @@ def test_the_log_has_the_details_before_the_job_is_seen_as_failed(
         original(self, entry, state, sentence)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Desk, "_end", ended)
-    job = desk.wait(desk.submit(Request(user="bug")), 20)
+    job = desk.wait(desk.submit(explain_task(user="bug")), 20)
     late.set()
     assert (job.state, seen) == ("failed", [True])
 
@@ -161,7 +163,7 @@ def test_the_log_has_the_details_before_the_job_is_seen_as_failed(
 def test_an_error_is_logged_once(make_desk: MakeDesk, own_home: Path) -> None:
     path = log_to_file("app")
     desk = make_desk()
-    job: Job = desk.wait(desk.submit(Request(user="bug")), 20)
+    job: Job = desk.wait(desk.submit(explain_task(user="bug")), 20)
     desk.close()
     assert path is not None
     assert path.read_text().count(str(job.error_id)) == 1
@@ -170,12 +172,12 @@ def test_an_error_is_logged_once(make_desk: MakeDesk, own_home: Path) -> None:
 def test_a_worker_that_does_not_listen_blocks_nobody(make_desk: MakeDesk) -> None:
     """The pipe to it holds 64 KiB; a request with many ids is longer."""
     desk = make_desk()
-    assert desk.wait(desk.submit(Request(user="u")), 20).state == "done"
+    assert desk.wait(desk.submit(explain_task(user="u")), 20).state == "done"
     worker = psutil.Process(desk.worker_pid)
     worker.suspend()
     until(lambda: worker.status() == psutil.STATUS_STOPPED)
     ids = tuple(str(number) * 40 for number in range(5000))
-    key = desk.submit(Request(user="v", candidate_ids=ids))
+    key = desk.submit(explain_task(user="v", candidate_ids=ids))
     began = time.monotonic()
     assert desk.jobs()
     assert desk.job(key) is not None
@@ -190,7 +192,7 @@ def test_a_worker_that_does_not_listen_blocks_nobody(make_desk: MakeDesk) -> Non
 def test_a_desk_with_a_worker_that_answers_has_no_fault(make_desk: MakeDesk) -> None:
     desk = make_desk()
     assert desk.fault() == ""
-    key = desk.submit(Request(user="slow"))
+    key = desk.submit(explain_task(user="slow"))
     until(lambda: desk.job(key).state == "running")  # type: ignore[union-attr]
     assert desk.fault() == ""
     desk.cancel(key)
@@ -198,7 +200,7 @@ def test_a_desk_with_a_worker_that_answers_has_no_fault(make_desk: MakeDesk) -> 
 
 def test_a_deaf_worker_is_a_fault(make_desk: MakeDesk) -> None:
     desk = make_desk()
-    assert desk.wait(desk.submit(Request(user="u")), 20).state == "done"
+    assert desk.wait(desk.submit(explain_task(user="u")), 20).state == "done"
     worker = psutil.Process(desk.worker_pid)
     worker.suspend()
     until(lambda: worker.status() == psutil.STATUS_STOPPED)

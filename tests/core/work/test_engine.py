@@ -11,9 +11,10 @@ import pytest
 import torch
 from adapters import saved_adapter, saved_model
 from fake_work_engine import explanation
+from questions import explain_task
 from transformers import PreTrainedModel
 
-from core.question.case_spec import CaseSpec
+from core.analysis.explain.explain_task import Explain
 from core.errors import Cancelled, DataError, ModelError, RequestError
 from core.lm.forward.attention import prepare
 from core.lm.loading import load as loading
@@ -80,21 +81,27 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         model.with_adapter = lambda wanted: model
         return model
 
-    def explain(request: Request, *, dataset: Any, model: Any, progress: Any) -> Any:
+    def explain(task: Explain, *, dataset: Any, model: Any, progress: Any, subject: Any) -> Any:
         progress("explaining", 0.5)
-        yield explanation(request)
+        yield explanation(task)
 
     monkeypatch.setattr("core.data.dataset.open_dataset", open_dataset)
     monkeypatch.setattr("core.lm.loading.load.load", load)
     monkeypatch.setattr("core.analysis.explain.explain_run.explain", explain)
     monkeypatch.setattr(module, "use_all_cores", lambda: None)
-    monkeypatch.setattr(module, "subject_of", lambda *_: None)
+    monkeypatch.setattr("core.analysis.subject.subject_of", lambda *_: None)
     return seen
 
 
 def test_only_what_changed_is_loaded_again(loads: list[str]) -> None:
     engine = ModelEngine()
-    for request in (Request(), Request(user="13"), Request(model="b"), Request(model="b", dataset="d"), Request()):
+    for request in (
+        explain_task(),
+        explain_task(user="13"),
+        explain_task(model="b"),
+        explain_task(model="b", dataset="d"),
+        explain_task(),
+    ):
         assert [*engine.run(request, lambda *_: None)] == [explanation(request)]
     one = "model sample None auto auto"
     assert loads == ["data sample", one, "model b None auto auto", "data d", "data sample", one]
@@ -124,7 +131,7 @@ def test_another_adapter_loads_no_weights(material: tuple[str, str, str], monkey
     monkeypatch.setattr(loading, "load", counted)
     engine, (folder, one, other) = ModelEngine(), material
     wanted = [None, one, other, None, one]
-    models = [engine._model_for(Request(model=folder, adapter=adapter, device="cpu")) for adapter in wanted]
+    models = [engine._model_for(explain_task(model=folder, adapter=adapter, device="cpu").case) for adapter in wanted]
     assert seen == [folder]
     assert [model.adapter for model in models] == wanted
     assert {id(model.network.get_input_embeddings().weight) for model in models} == {
@@ -132,21 +139,21 @@ def test_another_adapter_loads_no_weights(material: tuple[str, str, str], monkey
     }
     assert models[0] is models[3]
     assert models[1].model_id == models[4].model_id != models[2].model_id
-    engine._model_for(Request(model=folder, adapter=one, device="cpu", dtype="bfloat16"))
+    engine._model_for(explain_task(model=folder, adapter=one, device="cpu", dtype="bfloat16").case)
     assert seen == [folder, folder]
 
 
 def test_an_adapter_that_cannot_be_used_leaves_the_model_loaded(material: tuple[str, str, str]) -> None:
     engine, (folder, one, other) = ModelEngine(), material
-    first = engine._model_for(Request(model=folder, adapter=one, device="cpu"))
+    first = engine._model_for(explain_task(model=folder, adapter=one, device="cpu").case)
     (Path(other) / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="expected a safetensors file"):
-        engine._model_for(Request(model=folder, adapter=other, device="cpu"))
-    assert engine._model_for(Request(model=folder, adapter=one, device="cpu")) is first
+        engine._model_for(explain_task(model=folder, adapter=other, device="cpu").case)
+    assert engine._model_for(explain_task(model=folder, adapter=one, device="cpu").case) is first
 
 
 def test_both_networks_of_an_adapted_model_can_be_stopped(material: tuple[str, str, str]) -> None:
-    model = ModelEngine()._model_for(Request(model=material[0], adapter=material[1], device="cpu"))
+    model = ModelEngine()._model_for(explain_task(model=material[0], adapter=material[1], device="cpu").case)
     assert model.base is not None
 
     def stop() -> None:
@@ -161,13 +168,13 @@ def test_both_networks_of_an_adapted_model_can_be_stopped(material: tuple[str, s
 def test_after_a_model_that_cannot_be_loaded_the_next_request_is_served(loads: list[str]) -> None:
     engine = ModelEngine()
     with pytest.raises(ValueError, match="broken"):
-        list(engine.run(Request(model="broken"), lambda *_: None))
-    assert [*engine.run(Request(), lambda *_: None)]
+        list(engine.run(explain_task(model="broken"), lambda *_: None))
+    assert [*engine.run(explain_task(), lambda *_: None)]
 
 
 def test_progress_names_each_step(loads: list[str]) -> None:
     said: list[str] = []
-    list(ModelEngine().run(Request(), lambda label, _: said.append(label)))
+    list(ModelEngine().run(explain_task(), lambda label, _: said.append(label)))
     assert said == ["opening the data", "loading the model", "explaining"]
 
 
@@ -177,18 +184,17 @@ def test_a_wrong_choice_is_told_before_a_model_is_loaded(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("core.data.dataset.open_dataset", lambda name: name)
     monkeypatch.setattr("core.lm.loading.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
-    monkeypatch.setattr(module, "subject_of", refuse)
+    monkeypatch.setattr("core.analysis.subject.subject_of", refuse)
     with pytest.raises(RequestError, match="nobody"):
-        list(ModelEngine().run(Request(), lambda *_: None))
+        list(ModelEngine().run(explain_task(), lambda *_: None))
 
 
 def test_a_task_is_refused_before_a_model_is_loaded_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = SimpleNamespace(catalogue={"50": None}, name="films")
     monkeypatch.setattr("core.data.dataset.open_dataset", lambda name: catalogue)
     monkeypatch.setattr("core.lm.loading.load.load", lambda *_, **__: pytest.fail("the model was loaded"))
-    monkeypatch.setattr(module, "subject_of", lambda *_: None)
+    monkeypatch.setattr("core.analysis.subject.subject_of", lambda *_: None)
     monkeypatch.setattr("core.personal.play.case_for", lambda *_: SimpleNamespace(history=(), user_id="12"))
-    monkeypatch.setattr("core.personal.play.targets_for", lambda *_: None)
     with pytest.raises(DataError, match="'no such item' is not in the data set films"):
         list(ModelEngine().run(PersonaliseTask(added=("no such item:yes",)), lambda *_: None))
 

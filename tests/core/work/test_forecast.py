@@ -7,10 +7,9 @@ from typing import get_args
 
 import pytest
 from fake_work_engine import explanation
+from questions import explain_task
 
-from core.analysis.explain.cost import predicted_passes
 from core.analysis.explain.methods import Method
-from core.question.case_spec import CaseSpec
 from core.work.forecast import (
     BASE_BYTES,
     MOST_OBSERVATIONS,
@@ -25,8 +24,8 @@ GIB = 2**30
 
 
 def test_before_any_job_it_is_a_constant_with_wide_limits(tmp_path: Path) -> None:
-    found = Forecaster(tmp_path / "forecast.json").forecast(Request())
-    work = predicted_passes(Request()) * prompt_tokens(Request())
+    found = Forecaster(tmp_path / "forecast.json").forecast(explain_task())
+    work = explain_task().predicted_passes * prompt_tokens(explain_task())
     assert found.seconds == pytest.approx(START_SECONDS + work * PARAMETER_SECONDS)
     assert found.high - START_SECONDS == pytest.approx(4 * (found.seconds - START_SECONDS))
     assert found.low < found.seconds < found.high
@@ -36,18 +35,20 @@ def test_before_any_job_it_is_a_constant_with_wide_limits(tmp_path: Path) -> Non
 def test_the_speed_measured_at_start_replaces_the_constant(tmp_path: Path) -> None:
     forecaster = Forecaster(tmp_path / "forecast.json")
     forecaster.calibrate(1e-3)
-    found = forecaster.forecast(Request(), tokens=1000)
-    assert found.seconds == pytest.approx(START_SECONDS + predicted_passes(Request()))
+    found = forecaster.forecast(explain_task(), tokens=1000)
+    assert found.seconds == pytest.approx(START_SECONDS + explain_task().predicted_passes)
     assert found.observations == 0
 
 
 def test_it_learns_the_pace_of_this_machine_and_keeps_it(tmp_path: Path) -> None:
     forecaster = Forecaster(tmp_path / "forecast.json")
     for number in range(9):
-        seconds = START_SECONDS + predicted_passes(Request()) * 700 * 1e-3 * (1 + 0.01 * number)
-        forecaster.learn(Request(user=str(number)), explanation(Request()), seconds=seconds, peak_bytes=2 * GIB)
-    found = Forecaster(tmp_path / "forecast.json").forecast(Request(budget=24), tokens=700)
-    expected = START_SECONDS + predicted_passes(Request(budget=24)) * 700 * 1e-3 * 1.04
+        seconds = START_SECONDS + explain_task().predicted_passes * 700 * 1e-3 * (1 + 0.01 * number)
+        forecaster.learn(
+            explain_task(user=str(number)), explanation(explain_task()), seconds=seconds, peak_bytes=2 * GIB
+        )
+    found = Forecaster(tmp_path / "forecast.json").forecast(explain_task(budget=24), tokens=700)
+    expected = START_SECONDS + explain_task(budget=24).predicted_passes * 700 * 1e-3 * 1.04
     assert found.seconds == pytest.approx(expected)
     assert found.low < found.seconds < found.high < 1.5 * found.seconds
     assert (found.observations, found.memory_bytes) == (9, 2 * GIB)
@@ -56,25 +57,25 @@ def test_it_learns_the_pace_of_this_machine_and_keeps_it(tmp_path: Path) -> None
 def test_one_slow_outlier_does_not_move_the_middle(tmp_path: Path) -> None:
     forecaster = Forecaster(tmp_path / "forecast.json")
     for number in range(5):
-        seconds = START_SECONDS + predicted_passes(Request()) * 700 * (1.0 if number == 2 else 1e-3)
-        forecaster.learn(Request(), explanation(Request()), seconds=seconds, peak_bytes=GIB)
-    found = forecaster.forecast(Request(), tokens=700)
-    assert found.seconds == pytest.approx(START_SECONDS + predicted_passes(Request()) * 0.7)
+        seconds = START_SECONDS + explain_task().predicted_passes * 700 * (1.0 if number == 2 else 1e-3)
+        forecaster.learn(explain_task(), explanation(explain_task()), seconds=seconds, peak_bytes=GIB)
+    found = forecaster.forecast(explain_task(), tokens=700)
+    assert found.seconds == pytest.approx(START_SECONDS + explain_task().predicted_passes * 0.7)
     assert found.high > 2 * found.seconds
 
 
 def test_another_model_is_another_pace(tmp_path: Path) -> None:
     forecaster = Forecaster(tmp_path / "forecast.json")
-    forecaster.learn(Request(), explanation(Request()), seconds=100.0, peak_bytes=GIB)
-    assert forecaster.forecast(Request(model="other")).observations == 0
-    assert forecaster.forecast(Request(method="path")).observations == 1
+    forecaster.learn(explain_task(), explanation(explain_task()), seconds=100.0, peak_bytes=GIB)
+    assert forecaster.forecast(explain_task(model="other")).observations == 0
+    assert forecaster.forecast(explain_task(method="path")).observations == 1
 
 
 def test_the_file_stays_small(tmp_path: Path) -> None:
     forecaster = Forecaster(tmp_path / "forecast.json")
     for _ in range(MOST_OBSERVATIONS + 5):
-        forecaster.learn(Request(), explanation(Request()), seconds=5.0, peak_bytes=GIB)
-    assert forecaster.forecast(Request()).observations == MOST_OBSERVATIONS
+        forecaster.learn(explain_task(), explanation(explain_task()), seconds=5.0, peak_bytes=GIB)
+    assert forecaster.forecast(explain_task()).observations == MOST_OBSERVATIONS
     assert (tmp_path / "forecast.json").stat().st_size < 100_000
 
 
@@ -82,39 +83,39 @@ def test_the_file_stays_small(tmp_path: Path) -> None:
 def test_a_damaged_file_costs_only_what_was_learned(tmp_path: Path, text: str) -> None:
     (tmp_path / "forecast.json").write_text(text)
     forecaster = Forecaster(tmp_path / "forecast.json")
-    assert forecaster.forecast(Request()).observations == 0
-    forecaster.learn(Request(), explanation(Request()), seconds=5.0, peak_bytes=GIB)
-    assert Forecaster(tmp_path / "forecast.json").forecast(Request()).observations == 1
+    assert forecaster.forecast(explain_task()).observations == 0
+    forecaster.learn(explain_task(), explanation(explain_task()), seconds=5.0, peak_bytes=GIB)
+    assert Forecaster(tmp_path / "forecast.json").forecast(explain_task()).observations == 1
 
 
 def test_a_file_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     forecaster = Forecaster(tmp_path / "file" / "forecast.json")
     forecaster.calibrate(1.0)
-    assert forecaster.forecast(Request()).observations == 0
+    assert forecaster.forecast(explain_task()).observations == 0
 
 
 @pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_has_a_cost_that_grows_with_what_is_asked(method: Method) -> None:
-    few = Request(method=method, demos=2, matrix=False)
-    many = Request(method=method, demos=10, candidates=100, matrix=True, faithfulness=32, budget=24)
-    assert 1.0 < predicted_passes(few) < predicted_passes(many)
+    few = explain_task(method=method, demos=2, matrix=False)
+    many = explain_task(method=method, demos=10, candidates=100, matrix=True, faithfulness=32, budget=24)
+    assert 1.0 < few.predicted_passes < many.predicted_passes
 
 
 def test_hand_picked_demonstrations_and_candidates_are_counted() -> None:
-    by_hand = Request(demo_ids=("1:1", "1:2"), candidate_ids=("1", "2", "3"))
-    assert predicted_passes(by_hand) == predicted_passes(Request(demos=2, candidates=3))
-    assert prompt_tokens(by_hand) == prompt_tokens(Request(demos=2))
-    assert predicted_passes(Request(demos=0)) == predicted_passes(Request(demos=0, faithfulness=9))
+    by_hand = explain_task(demo_ids=("1:1", "1:2"), candidate_ids=("1", "2", "3"))
+    assert by_hand.predicted_passes == explain_task(demos=2, candidates=3).predicted_passes
+    assert prompt_tokens(by_hand) == prompt_tokens(explain_task(demos=2))
+    assert explain_task(demos=0).predicted_passes == explain_task(demos=0, faithfulness=9).predicted_passes
 
 
 def test_what_another_process_learned_is_taken_in_and_kept(tmp_path: Path) -> None:
     page, command = Forecaster(tmp_path / "forecast.json"), Forecaster(tmp_path / "forecast.json")
-    assert page.forecast(Request()).observations == 0
-    command.learn(Request(), explanation(Request()), seconds=50.0, peak_bytes=GIB)
-    assert page.forecast(Request()).observations == 1
-    page.learn(Request(), explanation(Request()), seconds=50.0, peak_bytes=GIB)
-    assert command.forecast(Request()).observations == 2
+    assert page.forecast(explain_task()).observations == 0
+    command.learn(explain_task(), explanation(explain_task()), seconds=50.0, peak_bytes=GIB)
+    assert page.forecast(explain_task()).observations == 1
+    page.learn(explain_task(), explanation(explain_task()), seconds=50.0, peak_bytes=GIB)
+    assert command.forecast(explain_task()).observations == 2
 
 
 def test_the_remaining_time_never_rises() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec
 from core.data.dataset import open_dataset
 from core.store.results import Results
 from core.work.desk import Desk
@@ -104,8 +104,8 @@ def test_the_desk_works_without_a_home(
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "file" / "below"))
     desk = make_desk()
-    job = desk.wait(desk.submit(Request(user="u")), 60)
+    job = desk.wait(desk.submit(explain_task(user="u")), 60)
     assert job.state == "done"
-    assert job.explanation is not None
+    assert job.report is not None
     assert job.sentence.startswith("This result is only kept until the app stops: the DemoLens folder ")
     assert desk.job("0" * 16) is None

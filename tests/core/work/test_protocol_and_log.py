@@ -11,8 +11,8 @@ import pytest
 from fake_work_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
+from questions import explain_task
 
-from core.question.case_spec import CaseSpec
 from core.work import protocol
 from core.work.log import SECRETS, escaped, log_to_file, logger, masked, unexpected
 from core.work.worker import Worker
@@ -51,9 +51,9 @@ def test_an_event_survives_the_line_whatever_its_text(key: str, label: str, frac
 
 @given(st.text())
 def test_a_command_survives_the_line(text: str) -> None:
-    line = protocol.line_of({"run": "k", "kind": "explain", "asked": {"user": text}})
+    line = protocol.line_of({"run": "k", "kind": "explain", "task": {"user": text}})
     assert line.count(b"\n") == 1
-    assert protocol.command_of(line) == {"run": "k", "kind": "explain", "asked": {"user": text}}
+    assert protocol.command_of(line) == {"run": "k", "kind": "explain", "task": {"user": text}}
 
 
 def test_a_worker_ignores_what_it_does_not_know() -> None:
@@ -70,7 +70,7 @@ def test_a_worker_ignores_what_it_does_not_know() -> None:
 def test_a_worker_refuses_a_malformed_request_in_words() -> None:
     said: list[protocol.Event] = []
     worker = Worker(FakeEngine(), said.append)
-    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "asked": {"demos": 99}}))
+    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "task": {"demos": 99}}))
     worker._runs.put(None)
     worker.work()
     assert isinstance(said[-1], protocol.Failed)
@@ -80,7 +80,7 @@ def test_a_worker_refuses_a_malformed_request_in_words() -> None:
 def test_a_run_cancelled_before_it_began_never_runs() -> None:
     said: list[protocol.Event] = []
     worker = Worker(FakeEngine(), said.append)
-    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "asked": Request().model_dump(mode="json")}))
+    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "task": explain_task().model_dump(mode="json")}))
     worker.hear(b'{"cancel": "k"}')
     worker._runs.put(None)
     worker.work()
@@ -159,7 +159,7 @@ def test_a_log_folder_that_cannot_be_made_is_done_without(tmp_path: Path) -> Non
 def test_the_log_has_the_traceback_of_the_error_id_on_screen(make_desk: Callable[..., Any], own_home: Path) -> None:
     path = log_to_file("app")
     desk = make_desk()
-    job = desk.wait(desk.submit(Request(user="bug")), 20)
+    job = desk.wait(desk.submit(explain_task(user="bug")), 20)
     desk.close()
     assert path == own_home / "logs" / "app.log"
     text = path.read_text()

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from references import language_model
 
-from core.question.checked import checked
 from core.analysis.dual.dual_run import dual
 from core.analysis.dual.dual_task import DualReport, DualTask
 from core.analysis.dual.features import explicit, kernel_of
 from core.analysis.dual.parts import dual_parts, labels_of
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import Dataset
 from core.errors import Cancelled, RequestError
 from core.lm.loading.load import LanguageModel
+from core.question.checked import checked
+from core.question.command_line import task_of
 from core.seeds import generator
 
 PLANETS = ("Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto", "Ceres")
@@ -39,8 +39,8 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 
 def asked(*, demos: int = 3, target: str | None = None, **choices: Any) -> DualTask:
-    case = Request(user="u", demos=demos, candidates=5, history=2, target=target)
-    return DualTask(**{"case": case, "features": (16, 64), "draws": 3, "steps": 4, **choices})
+    case = {"user": "u", "demos": demos, "candidates": 5, "history": 2, "target": target}
+    return task_of(DualTask, {**case, "features": (16, 64), "draws": 3, "steps": 4, **choices})
 
 
 def stages(task: DualTask, planets: Dataset, model: LanguageModel) -> list[DualReport]:
@@ -73,7 +73,7 @@ def test_every_head_is_exact_and_told_in_full(report: DualReport, model: Languag
 
 def test_the_numbers_are_those_of_the_target_s_prompt(planets: Dataset, model: LanguageModel) -> None:
     task = asked(target="8", layer=1, head=2, position=-2)
-    setting = set_up(task.case, planets, model)
+    setting = set_up(task, planets, model)
     parts = dual_parts(model, setting.prompt, setting.case.candidates.index("8"), position=-2)
     found = stages(task, planets, model)[0]
     assert (found.layer, found.head, found.position) == (1, 2, parts.position)
@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_the_target_s_prompt(planets: Dataset, model: L
 def test_by_default_it_looks_at_the_head_in_which_the_demonstrations_write_most(
     report: DualReport, planets: Dataset, model: LanguageModel
 ) -> None:
-    setting = set_up(asked().case, planets, model)
+    setting = set_up(asked(), planets, model)
     parts = dual_parts(model, setting.prompt, setting.case.candidates.index(str(setting.case.target)))
     sizes = np.linalg.norm(parts.outputs[:, :, :3].sum(axis=2), axis=-1)
     assert (report.layer, report.head) == tuple(np.unravel_index(sizes.argmax(), sizes.shape))
@@ -102,7 +102,7 @@ def test_by_default_it_looks_at_the_head_in_which_the_demonstrations_write_most(
 
 
 def test_the_token_is_named_with_its_span(planets: Dataset, model: LanguageModel) -> None:
-    setting = set_up(asked().case, planets, model)
+    setting = set_up(asked(), planets, model)
     prompt, candidate = setting.prompt, setting.case.candidates.index(str(setting.case.target))
     spans = (*prompt.prefix, prompt.candidates[candidate])
     texts = [span.text[first:end] for span in spans for first, end in span.offsets]
@@ -117,7 +117,7 @@ def test_the_token_is_named_with_its_span(planets: Dataset, model: LanguageModel
 def test_one_step_of_descent_is_the_prediction_of_the_features(
     report: DualReport, planets: Dataset, model: LanguageModel
 ) -> None:
-    setting = set_up(asked().case, planets, model)
+    setting = set_up(asked(), planets, model)
     prompt, candidate = setting.prompt, setting.case.candidates.index(str(setting.case.target))
     labels, heads = labels_of(prompt, candidate), []
     dual_parts(

@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from questions import explain_task
 from references import Pair, language_model, random_prompt
 from tiny_networks import shape, tiny_network
 from transformers import GptOssConfig, GptOssForCausalLM
 
 from core.analysis.dual import parts as parts_module
 from core.analysis.dual.parts import Attention, attention_mass, dual_parts, ids_of, labels_of, position_in
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import set_up
 from core.data.dataset import open_dataset
 from core.errors import Cancelled, RequestError
@@ -194,7 +194,7 @@ def test_attention_mass_is_the_parts_mean_share(pair: Pair) -> None:
 @pytest.mark.slow
 def test_on_the_sample_parts_add_up_at_every_kind_of_position() -> None:
     model = load("sample")
-    prompt = set_up(Request(demos=3, candidates=4, history=3), open_dataset("sample"), model).prompt
+    prompt = set_up(explain_task(demos=3, candidates=4, history=3), open_dataset("sample"), model).prompt
     inside = labels_of(prompt, 0).tolist().index(1) + 3
     for position in (inside, -1):
         parts = dual_parts(model, prompt, position=position)

@@ -13,20 +13,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from questions import explain_task
 from references import Pair, language_model, random_prompt
 from scipy import stats
 from tiny_networks import shape, tiny_network
 from transformers import GPT2Config, GPT2LMHeadModel, Phi3Config, Phi3ForCausalLM
 
-from core.question.checked import checked
 from core.analysis.dual import tuning
 from core.analysis.dual.material import Material, answer_tokens, material_of
 from core.analysis.dual.tuning import Reading, Seen, Trainee, Tuned, layers_of, random_twin
 from core.analysis.dual.updates_run import measures, notices, rank_correlation, similarity, updates
 from core.analysis.dual.updates_task import (
     SUBJECTS,
+    Learner,
     Measure,
-    Subject,
     TuningRow,
     UpdateRow,
     UpdatesReport,
@@ -34,13 +34,15 @@ from core.analysis.dual.updates_task import (
     conclusion,
     findings,
 )
-from core.question.case_spec import CaseSpec
-from core.analysis.setting import command_line, set_up
+from core.analysis.explain.explain_task import Explain
+from core.analysis.setting import set_up
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, ModelError, PromptError, RequestError
 from core.lm.forward.attention import NAME
 from core.lm.loading.load import LanguageModel
 from core.prompt.spans import Span
+from core.question.checked import checked
+from core.question.command_line import command_line, task_of
 
 RATE = 0.02
 
@@ -442,7 +444,7 @@ def test_no_room_for_random_weights_is_one_sentence(exact: LanguageModel, monkey
 # What the figures say
 
 
-def row(measure: Measure, subject: Subject, mean: float | None, low: float | None, high: float | None) -> UpdateRow:
+def row(measure: Measure, subject: Learner, mean: float | None, low: float | None, high: float | None) -> UpdateRow:
     layers = (mean,)
     return UpdateRow(
         measure=measure,
@@ -518,13 +520,12 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
     return language_model(copy.deepcopy(tiny_llama), tiny_tokenizer)
 
 
-def small(**choices: Any) -> Request:
-    return Request(**{"user": "u", "demos": 3, "candidates": 4, "history": 2, **choices})
+def small(**choices: Any) -> Explain:
+    return explain_task(**{"user": "u", "demos": 3, "candidates": 4, "history": 2, **choices})
 
 
 def asked(**choices: Any) -> UpdatesTask:
-    request = {name: choices.pop(name) for name in ("demos", "family", "chat", "target") if name in choices}
-    return UpdatesTask(case=small(**request), **{"repeats": 2, **choices})
+    return task_of(UpdatesTask, {"user": "u", "demos": 3, "candidates": 4, "history": 2, "repeats": 2, **choices})
 
 
 def run(task: UpdatesTask, planets: Dataset, model: LanguageModel, **more: Any) -> list[UpdatesReport]:
@@ -560,7 +561,7 @@ def test_a_task_tells_all_measures_with_both_controls(planets: Dataset, model: L
     assert all(one.steps == 3 for one in done.tunings)
     assert done.conclusion == conclusion(findings(done.rows, 2))
     assert done.passes > 0
-    assert done.provenance.command == command_line(asked(family=family), "updates")
+    assert done.provenance.command == command_line(asked(family=family))
     assert UpdatesReport.model_validate_json(done.model_dump_json()) == done
 
 

@@ -9,19 +9,20 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from questions import explain_task
 from references import language_model
 
-from core.analysis.explain.explain_run import explain
+from core.analysis.explain.explain_run import content_key, explain
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import Method
-from core.question.case_spec import CaseSpec, checked_case
-from core.analysis.setting import command_line, content_key, set_up
-from core.analysis.subject import targets_for
+from core.analysis.setting import set_up
 from core.cli.explanation_lines import explanation_lines
 from core.data.dataset import Dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.loading.self_check import proven
+from core.question.command_line import command_line, task_of
 
 PLANETS = (
     "Mercury",
@@ -51,11 +52,11 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
     return language_model(copy.deepcopy(tiny_llama), tiny_tokenizer)
 
 
-def small(**choices: Any) -> Request:
-    return Request(**{"user": "u", "demos": 3, "candidates": 5, "history": 2, "budget": 6.0, **choices})
+def small(**choices: Any) -> Explain:
+    return explain_task(**{"user": "u", "demos": 3, "candidates": 5, "history": 2, "budget": 6.0, **choices})
 
 
-def last(request: Request, planets: Dataset, model: LanguageModel) -> Explanation:
+def last(request: Explain, planets: Dataset, model: LanguageModel) -> Explanation:
     return list(explain(request, dataset=planets, model=model))[-1]
 
 
@@ -140,9 +141,7 @@ def test_small_sets_are_read_exactly_by_the_default(planets: Dataset, model: Lan
     request = small(budget=50.0)
     done = last(request, planets, model)
     setting = set_up(request, planets, model)
-    table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[targets_for(request, setting.case)[0]])[
-        :, 0
-    ]
+    table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[setting.targets[0]])[:, 0]
     assert done.contributions is not None
     np.testing.assert_allclose(done.contributions.values, banzhaf_of_table(table, 3), atol=2e-3)
 
@@ -252,20 +251,20 @@ def test_cancelling_ends_the_work_between_passes(planets: Dataset, model: Langua
 
 def test_an_unknown_choice_names_the_known_ones() -> None:
     with pytest.raises(RequestError, match=r"explain: an unknown choice 'colour'; expected one of dataset, user"):
-        checked_request("explain", colour="red")
+        task_of(Explain, {"colour": "red"}, "explain")
 
 
 def test_the_command_line_writes_only_what_differs() -> None:
-    assert command_line(Request()) == "demolens explain"
-    written = command_line(Request(user="7", demo_ids=("a,b:1", "c:2"), matrix=False))
+    assert command_line(explain_task()) == "demolens explain"
+    written = command_line(explain_task(user="7", demo_ids=("a,b:1", "c:2"), matrix=False))
     assert written == """demolens explain --user 7 --demo-ids '"a,b:1"' --demo-ids c:2 --no-matrix"""
 
 
 def test_the_content_key_changes_with_data_model_and_choices() -> None:
     keys = {
-        content_key(Request(), dataset_id="a", model_id="b"),
-        content_key(Request(), dataset_id="a", model_id="c"),
-        content_key(Request(), dataset_id="c", model_id="b"),
-        content_key(Request(user="13"), dataset_id="a", model_id="b"),
+        content_key(explain_task(), dataset_id="a", model_id="b"),
+        content_key(explain_task(), dataset_id="a", model_id="c"),
+        content_key(explain_task(), dataset_id="c", model_id="b"),
+        content_key(explain_task(user="13"), dataset_id="a", model_id="b"),
     }
     assert len(keys) == 4

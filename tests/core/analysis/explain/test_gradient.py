@@ -11,8 +11,9 @@ import pytest
 import torch
 from references import Pair, random_prompt
 
-from core.analysis.explain.captum_methods import captum_attribution
+from core.analysis.explain.captum_methods import feature_ablation, integrated_gradients
 from core.analysis.explain.gradient import gradient_at, learning_rate_path, slopes_at
+from core.analysis.explain.methods import METHODS
 from core.analysis.values import TargetScore, leave_one_out_masks
 from core.errors import ComputeError
 from core.lm.loading.load import LanguageModel
@@ -87,21 +88,21 @@ def test_the_gradient_of_a_margin_is_the_difference_of_gradients(pair: Pair) -> 
 
 def test_captum_s_integrated_gradients_is_the_path_at_the_same_nodes(pair: Pair) -> None:
     ours = learning_rate_path(target(pair.model, "yes_no"), nodes=3, gap=False).values
-    theirs = captum_attribution(target(pair.model, "yes_no"), "captum_integrated_gradients", budget=9, seed=0).values
+    theirs = integrated_gradients(target(pair.model, "yes_no")).values
     np.testing.assert_allclose(theirs, ours, atol=1e-4)
 
 
 def test_captum_s_feature_ablation_is_leave_one_out_under_gates(pair: Pair) -> None:
     score = target(pair.model, "yes_no")
     expected = score.full - score.at(leave_one_out_masks(4), "gate")
-    theirs = captum_attribution(score, "captum_feature_ablation", budget=9, seed=0).values
+    theirs = feature_ablation(score).values
     np.testing.assert_allclose(theirs, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["captum_shapley_sampling", "captum_kernel_shap"])
 def test_captum_s_sampling_methods_sum_to_the_effect_of_all_gates(pair: Pair, method: Any) -> None:
     score = target(pair.model, "yes_no")
-    values = captum_attribution(score, method, budget=40, seed=0).values
+    values = METHODS[method].function(score, budget=40, seed=0).values
     whole = score.full - score.at(np.zeros((1, 4), dtype=bool), "gate")[0]
     assert values.sum() == pytest.approx(whole, abs=1e-3)
 

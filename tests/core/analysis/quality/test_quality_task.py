@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from references import language_model
 
 from core.analysis.quality.quality_run import (
@@ -21,14 +20,14 @@ from core.analysis.quality.quality_run import (
 )
 from core.analysis.quality.quality_task import QualityReport, QualityTask
 from core.analysis.quality.scores import alignment, gain
-from core.question.case_spec import CaseSpec
 from core.analysis.robustness.perturb import prompt_of_variant
 from core.analysis.setting import set_up
 from core.analysis.values import TargetScore
 from core.data.dataset import Dataset
-from core.errors import Cancelled, DemoLensError
+from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
+from core.question.command_line import task_of
 
 PLANETS = (
     *("Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn"),
@@ -49,8 +48,8 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 
 def asked(own: dict[str, Any] | None = None, **choices: Any) -> QualityTask:
-    case = Request(**{"user": "u", "demos": 3, "candidates": 4, "history": 1, "budget": 6.0, **choices})
-    return QualityTask(case=case, **(own or {}))
+    flat = {"user": "u", "demos": 3, "candidates": 4, "history": 1, "budget": 6.0, **choices, **(own or {})}
+    return task_of(QualityTask, flat)
 
 
 def reports(task: QualityTask, planets: Dataset, model: LanguageModel) -> list[QualityReport]:
@@ -104,7 +103,7 @@ def test_each_score_says_its_unit_and_its_cost(planets: Dataset, model: Language
 
 def test_the_columns_are_those_of_the_scores(planets: Dataset, model: LanguageModel) -> None:
     done = reports(asked(), planets, model)[-1]
-    setting = set_up(asked().case, planets, model)
+    setting = set_up(asked(), planets, model)
     score = TargetScore(Scorer(model, setting.prompt), setting.case.candidates.index("7"))
     np.testing.assert_allclose([row.gain for row in done.rows], gain(score).values)
     np.testing.assert_allclose([row.alignment for row in done.rows], alignment(score).values)
@@ -124,7 +123,7 @@ def test_refined_gains_have_intervals(planets: Dataset, model: LanguageModel) ->
 
 def test_a_proxy_is_the_latest_choice_that_no_demonstration_shows(planets: Dataset, model: LanguageModel) -> None:
     task = asked({"proxy": True})
-    setting = set_up(task.case, planets, model)
+    setting = set_up(task, planets, model)
     shown = {item for demo in setting.demos for item in (demo.item_id, *demo.history)}
     free = [one.item_id for one in setting.case.history if planets.liked(one) and one.item_id not in shown]
     held = scored_setting(setting, proxy=True)
@@ -144,7 +143,7 @@ def test_a_proxy_is_the_latest_choice_that_no_demonstration_shows(planets: Datas
 
 def test_a_proxy_is_judged_by_deletion_unless_another_way_is_asked_for(planets: Dataset, model: LanguageModel) -> None:
     task = asked({"proxy": True, "stability": 2})
-    held = scored_setting(set_up(task.case, planets, model), proxy=True)
+    held = scored_setting(set_up(task, planets, model), proxy=True)
     assert held is not None
     scorer = Scorer(model, held.prompt)
     wanted = scorer.full()[0] - scorer.subsets(~np.eye(3, dtype=bool))[:, 0]
@@ -194,7 +193,7 @@ def test_one_demonstration_has_no_redundancy(planets: Dataset, model: LanguageMo
 
 
 def test_perturbations_take_turns_over_kinds(planets: Dataset, model: LanguageModel) -> None:
-    setting = set_up(asked(history=4).case, planets, model)
+    setting = set_up(asked(history=4), planets, model)
     few, many = chosen_variants(setting, 10), chosen_variants(setting, 45)
     assert len(many) == 45
     assert len({variant.kind for variant in few}) == len(few)
@@ -216,7 +215,7 @@ def test_a_report_survives_json(planets: Dataset, model: LanguageModel) -> None:
 
 @pytest.mark.parametrize("own", [{"stability": -1}, {"stability": 1000}, {"gain_method": "guess"}, {"colour": "red"}])
 def test_wrong_options_are_refused(own: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(RequestError):
         asked(own)
 
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from questions import explain_task
 from references import Pair, hand_written, language_model, random_prompt
 from scipy import stats
 
-from core.question.checked import checked
 from core.analysis.quality import utility_task
 from core.analysis.quality.quality_run import scored_setting
 from core.analysis.quality.scores import gain
@@ -46,7 +46,6 @@ from core.analysis.quality.utility_task import (
     latest_utility,
     verdict,
 )
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import Setting, set_up
 from core.analysis.values import TargetScore
 from core.data.dataset import Dataset, open_dataset
@@ -55,6 +54,8 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg
 from core.prompt.spans import Family
+from core.question.case_spec import CaseSpec
+from core.question.checked import checked
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story", "The Matrix", "Blade Runner", "Aliens", "Jaws", "Big", "Speed", "Gigi")
 
@@ -92,9 +93,9 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 
 def small(cases: int = 3, **choices: Any) -> UtilityTask:
-    more = {name: choices.pop(name) for name in ("least_history", "seed") if name in choices}
+    more = {name: choices.pop(name) for name in ("least_history", "users_seed") if name in choices}
     case = {"demos": 3, "candidates": 4, "history": 1, **choices}
-    return UtilityTask(case=Request(**case), cases=cases, **({"least_history": 7} | more))
+    return UtilityTask(case=CaseSpec(**case), cases=cases, **({"least_history": 7} | more))
 
 
 def last(task: UtilityTask, films: Dataset, model: LanguageModel, **more: Any) -> UtilityReport:
@@ -253,13 +254,13 @@ def test_a_score_that_is_the_truth_predicts_and_its_negative_does_not(films: Dat
 
 def test_equal_tasks_have_equal_numbers_and_users_do_not_matter(films: Dataset, model: LanguageModel) -> None:
     one = last(small(cases=1, user="a"), films, model)
-    other = last(small(cases=1, user="b", method="shapley", budget=3.0), films, model)
+    other = last(small(cases=1, user="b", candidate_ids=("1", "2"), demo_ids=("a:1",)), films, model)
     assert one.rows == other.rows
-    assert one.task == other.task
+    assert one.task.effective() == other.task.effective()
 
 
 def test_gain_is_towards_the_target_or_its_proxy(films: Dataset, model: LanguageModel) -> None:
-    request = Request(user="a", demos=3, candidates=4, history=1)
+    request = explain_task(user="a", demos=3, candidates=4, history=1)
     setting = set_up(request, films, model)
     found = quality_scores(setting, lambda held: Scorer(model, held.prompt))
     assert set(found) == {"gain", "gain_proxy", "gain_proxy_gradient", "effect", "alignment", "redundancy"}
@@ -279,7 +280,7 @@ def test_gain_is_towards_the_target_or_its_proxy(films: Dataset, model: Language
 
 
 def test_the_floors_know_the_text_only(films: Dataset, model: LanguageModel) -> None:
-    setting = set_up(Request(user="a", demos=3, candidates=4), films, model)
+    setting = set_up(explain_task(user="a", demos=3, candidates=4), films, model)
     found = floors(setting)
     assert found["length"].tolist() == [len(span.token_ids) for span in setting.prompt.demos]
     np.testing.assert_array_equal(found["random"], floors(setting)["random"])
@@ -305,7 +306,7 @@ def test_calibrated_scores_are_ranked_less_what_an_empty_prompt_gives(films: Dat
 
 def test_users_with_enough_history_are_drawn_by_the_seed(films: Dataset) -> None:
     assert sorted(drawn_users(small(), films)) == list("abcdef")
-    assert drawn_users(small(seed=1), films) != drawn_users(small(seed=2), films)
+    assert drawn_users(small(users_seed=1), films) != drawn_users(small(users_seed=2), films)
     assert drawn_users(small(least_history=8), films) == []
     assert "new" in drawn_users(small(least_history=2), films)
 
@@ -365,15 +366,17 @@ def test_wrong_choices_are_one_sentence(choices: dict[str, Any], sentence: str) 
     assert "\n" not in str(error.value)
 
 
-def test_choices_of_one_case_are_set_aside() -> None:
-    case = Request(user="9", target="3", against="4", demo_ids=("a:1",), candidate_ids=("1", "2"), matrix=False)
-    assert UtilityTask(case=case) == UtilityTask()
+def test_choices_of_one_case_have_no_effect() -> None:
+    case = CaseSpec(user="9", demo_ids=("a:1",), candidate_ids=("1", "2"))
+    assert UtilityTask(case=case).effective() == UtilityTask().effective()
+    assert UtilityTask(case=case, users_seed=1).effective() != UtilityTask().effective()
+    assert UtilityTask(case=CaseSpec(seed=1)).effective() != UtilityTask().effective()
 
 
 def test_more_demonstrations_and_cases_are_predicted_to_cost_more() -> None:
     assert small(cases=20).predicted_passes == pytest.approx(2 * small(cases=10).predicted_passes)
     assert small(demos=8).predicted_passes > small(demos=4).predicted_passes
-    measured = UtilityTask(case=Request(family="next_item", demos=4), cases=3)
+    measured = UtilityTask(case=CaseSpec(family="next_item", demos=4), cases=3)
     assert measured.predicted_passes == pytest.approx(62.3, rel=0.1), "what three sample cases really took"
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from questions import explain_task
 from references import language_model
 
-from core.question.case_spec import CaseSpec
 from core.analysis.setting import Setting, set_up
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel
@@ -66,6 +66,8 @@ def setting(planets: Dataset, model: LanguageModel) -> Settings:
     """A setting of user u with four demonstrations, four titles of history and five candidates, or as asked."""
 
     def made(**choices: Any) -> Setting:
-        return set_up(Request(**{"user": "u", "demos": 4, "candidates": 4, "history": 4, **choices}), planets, model)
+        return set_up(
+            explain_task(**{"user": "u", "demos": 4, "candidates": 4, "history": 4, **choices}), planets, model
+        )
 
     return made

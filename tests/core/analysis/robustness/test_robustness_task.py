@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.question.checked import checked
-from core.question.case_spec import CaseSpec
 from core.analysis.robustness.inference import recommend, scores_under
 from core.analysis.robustness.kinds import KINDS, OF_DEMOS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
@@ -24,13 +22,16 @@ from core.errors import Cancelled, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
+from core.question.case_spec import CaseSpec
+from core.question.checked import checked
+from core.question.command_line import task_of
 
 Settings = Callable[..., Setting]
 
 
 def asked(*, case: dict[str, Any] | None = None, **choices: Any) -> RobustnessTask:
-    request = Request(**{"user": "u", "demos": 4, "candidates": 4, "history": 4, **(case or {})})
-    return RobustnessTask(case=request, **{"repeats": 2, **choices})
+    flat = {"user": "u", "demos": 4, "candidates": 4, "history": 4, "repeats": 2, **(case or {}), **choices}
+    return task_of(RobustnessTask, flat)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_every_variant_has_the_scores_of_its_own_prompt(done: Done, planets: Dat
     """Held against one forward pass per variant, read by the formulas."""
     task = asked(kinds=("inject", "label_flip", "typos"))
     report = done(task)[-1]
-    setting = set_up(task.case, planets, model)
+    setting = set_up(task, planets, model)
     base = Scorer(model, setting.prompt).full()
     chosen = setting.case.candidates.index(str(setting.case.target))
     made = variants(setting, kinds=task.kinds, strengths=task.strengths, repeats=2)
@@ -141,7 +142,7 @@ def test_the_changed_model_meets_the_same_variants(done: Done, planets: Dataset,
     assert [mode.name for mode in report.modes] == ["plain", "decay 0.2 · noise 0.2 (2 samples)"]
     plain, changed = ([row for row in report.rows if row.mode == mode] for mode in ("plain", "changed"))
     assert [(row.kind, row.count) for row in plain] == [(row.kind, row.count) for row in changed]
-    setting = set_up(task.case, planets, model)
+    setting = set_up(task, planets, model)
     settings = task.inference
     assert settings is not None
     base = scores_under(model, setting.prompt, settings, setting.case.seed)
@@ -274,7 +275,7 @@ def test_wrong_choices_are_one_sentence(choices: dict[str, Any], sentence: str) 
 
 def test_the_default_is_about_sixty_variants() -> None:
     for family, expected in (("next_item", 59), ("yes_no", 65)):
-        parts = RobustnessTask(case=Request(family=family)).parts(8)
+        parts = RobustnessTask(case=CaseSpec(family=family)).parts(8)
         count = sum(len(part.strengths) * part.repeats for part in parts if part.kind != "label_flip")
         count += 6 * (family == "yes_no")
         assert count == expected
@@ -285,7 +286,7 @@ def test_the_forecast_grows_with_what_is_asked_for() -> None:
     assert base.predicted_passes > 10
     assert RobustnessTask(repeats=6).predicted_passes > base.predicted_passes
     assert RobustnessTask(sigma=0.1).predicted_passes > 2 * base.predicted_passes
-    assert RobustnessTask(case=Request(demos=0)).predicted_passes < base.predicted_passes
+    assert RobustnessTask(case=CaseSpec(demos=0)).predicted_passes < base.predicted_passes
 
 
 def test_a_task_needs_no_torch() -> None:
@@ -296,7 +297,7 @@ def test_a_task_needs_no_torch() -> None:
 def test_the_changed_list_stands_beside_the_plain_one(done: Done, planets: Dataset, model: LanguageModel) -> None:
     task = asked(kinds=("inject",), strengths=(0.5,), alpha=0.2, sigma=0.2, samples=3)
     report = done(task)[-1]
-    setting = set_up(task.case, planets, model)
+    setting = set_up(task, planets, model)
     settings = task.inference
     assert settings is not None
     slow = recommend(Scorer(model, setting.prompt), settings, setting.case.seed)

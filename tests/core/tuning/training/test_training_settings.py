@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.question.checked import checked
 from core.errors import RequestError
+from core.question.checked import checked
 from core.tuning.training.training_settings import FREE, TuningSettings
 
 IDS = {"dataset_id": "d", "model_id": "m"}
