@@ -25,8 +25,7 @@ from bench.constants import (
 from bench.record_store import CaseRecord, RecordStore
 from core.analysis.quality.utility_run import drawn_users
 from core.analysis.quality.utility_task import UtilityTask
-from core.analysis.request import Request
-from core.analysis.setting import set_up
+from core.analysis.setting import setting_for
 from core.analysis.values import TargetScore
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Strategy
@@ -34,6 +33,7 @@ from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel, load
 from core.lm.scoring.score import Scorer
 from core.prompt.spans import Family, Prompt
+from core.question.case_spec import CaseSpec
 from core.seeds import generator
 
 
@@ -77,11 +77,11 @@ class Bench:
 
     def ranked(self) -> Iterator[tuple[str, int]]:
         """Users whose demonstrations are ranked by worth, in the order of the seed, and how many each prompt has."""
-        return ((user, DEMOS) for user in drawn_users(UtilityTask(seed=self.seed), self.dataset))
+        return ((user, DEMOS) for user in drawn_users(UtilityTask(users_seed=self.seed), self.dataset))
 
-    def request(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> Request:
-        """The request about a user's latest choice."""
-        return Request(user=user, family=family, demos=demos, candidates=candidates)
+    def case(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> CaseSpec:
+        """The spec about a user's latest choice."""
+        return CaseSpec(user=user, family=family, demos=demos, candidates=candidates)
 
     def stored(
         self, store: RecordStore, measurement: str, question: object, measure: Callable[[], CaseRecord]
@@ -105,8 +105,8 @@ class Bench:
         for user in users:
             choices = {"strategy": strategy, "history": HISTORY[family]}
             try:
-                request = self.request(user, family, demos=demos).model_copy(update=choices)
-                setting = set_up(request, self.dataset, self.model)
+                spec = self.case(user, family, demos=demos).model_copy(update=choices)
+                setting = setting_for(spec, self.dataset, self.model)
             except DemoLensError:
                 continue
             case, prompt = setting.case, setting.prompt

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from bench.case_list import Bench
 from bench.constants import CANDIDATES, DEMOS
-from core.analysis.request import Request
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.duck import first_row
 from core.errors import DataError
 from core.prompt.spans import Family
+from core.question.case_spec import CaseSpec
 from core.seeds import generator
 
 CANDIDATE_FILE = "candidates_200.random"
@@ -28,7 +28,7 @@ LEAST_INTERACTIONS = 5
 """A choice and the four before it."""
 LEAST_RANKED = 4
 """Fewer demonstrations are not ranked by worth."""
-TITLES: int = Request().history
+TITLES: int = CaseSpec().history
 """Most titles that a prompt shows of a history."""
 
 
@@ -54,9 +54,9 @@ class FolderBench(Bench):
             if demos >= LEAST_RANKED:
                 yield user, demos
 
-    def request(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> Request:
-        """The request about a user's latest choice, with candidates from the user's list where there are lists."""
-        return Request(
+    def case(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> CaseSpec:
+        """The spec about a user's latest choice, with candidates from the user's list where there are lists."""
+        return CaseSpec(
             dataset=self.folder,
             user=user,
             family=family,

@@ -15,10 +15,9 @@ from bench.results_table import Row, as_row
 from bench.spread import quartiles
 from bench.timing import timed
 from core.analysis.quality.pool import label_free
-from core.question.case_spec import CaseSpec
 from core.analysis.robustness.kinds import KINDS, REPEATS, STRENGTHS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
-from core.analysis.setting import Setting, prompt_of, set_up
+from core.analysis.setting import Setting, prompt_of, setting_for
 from core.analysis.subject import item_ids
 from core.data.demonstrations import by_ids
 from core.data.peers import peers_before
@@ -26,6 +25,7 @@ from core.data.records import Demonstration
 from core.lm.scoring.encoded import Encoded
 from core.lm.scoring.many import ManyScorer, separate_tokens
 from core.prompt.spans import Prompt
+from core.question.case_spec import CaseSpec
 
 POOL = 1_000
 SWEEP_DEMOS = DEMOS
@@ -36,19 +36,19 @@ UNWRITTEN = BUILD / "encodings"
 # ---- robustness sweep
 
 
-def sweep_of(bench: Bench, request: Request) -> CaseRecord:
+def sweep_of(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Seconds and tokens of one sweep over a case's variants, and of as many naive prompts."""
-    request = request.model_copy(update={"demos": SWEEP_DEMOS})
-    return bench.stored(LRGD_RECORDS, "sweep", request.model_dump(mode="json"), lambda: swept(bench, request))
+    spec = spec.model_copy(update={"demos": SWEEP_DEMOS})
+    return bench.stored(LRGD_RECORDS, "sweep", spec.model_dump(mode="json"), lambda: swept(bench, spec))
 
 
-def swept(bench: Bench, request: Request) -> CaseRecord:
+def swept(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Kinds take turns between the sweep and the naive prompts, so that a busy machine slows both.
 
     The sweep also scores the case as it is; the naive side does not. A naive prompt is one plain forward of the
     untouched network over the prompt with all its candidates, with the rows of logits that scores need.
     """
-    setting = set_up(request, bench.dataset, bench.model)
+    setting = setting_for(spec, bench.dataset, bench.model)
     _naive(bench, [setting.prompt])  # The first pass also pays for loading and allocations.
     ManyScorer(bench.model).scores([setting.prompt])
     scorer, count, naive_tokens = ManyScorer(bench.model), 0, 0
@@ -63,7 +63,7 @@ def swept(bench: Bench, request: Request) -> CaseRecord:
         naive_tokens += separate_tokens(prompts)
         count += len(prompts)
     return {
-        "family": request.family,
+        "family": spec.family,
         "variants": count,
         "seconds": seconds,
         "naive_seconds": naive,
@@ -99,15 +99,15 @@ def sweep_rows(records: Sequence[CaseRecord]) -> list[Row]:
 # ---- pool
 
 
-def pool_of(bench: Bench, request: Request) -> CaseRecord:
+def pool_of(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Tokens and seconds of the label-free scores of `POOL` demonstrations."""
-    question = [POOL, request.model_dump(mode="json")]
-    return bench.stored(LRGD_RECORDS, "pool", question, lambda: pooled(bench, request, POOL))
+    question = [POOL, spec.model_dump(mode="json")]
+    return bench.stored(LRGD_RECORDS, "pool", question, lambda: pooled(bench, spec, POOL))
 
 
-def pooled(bench: Bench, request: Request, size: int) -> CaseRecord:
+def pooled(bench: Bench, spec: CaseSpec, size: int) -> CaseRecord:
     """Every demonstration is encoded anew and nothing is written, so that what the disk holds does not help."""
-    setting = set_up(request.model_copy(update={"demos": 0}), bench.dataset, bench.model)
+    setting = setting_for(spec.model_copy(update={"demos": 0}), bench.dataset, bench.model)
     demos = latest_of_others(setting, size)
     spans = [_alone(setting, demo) for demo in demos]
     instruction = setting.prompt.instruction.token_ids
@@ -131,12 +131,12 @@ def latest_of_others(setting: Setting, size: int) -> tuple[Demonstration, ...]:
     while len(ids) < size and any(peer.position > back for peer in peers):
         ids += [f"{peer.user_id}:{peer.position - back}" for peer in peers if peer.position > back]
         back += 1
-    return by_ids(setting.dataset, setting.case, ids[:size], history=setting.request.history)
+    return by_ids(setting.dataset, setting.case, ids[:size], history=setting.spec.history)
 
 
 def _alone(setting: Setting, demo: Demonstration) -> tuple[int, ...]:
     items = setting.dataset.items(sorted(item_ids(setting.case, (demo,))))
-    prompt = prompt_of(setting.request, setting.dataset, setting.model, setting.case, (demo,), items)
+    prompt = prompt_of(setting.spec, setting.dataset, setting.model, setting.case, (demo,), items)
     return prompt.demos[0].token_ids
 
 

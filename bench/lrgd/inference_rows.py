@@ -10,19 +10,19 @@ from bench.case_list import Bench
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
 from bench.results_table import Row, as_row, interval_text
 from bench.spread import mean_interval
-from core.analysis.request import Request
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings
 from core.analysis.robustness.kinds import REPEATS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
 from core.analysis.robustness.robustness_task import QUICK, QUICK_STRENGTH
 from core.analysis.robustness.sweep import departures, gains
-from core.analysis.setting import set_up
+from core.analysis.setting import setting_for
 from core.analysis.values import Array
 from core.cli.output import aligned
 from core.lm.scoring.score import Scorer
 from core.metrics.intervals import Interval
 from core.prompt.spans import Family
+from core.question.case_spec import CaseSpec
 
 SAMPLES = 4
 RANDOM = (0.1, 0.25)
@@ -38,7 +38,7 @@ def _tried() -> tuple[InferenceSettings, ...]:
 
 SETTINGS = _tried()
 """The plain model first."""
-Tried = Callable[[Request, Sequence[CaseRecord]], Sequence[InferenceSettings]]
+Tried = Callable[[CaseSpec, Sequence[CaseRecord]], Sequence[InferenceSettings]]
 """The ways of recommending a case, from the records of the cases before it; an empty sequence leaves the case out."""
 CHOSEN = (PLAIN, InferenceSettings(beta=0.1))
 """For other data: the plain model, and what the sample's cases choose for `yes_no` (for `next_item`: nothing)."""
@@ -47,10 +47,10 @@ CHOSEN = (PLAIN, InferenceSettings(beta=0.1))
 def first_all(choosing: int) -> Tried:
     """Everything on the first `choosing` cases; after them the plain model and what they choose for a case's family."""
 
-    def tried(request: Request, records: Sequence[CaseRecord]) -> Sequence[InferenceSettings]:
+    def tried(spec: CaseSpec, records: Sequence[CaseRecord]) -> Sequence[InferenceSettings]:
         if len(records) < choosing:
             return SETTINGS
-        number = chosen_of(_choosing(records), request.family)
+        number = chosen_of(_choosing(records), spec.family)
         return () if number is None else (SETTINGS[0], SETTINGS[number])
 
     return tried
@@ -67,15 +67,15 @@ def chosen_of(records: Sequence[CaseRecord], family: Family) -> int | None:
     return choose_setting(table_of(records, "ndcg"), table_of(records, "flips")) if records else None
 
 
-def record_of(bench: Bench, request: Request, tried: Sequence[InferenceSettings]) -> CaseRecord:
+def record_of(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -> CaseRecord:
     """First places and NDCG of a case and its standard perturbations under every setting, the plain one first."""
-    question = [request.model_dump(mode="json"), [each.model_dump(mode="json") for each in tried]]
-    return bench.stored(LRGD_RECORDS, "inference", question, lambda: measured(bench, request, tried))
+    question = [spec.model_dump(mode="json"), [each.model_dump(mode="json") for each in tried]]
+    return bench.stored(LRGD_RECORDS, "inference", question, lambda: measured(bench, spec, tried))
 
 
-def measured(bench: Bench, request: Request, tried: Sequence[InferenceSettings]) -> CaseRecord:
+def measured(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -> CaseRecord:
     """By setting: whether each variant changes the setting's own first place, and NDCG@10 before and after."""
-    setting = set_up(request, bench.dataset, bench.model)
+    setting = setting_for(spec, bench.dataset, bench.model)
     perturbed = variants(setting, kinds=QUICK, strengths=(QUICK_STRENGTH,), repeats=REPEATS)
     prompts = [setting.prompt, *(prompt_of_variant(setting, variant) for variant in perturbed)]
     table = np.empty((len(tried), len(prompts), len(setting.case.candidates)))
@@ -89,7 +89,7 @@ def measured(bench: Bench, request: Request, tried: Sequence[InferenceSettings])
     flips = [departures(scores[0], scores[1:]).flips for scores in table]
     ndcg = [gains(scores, chosen) for scores in table]
     return {
-        "family": request.family,
+        "family": spec.family,
         "settings": [inference.name for inference in tried],
         "flips": [each.tolist() for each in flips],
         "ndcg": [each[1:].tolist() for each in ndcg],

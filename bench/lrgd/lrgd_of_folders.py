@@ -92,8 +92,8 @@ def _columns(benches: Sequence[Bench], count: int) -> dict[str, DataColumn]:
         if name in columns:
             raise SystemExit(f"bench: two data sets are named {name}; expected each once")
         drawn = list(islice(utility_over_users.settings(bench), share(UTILITY_SHARE, count)))
-        requests, measures = search_sets.requests(bench, count), margins(bench)
-        course = Course(bench, requests, iter(drawn), inference_rows.as_chosen, measures)
+        specs, measures = search_sets.specs(bench, count), margins(bench)
+        course = Course(bench, specs, iter(drawn), inference_rows.as_chosen, measures)
         columns[name] = DataColumn(bench, course, len(drawn))
     return columns
 

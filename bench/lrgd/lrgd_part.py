@@ -15,8 +15,8 @@ from bench.lrgd import costs, inference_rows, search_sets, utility_over_users
 from bench.record_store import CaseRecord
 from bench.results_table import Row, write_json
 from bench.timing import Clock
-from core.analysis.request import Request
 from core.analysis.setting import Setting
+from core.question.case_spec import CaseSpec
 
 UTILITY_SHARE = 2.6
 """Cases of the utility check for every case of the search: 104 for 40, as a few have no proxy target."""
@@ -51,12 +51,12 @@ class Course:
     def __init__(
         self,
         bench: Bench,
-        requests: Sequence[Request],
+        specs: Sequence[CaseSpec],
         drawn: Iterator[Setting],
         tried: inference_rows.Tried,
         measures: Sequence[search_sets.SetMeasure],
     ) -> None:
-        """`requests` are the cases, `drawn` those of the utility check.
+        """`specs` are the cases, `drawn` those of the utility check.
 
         `tried` are the ways of recommending a case, `measures` those taken of its sets.
         """
@@ -65,16 +65,16 @@ class Course:
         self.rows: dict[LrgdPart, list[Row]] = {part: [] for part in ROWS}
         self._works: dict[LrgdPart, Callable[[int], Records]] = {
             "utility": lambda _: [utility_over_users.record_of(bench, _next(drawn))],
-            "sets": lambda place: search_sets.records_of(bench, requests[place], measures),
-            "inference": lambda place: self._inferred(bench, requests[place], tried),
-            "sweep": lambda place: [costs.sweep_of(bench, requests[place])],
-            "pool": lambda place: [costs.pool_of(bench, requests[place])],
+            "sets": lambda place: search_sets.records_of(bench, specs[place], measures),
+            "inference": lambda place: self._inferred(bench, specs[place], tried),
+            "sweep": lambda place: [costs.sweep_of(bench, specs[place])],
+            "pool": lambda place: [costs.pool_of(bench, specs[place])],
         }
         self._rows_of = ROWS | {"sets": partial(search_sets.rows_of, measures=measures)}
 
-    def _inferred(self, bench: Bench, request: Request, tried: inference_rows.Tried) -> Records:
-        ways = tried(request, self.records["inference"])
-        return [inference_rows.record_of(bench, request, ways)] if ways else []
+    def _inferred(self, bench: Bench, spec: CaseSpec, tried: inference_rows.Tried) -> Records:
+        ways = tried(spec, self.records["inference"])
+        return [inference_rows.record_of(bench, spec, ways)] if ways else []
 
     def take(self, part: LrgdPart, place: int) -> None:
         """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
@@ -91,9 +91,9 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
-    requests = search_sets.requests(bench, share(INFERENCE_SHARE, count))
+    specs = search_sets.specs(bench, share(INFERENCE_SHARE, count))
     tried = inference_rows.first_all(share(CHOOSING_SHARE, count))
-    course = Course(bench, requests, utility_over_users.settings(bench), tried, search_sets.allowed(bench))
+    course = Course(bench, specs, utility_over_users.settings(bench), tried, search_sets.allowed(bench))
     steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:

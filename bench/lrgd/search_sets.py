@@ -13,8 +13,7 @@ from bench.constants import ABOVE_ZERO, CANDIDATES, FAMILIES
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
 from bench.results_table import Row, as_row
 from bench.spread import UNDEFINED, extremes, mean_interval, quartiles, resampled
-from core.analysis.request import Request
-from core.analysis.setting import Setting, set_up
+from core.analysis.setting import Setting, setting_for
 from core.analysis.values import Array
 from core.cli.output import aligned
 from core.errors import DemoLensError
@@ -23,6 +22,7 @@ from core.metrics import binary
 from core.metrics.intervals import Interval, ends
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
+from core.question.case_spec import CaseSpec
 from core.selection.heldout import Objective, held_out
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveTask
@@ -35,7 +35,7 @@ OTHERS: dict[str, dict[str, object]] = {
     "BM25 4": {"strategy": "similar"},
     "random 4": {"strategy": "random"},
 }
-"""The sets that ours is compared with, as changes of the case's request."""
+"""The sets that ours is compared with, as changes of the case's spec."""
 
 
 @dataclass(frozen=True)
@@ -104,47 +104,47 @@ MEASURES = (
 )
 
 
-def requests(bench: Bench, count: int) -> list[Request]:
+def specs(bench: Bench, count: int) -> list[CaseSpec]:
     """`count` cases of as many users, families in turns, that have all the sets and a choice to hold out."""
     users = bench.users()
     return [_next(bench, users, FAMILIES[place % 2]) for place in range(count)]
 
 
-def _next(bench: Bench, users: Iterator[str], family: Family) -> Request:
+def _next(bench: Bench, users: Iterator[str], family: Family) -> CaseSpec:
     for user in users:
-        request = bench.request(user, family, demos=DEMOS, candidates=CANDIDATES)
+        spec = bench.case(user, family, demos=DEMOS, candidates=CANDIDATES)
         try:
-            if _whole(bench, request):
-                return request
+            if _whole(bench, spec):
+                return spec
         except DemoLensError:
             continue
     raise SystemExit(f"bench: {bench.dataset.name} has too few users for so many cases")
 
 
-def _whole(bench: Bench, request: Request) -> bool:
+def _whole(bench: Bench, spec: CaseSpec) -> bool:
     """Whether a case has every set and all candidates; raises a `DemoLensError` where it has no choice to hold out."""
     for change in OTHERS.values():
-        setting = _changed(bench, request, change)
-        if len(setting.prompt.demos) != setting.request.demos or len(setting.case.candidates) != CANDIDATES:
+        setting = _changed(bench, spec, change)
+        if len(setting.prompt.demos) != setting.spec.demos or len(setting.case.candidates) != CANDIDATES:
             return False
     return bool(held_out(bench.dataset, setting.case, count=1, negatives=1, both_answers=False))
 
 
-def _changed(bench: Bench, request: Request, change: dict[str, object]) -> Setting:
-    return set_up(request.model_copy(update=change), bench.dataset, bench.model)
+def _changed(bench: Bench, spec: CaseSpec, change: dict[str, object]) -> Setting:
+    return setting_for(spec.model_copy(update=change), bench.dataset, bench.model)
 
 
-def records_of(bench: Bench, request: Request, measures: Sequence[SetMeasure] = MEASURES) -> list[CaseRecord]:
+def records_of(bench: Bench, spec: CaseSpec, measures: Sequence[SetMeasure] = MEASURES) -> list[CaseRecord]:
     """The search's answer for a case, and all candidates' scores under it and under every other set.
 
     One record for each objective that `measures` need.
     """
-    objectives = dict.fromkeys(measure.objective for measure in measures if measure.family == request.family)
-    return [_record_of(bench, request, objective) for objective in objectives]
+    objectives = dict.fromkeys(measure.objective for measure in measures if measure.family == spec.family)
+    return [_record_of(bench, spec, objective) for objective in objectives]
 
 
-def _record_of(bench: Bench, request: Request, objective: Objective) -> CaseRecord:
-    task = ImproveTask(case=request, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
+def _record_of(bench: Bench, spec: CaseSpec, objective: Objective) -> CaseRecord:
+    task = ImproveTask(case=spec, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
     record = bench.stored(LRGD_RECORDS, "sets", task.model_dump(mode="json"), lambda: measured(bench, task))
     return {"objective": objective, **record}
 

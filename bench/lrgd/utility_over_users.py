@@ -27,8 +27,7 @@ from core.analysis.quality.utility_task import (
     UtilityRow,
     UtilityTask,
 )
-from core.analysis.setting import Setting, set_up
-from core.analysis.subject import targets_for
+from core.analysis.setting import Setting, setting_for
 from core.analysis.values import Array
 from core.cli.output import aligned
 from core.errors import DemoLensError
@@ -58,7 +57,7 @@ def settings(bench: Bench) -> Iterator[Setting]:
 def _settings_of(bench: Bench, family: Family) -> Iterator[Setting]:
     for user, demos in bench.ranked():
         try:
-            setting = set_up(bench.request(user, family, demos=demos), bench.dataset, bench.model)
+            setting = setting_for(bench.case(user, family, demos=demos), bench.dataset, bench.model)
         except DemoLensError:
             continue
         if len(setting.prompt.demos) >= LEAST_DEMOS:
@@ -67,7 +66,7 @@ def _settings_of(bench: Bench, family: Family) -> Iterator[Setting]:
 
 def record_of(bench: Bench, setting: Setting) -> CaseRecord:
     """Scores and truths of the demonstrations of one case."""
-    question = setting.request.model_dump(mode="json")
+    question = setting.spec.model_dump(mode="json")
     return bench.stored(LRGD_RECORDS, "utility", question, lambda: measured(bench, setting))
 
 
@@ -80,11 +79,11 @@ def measured(bench: Bench, setting: Setting) -> CaseRecord:
         return scorers[-1]
 
     start = time.perf_counter()
-    truths = true_utility(scorer_of(setting), targets_for(setting.request, setting.case)[0])
+    truths = true_utility(scorer_of(setting), setting.targets[0])
     scores = {**quality_scores(setting, scorer_of), **floors(setting)}
     return {
-        "user": setting.request.user,
-        "family": setting.request.family,
+        "user": setting.spec.user,
+        "family": setting.spec.family,
         "scores": _written(scores),
         "truths": _written(truths),
         "tokens": setting.prompt.length,
@@ -117,11 +116,11 @@ def cards(bench: Bench, records: Sequence[CaseRecord]) -> Iterator[UtilityReport
         cases = of_family(records, family)
         if len(cases) < LEAST_STORED:
             continue
-        request = bench.request(cases[0]["user"], family)
+        spec = bench.case(cases[0]["user"], family)
         spent = {name: sum(case[name] for case in cases) for name in ("forwards", "passes", "seconds")}
         yield report_over(
-            UtilityTask(case=request, cases=len(cases), seed=bench.seed),
-            set_up(request, bench.dataset, bench.model),
+            UtilityTask(case=spec, cases=len(cases), users_seed=bench.seed),
+            setting_for(spec, bench.dataset, bench.model),
             [numbers_of(case) for case in cases],
             skipped=drawn.index(cases[-1]["user"]) + 1 - len(cases),
             tokens=max(case["tokens"] for case in cases),

@@ -25,7 +25,7 @@ from bench.product.kills import KILLS, Harm, KillField
 from bench.product.tiny_material import write_wheel
 from bench.results_table import Row, as_row
 from bench.timing import Clock
-from core.analysis.request import Request
+from core.analysis.explain.explain_task import Explain
 from core.data.dataset import open_dataset
 from core.data.stored import source_name
 from core.errors import DemoLensError
@@ -163,7 +163,7 @@ def _uses(folder: Path) -> list[tuple[Path, Use, Any, tuple[str, ...]]]:
     def forecast() -> object:
         forecaster = Forecaster()
         forecaster.calibrate(0.001)
-        return forecaster.forecast(Request())
+        return forecaster.forecast(Explain())
 
     def files(*names: str) -> list[Path]:
         return [path for name in names for path in sorted(home().glob(name)) if path.is_file()]

@@ -20,9 +20,10 @@ import psutil
 from bench.product.app_server import APP, start_server
 from bench.product.tiny_material import write_data, write_model, write_wheel
 from bench.timing import Result
-from core.analysis.request import Request
+from core.analysis.explain.explain_task import Explain
 from core.data.dataset import open_dataset
 from core.lm.loading.gguf_convert import converted
+from core.question.command_line import task_of
 from core.store.home import home
 from core.store.material import extracted
 from core.store.results import Results
@@ -214,8 +215,8 @@ def worker(field: KillField, kills: int) -> Iterator[Harm]:
     try:
         for number in range(kills):
             case = {"dataset": str(field.data), "model": model, "user": str(number % 12), "seed": number}
-            request = Request.model_validate({**case, "demos": 2, "candidates": 4, "family": "next_item"})
-            key = desk.submit(request)
+            task = task_of(Explain, {**case, "demos": 2, "candidates": 4, "family": "next_item"})
+            key = desk.submit(task)
             pid = until(lambda: desk.worker_pid)
             if pid is not None:
                 desk.wait(key, field.chance.uniform(0.0, 6.0))
@@ -224,7 +225,7 @@ def worker(field: KillField, kills: int) -> Iterator[Harm]:
                     os.kill(pid, signal.SIGKILL)
             job = desk.wait(key, PATIENCE_SECONDS)
             if job.state == "failed":
-                job = desk.wait(desk.submit(request, insist=True), PATIENCE_SECONDS)
+                job = desk.wait(desk.submit(task, insist=True), PATIENCE_SECONDS)
             if job.state != "done":
                 sys.stderr.write(f"worker: {job.state}: {job.sentence}\n")
             else:

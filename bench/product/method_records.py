@@ -14,14 +14,13 @@ from bench.product import contextcite
 from bench.record_store import PRODUCT_RECORDS, CaseRecord
 from bench.timing import timed
 from core.analysis.dual.parts import attention_mass
-from core.analysis.explain.captum_methods import CaptumMethod, captum_attribution
-from core.analysis.explain.gradient import gradient_at, learning_rate_path
-from core.analysis.explain.methods import PATH_BEND, PATH_NODES
+from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.gradient import PATH_BEND, PATH_NODES, gradient_at, learning_rate_path
+from core.analysis.explain.methods import METHODS, Method
 from core.analysis.explain.refine import refine
-from core.analysis.request import Request
 from core.analysis.values import Array, TargetScore, all_masks
 
-BUDGET = Request().budget
+BUDGET = Explain().budget
 """Of the default method, in full-prompt forward equivalents."""
 CURVE_SHARE = 0.4
 """The curve follows the default up to this share of ContextCite-64's tokens."""
@@ -101,8 +100,11 @@ def others(bench: Bench, subject: PromptSubject) -> CaseRecord:
     return {name: _measured(subject.score(bench.model), work) for name, work in works.items()}
 
 
-def _captum(score: TargetScore, method: CaptumMethod) -> Array:
-    return captum_attribution(score, method, budget=CAPTUM_BUDGET, seed=0).values
+def _captum(score: TargetScore, method: Method) -> Array:
+    row = METHODS[method]
+    settings = {"budget": CAPTUM_BUDGET, "seed": 0}
+    values: Array = row.function(score, **{name: settings[name] for name in row.settings}).values
+    return values
 
 
 def _measured(score: TargetScore, work: Callable[[TargetScore], Array]) -> CaseRecord:

@@ -18,7 +18,7 @@ from bench.recicl.promises import figures_of
 from bench.record_store import RECICL_RECORDS
 from bench.results_table import Row, as_row, interval_text
 from bench.timing import Clock
-from core.analysis.setting import Setting, set_up
+from core.analysis.setting import Setting, setting_for
 from core.cli.output import aligned
 from core.data.dataset import Dataset
 from core.data.records import Case
@@ -80,8 +80,8 @@ class RankedLists:
         """What each way is to rank for a user."""
         try:
             return {
-                (family, way.name): set_up(
-                    self.bench.request(user, family, demos=way.demos), self.bench.dataset, self.models[way.tuned]
+                (family, way.name): setting_for(
+                    self.bench.case(user, family, demos=way.demos), self.bench.dataset, self.models[way.tuned]
                 )
                 for family, way in RANKERS
             }

@@ -16,7 +16,6 @@ from bench.case_list import packed_ids
 from bench.record_store import RECICL_RECORDS, CaseRecord
 from bench.spread import quartiles
 from bench.timing import timed
-from core.analysis.request import Request
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.errors import DemoLensError
@@ -25,6 +24,7 @@ from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
 from core.personal.stream import StreamScorer
 from core.prompt.spans import Family, Prompt
+from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.record import StepCostRow, metric_estimate
 from core.tuning.evaluation.ways import FRESH, ModelVariant
 from core.tuning.evaluation.work import EvaluationPlan, ids_of
@@ -67,7 +67,9 @@ def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
     """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
     count = 0
     for user in dict.fromkeys(listed.user_id for listed in work.lists):
-        case = Request(user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates)
+        case = CaseSpec(
+            user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates
+        )
         try:
             play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
         except DemoLensError:
@@ -82,7 +84,7 @@ def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
 def _prompt(work: EvaluationPlan, play: Play, length: int) -> Prompt:
     case, demos = play.case_at(length), play.demonstrations(length)
     items = work.dataset.items(item_ids(case, demos))
-    return prompt_of(play.request, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
+    return prompt_of(play.spec, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
 
 
 def played(work: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:

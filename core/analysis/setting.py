@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 
-from core.analysis.subject import Subject, subject_of
+from core.analysis.subject import Subject, subject_for, subject_of
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
@@ -109,6 +109,11 @@ class Setting(Subject):
 def set_up(task: Task, dataset: Dataset, model: LanguageModel, subject: Subject | None = None) -> Setting:
     """Case, demonstrations and prompt of a task; raises `DemoLensError`s for choices that cannot be run."""
     return setting_of(subject_of(task, dataset) if subject is None else subject, dataset, model)
+
+
+def setting_for(spec: CaseSpec, dataset: Dataset, model: LanguageModel) -> Setting:
+    """The same for a case without a task."""
+    return setting_of(subject_for(spec, dataset), dataset, model)
 
 
 def setting_of(subject: Subject, dataset: Dataset, model: LanguageModel) -> Setting:

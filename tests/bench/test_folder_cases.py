@@ -10,10 +10,10 @@ from bench import folder_cases
 from bench.case_list import Bench
 from bench.folder_cases import CANDIDATE_FILE, FolderBench, candidate_lists
 from core.analysis.quality.quality_run import scored_setting
-from core.question.case_spec import CaseSpec
-from core.analysis.setting import set_up
+from core.analysis.setting import setting_for
 from core.data.dataset import open_dataset
 from core.errors import DataError
+from core.question.case_spec import CaseSpec
 
 
 @pytest.fixture
@@ -63,18 +63,18 @@ def test_a_line_that_does_not_belong_is_named(home, write, line, words):
     assert str(raised.value) == words
 
 
-# ---- requests
+# ---- specs
 
 
 def test_given_candidates_are_the_first_of_the_list_and_the_target(home, model, write):
     lists = listed("u0", *range(30, 58)) + listed("u1", 40, 12, *range(41, 58))
     bench = opened(model, write(home / "plays", [6, 6], candidates=lists))
-    first = bench.request("u0", "next_item", candidates=5)
+    first = bench.case("u0", "next_item", candidates=5)
     assert set(first.candidate_ids) == {"30", "31", "32", "33", "5"}
-    assert first == bench.request("u0", "next_item", candidates=5)
-    assert set(bench.request("u1", "yes_no", candidates=4).candidate_ids) == {"40", "12", "41", "42"}
+    assert first == bench.case("u0", "next_item", candidates=5)
+    assert set(bench.case("u1", "yes_no", candidates=4).candidate_ids) == {"40", "12", "41", "42"}
     for user in ("u0", "u1"):
-        case = set_up(bench.request(user, "yes_no"), bench.dataset, bench.model).case
+        case = setting_for(bench.case(user, "yes_no"), bench.dataset, bench.model).case
         assert case.target in case.candidates
         assert len(case.history) == 5
 
@@ -82,14 +82,14 @@ def test_given_candidates_are_the_first_of_the_list_and_the_target(home, model, 
 def test_the_place_of_the_target_differs_between_users(home, model, write):
     lists = "".join(listed(f"u{user}", *range(40, 59)) for user in range(4))
     bench = opened(model, write(home / "plays", [6] * 4, candidates=lists))
-    asked = [bench.request(f"u{user}", "next_item") for user in range(4)]
+    asked = [bench.case(f"u{user}", "next_item") for user in range(4)]
     assert len({one.candidate_ids.index(bench.dataset.history(one.user)[-1].item_id) for one in asked}) > 1
 
 
 def test_without_a_file_the_candidates_are_sampled(home, model, write):
     folder = write(home / "plays", [6, 6])
-    asked = opened(model, folder).request("u0", "next_item", demos=4)
-    assert asked == Request(dataset=folder, user="u0", family="next_item", demos=4, candidates=20)
+    asked = opened(model, folder).case("u0", "next_item", demos=4)
+    assert asked == CaseSpec(dataset=folder, user="u0", family="next_item", demos=4, candidates=20)
 
 
 def test_users_are_those_with_a_list_and_enough_choices(home, model, write):
@@ -106,7 +106,7 @@ def test_ranked_users_have_a_choice_that_the_prompt_does_not_show(home, model, w
     bench = opened(model, write(home / "plays", [10, 11, 12, 15, 40]))
     assert dict(bench.ranked()) == {"u1": 4, "u2": 5, "u3": 8, "u4": 8}
     for user, demos in bench.ranked():
-        setting = set_up(bench.request(user, "next_item", demos=demos), bench.dataset, bench.model)
+        setting = setting_for(bench.case(user, "next_item", demos=demos), bench.dataset, bench.model)
         assert scored_setting(setting, proxy=True) is not None
 
 
@@ -163,7 +163,7 @@ def test_shared_data_follow_their_protocol(stored, shared, model, name, size, ra
     assert len(bench.lists) == lists
     assert all(len(items) == 100 for items in bench.lists.values())
     for user in list(bench.users())[:5]:
-        case = set_up(bench.request(user, "next_item", demos=4), data, bench.model).case
+        case = setting_for(bench.case(user, "next_item", demos=4), data, bench.model).case
         met = data.history(user)
         assert case.target == met[-1].item_id
         assert case.target in case.candidates

@@ -35,8 +35,7 @@ from core.analysis.quality.utility_task import (
     UtilityTask,
     keep,
 )
-from core.analysis.setting import Setting, setting_of
-from core.analysis.subject import subject_for
+from core.analysis.setting import Setting, setting_for
 from core.analysis.values import Array, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
@@ -209,7 +208,7 @@ class _Cases:
     longest: int = 0
 
     def setting(self, user: str) -> Setting:
-        setting = setting_of(subject_for(self.task.case_of(user), self.dataset), self.dataset, self.ledger.model)
+        setting = setting_for(self.task.case_of(user), self.dataset, self.ledger.model)
         if len(setting.prompt.demos) < LEAST_DEMOS:
             raise RequestError(f"{len(setting.prompt.demos)} demonstrations", expected=f"{LEAST_DEMOS} or more")
         return setting

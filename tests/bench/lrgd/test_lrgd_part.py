@@ -16,11 +16,11 @@ from bench.lrgd.inference_rows import SETTINGS
 from bench.lrgd.search_sets import OTHERS, OURS
 from core.analysis.quality.utility_run import utility
 from core.analysis.quality.utility_task import UtilityReport
-from core.question.case_spec import CaseSpec
-from core.analysis.setting import set_up
+from core.analysis.setting import setting_for
 from core.analysis.values import all_masks
 from core.data.dataset import open_dataset
 from core.lm.scoring.score import Scorer
+from core.question.case_spec import CaseSpec
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveTask
 
@@ -138,7 +138,7 @@ def inferred(flips, ndcg, *, family="yes_no", alone=False):
 def test_a_family_takes_the_setting_that_its_first_cases_choose():
     helped, harmed = inferred([0.5, 0.25], [0.4, 0.5]), inferred([0.5, 0.25], [0.4, 0.3], family="next_item")
     tried = inference_rows.first_all(2)
-    asked = {family: Request(family=family) for family in ("yes_no", "next_item")}
+    asked = {family: CaseSpec(family=family) for family in ("yes_no", "next_item")}
     assert tried(asked["yes_no"], [helped]) == SETTINGS
     assert tried(asked["yes_no"], [helped, harmed]) == SETTINGS[:2]
     assert tried(asked["next_item"], [helped, harmed]) == ()
@@ -230,7 +230,7 @@ def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
 
 
 def test_sets_are_scored_as_the_search_scores_them(bench, small):
-    (asked,) = search_sets.requests(bench, 1)
+    (asked,) = search_sets.specs(bench, 1)
     task = ImproveTask(case=asked, k=2, pool=10, budget=8, held_out=2, shortlist=5)
     record = search_sets.measured(bench, task)
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
@@ -272,7 +272,7 @@ def test_too_few_users_for_the_utility_check_end_the_run_with_a_sentence(bench, 
 
 
 def test_utility_truths_are_those_of_deletion(bench):
-    setting = set_up(Request(user="u3", demos=3, candidates=4, history=2), bench.dataset, bench.model)
+    setting = setting_for(CaseSpec(user="u3", demos=3, candidates=4, history=2), bench.dataset, bench.model)
     record = utility_over_users.measured(bench, setting)
     table = Scorer(bench.model, setting.prompt).subsets(all_masks(3))
     at = setting.case.candidates.index(setting.case.target)
@@ -284,9 +284,9 @@ def test_utility_truths_are_those_of_deletion(bench):
 
 
 def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
-    asked = Request(user="u3", demos=3, candidates=4, history=3)
+    asked = CaseSpec(user="u3", demos=3, candidates=4, history=3)
     record = inference_rows.measured(bench, asked, few_settings)
-    setting = set_up(asked, bench.dataset, bench.model)
+    setting = setting_for(asked, bench.dataset, bench.model)
     scores = Scorer(bench.model, setting.prompt).full()
     rank = 1 + int((scores > scores[setting.case.candidates.index(setting.case.target)]).sum())
     assert record["ndcg_before"][0] == pytest.approx(1 / np.log2(1 + rank))
@@ -294,9 +294,9 @@ def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
 
 
 def test_a_pool_reaches_back_for_what_the_latest_of_others_lack(bench):
-    setting = set_up(Request(user="u3", demos=0, candidates=4), bench.dataset, bench.model)
+    setting = setting_for(CaseSpec(user="u3", demos=0, candidates=4), bench.dataset, bench.model)
     found = costs.latest_of_others(setting, 20)
     assert len({one.demo_id for one in found}) == 20
     assert "u3" not in {one.user_id for one in found}
-    pool = costs.pooled(bench, setting.request, 6)
+    pool = costs.pooled(bench, setting.spec, 6)
     assert pool["tokens"] == pool["each_once"] - 5 * len(setting.prompt.instruction.token_ids)
