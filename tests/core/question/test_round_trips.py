@@ -1,4 +1,4 @@
-"""A task is the same after a command line and after JSON, for every kind; its key is equal where its results must be."""
+"""A task survives a command line and JSON, for every kind; its key is equal exactly where its results must be."""
 
 from __future__ import annotations
 
