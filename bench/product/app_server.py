@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-APP = ("-m", "core.cli.entry", "app", "--port", "PORT")
+APP = ("-m", "app.entry", "app", "--port", "PORT")
 """The words after `python` that start the dashboard as `demolens app` does; PORT stands for a free port."""
 FLAGS = [
     "--no-sandbox",

@@ -78,7 +78,7 @@ def app(cases: int) -> Iterator[list[Row]]:
         raise SystemExit("bench: part app needs a Chromium on the PATH")
     clock = Clock("app", STARTS + 1 + visits)
     os.environ["DEMOLENS_HOME"] = str(own_home(BUILD.absolute() / "bench-home"))
-    subprocess.run([sys.executable, "-m", "core.cli.entry", "prepare"], check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, "-m", "app.entry", "prepare"], check=True, stdout=sys.stderr)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=FLAGS)
         rows = [as_row("warm start to first usable page, seconds", quartiles(_starts(browser, clock)), "<= 5")]

@@ -1,4 +1,4 @@
-"""The `demolens` command: explain a case, start the app, prepare a machine.
+"""The `demolens` command but for its subcommand `app`, which `app.command` adds.
 
 Errors are one sentence on stderr: status 2 for what a person can correct, 1 for a fault of DemoLens (with an error id),
 130 after Ctrl-C. Whatever needs torch is imported inside the commands, so that `--help` answers at once.
@@ -64,9 +64,9 @@ def status_of(run: Callable[[], object]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return say_stopped()
     except typer.TyperException as error:
-        return _said(error.format_message(), MISTAKE)
+        return write_error(error.format_message(), MISTAKE)
     except DemoLensError as error:
-        return _said(str(error), MISTAKE)
+        return write_error(str(error), MISTAKE)
     except BrokenPipeError:
         # The reader of a pipe left (`| head`); stdout must not be flushed into it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,7 +76,7 @@ def status_of(run: Callable[[], object]) -> int:
             return say_stopped()
         log_to_file("command")
         sentence, _ = unexpected(error)
-        return _said(SHORT_OF_MEMORY, MISTAKE) if short_of_memory(error) else _said(sentence, FAULT)
+        return write_error(SHORT_OF_MEMORY, MISTAKE) if short_of_memory(error) else write_error(sentence, FAULT)
     if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
         return say_stopped()
     return found if isinstance(found, int) else 0
@@ -143,29 +143,10 @@ app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 
 
-@app.command("app")
-def start_app(
-    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Let other machines in; there is no sign-in.")
-    ] = False,
-    with_example: Annotated[bool, typer.Option("--prepare", help="Prepare this machine first.")] = False,
-) -> None:
-    """Start the page's server; stop it with Ctrl-C."""
-    from core.cli.start_server import check_port, serve, server_command
-
-    command = server_command(address, port, allow_network=allow_network)
-    check_port(address, port)
-    if with_example:
-        _prepare_or_say_why()
-    serve(command)
-
-
 @app.command()
 def prepare() -> None:
     """Fetch the sample model and data once, and compute the example that the first page shows."""
-    write_out(_prepared() + "\n")
+    write_out(prepared_sentence() + "\n")
 
 
 @app.command()
@@ -184,23 +165,13 @@ def schema(
         write_out(schema_text(kind))
 
 
-def _prepared() -> str:
+def prepared_sentence() -> str:
+    """Make this machine ready, with progress on stderr; what is ready, in one sentence."""
     from core.cli.prepare import prepared
 
     log_to_file("command")
     with progress() as report:
         return prepared(report)
-
-
-def _prepare_or_say_why() -> None:
-    """The page starts without the example too: it says why, and takes data and models of one's own."""
-    typer.echo("Checking the sample material and the example; the first time this takes some minutes.", err=True)
-    try:
-        typer.echo(_prepared(), err=True)
-    except DemoLensError as error:
-        _said(str(error), MISTAKE)
-    except Exception as error:
-        _said(unexpected(error)[0], FAULT)
 
 
 def _report_of(task: Task) -> Report:
@@ -213,7 +184,8 @@ def _report_of(task: Task) -> Report:
     return last[0]
 
 
-def _said(sentence: str, status: int) -> int:
+def write_error(sentence: str, status: int) -> int:
+    """One sentence on stderr; returns the status to exit with."""
     sys.stderr.write(f"demolens: {escaped(sentence)}\n")
     return status
 

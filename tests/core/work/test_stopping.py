@@ -91,7 +91,7 @@ def test_a_command_that_waits_for_another_says_so_and_can_be_stopped(
     inter.write_text("user_id:token\titem_id:token\na\t1\n")
     digest = hashlib.sha256(inter.read_bytes()).hexdigest()
     with alone(f"import-{source_name(inter, None, (digest, None))}", "the test"):
-        process = started("-m", "core.cli.entry", "explain", "--dataset", str(data), home=tmp_path / "home")
+        process = started("-m", "app.entry", "explain", "--dataset", str(data), home=tmp_path / "home")
         assert process.stderr.readline() == b"demolens: waiting for another process: the import of books.inter\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == (b"", b"demolens: stopped\n")
@@ -103,7 +103,7 @@ def test_the_page_is_stopped_while_it_starts_and_while_it_runs(tmp_path: Path) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ("-m", "core.cli.entry", "app", "--port", str(port))
+    words = ("-m", "app.entry", "app", "--port", str(port))
     starting = started(*words, home=tmp_path)
     until(lambda: b"app.serve" in command_of(starting.pid))
     os.killpg(starting.pid, signal.SIGINT)

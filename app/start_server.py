@@ -86,5 +86,5 @@ def _refusal(address: str, port: int, error: OSError) -> str:
 def _own_addresses() -> set[str]:
     kinds = (socket.AF_INET, socket.AF_INET6)
     return {
-        one.address.partition("%")[0] for rows in psutil.net_if_addrs().values() for one in rows if one.family in kinds
+        row.address.partition("%")[0] for rows in psutil.net_if_addrs().values() for row in rows if row.family in kinds
     }

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from core.cli.start_server import check_port, is_loopback, server_command
+from app.start_server import check_port, is_loopback, server_command
 from core.errors import RequestError
 
 

@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command line and exit with its status."""
     try:
         interruptible()
-        from core.cli import command
+        from app import command
     except KeyboardInterrupt:
         stop_now()
     command.main()
