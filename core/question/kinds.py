@@ -148,6 +148,14 @@ def kind_named(name: object) -> Kind:
     return KINDS[name]
 
 
+def run(task: Task, **material: Any) -> Iterator[Report]:
+    """Ever more complete reports of a task on `dataset=` and `model=`, the last `complete`; `progress=` may be given.
+
+    Raises `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
+    """
+    return kind_of(task).run(task, **material)
+
+
 def kind_of(task: Task) -> Kind:
     """The kind of a task."""
     place = f"{type(task).__module__}:{type(task).__qualname__}"
