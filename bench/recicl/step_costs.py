@@ -21,9 +21,9 @@ from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.errors import DemoLensError
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
-from core.personal.stream import StreamScorer
 from core.prompt.spans import Family, Prompt
 from core.tuning.evaluation.record import StepCostRow, metric_estimate
 from core.tuning.evaluation.ways import FRESH, ModelVariant

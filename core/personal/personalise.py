@@ -19,7 +19,8 @@ from core.errors import ComputeError
 from core.lm.loading.hashes import weights_sha256
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
@@ -33,7 +34,6 @@ from core.personal.personalise_task import (
     Which,
 )
 from core.personal.play import Play, play_of
-from core.personal.stream import StreamScorer
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
 

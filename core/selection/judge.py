@@ -13,7 +13,7 @@ from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer, sweep_tokens
-from core.lm.scoring.score import Aggregate
+from core.lm.scoring.sweep import Aggregate
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
 from core.selection.heldout import HeldOut, Objective, foretold

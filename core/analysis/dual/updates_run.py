@@ -34,7 +34,7 @@ from core.analysis.task import Progress
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 from core.seeds import generator, seed_of
 
 CONTEXT_ROUNDING = 1e-3

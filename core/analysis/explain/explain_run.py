@@ -19,7 +19,8 @@ from core.analysis.subject import targets_for
 from core.analysis.values import Array, Meter, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate
 from core.metrics.ranking import ranks
 
 Progress = Callable[[str, float], None]

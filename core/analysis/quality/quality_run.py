@@ -20,7 +20,8 @@ from core.analysis.task import Progress
 from core.analysis.values import Array, Spent, TargetScore
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate
 from core.prompt.spans import Prompt
 
 NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is no quality to measure."

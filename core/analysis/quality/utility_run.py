@@ -42,7 +42,8 @@ from core.analysis.values import Array, TargetScore, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate
 from core.metrics.intervals import mean_over_cases
 from core.metrics.ranking import expected_ndcg
 from core.metrics.similarity import spearman

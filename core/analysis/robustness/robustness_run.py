@@ -33,7 +33,8 @@ from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer, separate_tokens
-from core.lm.scoring.score import Aggregate, Cost, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate, Cost
 from core.metrics.ranking import best_first, ranks
 from core.prompt.spans import Prompt
 

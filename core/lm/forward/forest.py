@@ -7,9 +7,9 @@ segments. Every segment is run once, however many prompts go through it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -53,12 +53,25 @@ class Memory:
 
     def first(self, count: int) -> Memory:
         """The memory of the first `count` segments alone."""
-        segments = self.segments[:count]
-        tokens = sum(len(segment.token_ids) for segment in segments)
+        return self.chosen(range(count))
+
+    def chosen(self, places: Sequence[int]) -> Memory:
+        """The memory of some segments, whose parents are among them; copied, so that the rest can be freed."""
+        number: dict[int | None, int] = {place: count for count, place in enumerate(places)}
+        ends = [0, *accumulate(len(segment.token_ids) for segment in self.segments)]
+        ranges: list[slice] = []
+        for place in places:
+            start = ranges.pop().start if ranges and ranges[-1].stop == ends[place] else ends[place]
+            ranges.append(slice(start, ends[place + 1]))
+
+        def cut(tensor: Tensor) -> Tensor:
+            return torch.cat([tensor[:, tokens] for tokens in ranges or [slice(0)]], dim=1)
+
+        segments = [self.segments[place] for place in places]
         return Memory(
-            segments,
-            tuple(keys[:, :tokens].clone() for keys in self.keys),
-            tuple(values[:, :tokens].clone() for values in self.values),
+            tuple(replace(segment, parent=number.get(segment.parent)) for segment in segments),
+            tuple(map(cut, self.keys)),
+            tuple(map(cut, self.values)),
             self.stretched,
         )
 

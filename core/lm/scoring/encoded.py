@@ -21,7 +21,7 @@ from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forward.forest import Forest, Memory, Segment
 from core.lm.forward.forward_pass import run
 from core.lm.forward.rotation import beyond, turning_point
-from core.lm.scoring.score import PACK_TOKENS
+from core.lm.scoring.sweep import PACK_TOKENS
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import bytes_of
 

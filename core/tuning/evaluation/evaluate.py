@@ -15,7 +15,7 @@ from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
