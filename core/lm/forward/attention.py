@@ -256,7 +256,7 @@ def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: 
     output = query.new_empty(*query.shape[:2], values.shape[-1])
     for rows, chosen, mask, _ in views:
         q = _grouped(query, rows, kv_heads)
-        k, v = (one[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for one in (keys, values))
+        k, v = (tensor[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for tensor in (keys, values))
         output[:, rows] = scaled_dot_product_attention(q, k, v, mask, scale=form.scale).flatten(0, 1)
     return output
 
@@ -393,9 +393,9 @@ def _look(
         norms[:, here] = norm.flatten(0, 1).cpu()
         label = probe.label_of.to(query.device)[chosen]
         for part in range(probe.parts):
-            own = weights * (label == part)
-            outputs[:, here, part] = _over_keys(own, _wide(values[:, chosen])).flatten(0, 1).cpu()
-            masses[:, here, part] = own.sum(-1).flatten(0, 1).cpu()
+            weights_of_part = weights * (label == part)
+            outputs[:, here, part] = _over_keys(weights_of_part, _wide(values[:, chosen])).flatten(0, 1).cpu()
+            masses[:, here, part] = weights_of_part.sum(-1).flatten(0, 1).cpu()
     probe.outputs[layer], probe.masses[layer], probe.norms[layer] = outputs, masses, norms
 
 

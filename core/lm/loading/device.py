@@ -18,7 +18,7 @@ def device_for(device: str) -> str:
     if device not in present:
         raise ModelError(f"device {device[:40]!r}", expected=f"auto, {', '.join(present)}")
     if not present[device]:
-        there = ", ".join(name for name, found in present.items() if found)
+        there = ", ".join(name for name, usable in present.items() if usable)
         raise ModelError(f"no {device} device on this machine", expected=f"one of: {there}")
     return device
 

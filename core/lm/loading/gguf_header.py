@@ -107,8 +107,8 @@ class _Cursor:
             raise self.refused(f"a text of {length} bytes at byte {self.place}")
         return self.take(length).decode("utf-8", "replace")
 
-    def refused(self, found: str) -> ModelError:
-        return ModelError(found, expected="a GGUF file that is whole", where=self.where)
+    def refused(self, fault: str) -> ModelError:
+        return ModelError(fault, expected="a GGUF file that is whole", where=self.where)
 
 
 def _head(cursor: _Cursor) -> GgufHead:
