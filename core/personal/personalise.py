@@ -20,6 +20,7 @@ from core.lm.loading.hashes import weights_sha256
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.lm.scoring.sweep import Aggregate
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
