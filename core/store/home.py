@@ -1,4 +1,4 @@
-"""Where does DemoLens keep what it fetches and computes, and how is a file written there whole?"""
+"""The folder of what DemoLens fetches and computes, and whole files in it."""
 
 from __future__ import annotations
 

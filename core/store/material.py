@@ -1,4 +1,4 @@
-"""Where do the sample model and the sample data come from, and are they whole?"""
+"""The sample model and the sample data: fetched once, verified, unpacked."""
 
 from __future__ import annotations
 

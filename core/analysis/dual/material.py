@@ -12,7 +12,7 @@ from core.analysis.subject import targets_for
 from core.errors import PromptError
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Span
-from core.prompt.titles import shown_title
+from core.prompt.titles import prompt_title
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def material_of(setting: Setting) -> Material:
     """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
     prompt, request = setting.prompt, setting.request
     shown = [setting.demos[index] for index in prompt.kept_demos]
-    texts = [shown_title(setting.items[demo.item_id].title) for demo in shown]
+    texts = [prompt_title(setting.items[demo.item_id].title) for demo in shown]
     if request.family == "yes_no":
         texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
     target, _ = targets_for(request, setting.case)

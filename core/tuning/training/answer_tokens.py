@@ -14,7 +14,7 @@ from core.errors import PromptError, RequestError
 from core.prompt.build import ANSWERS
 from core.prompt.codes import Codes
 from core.prompt.spans import Family, Prompt, Span, Tokenizer
-from core.prompt.titles import shown_title
+from core.prompt.titles import prompt_title
 from core.tuning.examples import Example, prompt_of
 from core.tuning.training.training_settings import Loss
 
@@ -68,7 +68,7 @@ def encode_prompt(
     for span, place in zip(prompt.demos, prompt.kept_demos, strict=True):
         if loss == "all":
             demo = example.demos[place]
-            title = shown_title(dataset.item(demo.item_id).title)
+            title = prompt_title(dataset.item(demo.item_id).title)
             parts.append(_of_demo(prompt, span, before, demo.liked, title, balance))
         before += len(span.token_ids)
     query = sum(len(part.rows) for part in parts)
