@@ -13,7 +13,7 @@ from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family, PromptFamily
 from core.prompt.fit import Histories, fitted
 from core.prompt.spans import Encoding, Prompt, Span, SpanKind, Tokenizer
-from core.prompt.template import Placeholder, Template, template_for
+from core.prompt.template import Template, template_for
 from core.prompt.titles import oddities, prompt_title, quoted
 
 NO_HISTORY = "none yet"
@@ -149,7 +149,7 @@ class _Writer:
         answer: str = "",
     ) -> str:
         titles = SEPARATOR.join(prompt_title(self.title(item_id)) for item_id in history)
-        values: dict[Placeholder, str] = {
+        values: dict[str, str] = {
             "noun": prompt_title(self.noun),
             "history": titles or NO_HISTORY,
             "item": "" if item is None else prompt_title(self.title(item)),
