@@ -45,7 +45,7 @@ def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
     if not plays:
         return None
     model = work.models[tuned]
-    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
+    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.interactions))]) for play in plays]]
     record = RECICL_RECORDS.record("steps", content, lambda: played(work, plays))
     column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
@@ -91,7 +91,7 @@ def played(work: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
     for play in plays:
         stream = StreamScorer(work.models[_player(work)])
         stream.score(_prompt(work, play, play.start))
-        for length in range(play.start + 1, len(play.met) + 1):
+        for length in range(play.start + 1, len(play.interactions) + 1):
             _take(work, play, length, stream, record)
     return record
 
