@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,14 @@ def parsed_object(data: bytes, *, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"a JSON {type(value).__name__}", expected="one JSON object", where=where)
     return value
+
+
+def check_sizes(values: Mapping[str, Any], largest: Mapping[str, int], *, prefix: str = "", where: str) -> None:
+    """Raise `ModelError` unless each value that stands under `prefix` and a key of `largest` is from 1 to that size."""
+    for key, most in largest.items():
+        value = values.get(prefix + key)
+        if value is not None and not (type(value) is int and 0 < value <= most):
+            raise ModelError(f"{key} is {str(value)[:40]}", expected=f"a whole number from 1 to {most}", where=where)
 
 
 def refuse_code(value: dict[str, Any], *, where: str) -> None:

@@ -11,7 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from core.errors import ModelError
 from core.lm.loading.code_table import CODES, codes_beside
-from core.lm.loading.json_files import read_object, refuse_code
+from core.lm.loading.json_files import check_sizes, read_object, refuse_code
 from core.lm.loading.weights import Weights, weights_in
 from core.prompt.codes import Codes
 
@@ -70,7 +70,7 @@ def checked_folder(path: Path, *, where: str) -> ModelFolder:
     _refuse_code_files(path, names, where)
     config = read_object(path / "config.json", longest=LONGEST_CONFIG, where=where)
     _check_kind(config, where)
-    _check_sizes(config, where)
+    check_sizes(config, _SIZES, where=f"{where}, config.json")
     if not any(set(files) <= names for files in _TOKENIZER_FILES):
         raise ModelError("no tokenizer.json", expected="the tokenizer's files beside the weights", where=where)
     return ModelFolder(path, config, weights_in(path, where=where), codes_beside(path, where=where))
@@ -112,11 +112,3 @@ def _check_kind(config: Mapping[str, Any], where: str) -> None:
     if config.get("quantization_config"):
         fault = "the weights are quantised"
         raise ModelError(fault, expected="float32, bfloat16 or float16 weights", where=f"{where}, config.json")
-
-
-def _check_sizes(config: Mapping[str, Any], where: str) -> None:
-    for key, largest in _SIZES.items():
-        value = config.get(key)
-        if value is not None and not (type(value) is int and 0 < value <= largest):
-            fault, expected = f"{key} is {str(value)[:40]}", f"a whole number from 1 to {largest}"
-            raise ModelError(fault, expected=expected, where=f"{where}, config.json")

@@ -81,7 +81,7 @@ class Scorer(TreeScorer):
         Prompts are packed into as few passes as fit; out of memory halves them. Raises `ComputeError` when a stretch
         of tokens alone does not fit, or when a score is not a finite number.
         """
-        table = np.empty((len(masks), self.candidates if candidates is None else len(candidates)))
+        table = np.empty((len(masks), self._width(candidates)))
         for stretched in (True, False):
             rows = [row for row, mask in enumerate(masks) if self._beyond(mask, removal) is stretched]
             if rows:
@@ -110,7 +110,7 @@ class Scorer(TreeScorer):
             tree.plant(self.prompt, candidates, query=query)
         scores = self._scores(tree, budget=self._pack_tokens, changes=changes)
         self.cost.forwards += len(changes)
-        return scores.reshape(len(changes), -1)
+        return scores.reshape(len(changes), self._width(candidates))
 
     def gated(self, gates: Tensor, *, candidates: Sequence[int] | None = None, probe: Probe | None = None) -> Tensor:
         """Scores [candidate] with learning-rate gates; a gradient flows back to `gates` if it asks for one.
@@ -135,6 +135,9 @@ class Scorer(TreeScorer):
         spans = (*self.prompt.prefix, *self.prompt.candidates[:candidates])
         self.cost.backwards += 1
         self.cost.tokens += 2 * sum(len(span.token_ids) for span in spans)
+
+    def _width(self, candidates: Sequence[int] | None) -> int:
+        return self.candidates if candidates is None else len(candidates)
 
     def _tree_behind_trunk(self, stretched: bool) -> Tree:
         """A tree in which the prefix without the query is remembered; it is run where it is not yet."""

@@ -110,8 +110,6 @@ class TreeScorer:
             done += len(pack)
         if trunk is not None:
             self._trunks[tree.stretched] = _memory_of(trunk, front)
-        if not bool(torch.isfinite(scores).all()):
-            raise ComputeError("the model gave scores that are not finite numbers", expected="finite logits")
         return self._aggregated(tree, scores).numpy()
 
     def _pass(
@@ -124,6 +122,8 @@ class TreeScorer:
         with torch.no_grad():
             logits, memory = self._run(forest, rows, keep=not needed.isdisjoint(pack), changes=changes)
         values = summed(logits, rows, terms, len(tree.ends))
+        if not bool(torch.isfinite(values).all()):
+            raise ComputeError("the model gave scores that are not finite numbers", expected="finite logits")
         if memory is None:
             return values, front
         places = [place for place, node in enumerate(reached) if node in needed]
@@ -172,7 +172,7 @@ def summed(logits: Tensor, rows: Sequence[int], terms: Sequence[tuple[int, Term]
     level = logits[lines, against.clamp(min=0)]
     if any(term.against is None for _, term in terms):
         level = torch.where(against < 0, torch.logsumexp(logits, dim=1)[lines], level)
-    values = (logits[lines, tokens] - level).double().cpu()
+    values = (logits[lines, tokens] - level).cpu().double()
     places = torch.tensor([term.score for _, term in terms], dtype=torch.long)
     return torch.zeros(scores, dtype=torch.float64).index_add(0, places, values)
 
