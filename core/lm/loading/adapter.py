@@ -1,4 +1,4 @@
-"""What a LoRA adapter's name means, and the checks of its files before a library opens them."""
+"""Finds a LoRA adapter by its name and checks its files before a library opens them."""
 
 from __future__ import annotations
 

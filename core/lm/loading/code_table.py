@@ -1,4 +1,4 @@
-"""Which codes of users and items was a model or an adapter tuned to read in its prompts?"""
+"""Reads the codes of users and items that a model or an adapter was tuned to find in its prompts."""
 
 from __future__ import annotations
 

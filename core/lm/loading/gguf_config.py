@@ -1,4 +1,4 @@
-"""Which settings of a GGUF file does the library drop, and what do they say in its own words?
+"""Translates the settings of a GGUF file that the library drops into its configuration.
 
 The library reads the sizes and little else, and takes its defaults for the rest without a word. Here every key of the
 file's architecture and every tensor is taken over, known to change nothing, or refused by name.

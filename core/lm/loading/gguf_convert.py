@@ -26,16 +26,16 @@ CPU_SECONDS = 1200.0
 """Most processor time of a conversion; the sample model takes 40 s."""
 MANIFEST = "complete.json"
 RECIPE = 2
-"""Raised when the conversion changes: older folders are then made anew."""
+"""Number of the conversion procedure; a folder of another number is converted anew."""
 _ROOM = 3 << 30
 """Bytes of address space that Python and torch take before any weight."""
 
 
 def converted(file: Path, *, where: str) -> Path:
-    """Folder with the model of a GGUF file as float32 safetensors, made on first use and proven on every other.
+    """Folder with the model of a GGUF file as float32 safetensors: converted on first use, verified on every other.
 
     It lies under the home folder, named by the file's content; each process reads it once and compares it with the
-    hashes taken when it was made. One process converts, others wait for it. Raises `ModelError` for a file that is
+    hashes taken after the conversion. One process converts, others wait for it. Raises `ModelError` for a file that is
     damaged, of an unknown family, too large for memory or disk, or not converted within `CPU_SECONDS`.
     """
     head = checked_head(file, where=where)

@@ -1,4 +1,4 @@
-"""Is the head of a GGUF file plausible? Read by ourselves, because the library can be made to hang by 49 bytes."""
+"""Reads and checks the head of a GGUF file; the library is not used, because 49 bytes can make it hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model is this? Content hashes of large files, remembered so that they are read only once, and of weights."""
+"""Content hashes of model files, remembered so that each is read only once, and of weights in memory."""
 
 from __future__ import annotations
 

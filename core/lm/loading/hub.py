@@ -1,4 +1,4 @@
-"""A model from the hub: out of the local cache, or fetched when that is allowed; always one fixed commit."""
+"""Finds a hub model at one fixed commit in the local cache, or fetches it where that is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a stranger's JSON file without being surprised by its size, depth, repeated keys or hidden switches."""
+"""Reads JSON of unknown origin: bounded in size and depth, every key once, without switches that run code."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class LanguageModel:
     model_id: str
     """16 hex digits from the contents of configuration, weights and adapter: equal ids are equal models."""
     name: str
-    """As it was asked for; a hub name with the commit it is pinned to."""
+    """The name it was loaded by; a hub name with the commit it is pinned to."""
     folder: Path
     device: str
     dtype: str
@@ -92,7 +92,7 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     source, where = _source(name)
     folder = checked_folder(source, where=where)
     if adapter is not None:
-        checked_adapter(adapter)  # A wrong one is told before the weights are read.
+        checked_adapter(adapter)  # A wrong adapter is refused before the weights are read.
     device = device_for(device)
     dtype, notices = dtype_for(device, dtype)
     _check_room(folder, device, dtype, where)
@@ -249,7 +249,7 @@ def _windows(config: Any) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's progress bars and load reports: what matters is checked and said by us."""
+    """Silence the library's progress bars and load reports; the checks here report what matters."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

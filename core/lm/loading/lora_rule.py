@@ -1,4 +1,4 @@
-"""Which layers does an adapter's configuration mean, and how strongly does it change each of them?"""
+"""Reads from an adapter's configuration which layers it changes and how strongly."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LoraRule:
 
     @property
     def lists_layers(self) -> bool:
-        """Whether it says which layers are meant; PEFT's word for all linear ones leaves it to the weights."""
+        """Whether the configuration lists its layers; PEFT's word for all linear layers leaves them to the weights."""
         return not (isinstance(self.targets, str) and self.targets.lower() == EVERY_LINEAR)
 
     def layers(self, names: Iterable[str], *, where: str) -> frozenset[str]:
-        """Those of the names that are meant; raises `ModelError` for patterns that take too long."""
+        """The names among these that the rule covers; raises `ModelError` for patterns that take too long."""
         match = _Matcher(where)
         return frozenset(name for name in names if self._means(match, name))
 
@@ -63,7 +63,7 @@ class LoraRule:
 
 
 def lora_rule(config: Mapping[str, Any], *, where: str) -> LoraRule:
-    """The rule of an `adapter_config.json`; raises `ModelError` for one that says nothing that can be followed."""
+    """The rule of an `adapter_config.json`; raises `ModelError` where no rule follows from it."""
     numbers = config.get("layers_to_transform")
     numbers = [numbers] if type(numbers) is int else numbers
     if numbers and not (isinstance(numbers, list) and all(type(number) is int for number in numbers)):

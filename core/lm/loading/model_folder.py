@@ -1,4 +1,4 @@
-"""Is this folder a causal language model that can be opened without running anything that came with it?"""
+"""Checks that a folder is a causal language model that runs no code of its own when it is opened."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CODE_CARRIERS = ("config.json", "tokenizer_config.json", "generation_config.jso
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder that passed every check that can be made without opening the model."""
+    """A folder that passed every check that does not open the model."""
 
     path: Path
     config: Mapping[str, Any]
@@ -59,7 +59,7 @@ class ModelFolder:
 
 
 def checked_folder(path: Path, *, where: str) -> ModelFolder:
-    """The folder's configuration and weight headers, once they are known to be safe to open.
+    """The folder's configuration and weight headers, after the checks that they are safe to open.
 
     Raises `ModelError` naming what is missing (config.json, weights, tokenizer files) or refused: code that comes
     with the model, pickle weights, a model that is not a causal language model, quantised or damaged weights.

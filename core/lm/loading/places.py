@@ -1,4 +1,4 @@
-"""What a model's name means: the sample, a folder, a GGUF file, or a model in the hub's local cache."""
+"""Resolves a model's name to the sample, a folder, a GGUF file, or a model of the hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a network read a forest of segments as it reads plain sequences? Measured once, when a model is loaded."""
+"""Measures, when a model is loaded, whether it reads a forest of segments as it reads plain sequences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.lm.forward.forward_pass import run
 BRANCH = 4
 """Tokens of the beginning and of each branch; a demonstration is half a branch."""
 WINDOW = 3
-"""Longest sliding window of what is measured: every kind of window is crossed within a branch."""
+"""Longest sliding window during the check: tokens within a branch lie outside every kind of window."""
 TOKENS = 256
 """Rows of embeddings and of the output layer that are enough to see a difference."""
 LIMIT = 1e-3
@@ -145,7 +145,7 @@ def _kind(layer: Any) -> str:
 
 
 def _shorten_windows(network: Any) -> None:
-    """In the configuration, from which plain masks are made, and in the layers."""
+    """Set windows to `WINDOW` in the configuration, from which plain masks follow, and in the layers."""
     for module in network.modules():
         for owner in (module, getattr(module, "config", module)):
             for name in _WINDOWS:
@@ -237,7 +237,7 @@ def _apart(rows: Tensor, plain: Tensor) -> float:
 
 @contextlib.contextmanager
 def _refusing(network: Any, where: str, what: str) -> Iterator[None]:
-    """Whatever fails inside becomes a sentence about the family."""
+    """Turn any failure inside into a sentence about the model family."""
     try:
         with torch.no_grad():
             yield

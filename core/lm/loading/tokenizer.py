@@ -1,4 +1,4 @@
-"""How text becomes tokens: item text never becomes a control token, the model's own frame does."""
+"""Encodes text as tokens: item text never gives a control token, the model's chat frame does."""
 
 from __future__ import annotations
 

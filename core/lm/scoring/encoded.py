@@ -21,7 +21,7 @@ from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forward.forest import Forest, Memory, Segment
 from core.lm.forward.forward_pass import run
 from core.lm.forward.rotation import beyond, turning_point
-from core.lm.scoring.sweep import PACK_TOKENS
+from core.lm.scoring.sweep import end_of_pack, most_tokens
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import bytes_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Storage = Literal["half", "full"]
 """`half`: 16-bit floats, rounded by at most 2^-11 of each number, half the disk (about 23 kB a token for SmolLM2-135M);
-`full`: single precision, or double for a model in double. What is handed out is rounded alike on every call."""
+`full`: single precision, or double for a model in double. Every call rounds alike."""
 
 LIMIT_BYTES = 2_000_000_000
 """Most bytes of encodings kept on disk."""
@@ -55,7 +55,7 @@ class DemoMemory:
 
 
 class Encoded:
-    """A pool of demonstrations as keys and values, in order; nothing is run or read before it is asked for.
+    """A pool of demonstrations as keys and values, in order; each is read from disk or run on first access.
 
     Demonstrations that the disk does not hold are packed into few forward passes behind one encoding of the
     instruction; equal ones are encoded once. Iterating holds one pack in memory at a time. `between` is called before
@@ -90,7 +90,7 @@ class Encoded:
         """Tokens that went through the model so far."""
         self.notices: tuple[str, ...] = ()
         """What a reader should know, such as a disk that cannot be written."""
-        self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
+        self._pack = pack_tokens or most_tokens(model.device)
         self._disk = _Disk(folder, limit_bytes)
         self._keys = tuple(_content_key(model, self.instruction, ids, storage) for ids in self.demos)
         self._starts: dict[bool, Memory] = {}
@@ -118,16 +118,10 @@ class Encoded:
         return attention_scales(self.model)
 
     def _chunks(self) -> Iterator[list[int]]:
-        chunk: list[int] = []
-        spent = 0
-        for place, ids in enumerate(self.demos):
-            if chunk and spent + len(ids) > self._pack:
-                yield chunk
-                chunk, spent = [], 0
-            chunk.append(place)
-            spent += len(ids)
-        if chunk:
-            yield chunk
+        lengths, end = [len(ids) for ids in self.demos], 0
+        while end < len(lengths):
+            first, end = end, end_of_pack(lengths, end, self._pack)
+            yield list(range(first, end))
 
     def _read(self, places: list[int]) -> list[DemoMemory]:
         place_of = {self._keys[place]: place for place in places}

@@ -22,7 +22,7 @@ class ManyScorer(TreeScorer):
     """Scores many prompts; the prefix of one of them, `remember`ed, is never run again."""
 
     def remember(self, prompt: Prompt) -> NDArray[np.float64]:
-        """Scores [candidate] of `prompt`, whose prefix is kept for the prompts that follow."""
+        """Scores [candidate] of `prompt`, whose prefix is remembered for the prompts that follow."""
         self._trunks.clear()
         tree = self._tree(beyond(self._turn, prompt.length))
         prefix = tree.root.grown(prefix_ids(prompt))

@@ -69,13 +69,13 @@ class TreeScorer:
     ) -> None:
         self.model, self.aggregate, self.between = model, aggregate, between
         self.cost = Cost()
-        self._pack_tokens = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
+        self._pack_tokens = pack_tokens or most_tokens(model.device)
         self._turn = turning_point(model.network.config)
         self._trunks: dict[bool, Memory] = {}
         """Remembered beginnings, as prompts up to and beyond the turning point have their keys and values."""
 
     def _tree(self, stretched: bool) -> Tree:
-        """A tree with what is remembered in it."""
+        """A new tree that begins with the remembered trunk."""
         return Tree(self._trunks.get(stretched), stretched=stretched)
 
     def _scores(
@@ -92,22 +92,22 @@ class TreeScorer:
         remembered. Raises `ComputeError` when one node alone does not fit, or for a score that is no finite number.
         """
         order, scores, done = tree.order(), torch.zeros(len(tree.ends), dtype=torch.float64), 0
+        lengths = [len(node.ids) for node in order]
         front = _started(tree, order, trunk)
         while done < len(order):
-            pack = _pack(order, done, budget)
-            follower = order[done + len(pack)] if done + len(pack) < len(order) else None
+            end = end_of_pack(lengths, done, budget)
+            pack, follower = order[done:end], order[end] if end < len(order) else None
             try:
                 values, front = self._pass(tree, pack, front, _needed(front, follower, trunk), changes)
             except torch.OutOfMemoryError as error:
                 if len(pack) == 1:
-                    raise self._out_of_memory(tree, len(pack[0].ids)) from error
-                budget = sum(len(node.ids) for node in pack) // 2
+                    raise self._out_of_memory(tree, lengths[done]) from error
+                budget = sum(lengths[done:end]) // 2
                 if trunk is not None:
                     self._trunks.pop(tree.stretched, None)
                 trunk = None
                 continue
-            scores += values
-            done += len(pack)
+            scores, done = scores + values, end
         if trunk is not None:
             self._trunks[tree.stretched] = _memory_of(trunk, front)
         return self._aggregated(tree, scores).numpy()
@@ -115,7 +115,7 @@ class TreeScorer:
     def _pass(
         self, tree: Tree, pack: list[Node], front: _Front, needed: set[Node], changes: Sequence[DualChange]
     ) -> tuple[Tensor, _Front]:
-        """What one pass adds to each score, and what is remembered of it."""
+        """What one pass adds to each score, and the nodes that later passes continue from."""
         reached = [*front.nodes, *pack]
         forest = Forest(segments_of(pack, reached), front.memory, stretched=tree.stretched)
         rows, terms = terms_of(pack)
@@ -144,6 +144,19 @@ class TreeScorer:
             f"out of memory on {self.model.device} in one pass over {tokens} tokens of a prompt of {longest} tokens",
             expected="a shorter prompt, fewer candidates, a smaller model or another device",
         )
+
+
+def most_tokens(device: str) -> int:
+    """Most new tokens in one pass on a device such as `cuda:1`."""
+    return PACK_TOKENS.get(device.split(":")[0], PACK_TOKENS["cpu"])
+
+
+def end_of_pack(lengths: Sequence[int], first: int, budget: float) -> int:
+    """Where the pack ends that begins with `first`: its lengths fit the budget together, or it is one alone."""
+    end, tokens = first + 1, lengths[first]
+    while end < len(lengths) and (tokens := tokens + lengths[end]) <= budget:
+        end += 1
+    return end
 
 
 def segments_of(pack: Sequence[Node], reached: Sequence[Node]) -> tuple[Segment, ...]:
@@ -175,14 +188,6 @@ def summed(logits: Tensor, rows: Sequence[int], terms: Sequence[tuple[int, Term]
     values = (logits[lines, tokens] - level).cpu().double()
     places = torch.tensor([term.score for _, term in terms], dtype=torch.long)
     return torch.zeros(scores, dtype=torch.float64).index_add(0, places, values)
-
-
-def _pack(order: list[Node], first: int, budget: float) -> list[Node]:
-    """The next nodes whose tokens together fit the budget; at least one."""
-    last, tokens = first + 1, len(order[first].ids)
-    while last < len(order) and (tokens := tokens + len(order[last].ids)) <= budget:
-        last += 1
-    return order[first:last]
 
 
 def _started(tree: Tree, order: list[Node], trunk: Node | None) -> _Front:
