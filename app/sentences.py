@@ -8,7 +8,9 @@ from typing import Literal
 from app.text import safe_html
 from app.theme import amount, interval, nats, number, ordinal, signed, with_interval
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
+from core.data import strategies
 from core.metrics.ranking import Rank
+from core.prompt import families
 from core.words import seconds
 
 STRONG = 0.8
@@ -30,14 +32,8 @@ METHODS = {
     "captum_shapley_sampling": "Captum Shapley sampling",
     "captum_kernel_shap": "Captum kernel SHAP",
 }
-SOURCES = {
-    "recent": "most recent",
-    "similar": "similar history",
-    "random": "random",
-    "diverse": "diverse",
-    "manual": "by hand",
-}
-FAMILIES = {"yes_no": "Yes or No for one item (RecICL)", "next_item": "Likelihood of the next title (LRGD)"}
+SOURCES: dict[str, str] = {name: strategy.source for name, strategy in strategies.STRATEGIES.items()}
+FAMILIES: dict[str, str] = {name: family.words for name, family in families.FAMILIES.items()}
 
 Trust = Literal["strong", "fair", "weak", "not measured"]
 

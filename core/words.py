@@ -46,6 +46,11 @@ def ordinal(rank: float | None) -> str:
     return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"
 
 
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """`1 line`, `1,200 lines`; `plural` where an s at the end does not make it."""
+    return f"1 {singular}" if count == 1 else f"{count:,} {plural or singular + 's'}"
+
+
 def brief(text: object) -> str:
     """The user's own words, quoted, and cut at 60 characters."""
     words = str(text)

@@ -9,10 +9,12 @@ from app.text import plain
 from app.theme import ordinal
 from core.metrics.ranking import Rank
 
-Row = TypeVar("Row")
+AnyRow = TypeVar("AnyRow")
 
 
-def extremes(rows: Iterable[Row], value: Callable[[Row], float], words: tuple[str, str]) -> list[tuple[str, Row]]:
+def extremes(
+    rows: Iterable[AnyRow], value: Callable[[AnyRow], float], words: tuple[str, str]
+) -> list[tuple[str, AnyRow]]:
     """The row that is largest above zero behind the first word, and the one farthest below zero behind the second."""
     rows = list(rows)
     ends = [(words[0], max(rows, key=value), 1), (words[1], min(rows, key=value), -1)] if rows else []

@@ -8,42 +8,38 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.charts.frame import hover
-from app.theme import Palette, diverging, text_on
+from app.text import safe_mark
+from app.theme import Palette, diverging, shade, signed, text_on
+from core.metrics.ranking import Rank
+from core.words import NOTHING
 
 Grid = Sequence[Sequence[float | None]]
 """[line][column]; None is an empty cell."""
+Cell = Callable[[int, int], tuple[Any, str] | None]
+"""What a click on a cell, by column and line, tells, and its hover text; None where there is no cell."""
 INKS = ("#000000", "#FFFFFF")
 
 
-def tiles(
-    z: Grid,
-    bound: float,
-    colours: Palette,
-    *,
-    name: str | None = None,
-    xgap: int = 2,
-    bar: dict[str, Any] | None = None,
-) -> go.Heatmap:
-    """Coloured cells on the symmetric scale up to `bound`; `bar` is their colour bar, if any."""
-    return _heatmap(z, (-bound, bound), diverging(colours), name=name, zmid=0, xgap=xgap, bar=bar)
+def signed_map(
+    z: Grid, bound: float, colours: Palette, cell: Cell, *, size: int, written: bool = False, **more: Any
+) -> list[go.Heatmap | go.Scatter]:
+    """Cells on the symmetric scale up to `bound`, their numbers where they are `written`, and marks to click on.
+
+    `cell` and `size` are those of `click_marks`; `more` as Plotly names it for the coloured cells.
+    """
+    tiles = _tiles(z, (-bound, bound), diverging(colours), zmid=0, **more)
+    texts = numbers(z, signed, lambda value: shade(value, bound, colours)) if z and written else []
+    return [tiles, *texts, click_marks(len(z[0]) if z else 0, len(z), cell, size=size)]
 
 
-def greys(
-    z: Grid, ends: tuple[float, float], colours: Palette, *, gap: int = 2, bar: dict[str, Any] | None = None
-) -> go.Heatmap:
+def greys(z: Grid, ends: tuple[float, float], colours: Palette, **more: Any) -> go.Heatmap:
     """Cells from pale to dark: lengths and shares have no sign, so neither raising nor lowering has a place in them."""
-    return _heatmap(z, ends, [[0, colours.neutral], [1, colours.ink]], xgap=gap, ygap=gap, bar=bar)
+    return _tiles(z, ends, [[0, colours.neutral], [1, colours.ink]], **more)
 
 
-def _heatmap(
-    z: Grid,
-    ends: tuple[float, float],
-    scale: list[list[Any]],
-    *,
-    ygap: int = 2,
-    bar: dict[str, Any] | None,
-    **more: Any,
-) -> go.Heatmap:
+def _tiles(z: Grid, ends: tuple[float, float], scale: list[list[Any]], **more: Any) -> go.Heatmap:
+    """Coloured cells, with a gap between them; a colour bar only where `more` describes it."""
+    look = {"xgap": 2, "ygap": 2, "hoverinfo": "skip", "showscale": "colorbar" in more}
     return go.Heatmap(
         z=[list(line) for line in z],
         x=list(range(len(z[0]) if z else 0)),
@@ -51,11 +47,7 @@ def _heatmap(
         zmin=ends[0],
         zmax=ends[1],
         colorscale=scale,
-        ygap=ygap,
-        hoverinfo="skip",
-        showscale=bar is not None,
-        colorbar=bar,
-        **more,
+        **look | more,
     )
 
 
@@ -63,34 +55,28 @@ def numbers(
     z: Grid, write: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
 ) -> list[go.Heatmap]:
     """The cells' numbers, once in each ink where it is the readable one on `ground`: the text of maps not seen."""
-    return [_in_ink(z, write, ground, ink, size) for ink in INKS]
+    return [
+        go.Heatmap(
+            name=f"numbers in {ink}",
+            z=z,
+            x=list(range(len(z[0]))),
+            y=list(range(len(z))),
+            colorscale=[[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]],
+            showscale=False,
+            hoverinfo="skip",
+            text=[
+                [write(value) if value is not None and text_on(ground(value)) == ink else "" for value in line]
+                for line in z
+            ],
+            texttemplate="%{text}",
+            textfont={"size": size, "color": ink},
+        )
+        for ink in INKS
+    ]
 
 
-def _in_ink(z: Grid, write: Callable[[float], str], ground: Callable[[float], str], ink: str, size: int) -> go.Heatmap:
-    return go.Heatmap(
-        name=f"numbers in {ink}",
-        z=z,
-        x=list(range(len(z[0]))),
-        y=list(range(len(z))),
-        colorscale=[[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]],
-        showscale=False,
-        hoverinfo="skip",
-        text=[
-            [write(value) if value is not None and text_on(ground(value)) == ink else "" for value in line]
-            for line in z
-        ],
-        texttemplate="%{text}",
-        textfont={"size": size, "color": ink},
-    )
-
-
-def click_marks(
-    columns: int, lines: int, cell: Callable[[int, int], tuple[Any, str] | None], *, size: int
-) -> go.Scatter:
-    """An invisible mark in each cell, because a heat map takes no clicks.
-
-    `cell(column, line)` gives what a click tells and the hover text, or None where there is no cell; `size` in pixels.
-    """
+def click_marks(columns: int, lines: int, cell: Cell, *, size: int) -> go.Scatter:
+    """An invisible mark of `size` pixels in each cell, because a heat map takes no clicks."""
     places = [(column, line) for line in range(lines) for column in range(columns)]
     marks = [(*place, *mark) for place in places if (mark := cell(*place)) is not None]
     return go.Scatter(
@@ -104,3 +90,9 @@ def click_marks(
         customdata=[data for *_, data, _ in marks],
         **hover(text for *_, text in marks),
     )
+
+
+def candidate_name(title: str, rank: Rank | None, *, is_target: bool, is_selected: bool) -> str:
+    """The name of a candidate's row: its title and rank, a diamond before the target, bold where it is selected."""
+    text = f"{'◆ ' if is_target else ''}{safe_mark(title, 30)}  {NOTHING if rank is None else rank}"
+    return f"<b>{text}</b>" if is_selected else text

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import click_marks, numbers, tiles
+from app.charts.cells import signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import colour_bar, column_axis, framed, row_axis, row_box
 from app.text import counted, plain, safe_mark
-from app.theme import Palette, shade, signed
+from app.theme import Palette, signed
 from core import columns
 from core.analysis.quality.quality_task import QualityReport
 
@@ -34,11 +34,7 @@ def figure(report: QualityReport, colours: Palette, *, selected: int | None = No
         return [demo, other], _hover(report, demo, other, z[demo][other])
 
     return framed(
-        [
-            tiles(z, 1, colours, bar=bar),
-            *(numbers(z, signed, lambda value: shade(value, 1, colours)) if len(z) <= ROOM else []),
-            click_marks(len(z), len(z), cell, size=CELL - 4),
-        ],
+        signed_map(z, 1, colours, cell, size=CELL - 4, written=len(z) <= ROOM, colorbar=bar),
         colours,
         height=CELL * len(z) + 64,
         margin={"t": 30, "b": 8},

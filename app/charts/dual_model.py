@@ -170,7 +170,7 @@ def _map(
     """A map in greys over the layers."""
     rows = {"range": [len(z) - 0.5, -0.5], "tickfont": tick_font(colours)} | BARE
     return framed(
-        [greys(z, ends, colours, gap=1, bar=bar), click_marks(len(z[0]), len(z), cell, size=ROW - 8)],
+        [greys(z, ends, colours, xgap=1, ygap=1, colorbar=bar), click_marks(len(z[0]), len(z), cell, size=ROW - 8)],
         colours,
         height=ROW * max(len(z), 3) + 62,
         xaxis={"title": {"text": LAYERS}, "dtick": 5, "range": [-0.5, len(z[0]) - 0.5]} | BARE,

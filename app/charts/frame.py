@@ -110,17 +110,16 @@ def _distance(lower: float | None, upper: float | None) -> float:
     return 0.0 if lower is None or upper is None else upper - lower
 
 
-def upright(x: float, ink: str, *, width: float = 1, dash: str = "solid", axis: str = "x") -> dict[str, Any]:
-    """A line from the bottom to the top of the figure, as a shape."""
-    stroke = {"color": ink, "width": width, "dash": dash}
-    return {"type": "line", "xref": axis, "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": stroke}
+def upright(x: float, ink: str, *, axis: str = "x", **stroke: Any) -> dict[str, Any]:
+    """A line from the bottom to the top of the figure, as a shape; `stroke` is its `width` and `dash`."""
+    ends = {"xref": axis, "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1}
+    return {"type": "line", **ends, "line": {"color": ink, "width": 1, **stroke}}
 
 
-def level(y: float, ink: str, *, width: float = 1, dash: str = "solid", panel: int = 0) -> dict[str, Any]:
-    """A line from the left to the right end of a panel, as a shape."""
-    stroke = {"color": ink, "width": width, "dash": dash}
-    x, across = f"{axis_name('x', panel)} domain", axis_name("y", panel)
-    return {"type": "line", "xref": x, "x0": 0, "x1": 1, "yref": across, "y0": y, "y1": y, "line": stroke}
+def level(y: float, ink: str, *, panel: int = 0, **stroke: Any) -> dict[str, Any]:
+    """A line from the left to the right end of a panel, as a shape; `stroke` is its `width` and `dash`."""
+    ends = {"xref": f"{axis_name('x', panel)} domain", "x0": 0, "x1": 1, "yref": axis_name("y", panel)}
+    return {"type": "line", **ends, "y0": y, "y1": y, "line": {"color": ink, "width": 1, **stroke}}
 
 
 def heading(text: str, x: float, colours: Palette, *, y: float = 1, **more: Any) -> dict[str, Any]:

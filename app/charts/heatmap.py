@@ -7,18 +7,17 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import click_marks, numbers, tiles
+from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import box, column_axis, framed, row_axis, row_box
 from app.text import plain, safe_mark
-from app.theme import Palette, amount, nats, shade, signed, symmetric
+from app.theme import Palette, amount, nats, symmetric
 from core import columns
 from core.analysis.explain.explanation import Explanation, Matrix
 from core.metrics.ranking import best_first
 
 ROW = 25
 """Pixels of one candidate's row."""
-LABEL = 30
 ROOM = 12
 """Most demonstrations whose cells have room for their number."""
 
@@ -53,11 +52,7 @@ def figure(
         return [demo, explanation.candidates[candidate].item_id], _hover(explanation, matrix, demo, candidate)
 
     return framed(
-        [
-            tiles(z, bound, colours),
-            *(numbers(z, signed, lambda value: shade(value, bound, colours)) if len(labels) <= ROOM else []),
-            click_marks(len(labels), len(rows), cell, size=ROW - 4),
-        ],
+        signed_map(z, bound, colours, cell, size=ROW - 4, written=len(labels) <= ROOM),
         colours,
         height=ROW * len(rows) + 64,
         margin={"t": 30, "b": 8},
@@ -78,9 +73,7 @@ def _hover(explanation: Explanation, matrix: Matrix, demo: int, candidate: int) 
 
 def _tick(explanation: Explanation, candidate: int, item: str | None) -> str:
     row = explanation.candidates[candidate]
-    mark = "◆ " if row.is_target else ""
-    text = f"{mark}{safe_mark(row.title, LABEL)}  {row.rank if row.rank is not None else '–'}"
-    return f"<b>{text}</b>" if row.item_id == item else text
+    return candidate_name(row.title, row.rank, is_target=row.is_target, is_selected=row.item_id == item)
 
 
 def _outlines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.cells import click_marks, tiles
+from app.charts.cells import signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import BARE, LAYERS, colour_bar, framed, row_axis, row_box
 from app.text import safe_mark
@@ -37,7 +37,7 @@ def figure(explanation: Explanation, colours: Palette, *, selected: int | None =
         return demo, f"{names[demo]}<br>layer {layer}: gradient part {signed(z[demo][layer], 3)} nats"
 
     return framed(
-        [tiles(z, bound, colours, xgap=1, bar=bar), click_marks(layers, len(z), cell, size=ROW - 6)],
+        signed_map(z, bound, colours, cell, size=ROW - 6, xgap=1, colorbar=bar),
         colours,
         height=ROW * len(z) + 62,
         xaxis={"title": {"text": LAYERS}, **BARE, "dtick": 5, "range": [-0.5, layers - 0.5]},

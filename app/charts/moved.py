@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 
 from app.charts import lists
 from app.charts.alt_text import extremes
-from app.charts.cells import click_marks, numbers, tiles
+from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_domains, panel_headings, row_axis, row_box
 from app.text import plain, safe_mark
-from app.theme import Palette, amount, nats, shade, signed, symmetric
+from app.theme import Palette, amount, nats, symmetric
 from core import columns
 from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
 
@@ -54,20 +54,26 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
         raise ValueError("a map of what moved the list needs the effects of its demonstrations")
     drawn = lists.drawn(report, limit, item)
     bound = symmetric(row.effects[index] for row in report.moved for index in drawn)
-    panels = [(axis_name("x", panel), name, rows_of(report, name)) for panel, name in enumerate(which)]
-    domains = panel_domains(len(which), GAP)
+    panels = list(enumerate(which))
+    counts, domains = [len(rows_of(report, name)) for name in which], panel_domains(len(which), GAP)
     selected = next((line for line, index in enumerate(drawn) if report.candidates[index].item_id == item), None)
     return framed(
-        [trace.update(xaxis=axis) for axis, name, _ in panels for trace in _panel(report, name, drawn, bound, colours)],
+        [
+            trace.update(xaxis=axis_name("x", panel))
+            for panel, name in panels
+            for trace in _panel(report, name, drawn, bound, colours)
+        ],
         colours,
         height=ROW * max(len(drawn), 1) + 92,
         margin={"t": 60, "b": 8},
         yaxis=row_axis([_tick(report, index, item) for index in drawn], colours, ticklabelstandoff=4),
         annotations=panel_headings([lists.NAMES[name] for name in which], domains, colours),
-        shapes=[row_box(selected, len(rows), colours, axis=axis) for axis, _, rows in panels if selected is not None],
+        shapes=[]
+        if selected is None
+        else [row_box(selected, counts[panel], colours, axis=axis_name("x", panel)) for panel, _ in panels],
         **{
-            axis_key("x", panel): column_axis([f"D{demo}" for demo, _ in enumerate(rows, start=1)], domain=domain)
-            for panel, ((*_, rows), domain) in enumerate(zip(panels, domains, strict=True))
+            axis_key("x", panel): column_axis([f"D{demo + 1}" for demo in range(counts[panel])], domain=domains[panel])
+            for panel, _ in panels
         },
     )
 
@@ -82,12 +88,7 @@ def _panel(
         index = drawn[line]
         return [demo, report.candidates[index].item_id], _hover(report, rows[demo], demo, index)
 
-    roomy = z and len(report.moved) <= ROOM
-    return [
-        tiles(z, bound, colours, name=which),
-        *(numbers(z, signed, lambda value: shade(value, bound, colours)) if roomy else []),
-        click_marks(len(rows), len(z), cell, size=ROW - 4),
-    ]
+    return signed_map(z, bound, colours, cell, size=ROW - 4, written=len(report.moved) <= ROOM, name=which)
 
 
 def _hover(report: PersonaliseReport, row: MovedRow, demo: int, candidate: int) -> str:
@@ -105,8 +106,7 @@ def demo_words(row: MovedRow, place: int, safe: Callable[[str], str] = plain) ->
 def _tick(report: PersonaliseReport, candidate: int, item: str | None) -> str:
     row = report.candidates[candidate]
     rank = lists.moves(report, lists.leading(report))[candidate].after
-    text = f"{'◆ ' if row.is_target else ''}{safe_mark(row.title, 30)}  {rank}"
-    return f"<b>{text}</b>" if row.item_id == item else text
+    return candidate_name(row.title, rank, is_target=row.is_target, is_selected=row.item_id == item)
 
 
 def alt(report: PersonaliseReport) -> str:

@@ -20,9 +20,9 @@ from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
 from core.errors import DemoLensError
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
-from core.personal.stream import StreamScorer
 from core.prompt.spans import Family, Prompt
 from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.record import StepCostRow, metric_estimate
@@ -45,7 +45,7 @@ def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
     if not plays:
         return None
     model = work.models[tuned]
-    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.met))]) for play in plays]]
+    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.interactions))]) for play in plays]]
     record = RECICL_RECORDS.record("steps", content, lambda: played(work, plays))
     column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
@@ -93,7 +93,7 @@ def played(work: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
     for play in plays:
         stream = StreamScorer(work.models[_player(work)])
         stream.score(_prompt(work, play, play.start))
-        for length in range(play.start + 1, len(play.met) + 1):
+        for length in range(play.start + 1, len(play.interactions) + 1):
             _take(work, play, length, stream, record)
     return record
 

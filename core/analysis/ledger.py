@@ -11,7 +11,8 @@ from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
-from core.lm.scoring.score import Aggregate, Cost, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate, Cost
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.question.task import Progress, Report, Task

@@ -1,1 +1,1 @@
-"""From atomic files to cases: what happened, who it happened to, and which demonstrations can be shown."""
+"""From files to cases: users, items and interactions, and the demonstrations that a case can show."""

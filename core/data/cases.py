@@ -1,4 +1,4 @@
-"""Which history, candidates and target make one user's case?"""
+"""The history, candidates and target of a user's case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What are the items of a data set, by id and in order?"""
+"""The items of a data set, by id and in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which unit are timestamps, and which of them cannot be dates?
+"""The unit of timestamps, and those that cannot be dates.
 
 All are stored in seconds since 1970. The unit follows the median: below 1e11 seconds, below 1e14 milliseconds, below
 1e17 microseconds, else nanoseconds. A timestamp that this unit puts before 1990 or after 2100 is read in another
@@ -8,6 +8,8 @@ unit if that puts it between them. Numbers that are too small for dates (orders 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from core.words import counted
 
 UNITS: Mapping[str, float] = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 """How many of each unit make a second."""
@@ -66,7 +68,7 @@ def clock_notices(median: float, units: Mapping[str, int], *, early: int, late: 
 
 
 def _some(count: int) -> str:
-    return "1 timestamp is" if count == 1 else f"{count:,} timestamps are"
+    return counted(count, "timestamp is", "timestamps are")
 
 
 def _it(count: int) -> str:

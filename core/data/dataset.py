@@ -1,4 +1,4 @@
-"""Who are the users, what did each of them meet, and what are the items?"""
+"""A data set: its users, what each of them met, and its items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.data.catalogue import Catalogue
 from core.data.duck import first_row, locked_connection
 from core.data.folders import folder_of, licence_of
 from core.data.reading.formats import format_of
-from core.data.reading.lines import shown_name
+from core.data.reading.lines import readable_name
 from core.data.records import Interaction, Item
 from core.data.sample_data import sample_folder
 from core.data.stored import Stored, store_files
@@ -123,7 +123,7 @@ class Dataset:
         if not self.has_time:
             raise DataError(f"the data set {self.name} has no timestamps to cut at", expected="split last")
         (cut,) = first_row(self.cursor(), "SELECT quantile_disc(timestamp, $share) FROM interactions", {"share": share})
-        return float(str(cut))
+        return float(cut)
 
     def close(self) -> None:
         """Let go of the files; the data set cannot be asked afterwards."""
@@ -140,4 +140,4 @@ def open_dataset(name: str) -> Dataset:
     form = format_of(folder)
     inter, item = form.files(folder)
     licence = _SAMPLE_LICENCE if name == "sample" else licence_of(folder)
-    return Dataset(store_files(form, inter, item), name=shown_name(inter.stem), licence=licence)
+    return Dataset(store_files(form, inter, item), name=readable_name(inter.stem), licence=licence)

@@ -1,8 +1,9 @@
-"""How is DuckDB opened so that it sees one folder and nothing else?"""
+"""A DuckDB that sees one folder and nothing else."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -35,7 +36,7 @@ def locked_connection(folder: Path, *, spill: Path | None, memory: str = "1GB") 
 
 def first_row(
     connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object] | None = None
-) -> tuple[object, ...]:
+) -> tuple[Any, ...]:
     """The first row of `query`, for queries that always have one."""
     # fetchall, not fetchone: a result that was not read to its end blocks the connection's next statement.
     return tuple(connection.execute(query, parameters or {}).fetchall()[0])

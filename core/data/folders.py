@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.data.reading.lines import shown_name
+from core.data.reading.lines import readable_name
 from core.errors import DataError
 from core.store.names import form_fault
 from core.words import brief
@@ -16,7 +16,7 @@ LONGEST_PATH = 4096
 def folder_of(name: str) -> Path:
     """The folder a name stands for; raises `DataError` where there is none."""
     expected = "sample, or a folder with a .inter file"
-    folder_name = brief(shown_name(name))
+    folder_name = brief(readable_name(name))
     fault = form_fault(name, longest=LONGEST_PATH)
     if fault:
         raise DataError(f"data set {folder_name} is not a folder name", expected=f"{expected}, not a name {fault}")

@@ -1,4 +1,4 @@
-"""Which interactions does a `.inter` file hold, in which order, and what do its ratings and times mean?"""
+"""Typed interactions of a text table: their order, and what their ratings and times mean."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.data.clock import clock_notices, seconds_sql, unit_sql
 from core.data.duck import NUMERIC_ORDER, first_row
 from core.data.reading.table import Table, load, refuse_first
 from core.data.scale import Scale, scale_notices, scale_of
+from core.words import counted
 
 _NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
 _DAY = 86_400.0
@@ -92,13 +93,12 @@ def _clock(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[bool, list
         why = "All timestamps are equal" if distinct == 1 else "There are no timestamps"
         return False, [f"{why}: the order of interactions is their order in {name}."]
     (median,) = first_row(connection, "SELECT quantile_disc(abs(timestamp), 0.5) FROM typed")
-    middle = float(str(median))
-    unit = unit_sql(middle)
-    counted = connection.execute(f"SELECT {unit} AS unit, count(*) FROM typed GROUP BY unit ORDER BY unit").fetchall()
+    unit = unit_sql(median)
+    units = connection.execute(f"SELECT {unit} AS unit, count(*) FROM typed GROUP BY unit ORDER BY unit").fetchall()
     (early,) = first_row(connection, "SELECT count(*) FROM typed WHERE timestamp IN (0, -1)")
     connection.execute(f"UPDATE typed SET timestamp = {seconds_sql(unit)} WHERE {unit} <> 'seconds'")
     (late,) = first_row(connection, "SELECT count(*) FROM typed WHERE timestamp > $day", {"day": time.time() + _DAY})
-    notices = clock_notices(middle, dict(counted), early=int(str(early)), late=int(str(late)), name=name)
+    notices = clock_notices(median, dict(units), early=early, late=late, name=name)
     return True, notices
 
 
@@ -132,7 +132,7 @@ def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     )
     if not dropped:
         return []
-    what = "1 line repeats" if dropped == 1 else f"{dropped:,} lines repeat"
+    what = counted(dropped, "line repeats", "lines repeat")
     ratings = "" if not differing else f", the highest rating where they differ ({differing:,})"
     return [f"{what} the user, item and time of another line of {name}; each is kept once{ratings}."]
 
@@ -148,4 +148,4 @@ def _rate(connection: duckdb.DuckDBPyConnection, column: str | None) -> tuple[Sc
     special = ", ".join(repr(value) for value, _ in scale.unrated)
     if special:
         connection.execute(f"UPDATE ordered SET rating = NULL WHERE rating IN ({special})")
-    return scale, scale_notices(scale, column or RATING, int(str(missing)))
+    return scale, scale_notices(scale, column or RATING, missing)

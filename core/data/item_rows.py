@@ -1,4 +1,4 @@
-"""Which items does a data set have, and what does its `.item` file say of them?"""
+"""The items of a data set, with what the text table of items says of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.data.titling import (
     title_sql,
     unquoted_sql,
 )
-from core.words import brief
+from core.words import brief, counted
 
 _BLANK = "coalesce(title, '') = ''"
 
@@ -59,7 +59,7 @@ def _orphans(connection: duckdb.DuckDBPyConnection, table: Table | None) -> list
     )
     if not orphans or table is None:
         return []
-    what = "1 item has" if orphans == 1 else f"{orphans:,} items have"
+    what = counted(orphans, "item has", "items have")
     return [f"{what} interactions but no line in {table.name}; shown as unknown title (id)."]
 
 
@@ -109,13 +109,9 @@ def _cells(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "{} held HTML entities such as &amp;, which are decoded.": entities,
         "{} stood in the quotes of a CSV field, which are left out.": quoted,
     }
-    notices = [
-        sentence.format("1 title" if number == 1 else f"{number:,} titles")
-        for sentence, number in counts.items()
-        if number
-    ]
+    notices = [sentence.format(counted(number, "title")) for sentence, number in counts.items() if number]
     if blank:
-        notices.append(f"{'1 item has' if blank == 1 else f'{blank:,} items have'} no title; shown as untitled (id).")
+        notices.append(f"{counted(blank, 'item has', 'items have')} no title; shown as untitled (id).")
     return notices
 
 
@@ -123,13 +119,13 @@ def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     (repeats,) = first_row(connection, "SELECT (SELECT count(*) FROM titled) - (SELECT count(*) FROM described)")
     if not repeats:
         return []
-    notices = [f"{'1 line' if repeats == 1 else f'{repeats:,} lines'} of {name} repeat an item_id; each is kept once."]
+    notices = [f"{counted(repeats, 'line')} of {name} repeat an item_id; each is kept once."]
     several = connection.execute(
         "SELECT item_id, min(title), max(title), count(*) OVER () FROM titled WHERE title <> '' GROUP BY item_id"
         f" HAVING count(DISTINCT title) > 1 ORDER BY {NUMERIC_ORDER.format('item_id')} LIMIT 1"
     ).fetchall()
     for item_id, first, second, count in several:
-        what = "1 item has" if count == 1 else f"{count:,} items have"
+        what = counted(count, "item has", "items have")
         notices.append(
             f"{what} more than one title, such as item {brief(item_id)}: {brief(first)} and {brief(second)};"
             " the title on most lines is kept, of equally frequent ones the first by alphabet."
@@ -148,10 +144,10 @@ def _title_column(connection: duckdb.DuckDBPyConnection, table: Table, categorie
     ]
     if not text or table.rows == 0:
         return text[0] if text and len(text) == 1 else None
-    counted = first_row(
+    numbers = first_row(
         connection, f"SELECT {', '.join(_distinct(table.field(column)) for column in text)} FROM item_text"
     )
-    shares = {column: int(str(number)) / table.rows for column, number in zip(text, counted, strict=True)}
+    shares = {column: number / table.rows for column, number in zip(text, numbers, strict=True)}
     return most_distinct(shares)
 
 

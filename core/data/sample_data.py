@@ -1,4 +1,4 @@
-"""Where are the files of the sample data set?"""
+"""The folder of the sample data set."""
 
 from __future__ import annotations
 

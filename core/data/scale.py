@@ -1,6 +1,6 @@
-"""What do the numbers beside the interactions mean: which of them are ratings, and from which on is an item liked?
+"""What the numbers beside the interactions mean: which of them are ratings, and from which on an item is liked.
 
-The rules, in this order; what they find is said in the data set's notices.
+The rules, in this order; the data set's notices name what they find.
 
 1. A special value is not rated: -1 where all others are 0 or more, 99 where all others lie within -10 and 10, and 0
    where all others are whole numbers from 1 to at most 10. Each needs three other values, so that 0 and 1 (or -1
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.words import counted
 
 Numbers = NDArray[np.float64]
 
@@ -150,7 +152,7 @@ def _unrated(column: str, value: float, count: int) -> str:
 
 
 def _some(count: int, singular: str = "lies", plural: str = "lie") -> str:
-    return f"1 interaction {singular}" if count == 1 else f"{count:,} interactions {plural}"
+    return counted(count, f"interaction {singular}", f"interactions {plural}")
 
 
 def _neither(count: int) -> str:

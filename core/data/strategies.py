@@ -69,13 +69,13 @@ def _random(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     peers = peers_before(dataset, case)
     random = generator(case.dataset_id, case.user_id, case.split, "demonstrations", case.seed)
     places = sorted(int(place) for place in random.permutation(len(peers))[:k])
-    return _shown(sorted((peers[place] for place in places), key=lambda peer: (peer.timestamp or 0.0, peer.position)))
+    return _keys(sorted((peers[place] for place in places), key=lambda peer: (peer.timestamp or 0.0, peer.position)))
 
 
 def _similar(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     peers = peers_before(dataset, case)
     scores, _ = _similarities(dataset, case, peers)
-    return _shown(peers[place] for place in _best_first(scores)[:k][::-1])
+    return _keys(peers[place] for place in _best_first(scores)[:k][::-1])
 
 
 def _diverse(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
@@ -84,10 +84,10 @@ def _diverse(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
     short = _best_first(scores)[:SHORTLIST]
     relevance = scores[short] / max(float(scores.max(initial=0.0)), 1e-12)
     places = marginal_order(relevance, word_likeness([words[place] for place in short]), k, RELEVANCE)
-    return _shown(peers[short[place]] for place in sorted(places, reverse=True))  # the shortlist is best first
+    return _keys(peers[short[place]] for place in sorted(places, reverse=True))  # the shortlist is best first
 
 
-def _shown(peers: Iterable[Peer]) -> list[InteractionKey]:
+def _keys(peers: Iterable[Peer]) -> list[InteractionKey]:
     return [(peer.user_id, peer.position) for peer in peers]
 
 

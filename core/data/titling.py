@@ -1,4 +1,4 @@
-"""Which column of the items holds their titles, what is such an item called, and what does a title's cell say?"""
+"""The column of the items that holds their titles, what an item is called, and how a title's cell is read."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _list_users(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     tables = (("interactions", "ordered"), ("items", "catalogue"), ("users", "people"))
-    return {name: int(str(first_row(connection, f"SELECT count(*) FROM {table}")[0])) for name, table in tables}
+    return {name: first_row(connection, f"SELECT count(*) FROM {table}")[0] for name, table in tables}
 
 
 def _content_id(connection: duckdb.DuckDBPyConnection, facts: dict[str, Any]) -> str:

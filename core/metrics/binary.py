@@ -1,4 +1,4 @@
-"""How well do scores tell what was liked from what was not, over all answers and within each user?"""
+"""How well scores tell liked from disliked, over all answers and within each user."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from core.lm.loading.hashes import weights_sha256
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
@@ -30,7 +31,6 @@ from core.personal.personalise_task import (
     Which,
 )
 from core.personal.play import Play, play_of
-from core.personal.stream import StreamScorer
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Prompt
 from core.question.task import Progress
@@ -50,11 +50,11 @@ def personalise(
     that of the whole prompt, computed from what the step adds. Raises `DemoLensError`s with one plain sentence for
     choices that cannot be run, `ComputeError` should a weight have changed, and what `progress` raises.
     """
-    work = _PersonaliseRun(task, dataset, model, subject or play_of(task, dataset), progress)
-    for known in range(work.play.start, len(work.play.met) + 1):
-        work.take(known)
-        yield work.report()
-    yield work.finished()
+    run = _PersonaliseRun(task, dataset, model, subject or play_of(task, dataset), progress)
+    for count in range(run.play.start, len(run.play.interactions) + 1):
+        run.take(count)
+        yield run.report()
+    yield run.finished()
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class _PersonaliseRun:
         self.began, self.label = time.monotonic(), "reading the weights"
         self.rows: list[StepRow] = []
         self.tokens_run = self.forwards = self.longest = 0
-        self.items = dataset.items(sorted({*play.case.candidates, *(one.item_id for one in play.met)}))
+        self.items = dataset.items(sorted({*play.case.candidates, *(row.item_id for row in play.interactions)}))
         self.aggregate = aggregate_of(task.case)
         self.tell()
         self.weights = weights_sha256(model.network)
-        self.players = tuple(self._player(which, own) for which, own in self._models())
+        self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
 
     def _models(self) -> Iterator[tuple[Which, LanguageModel]]:
         """The model that the report is about, and the base model beside an adapter."""
@@ -117,15 +117,15 @@ class _PersonaliseRun:
 
     # ---- one step
 
-    def take(self, known: int) -> None:
+    def take(self, count: int) -> None:
         """The lists when the first `known` interactions of the play have been met."""
         started = time.monotonic()
-        self.case, self.demos = self.play.case_at(known), self.play.demonstrations(known)
+        self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count)
         self.prompt = self._prompt(self.case, self.demos)
         writing = time.monotonic() - started
-        self.label = f"step {len(self.rows)} of {len(self.play.met) - self.play.start}"
+        self.label = f"step {len(self.rows)} of {len(self.play.interactions) - self.play.start}"
         lists = tuple(self._list(player, writing) for player in self.players)
-        self.rows.append(self._row(known, lists))
+        self.rows.append(self._row(count, lists))
 
     def _list(self, player: _Player, writing: float) -> ListRow:
         before, started = player.scorer.cost.tokens, time.monotonic()
@@ -143,8 +143,8 @@ class _PersonaliseRun:
             seconds=seconds,
         )
 
-    def _row(self, known: int, lists: tuple[ListRow, ...]) -> StepRow:
-        new = self.play.met[known - 1] if self.rows else None
+    def _row(self, count: int, lists: tuple[ListRow, ...]) -> StepRow:
+        new = self.play.interactions[count - 1] if self.rows else None
         return StepRow(
             step=len(self.rows),
             kind=new.kind if new else "start",
@@ -171,8 +171,8 @@ class _PersonaliseRun:
             prompt=self.prompt,
         )
         head = setting.head(self.task)
-        said = (*self.dataset.notices, *self.model.notices, *self.prompt.notices, *self.prompt.cut, *self.play.notices)
-        said += tie_notices(np.array(self.rows[-1].lists[-1].scores))
+        prompt, ties = self.prompt, tie_notices(np.array(self.rows[-1].lists[-1].scores))
+        notices = (*self.dataset.notices, *self.model.notices, *prompt.notices, *prompt.cut, *self.play.notices, *ties)
         fields: dict[str, object] = {
             **head,
             "tokens": self.longest,
@@ -182,7 +182,7 @@ class _PersonaliseRun:
             "forwards": self.forwards,
             "passes": self.tokens_run / self.longest,
             "seconds": time.monotonic() - self.began,
-            "notices": tuple(dict.fromkeys(said)),
+            "notices": tuple(dict.fromkeys(notices)),
         }
         return PersonaliseReport.model_validate(fields | more)
 
@@ -234,5 +234,5 @@ class _PersonaliseRun:
                 score=last.scores[place],
                 rank=last.ranks[place],
             )
-            for place, item in enumerate(self.items[one] for one in self.case.candidates)
+            for place, item in enumerate(self.items[item_id] for item_id in self.case.candidates)
         )

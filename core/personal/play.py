@@ -43,40 +43,40 @@ class Play:
     spec: CaseSpec
     case: Case
     """With everything before its moment as history, in data with ratings everything that has one."""
-    met: tuple[PlayedInteraction, ...]
+    interactions: tuple[PlayedInteraction, ...]
     """What is known at the end, oldest first, those made by hand last."""
     start: int
     """How many of them are known before the first step."""
     notices: tuple[str, ...]
 
-    def case_at(self, known: int) -> Case:
+    def case_at(self, count: int) -> Case:
         """The case when the first `known` interactions have been met."""
-        rows = enumerate(self.met[:known])
+        rows = enumerate(self.interactions[:count])
         return replace(
-            self.case, history=tuple(Interaction(one.item_id, place, None, one.timestamp) for place, one in rows)
+            self.case, history=tuple(Interaction(row.item_id, place, None, row.timestamp) for place, row in rows)
         )
 
     def liked(self, interaction: Interaction) -> bool:
         """The answer of an interaction of `case_at`."""
-        return self.met[interaction.position].liked
+        return self.interactions[interaction.position].liked
 
-    def demonstrations(self, known: int) -> tuple[Demonstration, ...]:
+    def demonstrations(self, count: int) -> tuple[Demonstration, ...]:
         """The latest K to 2K - 1 of the first `known` interactions (`next_item`: of the liked ones), oldest first."""
         both = self.spec.family == "yes_no"
-        usable = [place for place in range(known) if both or self.met[place].liked]
+        usable = [place for place in range(count) if both or self.interactions[place].liked]
         return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.spec.demos))
 
     def _demonstration(self, place: int) -> Demonstration:
-        one, history = self.met[place], self.spec.history
-        liked = [earlier.item_id for earlier in self.met[:place] if earlier.liked]
+        interaction, history = self.interactions[place], self.spec.history
+        liked = [earlier.item_id for earlier in self.interactions[:place] if earlier.liked]
         return Demonstration(
-            demo_id=one.demo_id,
+            demo_id=interaction.demo_id,
             user_id=self.case.user_id,
             position=place,
             history=tuple(liked[-history:]) if history > 0 else (),
-            item_id=one.item_id,
-            liked=one.liked,
-            source="recent" if one.kind == "stream" else "manual",
+            item_id=interaction.item_id,
+            liked=interaction.liked,
+            source="recent" if interaction.kind == "stream" else "manual",
         )
 
 
@@ -95,56 +95,57 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     interactions than there are before it, `DataError` for an unknown user or item, and for a user with nothing to play.
     """
     case = case_for(task.case, dataset)
-    rated = tuple(one for one in case.history if dataset.is_rated(one))
-    known = _known(task, case.user_id, len(rated))
-    met = [
+    rated = tuple(row for row in case.history if dataset.is_rated(row))
+    count = _count_of(task, case.user_id, len(rated))
+    interactions = [
         PlayedInteraction(
-            one.item_id, dataset.liked(one), f"{case.user_id}:{one.position}", one.position, one.timestamp
+            row.item_id, dataset.liked(row), f"{case.user_id}:{row.position}", row.position, row.timestamp
         )
-        for one in rated[:known]
+        for row in rated[:count]
     ]
-    met += _added(task, dataset)
-    start = known - min(task.steps, known)
-    return Play(task.case, replace(case, history=rated), tuple(met), start, tuple(_notices(task, known, met[start:])))
+    interactions += _added(task, dataset)
+    start = count - min(task.steps, count)
+    notices = tuple(_notices(task, count, interactions[start:]))
+    return Play(task.case, replace(case, history=rated), tuple(interactions), start, notices)
 
 
-def _known(task: PersonaliseTask, user: str, there: int) -> int:
+def _count_of(task: PersonaliseTask, user: str, there: int) -> int:
     if there == 0 and not task.added:
-        found = f"user {brief(user)} has no interaction before the case's moment"
-        raise DataError(found, expected="at least one to play, or one made by hand")
-    known = there if task.known is None else task.known
-    if known > there:
-        found = f"{known} known interactions of user {brief(user)}"
-        raise RequestError(found, expected=f"at most {there}, those strictly before the case's moment", where="known")
-    return known
+        subject = f"user {brief(user)} has no interaction before the case's moment"
+        raise DataError(subject, expected="at least one to play, or one made by hand")
+    count = task.known or there
+    if count > there:
+        subject = f"{count} known interactions of user {brief(user)}"
+        raise RequestError(subject, expected=f"at most {there}, those strictly before the case's moment", where="known")
+    return count
 
 
 def _added(task: PersonaliseTask, dataset: Dataset) -> list[PlayedInteraction]:
-    made = []
+    additions = []
     for number, text in enumerate(task.added, start=1):
         item_id, liked = answer_of(text)
         if item_id not in dataset.catalogue:
-            found = f"item {brief(item_id)} is not in the data set {dataset.name}"
-            raise DataError(found, expected="an item id of this data set", where="added")
-        made.append(PlayedInteraction(item_id, liked, f"added-{number}"))
-    return made
+            subject = f"item {brief(item_id)} is not in the data set {dataset.name}"
+            raise DataError(subject, expected="an item id of this data set", where="added")
+        additions.append(PlayedInteraction(item_id, liked, f"added-{number}"))
+    return additions
 
 
-def _notices(task: PersonaliseTask, known: int, steps: list[PlayedInteraction]) -> list[str]:
-    spec, said = task.case, []
-    if known < task.steps:
-        said.append(f"{task.steps} steps were asked for; {known} can be played, as no more interactions are known.")
+def _notices(task: PersonaliseTask, count: int, steps: list[PlayedInteraction]) -> list[str]:
+    spec, notices = task.case, []
+    if count < task.steps:
+        notices.append(f"{task.steps} steps were asked for; {count} can be played, as no more interactions are known.")
     if spec.demo_ids is not None or spec.strategy != "recent":
-        said.append("A play shows the user's latest interactions, whatever other demonstrations were chosen.")
+        notices.append("A play shows the user's latest interactions, whatever other demonstrations were chosen.")
     if spec.demos == 0:
-        said.append("No demonstrations are asked for, so a new interaction changes only the history in the query.")
+        notices.append("No demonstrations are asked for, so a new interaction changes only the history in the query.")
     if spec.demos > 1:
-        said.append(
+        notices.append(
             f"The prompt shows the latest {spec.demos} to {2 * spec.demos - 1} demonstrations: the oldest"
             f" {spec.demos} leave it together, so that most steps reuse what was read before."
         )
-    out = sum(not one.liked for one in steps)
+    out = sum(not interaction.liked for interaction in steps)
     if spec.family == "next_item" and out:
         which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
-        said.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
-    return said
+        notices.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
+    return notices

@@ -13,8 +13,8 @@ from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family, PromptFamily
 from core.prompt.fit import Histories, fitted
 from core.prompt.spans import Encoding, Prompt, Span, SpanKind, Tokenizer
-from core.prompt.template import Placeholder, Template, template_for
-from core.prompt.titles import oddities, quoted, shown_title
+from core.prompt.template import Template, template_for
+from core.prompt.titles import oddities, prompt_title, quoted
 
 NO_HISTORY = "none yet"
 """What a prompt says in place of an empty history."""
@@ -148,11 +148,11 @@ class _Writer:
         item: str | None = None,
         answer: str = "",
     ) -> str:
-        titles = SEPARATOR.join(shown_title(self.title(item_id)) for item_id in history)
-        values: dict[Placeholder, str] = {
-            "noun": shown_title(self.noun),
+        titles = SEPARATOR.join(prompt_title(self.title(item_id)) for item_id in history)
+        values: dict[str, str] = {
+            "noun": prompt_title(self.noun),
             "history": titles or NO_HISTORY,
-            "item": "" if item is None else shown_title(self.title(item)),
+            "item": "" if item is None else prompt_title(self.title(item)),
             "answer": answer,
             "user_code": self.codes.user(user),
             "item_code": "" if item is None else self.codes.item(item),
@@ -168,12 +168,12 @@ class _Writer:
         return Span(kind, index, text, *self.tokenizer.encode(text))
 
     def oddities(self, item_ids: Iterable[str]) -> list[str]:
-        cues = self.template.cues(shown_title(self.noun))
+        cues = self.template.cues(prompt_title(self.noun))
         titles = [self.title(item) for item in dict.fromkeys(item_ids)]
         return [sentence for title in titles for sentence in (*oddities(title, cues), *self.lost(title))]
 
     def lost(self, title: str) -> tuple[str, ...]:
-        unread = self.tokenizer.unread(shown_title(title))
+        unread = self.tokenizer.unread(prompt_title(title))
         if not unread:
             return ()
         return (f"Title {quoted(title)} loses {quoted(unread)}: the model's tokenizer has no token for that.",)
@@ -220,7 +220,7 @@ def _check_candidates(candidates: Sequence[str]) -> None:
 
 
 def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:
-    titles = {item: shown_title(items[item].title) for item in case.candidates}
+    titles = {item: prompt_title(items[item].title) for item in case.candidates}
     counts = Counter(titles.values())
     met = {interaction.item_id for interaction in case.history}
     same = [
@@ -239,7 +239,7 @@ def _about_candidates(case: Case, items: Mapping[str, Item]) -> list[str]:
 def _namesakes(case: Case, items: Mapping[str, Item], titles: Mapping[str, str]) -> list[str]:
     """Candidates that are no item of the history but have the title of one."""
     history = dict.fromkeys(interaction.item_id for interaction in case.history)
-    namesakes = {shown_title(items[item].title).casefold(): item for item in history if item in items}
+    namesakes = {prompt_title(items[item].title).casefold(): item for item in history if item in items}
     return [
         f"Candidate {quoted(title)} (item {item!r:.80}) has the title of item {namesakes[title.casefold()]!r:.80}"
         " in the user's history; they are two items with one title."

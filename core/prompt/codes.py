@@ -1,4 +1,4 @@
-"""Which short code says, in a prompt, who a user is and what an item is like?"""
+"""Short codes that stand for a user and for an item in a prompt."""
 
 from __future__ import annotations
 

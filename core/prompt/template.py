@@ -7,32 +7,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from core.errors import PromptError
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import SpanKind
 
-Placeholder = Literal["noun", "history", "item", "answer", "user_code", "item_code"]
-
 LONGEST_TEMPLATE = 20_000
 """Characters a template may have; the shipped ones have about 600."""
 PROMPTS = Path(__file__).parents[2] / "assets" / "prompts"
 
-_ALLOWED: dict[SpanKind, tuple[Placeholder, ...]] = {
+_ALLOWED: dict[SpanKind, tuple[str, ...]] = {
     "instruction": ("noun",),
     "demo": ("noun", "history", "item", "answer"),
     "query": ("noun", "history"),
     "candidate": ("noun", "item"),
 }
-_CODES: dict[SpanKind, tuple[Placeholder, ...]] = {
+_CODES: dict[SpanKind, tuple[str, ...]] = {
     "instruction": (),
     "demo": ("user_code", "item_code"),
     "query": ("user_code",),
     "candidate": ("item_code",),
 }
 """Allowed besides in the templates that show codes."""
-_REQUIRED: dict[SpanKind, tuple[Placeholder, ...]] = {
+_REQUIRED: dict[SpanKind, tuple[str, ...]] = {
     "instruction": (),
     "demo": ("history", "item"),
     "query": ("history",),
@@ -53,15 +51,13 @@ class Template:
     candidate: str
     where: str = "template"
 
-    def text(self, kind: SpanKind, values: Mapping[Placeholder, str]) -> str:
+    def text(self, kind: SpanKind, values: Mapping[str, str]) -> str:
         """The section with its placeholders replaced, in one pass: braces inside the values stay as they are."""
-        return _FIELD.sub(lambda field: values[_placeholder(field[1])], self.section(kind))
+        return _FIELD.sub(lambda field: values[field[1]], self.section(kind))
 
     def section(self, kind: SpanKind) -> str:
         """The section's text with its placeholders still in place."""
-        return {"instruction": self.instruction, "demo": self.demo, "query": self.query, "candidate": self.candidate}[
-            kind
-        ]
+        return str(getattr(self, kind))
 
     @property
     def content_hash(self) -> str:
@@ -152,7 +148,7 @@ def _new_kind(name: str, sections: Mapping[SpanKind, object], where: str) -> Spa
     return kind
 
 
-def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, names: tuple[Placeholder, ...]) -> None:
+def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, names: tuple[str, ...]) -> None:
     allowed = _listed(names, "{{{}}}")
     for number, line in enumerate(lines, start=first):
         for field in _FIELD.finditer(line):
@@ -166,11 +162,6 @@ def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, name
 
 def _trimmed(lines: list[str]) -> str:
     return "\n".join(lines).rstrip().lstrip("\n")
-
-
-def _placeholder(name: str) -> Placeholder:
-    names: tuple[Placeholder, ...] = get_args(Placeholder)
-    return next(placeholder for placeholder in names if placeholder == name)
 
 
 def _listed(names: tuple[str, ...], form: str) -> str:

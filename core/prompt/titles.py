@@ -27,7 +27,7 @@ _INSTRUCTION_LIKE = re.compile(
 
 
 @lru_cache(maxsize=10_000)
-def shown_title(title: str) -> str:
+def prompt_title(title: str) -> str:
     """The title as prompts write it: one line of at most 300 characters.
 
     Line breaks become ␤, tabs ␉, other control characters their picture (␀ to ␡) or �; runs of spaces stay.
@@ -47,12 +47,12 @@ def oddities(title: str, cues: Iterable[str] = ()) -> tuple[str, ...]:
 
 def quoted(title: str) -> str:
     """The title as sentences show it: on one line, in quotes, at most 60 characters."""
-    text = shown_title(title)
+    text = prompt_title(title)
     return f"“{text if len(text) <= 60 else text[:59] + '…'}”"
 
 
 def _odd(title: str, cues: Iterable[str]) -> list[str]:
-    text = shown_title(title)
+    text = prompt_title(title)
     checks = {
         "Title {title} is blank; the prompt says (untitled).": not title.strip(),
         "Title {title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),

@@ -59,9 +59,9 @@ def held_out(
     """
     usable = [choice for choice in case.history if dataset.is_rated(choice) and _strictly_before(case.history, choice)]
     if not usable:
-        known = len(case.history)
+        before = len(case.history)
         raise DataError(
-            f"user {brief(case.user_id)} has {known} interaction{'' if known == 1 else 's'} before the case's moment"
+            f"user {brief(case.user_id)} has {before} interaction{'' if before == 1 else 's'} before the case's moment"
             " and none that can be held out",
             expected="at least 2 at different times: one to hold out and one before it",
         )
@@ -69,13 +69,13 @@ def held_out(
     return tuple(_as_case(dataset, case, choice, negatives, sampling, history) for choice in chosen)
 
 
-def is_before(shown: Demonstration, at: float | None, held: HeldOut) -> bool:
+def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:
     """Whether a demonstration shown at time `at` was known strictly before a held-out choice was made.
 
     Without timestamps positions are compared, as if all users had started together.
     """
     if at is None or held.case.moment is None:
-        return shown.position < held.position
+        return demo.position < held.position
     return at < held.case.moment
 
 
@@ -96,23 +96,25 @@ def _strictly_before(history: tuple[Interaction, ...], choice: Interaction) -> t
     if choice.timestamp is None:
         return history[: choice.position]
     moment = choice.timestamp
-    return tuple(one for one in history[: choice.position] if one.timestamp is None or one.timestamp < moment)
+    return tuple(
+        earlier for earlier in history[: choice.position] if earlier.timestamp is None or earlier.timestamp < moment
+    )
 
 
 def _both(dataset: Dataset, usable: list[Interaction], count: int) -> list[Interaction]:
     """The latest `count`, but up to half of them disliked ones; what one kind lacks the other fills."""
-    liked = [one for one in usable if dataset.liked(one)]
-    disliked = [one for one in usable if not dataset.liked(one)]
+    liked = [choice for choice in usable if dataset.liked(choice)]
+    disliked = [choice for choice in usable if not dataset.liked(choice)]
     no = min(len(disliked), max(count // 2, count - len(liked)))
     yes = count - no
     chosen = (liked[-yes:] if yes else []) + (disliked[-no:] if no else [])
-    return sorted(chosen, key=lambda one: one.position)
+    return sorted(chosen, key=lambda choice: choice.position)
 
 
 def _as_case(
     dataset: Dataset, case: Case, choice: Interaction, negatives: int, sampling: Sampling, history: int
 ) -> HeldOut:
-    own = replace(
+    held_case = replace(
         case,
         history=_strictly_before(case.history, choice),
         candidates=(choice.item_id, *_never_met(dataset, case, choice, negatives, sampling)),
@@ -120,14 +122,14 @@ def _as_case(
         moment=choice.timestamp,
     )
     random = generator(case.dataset_id, case.user_id, choice.position, "shortened history", case.seed)
-    shortened = replace(own, history=_one_less(own.history, history, dataset.liked, random))
-    return HeldOut(case=own, position=choice.position, liked=dataset.liked(choice), shortened=shortened)
+    shortened = replace(held_case, history=_one_less(held_case.history, history, dataset.liked, random))
+    return HeldOut(case=held_case, position=choice.position, liked=dataset.liked(choice), shortened=shortened)
 
 
 def _never_met(dataset: Dataset, case: Case, choice: Interaction, count: int, sampling: Sampling) -> tuple[str, ...]:
     """`count` items (fewer where the catalogue has no more) that the user never met; the case's target is none."""
     catalogue = dataset.catalogue
-    met = {catalogue.places[one.item_id] for one in dataset.history(case.user_id)}
+    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(case.user_id)}
     if case.target is not None:
         met.add(catalogue.places[case.target])
     free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64), assume_unique=True)
@@ -138,11 +140,11 @@ def _never_met(dataset: Dataset, case: Case, choice: Interaction, count: int, sa
 
 
 def _one_less(
-    met: tuple[Interaction, ...], shown: int, liked: Callable[[Interaction], bool], random: np.random.Generator
+    met: tuple[Interaction, ...], titles: int, liked: Callable[[Interaction], bool], random: np.random.Generator
 ) -> tuple[Interaction, ...]:
     """The history without one, drawn at random, of its latest `shown` liked interactions."""
-    seen = [one.position for one in met if liked(one)][-shown:] if shown else []
-    if not seen:
+    positions = [interaction.position for interaction in met if liked(interaction)][-titles:] if titles else []
+    if not positions:
         return met
-    gone = seen[int(random.integers(len(seen)))]
-    return tuple(one for one in met if one.position != gone)
+    dropped = positions[int(random.integers(len(positions)))]
+    return tuple(interaction for interaction in met if interaction.position != dropped)

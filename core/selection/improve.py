@@ -90,12 +90,12 @@ class _ImproveRun:
         self.held = _held(task, setting)
         moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
         start = members_by_id(dataset, case, self.held, task.start or (), history=history)
-        kept = tuple({member.interaction: member for member in (*moving, *start)}.values())
-        pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=kept)
-        self.unit = _prompt(setting, case, [m.here for m in (*kept, *pool)][-task.k :]).length
+        first = tuple({member.interaction: member for member in (*moving, *start)}.values())
+        pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=first)
+        self.unit = _prompt(setting, case, [m.here for m in (*first, *pool)][-task.k :]).length
         encoder = PoolEncoder(
             setting,
-            [member.here for member in (*kept, *pool)],
+            [member.here for member in (*first, *pool)],
             most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
             between=lambda: progress("encoding the pool", 0.0),
         )
@@ -103,15 +103,15 @@ class _ImproveRun:
             dataset,
             case,
             pool,
-            size=max(task.shortlist, len(kept)),
+            size=max(task.shortlist, len(first)),
             lambda_mmr=task.mmr,
-            kept=kept,
+            first=first,
             both_answers=self._answers,
             embedded=encoder.embeddings(),
             effects=encoder.effects(),
         )
-        found = [row.member for row in self.rows]
-        self.members = _joined(found, _current(setting, self.held))
+        entries = [row.member for row in self.rows]
+        self.members = _joined(entries, _current(setting, self.held))
         self.current = self._order(_current(setting, self.held))
         self.start = self._order(start) if task.start else None
         self.judge = PromptJudge(
@@ -126,7 +126,7 @@ class _ImproveRun:
         )
         self.search = Search(
             self.judge,
-            members=len(found),
+            members=len(entries),
             k=task.k,
             lam=task.lam,
             budget=task.budget,
@@ -136,12 +136,12 @@ class _ImproveRun:
             passes=encoder.tokens_run / self.unit,
         )
         self.notices += encoder.notices
-        self._say_what_is_short(len(found))
+        self._say_what_is_short(len(entries))
         self.starts = self._starts(moving)
         self.said = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
         self.head = setting.head(task) | {
             "tokens": self.unit,
-            "held_out": tuple(self._held_row(one) for one in self.held),
+            "held_out": tuple(self._held_row(choice) for choice in self.held),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
 
@@ -152,18 +152,18 @@ class _ImproveRun:
     def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
         first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
-        wanted = [*([self.start] if self.start else []), self.current, self._order(moving), first]
-        usable = [order for order in wanted if order and max(order) < len(self.rows)]
+        orders = [*([self.start] if self.start else []), self.current, self._order(moving), first]
+        usable = [order for order in orders if order and max(order) < len(self.rows)]
         return list(dict.fromkeys(usable))
 
     def _order(self, members: Sequence[Member]) -> MemberOrder:
         places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
         return tuple(places[member.here.demo_id] for member in members)
 
-    def _say_what_is_short(self, found: int) -> None:
+    def _say_what_is_short(self, members: int) -> None:
         held, task = len(self.held), self.task
-        if found < task.k:
-            self.notices.append(f"Only {found} demonstrations can be shown, fewer than the {task.k} asked for.")
+        if members < task.k:
+            self.notices.append(f"Only {members} demonstrations can be shown, fewer than the {task.k} asked for.")
         if held < task.held_out:
             self.notices.append(f"The user has {held} choices that can be held out, fewer than {task.held_out}.")
 
@@ -204,23 +204,23 @@ class _ImproveRun:
 
     def finished(self) -> ImproveReport:
         """The report with the case's own target, scored once under each set."""
-        asked: dict[Which, MemberOrder] = {"zero_shot": (), "current": self.current}
+        orders: dict[Which, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
-            asked["start"] = self.start
+            orders["start"] = self.start
         assert self.search.best is not None
-        asked["best"] = self.search.best.order
+        orders["best"] = self.search.best.order
         case = self.setting.case
         if case.target not in case.candidates:
             notice = "The item really chosen next is not among the candidates, so its rank is not compared."
             self.notices.append(notice)
             return self.report(stage="complete")
-        scores, outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in asked.items()})
+        scores, outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in orders.items()})
         self.notices += tie_notices(scores[-1])  # The best set's.
         return self.report(
             stage="complete",
             outcomes=outcomes,
             target_answer=_answer(self.setting),
-            forwards=self.judge.forwards + len(asked),
+            forwards=self.judge.forwards + len(orders),
             passes=self.search.passes + cost / self.unit,
         )
 
@@ -246,7 +246,7 @@ class _ImproveRun:
         before = self.path[number - 1].best if number else None
         return PathRow.model_validate(
             {
-                **self._set_fields(step.found),
+                **self._set_fields(step.score),
                 "step": number,
                 "move": step.move,
                 "tried": step.tried,
@@ -274,7 +274,7 @@ class _ImproveRun:
             item_id=demo.item_id,
             title=item(demo.item_id).title,
             answer=_said(self.setting, demo.liked),
-            history=tuple(item(one).title for one in demo.history),
+            history=tuple(item(item_id).title for item_id in demo.history),
             back=row.member.back,
             recency=row.scores["recency"],
             bm25=row.scores["bm25"],
@@ -284,16 +284,18 @@ class _ImproveRun:
         )
 
     def _guards(self) -> tuple[str, ...]:
-        search, said = self.search, []
+        search, sentences = self.search, []
         if "close" in search.guards:
-            said.append("Demonstrations that are almost the same are not put into one set.")
+            sentences.append("Demonstrations that are almost the same are not put into one set.")
         if "worse" in search.guards:
-            said.append(
+            sentences.append(
                 "A set with less spread was refused, because its mean score is below that without demonstrations."
             )
         if search.stop is not None and search.best is not None and not search.best.order:
-            said.append("No set predicts the held-out choices better than no demonstrations do, so none is advised.")
-        return tuple(said)
+            sentences.append(
+                "No set predicts the held-out choices better than no demonstrations do, so none is advised."
+            )
+        return tuple(sentences)
 
 
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
@@ -321,10 +323,10 @@ def _current(setting: Setting, held: Sequence[HeldOut]) -> tuple[Member, ...]:
     return strategy_members(dataset, case, held, k=spec.demos, strategy=spec.strategy, history=spec.history)
 
 
-def _joined(found: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:
+def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:
     """The shortlist's members first, then those others that it does not hold, told apart by their ids."""
-    known = {member.here.demo_id for member in found}
-    return (*found, *(member for member in others if member.here.demo_id not in known))
+    ids = {member.here.demo_id for member in members}
+    return (*members, *(member for member in others if member.here.demo_id not in ids))
 
 
 def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Prompt:
@@ -365,5 +367,9 @@ def _answer(setting: Setting) -> str | None:
     """The true answer for the case's target; None for `next_item`, and where the target has no rating."""
     case = setting.case
     later = setting.dataset.history(case.user_id)[len(case.history) :]
-    chosen = next(one for one in later if one.item_id == case.target and one.timestamp == case.moment)
+    chosen = next(
+        interaction
+        for interaction in later
+        if interaction.item_id == case.target and interaction.timestamp == case.moment
+    )
     return _said(setting, setting.dataset.liked(chosen)) if setting.dataset.is_rated(chosen) else None

@@ -58,31 +58,31 @@ class PromptJudge:
 
     def demos(self, order: MemberOrder, choice: int) -> tuple[Demonstration, ...]:
         """What the prompt of held-out choice number `choice` shows of a set, each interaction at most once."""
-        shown = [demo for member in order if (demo := self.members[member].then[choice]) is not None]
-        latest = {(demo.user_id, demo.position): place for place, demo in enumerate(shown)}
-        return tuple(demo for place, demo in enumerate(shown) if latest[demo.user_id, demo.position] == place)
+        demos = [demo for member in order if (demo := self.members[member].then[choice]) is not None]
+        latest = {(demo.user_id, demo.position): place for place, demo in enumerate(demos)}
+        return tuple(demo for place, demo in enumerate(demos) if latest[demo.user_id, demo.position] == place)
 
-    def passes(self, asked: Sequence[Question]) -> float:
+    def passes(self, questions: Sequence[Question]) -> float:
         """What scoring these together costs, in full-prompt forward equivalents; exact."""
-        return sweep_tokens([*self._content_free(), *self._all(asked)]) / self.unit
+        return sweep_tokens([*self._content_free(), *self._all(questions)]) / self.unit
 
-    def scores(self, asked: Sequence[Question]) -> Floats:
+    def scores(self, questions: Sequence[Question]) -> Floats:
         """Held-out scores [question, held-out choice] in nats; see `foretold`. Raises `ComputeError`."""
         free = self._content_free()
-        table = self._scorer.scores([*free, *self._all(asked)])
+        table = self._scorer.scores([*free, *self._all(questions)])
         if self._free is None:
             self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
-        scores = table[len(free) :].reshape(len(asked), len(self.held), -1) - self._free
+        scores = table[len(free) :].reshape(len(questions), len(self.held), -1) - self._free
         family = self.spec.family
         return np.array(
             [[foretold(s, h, family, self.objective) for s, h in zip(row, self.held, strict=True)] for row in scores]
         )
 
-    def _all(self, asked: Sequence[Question]) -> list[Prompt]:
-        for question in asked:
+    def _all(self, questions: Sequence[Question]) -> list[Prompt]:
+        for question in questions:
             if question not in self._prompts:
                 self._prompts[question] = [self._prompt(question, choice) for choice in range(len(self.held))]
-        return [prompt for question in asked for prompt in self._prompts[question]]
+        return [prompt for question in questions for prompt in self._prompts[question]]
 
     def _prompt(self, question: Question, choice: int) -> Prompt:
         held = self.held[choice]
@@ -91,8 +91,8 @@ class PromptJudge:
 
     def _content_free(self) -> list[Prompt]:
         """The prompts that calibrated scores are held against, until they have been scored."""
-        wanted = self.spec.calibrated and self._free is None
-        return [self._built(held.case, (), history=0) for held in self.held] if wanted else []
+        missing = self.spec.calibrated and self._free is None
+        return [self._built(held.case, (), history=0) for held in self.held] if missing else []
 
     def _built(self, case: Case, demos: tuple[Demonstration, ...], *, history: int | None = None) -> Prompt:
         spec = self.spec if history is None else self.spec.model_copy(update={"history": history})
@@ -100,8 +100,8 @@ class PromptJudge:
 
 
 def _shown(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:
-    for one in held:
-        yield from item_ids(one.case, ())
+    for choice in held:
+        yield from item_ids(choice.case, ())
     for member in members:
         for demo in (member.here, *member.then):
             if demo is not None:

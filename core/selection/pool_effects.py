@@ -34,12 +34,12 @@ class PoolEncoder:
         if not all(alone):
             self.notices = ("The pool is not encoded: a demonstration is too long for the model's context.",)
             return
-        spans = [shown[0].token_ids for shown in alone]
+        spans = [spans_of_demo[0].token_ids for spans_of_demo in alone]
         bare = _prompt(setting, ())
         encoded = Encoded(setting.model, bare.instruction.token_ids, [*spans, bare.query.token_ids], between=between)
         if encoded.each_once > most_tokens:
-            found = f"it may run {encoded.each_once} tokens, and {most_tokens} are half the budget"
-            self.notices = (f"The pool is not encoded: {found}.",)
+            reason = f"it may run {encoded.each_once} tokens, and {most_tokens} are half the budget"
+            self.notices = (f"The pool is not encoded: {reason}.",)
         else:
             self._encoded = encoded
 
@@ -52,9 +52,9 @@ class PoolEncoder:
         """Directions [demo + 1, width], the user's query last; None where the pool is not encoded."""
         if self._encoded is None:
             return None
-        found = np.asarray(embeddings(self._encoded), dtype=np.float64)
+        directions = np.asarray(embeddings(self._encoded), dtype=np.float64)
         self.notices = self._encoded.notices
-        return found
+        return directions
 
     def effects(self) -> Floats | None:
         """ln |dW_k|^2 [demo]; None where the pool is not encoded."""

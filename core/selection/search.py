@@ -39,11 +39,11 @@ class Question:
 class Judge(Protocol):
     """Scores sets of members on the held-out choices with a model."""
 
-    def passes(self, asked: Sequence[Question]) -> float:
+    def passes(self, questions: Sequence[Question]) -> float:
         """What scoring these together costs, in full-prompt forward equivalents."""
         ...
 
-    def scores(self, asked: Sequence[Question]) -> Floats:
+    def scores(self, questions: Sequence[Question]) -> Floats:
         """Held-out scores [question, held-out choice], nats, higher is better."""
         ...
 
@@ -67,7 +67,7 @@ class SearchStep:
     move: SearchMove
     tried: int
     """Sets scored in this step."""
-    found: SetScore
+    score: SetScore
     best: SetScore
     passes: float
 
@@ -154,13 +154,13 @@ class Search:
         idle = 0
         while len(current) < self.k and self.stop is None:
             tried = self._extensions(current)
-            found = self._finals(tried)
-            if found is None:
+            final = self._finals(tried)
+            if final is None:
                 self.stop = self.stop or ("budget" if tried else None)
                 return
             before = self.best
-            yield self._step("grow", [found], len(tried))
-            current = found
+            yield self._step("grow", [final], len(tried))
+            current = final
             idle = 0 if self.best is not before else idle + 1
             if idle >= self.patience:
                 return
@@ -174,10 +174,10 @@ class Search:
         size = max(BATCH, len(open_members)) if not current else BATCH
         while open_members:
             batch, open_members = open_members[:size], open_members[size:]
-            asked = self._ask_most([Question((*current, m)) for m in batch])
-            tried += [question.order for question in asked]
-            self._gains |= {q.order[-1]: self._plain(q.order) - base for q in asked}
-            if len(asked) < len(batch):
+            answered = self._ask_most([Question((*current, m)) for m in batch])
+            tried += [question.order for question in answered]
+            self._gains |= {q.order[-1]: self._plain(q.order) - base for q in answered}
+            if len(answered) < len(batch):
                 break
             top = max(self._gains[order[-1]] for order in tried)
             if open_members and top >= self._gains.get(open_members[0], np.inf):
@@ -189,18 +189,18 @@ class Search:
         assert self.best is not None
         base = self.best
         for idle, (move, batch) in enumerate(self._neighbours(base.order), start=1):
-            asked = [question.order for question in self._ask_most([Question(order) for order in batch])]
-            better = [order for order in asked if self._plain(order) > self._plain(base.order)]
+            answered = [question.order for question in self._ask_most([Question(order) for order in batch])]
+            better = [order for order in answered if self._plain(order) > self._plain(base.order)]
             final = self._finals(better) if better else None
-            shown = final or max(asked, key=self._plain, default=None)
-            if shown is None or (better and final is None):
+            candidate = final or max(answered, key=self._plain, default=None)
+            if candidate is None or (better and final is None):
                 self.stop = "budget"
                 return
             if final is not None:
-                yield self._step(move, [final], len(asked))
+                yield self._step(move, [final], len(answered))
             if self.best is not base:
                 return
-            if len(asked) < len(batch):
+            if len(answered) < len(batch):
                 self.stop = "budget"
                 return
             if idle >= self.patience:
@@ -240,42 +240,42 @@ class Search:
         return max(judged, key=lambda order: self.judged(order).objective, default=None)
 
     def _step(self, move: SearchMove, orders: Sequence[MemberOrder], tried: int = 1) -> SearchStep:
-        found = max((self.judged(order) for order in orders), key=lambda one: one.objective)
+        top = max((self.judged(order) for order in orders), key=lambda score: score.objective)
         if move == "zero-shot":
-            self.zero_shot = self.best = found
+            self.zero_shot = self.best = top
         assert self.best is not None
         assert self.zero_shot is not None
-        if found.objective > self.best.objective:
-            if self._not_worse(found.order):
-                self.best = found
+        if top.objective > self.best.objective:
+            if self._not_worse(top.order):
+                self.best = top
             else:
                 self.guards.add("worse")
-        return SearchStep(move, tried, found, self.best, self.passes)
+        return SearchStep(move, tried, top, self.best, self.passes)
 
     def _not_worse(self, order: MemberOrder) -> bool:
         """Whether a set foretells no worse than zero-shot, on average over all prompts and over the plain ones."""
-        own, bare = self.cells(order), self.cells(())
-        return bool(own.mean() >= bare.mean() and own[0].mean() >= bare[0].mean())
+        cells, bare = self.cells(order), self.cells(())
+        return bool(cells.mean() >= bare.mean() and cells[0].mean() >= bare[0].mean())
 
     def _plain(self, order: MemberOrder) -> float:
         """Mean less lambda times spread over the held-out choices on the plain prompt alone."""
         cells = self._known[Question(order)]
         return float(cells.mean() - self.lam * cells.std())
 
-    def _ask_most(self, asked: Sequence[Question]) -> list[Question]:
+    def _ask_most(self, questions: Sequence[Question]) -> list[Question]:
         """Ask as many of the questions, from the first on, as can be afforded; returns those answered.
 
         What judging the first of them on its other views costs is kept in hand, so that a finalist can be judged.
         """
-        spare = self.judge.passes(views(asked[0].order)[1:]) if asked else 0.0
-        count = len(asked)
-        while count and not self._ask(asked[:count], spare):
+        spare = self.judge.passes(views(questions[0].order)[1:]) if questions else 0.0
+        count = len(questions)
+        while count and not self._ask(questions[:count], spare):
             count -= 1
-        return list(asked[:count])
+        return list(questions[:count])
 
-    def _ask(self, asked: Sequence[Question], spare: float = 0.0) -> bool:
+    def _ask(self, questions: Sequence[Question], spare: float = 0.0) -> bool:
         """Have all questions answered together; False, and nothing asked, where less than `spare` would be left."""
-        new = [question for question in dict.fromkeys(asked) if question not in self._known]
+        new = [question for question in dict.fromkeys(questions) if question not in self._known]
         if not new:
             return True
         cost = self.judge.passes(new)

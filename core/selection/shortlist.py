@@ -65,10 +65,12 @@ def strategy_members(
 ) -> tuple[Member, ...]:
     """What a strategy picks for the case, in prompt order, beside what it would have picked at each choice's moment."""
     here = pick(dataset, case, k=k, strategy=strategy, history=history)
-    then = [pick(dataset, one.case, k=k, strategy=strategy, history=history) for one in held]
-    own = strategy == "recent"
+    then = [pick(dataset, choice.case, k=k, strategy=strategy, history=history) for choice in held]
+    moving = strategy == "recent"
     return tuple(
-        Member(here[-back], tuple(each[-back] if back <= len(each) else None for each in then), back if own else None)
+        Member(
+            here[-back], tuple(each[-back] if back <= len(each) else None for each in then), back if moving else None
+        )
         for back in range(len(here), 0, -1)
     )
 
@@ -81,17 +83,17 @@ def members_by_id(
     The user's own interactions since the earliest held-out choice count as latest ones, with their true answers.
     Raises what `by_ids` raises.
     """
-    found = by_ids(dataset, case, ids, history=history)
-    times = _times(dataset, found)
-    since = len(case.history) - min(one.position for one in held)
-    own = {member.interaction: member for member in latest(dataset, case, held, k=since, history=history)}
+    demos = by_ids(dataset, case, ids, history=history)
+    times = _times(dataset, demos)
+    since = len(case.history) - min(choice.position for choice in held)
+    latest_members = {member.interaction: member for member in latest(dataset, case, held, k=since, history=history)}
     members = []
-    for demo, time in zip(found, times, strict=True):
-        moving = own.get((demo.user_id, demo.position))
+    for demo, time in zip(demos, times, strict=True):
+        moving = latest_members.get((demo.user_id, demo.position))
         if moving is not None and moving.here.liked == demo.liked:
             members.append(replace(moving, here=demo))
         else:
-            members.append(Member(demo, tuple(demo if is_before(demo, time, one) else None for one in held)))
+            members.append(Member(demo, tuple(demo if is_before(demo, time, choice) else None for choice in held)))
     return tuple(members)
 
 
@@ -105,9 +107,11 @@ def pool_of(
     """
     first = held[0].case
     others = pick(dataset, first, k=size, strategy="similar", history=history)
-    own = pick(dataset, first, k=max(size // 2, size - len(others)), strategy="recent", history=history)
-    seen = {member.interaction for member in taken}
-    fresh = [demo for demo in (*reversed(own), *reversed(others)) if (demo.user_id, demo.position) not in seen][:size]
+    recent = pick(dataset, first, k=max(size // 2, size - len(others)), strategy="recent", history=history)
+    used = {member.interaction for member in taken}
+    fresh = [demo for demo in (*reversed(recent), *reversed(others)) if (demo.user_id, demo.position) not in used][
+        :size
+    ]
     if not fresh and not taken:
         raise DataError(
             "there is nothing to choose demonstrations from: nobody did anything before the held-out choices",
@@ -123,7 +127,7 @@ def shortlist(
     *,
     size: int,
     lambda_mmr: float,
-    kept: Sequence[Member] = (),
+    first: Sequence[Member] = (),
     both_answers: bool = False,
     embedded: Floats | None = None,
     effects: Floats | None = None,
@@ -137,7 +141,7 @@ def shortlist(
     Goldstein 1998); likeness is the cosine of embeddings, or the share of words in common. With `both_answers` each
     answer keeps `ANSWER_SHARE` of the places.
     """
-    everyone = [*kept, *pool]
+    everyone = [*first, *pool]
     demos = [member.here for member in everyone]
     words = ItemWords(dataset)
     documents = [words((demo.item_id, *demo.history)) for demo in demos]
@@ -152,7 +156,7 @@ def shortlist(
         criteria["effect"] = effects
     relevance = fuse_ranks(list(criteria.values()))
     barred = partial(_barred, np.array([demo.liked for demo in demos]), size) if both_answers else None
-    order = marginal_order(relevance, alike, size, lambda_mmr, first=range(len(kept)), barred=barred)
+    order = marginal_order(relevance, alike, size, lambda_mmr, first=range(len(first)), barred=barred)
     chosen = sorted(order, key=lambda place: (-relevance[place], place))
     return tuple(
         ShortlistEntry(
@@ -198,10 +202,10 @@ def _times(dataset: Dataset, demos: Sequence[Demonstration]) -> list[float | Non
         "SELECT user_id, position, timestamp FROM interactions JOIN"
         " (SELECT unnest($users) AS user_id, unnest($positions) AS position) USING (user_id, position)"
     )
-    asked = {"users": [demo.user_id for demo in demos], "positions": [demo.position for demo in demos]}
-    rows = dataset.cursor().execute(query, asked).fetchall() if demos else []
-    found: dict[tuple[str, int], float | None] = {(user, position): time for user, position, time in rows}
-    return [found[demo.user_id, demo.position] for demo in demos]
+    keys = {"users": [demo.user_id for demo in demos], "positions": [demo.position for demo in demos]}
+    rows = dataset.cursor().execute(query, keys).fetchall() if demos else []
+    times: dict[tuple[str, int], float | None] = {(user, position): time for user, position, time in rows}
+    return [times[demo.user_id, demo.position] for demo in demos]
 
 
 def _unit(vectors: Floats) -> Floats:

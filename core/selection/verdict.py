@@ -31,8 +31,8 @@ def verdict(report: ImproveReport) -> str:
 
 def stands(report: ImproveReport) -> bool:
     """Whether the case's own demonstrations are the best judged."""
-    best, own = report.best, report.current
-    return best is not None and own is not None and bool(own.demo_ids) and best.demo_ids == own.demo_ids
+    best, current = report.best, report.current
+    return best is not None and current is not None and bool(current.demo_ids) and best.demo_ids == current.demo_ids
 
 
 def target_place(report: ImproveReport) -> str:
@@ -41,8 +41,8 @@ def target_place(report: ImproveReport) -> str:
     best = report.best
     if best is None or not rows or report.stage != "complete":
         return ""
-    own = not best.demo_ids or stands(report)
-    named = [which for which in WITH if which in rows and not (which == "best" and own)]
+    unchanged = not best.demo_ids or stands(report)
+    named = [which for which in WITH if which in rows and not (which == "best" and unchanged)]
     places = [f"{ordinal(rows[which].rank)} {WITH[which]}" for which in named]
     count = len(report.held_out)
     judged = f"Sets were judged on {count} known choice{'s' * (count != 1)}"

@@ -1,4 +1,4 @@
-"""How is work in a child process bounded, and how does it end with this process?"""
+"""A child process with bounded work that ends with this process."""
 
 from __future__ import annotations
 

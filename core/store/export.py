@@ -1,4 +1,4 @@
-"""How is a person's own file written so that it is whole or as it was?"""
+"""A person's own file, written so that it is whole or as it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does DemoLens keep what it fetches and computes, and how is a file written there whole?"""
+"""The folder of what DemoLens fetches and computes, and whole files in it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from core.errors import MaterialError
+from core.store.export import write_whole
 from core.store.scratch import ROOMS, scratch_in, sweep
 
 VARIABLE = "DEMOLENS_HOME"
@@ -122,26 +123,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     when the disk is full or the folder cannot be written; then nothing is left behind.
     """
     with stored(f"the file {path.name}"):
-        ours = path.is_relative_to(home_path())
-        part = _part_of(path, ours)
+        if not path.is_relative_to(home_path()):
+            write_whole(path, data)
+            return
+        part = scratch_in(home()) / secrets.token_hex(8)
         try:
-            mode = PRIVATE_FILE if ours else 0o666
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            with open(part, "xb", opener=private) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if ours and path.is_dir() and not path.is_symlink():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         sync_folder(path.parent)
-
-
-def _part_of(path: Path, ours: bool) -> Path:
-    if ours:
-        return scratch_in(home()) / secrets.token_hex(8)
-    return path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
 
 
 def put_folder(finished: Path, folder: Path) -> None:

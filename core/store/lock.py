@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2
 WaitListener = Callable[[str, float], None]
 """Takes what is going on, and the share that is done."""
 
-_listener: ContextVar[WaitListener | None] = ContextVar("listener", default=None)
+_listener: ContextVar[WaitListener] = ContextVar("listener", default=lambda _label, _share: None)
 
 
 @contextlib.contextmanager
@@ -30,9 +30,7 @@ def reporting(listener: WaitListener) -> Iterator[None]:
 
 def tell(label: str) -> None:
     """Say what goes on, to whoever set `reporting`; called again and again while it lasts."""
-    listener = _listener.get()
-    if listener is not None:
-        listener(label, 0.0)
+    _listener.get()(label, 0.0)
 
 
 @contextlib.contextmanager

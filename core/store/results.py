@@ -1,4 +1,4 @@
-"""Which finished results lie on disk: one file a key, whole or absent, the least used one dropped first."""
+"""Finished results on disk: one file a key, whole or absent; the least used is dropped first."""
 
 from __future__ import annotations
 

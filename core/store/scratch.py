@@ -1,4 +1,4 @@
-"""Where does unfinished work lie, so that nothing of a killed process stays?
+"""Folders for unfinished work, so that nothing of a killed process stays.
 
 Each process has a folder of its own below the home's `scratch` and holds the lock of it as long as it lives: the
 system releases the lock however the process ends. What no process holds is removed at the next start.

@@ -1,4 +1,4 @@
-"""Is a stored file still what was written? Hashes of whole files, and JSON records that prove themselves."""
+"""Whether a stored file is still what was written: hashes of whole files, JSON records with their own hash."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def periods(dataset: Dataset, window: Window, count: int) -> tuple[Window, ...]:
     return tuple(Window(since, until) for since, until in pairwise(edges))
 
 
-def examples(
+def examples_in(
     dataset: Dataset,
     window: Window,
     *,
@@ -130,23 +130,23 @@ def prompt_of(
 
     Raises `PromptError` as `core.prompt.build.build` does.
     """
-    wanted = (example.item_id,) if candidates is None else candidates
+    items = (example.item_id,) if candidates is None else candidates
     case = Case(
         dataset_id=dataset.dataset_id,
         user_id=example.user_id,
         split="time",
         history=tuple(Interaction(item, place) for place, item in enumerate(example.history)),
-        candidates=wanted,
+        candidates=items,
         target=example.item_id,
         moment=example.timestamp,
         seed=0,
     )
-    shown = [*wanted, *example.history]
-    shown += [item for demo in example.demos for item in (*demo.history, demo.item_id)]
+    titles = [*items, *example.history]
+    titles += [item for demo in example.demos for item in (*demo.history, demo.item_id)]
     return build(
         case,
         example.demos,
-        dataset.items(dict.fromkeys(shown)),
+        dataset.items(dict.fromkeys(titles)),
         tokenizer,
         family=family,
         noun=dataset.noun,
@@ -163,13 +163,13 @@ class _Stream:
     user_id: str
     met: tuple[Interaction, ...]
     liked: tuple[bool, ...]
-    shown: tuple[int, ...]
+    demo_places: tuple[int, ...]
     """Places in `met` that may be demonstrations."""
 
     def example(self, position: int, demos: int, history: int) -> Example:
         place = bisect_left(self.met, position, key=lambda met: met.position)
         query, moment = self.met[place], _clock(self.met[place])
-        before = self._before(self.shown, moment)
+        before = self._before(self.demo_places, moment)
         return Example(
             user_id=self.user_id,
             position=position,
@@ -177,30 +177,30 @@ class _Stream:
             item_id=query.item_id,
             liked=self.liked[place],
             history=self._titles(moment, history),
-            demos=tuple(self._demo(shown, history) for shown in self.shown[max(0, before - demos) : before]),
+            demos=tuple(self._demo(demo, history) for demo in self.demo_places[max(0, before - demos) : before]),
         )
 
     def _demo(self, place: int, history: int) -> Demonstration:
-        shown = self.met[place]
+        demo_places = self.met[place]
         return Demonstration(
-            demo_id=f"{self.user_id}:{shown.position}",
+            demo_id=f"{self.user_id}:{demo_places.position}",
             user_id=self.user_id,
-            position=shown.position,
-            history=self._titles(_clock(shown), history),
-            item_id=shown.item_id,
+            position=demo_places.position,
+            history=self._titles(_clock(demo_places), history),
+            item_id=demo_places.item_id,
             liked=self.liked[place],
             source="recent",
         )
 
     def _titles(self, moment: float, count: int) -> tuple[str, ...]:
         """The latest `count` item ids liked strictly before `moment`, oldest first."""
-        found: list[str] = []
+        latest: list[str] = []
         for place in range(self._before(range(len(self.met)), moment) - 1, -1, -1):
-            if len(found) == count:
+            if len(latest) == count:
                 break
             if self.liked[place]:
-                found.append(self.met[place].item_id)
-        return tuple(reversed(found))
+                latest.append(self.met[place].item_id)
+        return tuple(reversed(latest))
 
     def _before(self, places: Sequence[int], moment: float) -> int:
         """How many of `places` lie strictly before `moment`."""
@@ -228,10 +228,10 @@ def _bounds(window: Window) -> dict[str, object]:
 def _quantile(dataset: Dataset, window: Window, share: float) -> float:
     """The discrete quantile of the window's timestamps. Raises `DataError` for an empty window."""
     query = "SELECT quantile_disc(timestamp, $share) FROM interactions WHERE timestamp >= $since AND timestamp < $until"
-    (found,) = first_row(dataset.cursor(), query, {"share": share, **_bounds(window)})
-    if found is None:
+    (moment,) = first_row(dataset.cursor(), query, {"share": share, **_bounds(window)})
+    if moment is None:
         raise DataError("no interaction lies in the stretch of time that is to be divided", expected="more data")
-    return float(str(found))
+    return float(str(moment))
 
 
 def _usable(dataset: Dataset, family: Family) -> str:
@@ -277,5 +277,5 @@ def _streams(dataset: Dataset, users: Iterable[str], family: Family) -> dict[str
 
 def _stream(dataset: Dataset, user: str, rows: Sequence[Interaction], family: Family) -> _Stream:
     liked = tuple(map(dataset.liked, rows))
-    shown = tuple(place for place, answer in enumerate(liked) if answer or FAMILIES[family].labelled)
-    return _Stream(user, tuple(rows), liked, shown)
+    demo_places = tuple(place for place, answer in enumerate(liked) if answer or FAMILIES[family].labelled)
+    return _Stream(user, tuple(rows), liked, demo_places)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import duration, figure, seconds
+from core.words import brief, counted, duration, figure, seconds
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,14 @@ def test_seconds_stand_in_the_unit_that_fits(value, text):
 @pytest.mark.parametrize(("value", "text"), [(0.184, "184 ms"), (0.9996, "1.0 s"), (16.185, "16 s"), (None, "\u2013")])
 def test_a_measured_time_is_never_thousands_of_milliseconds(value, text):
     assert duration(value) == text
+
+
+def test_counts_have_their_noun() -> None:
+    assert counted(1, "line") == "1 line"
+    assert counted(1_200, "line") == "1,200 lines"
+    assert counted(0, "item has", "items have") == "0 items have"
+
+
+def test_quoted_words_are_cut() -> None:
+    assert brief("it's") == '"it\'s"'
+    assert brief("x" * 61) == repr("x" * 57 + "...")

@@ -20,7 +20,7 @@ from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.errors import ComputeError, RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 from core.prompt.spans import Prompt
 from core.question.task import Progress
 from core.seeds import generator

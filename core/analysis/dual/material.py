@@ -11,7 +11,7 @@ from core.analysis.setting import Setting
 from core.errors import PromptError
 from core.prompt.build import ANSWERS
 from core.prompt.spans import Span
-from core.prompt.titles import shown_title
+from core.prompt.titles import prompt_title
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def material_of(setting: Setting) -> Material:
     """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
     prompt, labelled = setting.prompt, setting.spec.family == "yes_no"
     shown = [setting.demos[index] for index in prompt.kept_demos]
-    texts = [shown_title(setting.items[demo.item_id].title) for demo in shown]
+    texts = [prompt_title(setting.items[demo.item_id].title) for demo in shown]
     if labelled:
         texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
     target, _ = setting.targets

@@ -25,7 +25,7 @@ from core.lm.forward.attention import NAME, attend, prepare
 from core.lm.forward.forest import Forest, Segment
 from core.lm.forward.forward_pass import run
 from core.lm.loading.device import free_bytes
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 
 _WITNESS = "demolens_updates"
 

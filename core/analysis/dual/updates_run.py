@@ -33,7 +33,7 @@ from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 from core.question.task import Progress
 from core.seeds import generator, seed_of
 

@@ -11,7 +11,8 @@ from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.values import Array, Meter, Spent
 from core.lm.forward.dual_change import DualChange
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Aggregate, Scorer
+from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Aggregate
 from core.metrics.ranking import Rank, firsts, ranks
 from core.prompt.spans import Prompt
 from core.seeds import generator, seed_of

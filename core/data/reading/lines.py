@@ -1,4 +1,4 @@
-"""Is this file a table of tab-separated UTF-8 lines, and if so, what are its lines?"""
+"""The lines of a file of UTF-8 text; any other kind of file is refused."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def _is_utf8(block: bytes) -> bool:
 
 def label(path: Path) -> str:
     """A file's name for sentences and results."""
-    return shown_name(path.name)
+    return readable_name(path.name)
 
 
-def shown_name(name: str) -> str:
+def readable_name(name: str) -> str:
     """A name from the file system as text: bytes in it that are not UTF-8 are shown as \ufffd."""
     return _SURROGATE.sub("\ufffd", name)

@@ -113,7 +113,7 @@ def _header(line: str, name: str, required: tuple[str, ...]) -> tuple[tuple[str,
     missing = [column for column in required if column not in columns]
     if missing:
         expected = f"columns {' and '.join(required)}" if len(required) > 1 else f"a column {required[0]}"
-        raise DataError(_columns_found(columns), expected=f"{expected}, separated by tabs", where=where)
+        raise DataError(_no_such_column(columns), expected=f"{expected}, separated by tabs", where=where)
     return columns, tuple(part[2].strip() for part in parts)
 
 
@@ -121,7 +121,7 @@ def _column(written: str) -> str:
     return next((column for column in _KNOWN if column == written.casefold()), written)
 
 
-def _columns_found(columns: tuple[str, ...]) -> str:
+def _no_such_column(columns: tuple[str, ...]) -> str:
     named = ", ".join(brief(column) for column in columns[:12])
     more = f" and {len(columns) - 12} more" if len(columns) > 12 else ""
     return f"no column of the needed name; found {named}{more}"

@@ -194,7 +194,7 @@ def _check_layer(forest_pass: Pass, layer: int, mask: Tensor | None, rest: dict[
 
 
 def _attended(
-    query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
+    query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[BlockView], form: Form
 ) -> Tensor:
     """Attention [head, rows, width]; fused where nothing needs the scores themselves."""
     if gates is None and form.softcap is None and form.sinks is None and not torch.is_grad_enabled():
@@ -202,11 +202,11 @@ def _attended(
     return gated(query, keys, values, gates, views, form)
 
 
-View = tuple[slice, Tensor | slice, Tensor, Tensor]
+BlockView = tuple[slice, Tensor | slice, Tensor, Tensor]
 """Rows of a block, its keys, its additive mask [rows, keys], and which keys lie inside the rows' demonstration."""
 
 
-def _view(forest_pass: Pass, number: int, window: int | None, like: Tensor) -> View:
+def _view(forest_pass: Pass, number: int, window: int | None, like: Tensor) -> BlockView:
     block = forest_pass.forest.blocks[number]
     if (number, window) not in forest_pass.on_device:
         visible = block.visible if window is None else block.visible & (block.distance < window)
@@ -225,8 +225,8 @@ def _as_changed(
     keys: Tensor,
     values: Tensor,
     gates: Tensor | None,
-    view: View,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, list[View]]:
+    view: BlockView,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, list[BlockView]]:
     """What `_attended` is to be given for one block that reads a changed dual model: its own rows and keys alone."""
     block = forest_pass.forest.blocks[number]
     rows, chosen, mask, inside = view
@@ -250,18 +250,20 @@ def _layer_gates(forest_pass: Pass, layer: int, heads: int) -> Tensor | None:
     return gates.expand(heads, -1)
 
 
-def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[View], form: Form) -> Tensor:
+def _fast(query: Tensor, keys: Tensor, values: Tensor, views: list[BlockView], form: Form) -> Tensor:
     """Fused attention, block by block; keys and the mask are shared by grouped heads without copies of them."""
     kv_heads = keys.shape[0]
     output = query.new_empty(*query.shape[:2], values.shape[-1])
     for rows, chosen, mask, _ in views:
         q = _grouped(query, rows, kv_heads)
-        k, v = (one[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for one in (keys, values))
+        k, v = (tensor[:, chosen].unsqueeze(1).expand(-1, q.shape[1], -1, -1) for tensor in (keys, values))
         output[:, rows] = scaled_dot_product_attention(q, k, v, mask, scale=form.scale).flatten(0, 1)
     return output
 
 
-def gated(query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form) -> Tensor:
+def gated(
+    query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[BlockView], form: Form
+) -> Tensor:
     """Attention [head, rows, width] under gates [head, all tokens], differentiable in all four tensors."""
     output: Tensor = _Gated.apply(query, keys, values, gates, views, form)  # type: ignore[no-untyped-call]
     return output
@@ -272,7 +274,7 @@ class _Gated(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[View], form: Form
+        ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[BlockView], form: Form
     ) -> Tensor:
         output = query.new_empty(*query.shape[:2], values.shape[-1])
         norms = _wide(query.new_empty(query.shape[:2]))
@@ -318,7 +320,7 @@ class _Gated(torch.autograd.Function):
         return grad_query, grad_keys, grad_values, grad_gates, None, None
 
 
-def _scores(query: Tensor, keys: Tensor, view: View, form: Form) -> tuple[Tensor, Tensor | None]:
+def _scores(query: Tensor, keys: Tensor, view: BlockView, form: Form) -> tuple[Tensor, Tensor | None]:
     """Masked logits [kv_head, group, rows, keys] in fp32 or wider, and the slope of the soft cap where there is one."""
     rows, chosen, mask, _ = view
     grouped = _grouped(query, rows, keys.shape[0])
@@ -341,14 +343,14 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-def _gate_of(gates: Tensor, view: View, kv_heads: int) -> Tensor:
+def _gate_of(gates: Tensor, view: BlockView, kv_heads: int) -> Tensor:
     """Gates of the view's keys as its rows see them, [kv_head, group, 1, keys]: 1 inside their demonstration."""
     _, chosen, _, inside = view
     seen = gates[:, chosen].masked_fill(inside, 1.0)
     return seen.view(kv_heads, -1, 1, seen.shape[-1])
 
 
-def _log_gates(gates: Tensor, view: View, kv_heads: int) -> Tensor:
+def _log_gates(gates: Tensor, view: BlockView, kv_heads: int) -> Tensor:
     return torch.log(_gate_of(gates, view, kv_heads))
 
 
@@ -372,7 +374,7 @@ def _look(
     keys: Tensor,
     values: Tensor,
     gates: Tensor | None,
-    views: list[View],
+    views: list[BlockView],
     form: Form,
 ) -> None:
     """Write down, for the probe's rows, what each part of the prompt puts into the attention output."""
@@ -393,9 +395,9 @@ def _look(
         norms[:, here] = norm.flatten(0, 1).cpu()
         label = probe.label_of.to(query.device)[chosen]
         for part in range(probe.parts):
-            own = weights * (label == part)
-            outputs[:, here, part] = _over_keys(own, _wide(values[:, chosen])).flatten(0, 1).cpu()
-            masses[:, here, part] = own.sum(-1).flatten(0, 1).cpu()
+            weights_of_part = weights * (label == part)
+            outputs[:, here, part] = _over_keys(weights_of_part, _wide(values[:, chosen])).flatten(0, 1).cpu()
+            masses[:, here, part] = weights_of_part.sum(-1).flatten(0, 1).cpu()
     probe.outputs[layer], probe.masses[layer], probe.norms[layer] = outputs, masses, norms
 
 

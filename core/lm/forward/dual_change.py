@@ -67,8 +67,8 @@ def _mean_of_others(values: Tensor, demo_of: Tensor) -> Tensor:
     counts = torch.bincount(owner)
     if int((counts > 0).sum()) < 2:
         return torch.zeros_like(values)
-    own = _wide(values[:, inside])
-    sums = own.new_zeros(own.shape[0], len(counts), own.shape[2]).index_add_(1, owner, own)
+    inner = _wide(values[:, inside])
+    sums = inner.new_zeros(inner.shape[0], len(counts), inner.shape[2]).index_add_(1, owner, inner)
     others = (sums.sum(dim=1, keepdim=True) - sums) / (len(owner) - counts)[:, None]
     result = torch.zeros_like(values)
     result[:, inside] = others[:, owner].to(values.dtype)
@@ -77,10 +77,10 @@ def _mean_of_others(values: Tensor, demo_of: Tensor) -> Tensor:
 
 def _noise(tensor: Tensor, inside: Tensor, seed: int, layer: int, kind: str) -> Tensor:
     """Standard normals times the root mean square of each demonstration token, 0 elsewhere; [kv_head, token, width]."""
-    own = _wide(tensor[:, inside])
-    draws = torch.from_numpy(generator("dual noise", seed, layer, kind).standard_normal(own.shape, dtype="float32"))
+    inner = _wide(tensor[:, inside])
+    draws = torch.from_numpy(generator("dual noise", seed, layer, kind).standard_normal(inner.shape, dtype="float32"))
     result = torch.zeros_like(tensor)
-    result[:, inside] = (draws.to(own) * own.square().mean(dim=-1, keepdim=True).sqrt()).to(tensor.dtype)
+    result[:, inside] = (draws.to(inner) * inner.square().mean(dim=-1, keepdim=True).sqrt()).to(tensor.dtype)
     return result
 
 

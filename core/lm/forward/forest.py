@@ -7,9 +7,9 @@ segments. Every segment is run once, however many prompts go through it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -53,12 +53,25 @@ class Memory:
 
     def first(self, count: int) -> Memory:
         """The memory of the first `count` segments alone."""
-        segments = self.segments[:count]
-        tokens = sum(len(segment.token_ids) for segment in segments)
+        return self.chosen(range(count))
+
+    def chosen(self, places: Sequence[int]) -> Memory:
+        """The memory of some segments, whose parents are among them; copied, so that the rest can be freed."""
+        number: dict[int | None, int] = {place: count for count, place in enumerate(places)}
+        ends = [0, *accumulate(len(segment.token_ids) for segment in self.segments)]
+        ranges: list[slice] = []
+        for place in places:
+            start = ranges.pop().start if ranges and ranges[-1].stop == ends[place] else ends[place]
+            ranges.append(slice(start, ends[place + 1]))
+
+        def cut(tensor: Tensor) -> Tensor:
+            return torch.cat([tensor[:, tokens] for tokens in ranges or [slice(0)]], dim=1)
+
+        segments = [self.segments[place] for place in places]
         return Memory(
-            segments,
-            tuple(keys[:, :tokens].clone() for keys in self.keys),
-            tuple(values[:, :tokens].clone() for values in self.values),
+            tuple(replace(segment, parent=number.get(segment.parent)) for segment in segments),
+            tuple(map(cut, self.keys)),
+            tuple(map(cut, self.values)),
             self.stretched,
         )
 
@@ -162,17 +175,17 @@ class Forest:
     def _needed(self, piece: _Piece) -> dict[int, int]:
         """How many tokens of each segment, from its first on, the rows of a piece may read."""
         line = self.line(piece.segment)
-        return {one: self._size(one) for one in line[:-1]} | {piece.segment: piece.rows.stop}
+        return {index: self._size(index) for index in line[:-1]} | {piece.segment: piece.rows.stop}
 
     def _may_join(self, group: _Group, other: _Group) -> bool:
-        before, new = (self.segments[one.pieces[0].segment] for one in (group, other))
+        before, new = (self.segments[each.pieces[0].segment] for each in (group, other))
         return before.change == new.change and (not self.by_demo or before.demo == new.demo)
 
     def _block(self, group: _Group) -> Block:
         pieces, needed = group.pieces, group.needed
-        starts = {one: self.ranges[one].start for one in sorted(needed)}
-        keys = torch.cat([torch.arange(start, start + needed[one]) for one, start in starts.items()])
-        owner = torch.cat([torch.full((needed[one],), one) for one in starts])
+        starts = {index: self.ranges[index].start for index in sorted(needed)}
+        keys = torch.cat([torch.arange(start, start + needed[index]) for index, start in starts.items()])
+        owner = torch.cat([torch.full((needed[index],), index) for index in starts])
         visible = torch.cat([self._sees(piece, keys, owner) for piece in pieces])
         first, last = (self.rows_of(piece.segment).start for piece in (pieces[0], pieces[-1]))
         rows = slice(first + pieces[0].rows.start, last + pieces[-1].rows.stop)
@@ -186,10 +199,10 @@ class Forest:
         """Bool [rows of piece, keys]: ancestors wholly, the segment itself up to and with the row."""
         line = torch.tensor(self.line(piece.segment)[:-1], dtype=torch.long)
         before = torch.isin(owner, line)
-        own = owner == piece.segment
+        inside = owner == piece.segment
         start = self.ranges[piece.segment].start
         rows = torch.arange(start + piece.rows.start, start + piece.rows.stop)
-        return before[None, :] | (own[None, :] & (keys[None, :] <= rows[:, None]))
+        return before[None, :] | (inside[None, :] & (keys[None, :] <= rows[:, None]))
 
 
 @dataclass(frozen=True)
@@ -215,7 +228,7 @@ class _Group:
     def joined(self, other: _Group) -> _Group:
         """Both as one."""
         both = (*self.needed, *other.needed)
-        needed = {one: max(self.needed.get(one, 0), other.needed.get(one, 0)) for one in both}
+        needed = {index: max(self.needed.get(index, 0), other.needed.get(index, 0)) for index in both}
         return _Group((*self.pieces, *other.pieces), needed)
 
 

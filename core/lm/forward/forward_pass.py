@@ -97,11 +97,11 @@ def _joined(before: tuple[Tensor, ...], new: Tensor, layer: int) -> Tensor:
 
 def _check(network: Any, forest: Forest) -> None:
     config = network.config.get_text_config()
-    known = network.get_input_embeddings().weight.shape[0]
+    rows = network.get_input_embeddings().weight.shape[0]
     if len(forest.token_ids) == 0:
         raise ComputeError("there are no tokens to run", expected="at least one")
-    if int(forest.token_ids.max()) >= known or int(forest.token_ids.min()) < 0:
-        raise ComputeError(f"token id {int(forest.token_ids.max())}", expected=f"ids below {known}, the model's rows")
+    if int(forest.token_ids.max()) >= rows or int(forest.token_ids.min()) < 0:
+        raise ComputeError(f"token id {int(forest.token_ids.max())}", expected=f"ids below {rows}, the model's rows")
     context = getattr(config, "max_position_embeddings", None)
     if context is not None and int(forest.positions.max()) >= context:
         raise ComputeError(

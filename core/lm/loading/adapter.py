@@ -1,4 +1,4 @@
-"""What a LoRA adapter's name means, and the checks of its files before a library opens them."""
+"""Finds a LoRA adapter by its name and checks its files before a library opens them."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class AdapterFiles:
     @property
     def files(self) -> tuple[Path, ...]:
         """What makes an adapter the one it is."""
-        own = (self.path / CONFIG, self.path / WEIGHTS)
-        return own if self.codes is None else (*own, self.path / CODES)
+        files = (self.path / CONFIG, self.path / WEIGHTS)
+        return files if self.codes is None else (*files, self.path / CODES)
 
 
 def is_there(name: str) -> bool:
@@ -108,8 +108,8 @@ def checked_adapter(name: str) -> AdapterFiles:
     rule = lora_rule(config, where=f"{name}, {CONFIG}")
     if not (path / WEIGHTS).is_file():
         pickled = sorted(file.name for file in path.iterdir() if file.suffix in PICKLES)
-        found = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
-        raise ModelError(found, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
+        fault = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
+        raise ModelError(fault, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
     shapes = tensor_shapes(path / WEIGHTS, where=name)
     names = _tensor_names(shapes, name)
     shapes = {names[tensor]: shape for tensor, shape in shapes.items()}
@@ -136,8 +136,8 @@ def _tensor_names(tensors: Iterable[str], where: str) -> dict[str, str]:
     for tensor in tensors:
         match = _BESIDE.fullmatch(tensor)
         if match is None:
-            found = f"the adapter replaces {tensor[:200]} of the model"
-            raise ModelError(found, expected="LoRA layers alone", where=where)
+            fault = f"the adapter replaces {tensor[:200]} of the model"
+            raise ModelError(fault, expected="LoRA layers alone", where=where)
         names[tensor] = f"{match['module']}.{match['part']}{match['end'] or ''}"
         adapters.add(match["adapter"])
     if len(adapters) > 1:

@@ -43,11 +43,11 @@ class BesideLinear(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., output] from [..., input]."""
-        made: Tensor = self.base_layer(x)
-        rows = made.view(-1, made.shape[-1])  # A view, never a copy: the sum must arrive in what is returned.
-        x, down, up = (part.to(made.dtype) for part in (x, self.lora_A, self.lora_B))  # Logits are wider.
+        output: Tensor = self.base_layer(x)
+        rows = output.view(-1, output.shape[-1])  # A view, never a copy: the sum must arrive in what is returned.
+        x, down, up = (part.to(output.dtype) for part in (x, self.lora_A, self.lora_B))  # Logits are wider.
         rows.addmm_(linear(x, down).reshape(-1, down.shape[0]), up.t())
-        return made
+        return output
 
 
 def attached(network: Any, adapter: AdapterFiles) -> Any:
@@ -73,19 +73,19 @@ def attached(network: Any, adapter: AdapterFiles) -> Any:
                 low_cpu_mem_usage=True,  # on the meta device until they are read: no random numbers are drawn
             )
             report = set_peft_model_state_dict(wrapped, _weights(network, adapter), low_cpu_mem_usage=True)
-        made = wrapped.get_base_model().eval().requires_grad_(False)
+        adapted = wrapped.get_base_model().eval().requires_grad_(False)
     except ModelError:
         raise
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
         if short_of_memory(error):
             raise too_large(adapter.where) from None
-        found = f"the adapter cannot be added ({type(error).__name__})"
+        fault = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(
-            found, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
+            fault, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
         ) from None
-    _check_attached(made, report.unexpected_keys, adapter)
-    _fuse(made)
-    return made
+    _check_attached(adapted, report.unexpected_keys, adapter)
+    _fuse(adapted)
+    return adapted
 
 
 def _explicit(adapter: AdapterFiles) -> Any:
@@ -120,9 +120,9 @@ def _fuse(network: Any) -> None:
 
     for name, layer in list(network.named_modules()):
         if isinstance(layer, Linear) and not layer.lora_variant and type(layer.base_layer) in _PLAIN:
-            (one,) = layer.active_adapters
-            up = layer.lora_B[one].weight * layer.scaling[one]
-            fused = BesideLinear(layer.base_layer, layer.lora_A[one].weight, up).eval().requires_grad_(False)
+            (adapter,) = layer.active_adapters
+            up = layer.lora_B[adapter].weight * layer.scaling[adapter]
+            fused = BesideLinear(layer.base_layer, layer.lora_A[adapter].weight, up).eval().requires_grad_(False)
             network.set_submodule(name, fused)
 
 
@@ -153,10 +153,10 @@ def _sizes(layer: Any) -> tuple[int, int] | None:
 def _check_layers(meant: frozenset[str], adapter: AdapterFiles) -> None:
     """Refuse an adapter whose two files disagree about its layers."""
     for name in sorted(meant ^ adapter.layers):
-        found = f"{CONFIG} asks for {name}, {WEIGHTS} lacks it"
+        fault = f"{CONFIG} asks for {name}, {WEIGHTS} lacks it"
         if name not in meant:
-            found = f"{WEIGHTS} has {name}, {CONFIG} does not"
-        raise ModelError(found, expected=f"one and the same in {CONFIG} and {WEIGHTS}", where=adapter.where)
+            fault = f"{WEIGHTS} has {name}, {CONFIG} does not"
+        raise ModelError(fault, expected=f"one and the same in {CONFIG} and {WEIGHTS}", where=adapter.where)
 
 
 def _check_attached(network: Any, unexpected: Sequence[str], adapter: AdapterFiles) -> None:

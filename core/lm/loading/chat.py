@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from core.errors import ModelError
+from core.lm.loading.json_files import answer_of
 
 MARKER = "DEMOLENSUSERWORDS"
 """Stands for the user's words while the template is rendered; letters only, so no filter changes it."""
@@ -32,8 +33,8 @@ def split_chat(template: str, special: dict[str, str], *, where: str) -> tuple[s
     """
     if len(template) > LONGEST_TEMPLATE:
         raise _refused(f"a chat template of {len(template)} characters", f"at most {LONGEST_TEMPLATE}", where)
-    asked, answered = _rendered(template, special, where)
-    parts = asked.split(MARKER)
+    question, answered = _rendered(template, special, where)
+    parts = question.split(MARKER)
     if len(parts) != 2:
         raise _refused(f"a chat template that writes the user's words {len(parts) - 1} times", "once", where)
     head, header = parts
@@ -60,20 +61,12 @@ def _rendered(template: str, special: dict[str, str], where: str) -> tuple[str, 
         done = subprocess.run(command, input=question.encode(), capture_output=True, timeout=WALL_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise _refused("a chat template that does not come to an end", "an answer within 2 s", where) from None
-    answer = _answer(done.stdout)
+    answer = answer_of(done.stdout)
     if "text" in answer:
         return answer["text"], answer["answered"]
     reason = answer.get("error", "it used up its 2 s of time or its memory")
     raise _refused(f"a chat template that fails ({reason})", "one that renders a single user message", where)
 
 
-def _answer(output: bytes) -> dict[str, str]:
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _refused(found: str, expected: str, where: str) -> ModelError:
-    return ModelError(found, expected=expected, where=where)
+def _refused(fault: str, expected: str, where: str) -> ModelError:
+    return ModelError(fault, expected=expected, where=where)

@@ -1,4 +1,4 @@
-"""Which codes of users and items was a model or an adapter tuned to read in its prompts?"""
+"""Reads the codes of users and items that a model or an adapter was tuned to find in its prompts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def codes_beside(folder: Path, *, where: str) -> Codes | None:
     path = folder / CODES
     if not path.is_file():
         return None
-    given = read_object(path, longest=LONGEST, where=where)
-    users, items, dataset_id = (given.get(name) for name in ("users", "items", "dataset_id"))
+    table = read_object(path, longest=LONGEST, where=where)
+    users, items, dataset_id = (table.get(name) for name in ("users", "items", "dataset_id"))
     if not isinstance(users, dict) or not isinstance(items, dict) or not isinstance(dataset_id, str):
         expected = "a dataset_id, and under users and items a code for each id"
         raise ModelError("codes in another form", expected=expected, where=f"{where}, {CODES}")
     try:
         return Codes(users, items, dataset_id)
     except (PromptError, TypeError) as error:  # TypeError: a code that is no text
-        found = str(error) if isinstance(error, PromptError) else "a code that is no text"
-        raise ModelError(found, where=f"{where}, {CODES}") from None
+        fault = str(error) if isinstance(error, PromptError) else "a code that is no text"
+        raise ModelError(fault, where=f"{where}, {CODES}") from None

@@ -11,20 +11,20 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def device_for(device: str) -> str:
-    """`cuda`, `mps` or `cpu`: the one asked for, or the best there is; raises `ModelError` if it is not there."""
+    """`cuda`, `mps` or `cpu`: the requested device, or the best for `auto`; raises `ModelError` for an absent one."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return next(name for name, there in present.items() if there)
     if device not in present:
         raise ModelError(f"device {device[:40]!r}", expected=f"auto, {', '.join(present)}")
     if not present[device]:
-        there = ", ".join(name for name, found in present.items() if found)
+        there = ", ".join(name for name, usable in present.items() if usable)
         raise ModelError(f"no {device} device on this machine", expected=f"one of: {there}")
     return device
 
 
 def dtype_for(device: str, dtype: str) -> tuple[str, tuple[str, ...]]:
-    """The number format to use on a device, and a notice when it is not the one asked for.
+    """The number format to use on a device, and a notice when it is not the requested one.
 
     The default is float32 on the CPU, bfloat16 (float16 on older ones) on CUDA, float16 on MPS.
     """

@@ -36,7 +36,7 @@ def alone(file: Path, folder: Path) -> None:
 
 
 def save_tokenizer(tokenizer: Any, target: Path, space: bool) -> None:
-    """Save the tokenizer; without `space` it is kept from writing one before a text, as the library makes it do."""
+    """Save the tokenizer; without `space` it does not write a space before a text, as the library would."""
     from tokenizers import normalizers, pre_tokenizers
 
     if not space and tokenizer.backend_tokenizer.normalizer is not None:

@@ -1,4 +1,4 @@
-"""Which settings of a GGUF file does the library drop, and what do they say in its own words?
+"""Translates the settings of a GGUF file that the library drops into its configuration.
 
 The library reads the sizes and little else, and takes its defaults for the rest without a word. Here every key of the
 file's architecture and every tensor is taken over, known to change nothing, or refused by name.
@@ -86,7 +86,7 @@ def config_of(head: GgufHead, *, where: str) -> dict[str, Any]:
 
     Raises `ModelError` naming the first key or tensor that can be neither taken over nor left out.
     """
-    return _Reader(head, _FAMILIES[head.architecture], where).config()
+    return _SettingsReader(head, _FAMILIES[head.architecture], where).config()
 
 
 def writes_space(head: GgufHead) -> bool:
@@ -101,7 +101,7 @@ def weights_of(head: GgufHead) -> int:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _SettingsReader:
     """Reads the settings of one file."""
 
     head: GgufHead
@@ -111,11 +111,11 @@ class _Reader:
     def config(self) -> dict[str, Any]:
         self.check_keys()
         self.check_tensors()
-        made: dict[str, Any] = {"vocab_size": self.head.shapes["token_embd.weight"][1]}
+        config: dict[str, Any] = {"vocab_size": self.head.shapes["token_embd.weight"][1]}
         if self.family.head_width:
-            made["head_dim"] = self.width
+            config["head_dim"] = self.width
         taken = {ours: self.number(key) or None for key, ours in (self.family.keys or {}).items() if key in self}
-        return made | taken | self.rotation() | getattr(self, f"of_{self.head.architecture}", dict)()
+        return config | taken | self.rotation() | getattr(self, f"of_{self.head.architecture}", dict)()
 
     def of_llama(self) -> dict[str, Any]:
         return {
@@ -138,12 +138,12 @@ class _Reader:
 
     def check_keys(self) -> None:
         head = self.head
-        own = set(self.family.keys or ()) | _SIZES | _SCALING
+        readable = set(self.family.keys or ()) | _SIZES | _SCALING
         if head.architecture == "gemma3":
-            own |= {"attention.sliding_window_pattern", "rope.freq_base_swa"}
+            readable |= {"attention.sliding_window_pattern", "rope.freq_base_swa"}
         for key in sorted((*head.scalars, *head.arrays)):
             name = key.removeprefix(f"{head.architecture}.")
-            if name == key or (name in own and key not in head.arrays):
+            if name == key or (name in readable and key not in head.arrays):
                 continue
             value = "a list" if key in head.arrays else head.scalars[key]
             whole = name == "attention.sliding_window" and type(value) is int and value >= self.context
@@ -174,8 +174,8 @@ class _Reader:
         if self.family.partial:
             scaled["partial_rotary_factor"] = self.turned / self.width
         elif self.turned != self.width:
-            found = f"{self.head.architecture}.rope.dimension_count is {self.turned}"
-            raise self.refused(found, f"{self.width}, the width of a head")
+            fault = f"{self.head.architecture}.rope.dimension_count is {self.turned}"
+            raise self.refused(fault, f"{self.width}, the width of a head")
         if self.head.architecture != "gemma3":
             return {"rope_parameters": scaled}
         local = {"rope_type": "default", "rope_theta": float(self.number("rope.freq_base_swa", 10_000.0))}
@@ -189,8 +189,8 @@ class _Reader:
         louder = float(self.number("rope.scaling.attn_factor", 1.0) * self.number("rope.scaling.yarn_attn_factor", 1.0))
         if self.head.factors:
             if kind not in ("linear", "none", "longrope") or (factor != 1.0 and kind != "none"):
-                found = f"the scaling {str(kind)[:40]} by {factor:g} beside {next(iter(self.head.factors))}"
-                raise self.refused(found, "one or the other")
+                fault = f"the scaling {str(kind)[:40]} by {factor:g} beside {next(iter(self.head.factors))}"
+                raise self.refused(fault, "one or the other")
             return base | self.allowed("factors", self.by_factors(float(base["rope_theta"]), louder))
         if kind == "yarn":
             return base | self.allowed("yarn", self.yarn(factor, louder))
@@ -205,8 +205,8 @@ class _Reader:
     def allowed(self, way: str, scaled: dict[str, Any]) -> dict[str, Any]:
         if way in self.family.scalings or scaled["rope_type"] == "default":
             return scaled
-        found = f"the rotation of {self.head.architecture} is scaled ({scaled['rope_type']})"
-        raise self.refused(found, f"{' or '.join(self.family.scalings)} for it")
+        fault = f"the rotation of {self.head.architecture} is scaled ({scaled['rope_type']})"
+        raise self.refused(fault, f"{' or '.join(self.family.scalings)} for it")
 
     def yarn(self, factor: float, louder: float) -> dict[str, Any]:
         """arXiv 2309.00071; llama.cpp multiplies its root of the temperature by the file's own factor."""
@@ -232,9 +232,9 @@ class _Reader:
         if same is not None and louder == 1.0:
             if set(same) == {1.0}:
                 return {"rope_type": "default"}
-            known = _llama3(same, base, self.turned)
-            if known is not None:
-                return known
+            llama3 = _llama3(same, base, self.turned)
+            if llama3 is not None:
+                return llama3
         original = self.context if same is not None else self.original
         return {"rope_type": "longrope", "short_factor": short, "long_factor": long, "attention_factor": louder,
                 "original_max_position_embeddings": original}  # fmt: skip
@@ -277,8 +277,8 @@ class _Reader:
         width = int(self.number("attention.key_length", self.share))
         values = int(self.number("attention.value_length", width))
         if values != width or (width != self.share and not self.family.head_width):
-            found = f"heads with keys of {width} and values of {values} numbers"
-            raise self.refused(found, f"{width if values != width else self.share} for both")
+            fault = f"heads with keys of {width} and values of {values} numbers"
+            raise self.refused(fault, f"{width if values != width else self.share} for both")
         return width
 
     @property
@@ -286,8 +286,8 @@ class _Reader:
         """How many numbers of a query and key the rotation turns."""
         return int(self.number("rope.dimension_count", self.width))
 
-    def refused(self, found: str, expected: str) -> ModelError:
-        return ModelError(found, expected=expected, where=self.where)
+    def refused(self, fault: str, expected: str) -> ModelError:
+        return ModelError(fault, expected=expected, where=self.where)
 
 
 def _llama3(factors: list[float], base: float, turned: int) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from core.errors import ModelError
 from core.lm.loading.gguf_config import config_of, weights_of, writes_space
 from core.lm.loading.gguf_header import GgufHead, checked_head
 from core.lm.loading.hashes import file_hash
+from core.lm.loading.json_files import answer_of
 from core.lm.loading.weights import weights_in
 from core.store.child import run_child
 from core.store.home import PRIVATE_FOLDER, check_free, home, put_folder, room, stored, workplace, write_atomically
@@ -25,16 +26,16 @@ CPU_SECONDS = 1200.0
 """Most processor time of a conversion; the sample model takes 40 s."""
 MANIFEST = "complete.json"
 RECIPE = 2
-"""Raised when the conversion changes: older folders are then made anew."""
+"""Number of the conversion procedure; a folder of another number is converted anew."""
 _ROOM = 3 << 30
 """Bytes of address space that Python and torch take before any weight."""
 
 
 def converted(file: Path, *, where: str) -> Path:
-    """Folder with the model of a GGUF file as float32 safetensors, made on first use and proven on every other.
+    """Folder with the model of a GGUF file as float32 safetensors: converted on first use, verified on every other.
 
     It lies under the home folder, named by the file's content; each process reads it once and compares it with the
-    hashes taken when it was made. One process converts, others wait for it. Raises `ModelError` for a file that is
+    hashes taken after the conversion. One process converts, others wait for it. Raises `ModelError` for a file that is
     damaged, of an unknown family, too large for memory or disk, or not converted within `CPU_SECONDS`.
     """
     head = checked_head(file, where=where)
@@ -67,29 +68,29 @@ def _check_room(head: GgufHead, where: str) -> None:
     needed = head.numbers * 4
     memory, disk = psutil.virtual_memory().available, shutil.disk_usage(home()).free
     if 2 * needed > memory:
-        found = f"converting takes about {2 * needed / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are free"
-        raise ModelError(found, expected="a smaller model or more memory", where=where)
+        fault = f"converting takes about {2 * needed / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are free"
+        raise ModelError(fault, expected="a smaller model or more memory", where=where)
     if needed > disk:
-        found = f"the converted model takes {needed / 1e9:.1f} GB on the disk, {disk / 1e9:.1f} GB are free"
-        raise ModelError(found, expected="more room, or DEMOLENS_HOME on another disk", where=where)
+        fault = f"the converted model takes {needed / 1e9:.1f} GB on the disk, {disk / 1e9:.1f} GB are free"
+        raise ModelError(fault, expected="more room, or DEMOLENS_HOME on another disk", where=where)
 
 
 def _make(file: Path, folder: Path, source: str, head: GgufHead, settings: Mapping[str, Any], where: str) -> None:
     with stored("the converted model"), workplace() as part:
-        made = part / "model"
-        made.mkdir(mode=PRIVATE_FOLDER)
-        _run_child(file, made, head, settings, where)
+        target = part / "model"
+        target.mkdir(mode=PRIVATE_FOLDER)
+        _run_child(file, target, head, settings, where)
         _check_unchanged(file, source, where)
-        write_atomically(made / MANIFEST, sealed({"source": source, "recipe": RECIPE, "files": hashes_of(made)}))
-        put_folder(made, folder)
+        write_atomically(target / MANIFEST, sealed({"source": source, "recipe": RECIPE, "files": hashes_of(target)}))
+        put_folder(target, folder)
 
 
-def _check_whole(made: Path, head: GgufHead, where: str) -> None:
+def _check_whole(model: Path, head: GgufHead, where: str) -> None:
     """Every number of the file must be one of the network's: a tensor that no layer took would be lost silently."""
-    numbers = weights_in(made, where=where).numbers
+    numbers = weights_in(model, where=where).numbers
     if numbers != weights_of(head):
-        found = f"the file holds {weights_of(head)} weights, the network made from it {numbers}"
-        raise ModelError(found, expected="a file whose every tensor belongs to the network", where=where)
+        fault = f"the file holds {weights_of(head)} weights, the network made from it {numbers}"
+        raise ModelError(fault, expected="a file whose every tensor belongs to the network", where=where)
 
 
 def _check_unchanged(file: Path, source: str, where: str) -> None:
@@ -109,18 +110,10 @@ def _run_child(file: Path, part: Path, head: GgufHead, settings: Mapping[str, An
         between=lambda: tell(f"converting {file.name} (the first time only)"),
     )
     if done.status is None:
-        found = f"not converted within {CPU_SECONDS:.0f} s of processor time"
-        raise ModelError(found, expected="a smaller GGUF file", where=where)
-    answer = _answer(done.output)
+        fault = f"not converted within {CPU_SECONDS:.0f} s of processor time"
+        raise ModelError(fault, expected="a smaller GGUF file", where=where)
+    answer = answer_of(done.output)
     if done.status or not answer.get("done"):
         reason = str(answer.get("error", "the converter died; it may have used up its memory"))[:200]
         raise ModelError(f"the GGUF file cannot be converted: {reason}", expected="a whole GGUF file", where=where)
     _check_whole(part, head, where)
-
-
-def _answer(output: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(output.splitlines()[-1])
-    except (ValueError, IndexError):
-        return {}
-    return answer if isinstance(answer, dict) else {}

@@ -1,4 +1,4 @@
-"""Is the head of a GGUF file plausible? Read by ourselves, because the library can be made to hang by 49 bytes."""
+"""Reads and checks the head of a GGUF file; the library is not used, because 49 bytes can make it hang."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from core.lm.loading.json_files import check_sizes
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "starcoder2", "stablelm")
 """GGUF names of families that can be converted and that take our attention."""
@@ -107,8 +108,8 @@ class _Cursor:
             raise self.refused(f"a text of {length} bytes at byte {self.place}")
         return self.take(length).decode("utf-8", "replace")
 
-    def refused(self, found: str) -> ModelError:
-        return ModelError(found, expected="a GGUF file that is whole", where=self.where)
+    def refused(self, fault: str) -> ModelError:
+        return ModelError(fault, expected="a GGUF file that is whole", where=self.where)
 
 
 def _head(cursor: _Cursor) -> GgufHead:
@@ -227,10 +228,7 @@ def _stored(cursor: _Cursor, name: str, shape: tuple[int, ...]) -> int:
 
 def _check_sizes(head: GgufHead, where: str) -> None:
     """The sizes that the metadata announces must be plausible and fit the tensors that are there."""
-    for key, largest in _SIZES.items():
-        value = head.scalars.get(f"{head.architecture}.{key}")
-        if value is not None and not (type(value) is int and 0 < value <= largest):
-            raise ModelError(f"{key} is {str(value)[:40]}", expected=f"1 to {largest}", where=where)
+    check_sizes(head.scalars, _SIZES, prefix=f"{head.architecture}.", where=where)
     layers = head.scalars.get(f"{head.architecture}.block_count")
     there = len({name.split(".")[1] for name in head.shapes if name.startswith("blk.") and name.count(".") > 1})
     if layers != there:

@@ -1,4 +1,4 @@
-"""Which model is this? Content hashes of large files, remembered so that they are read only once, and of weights."""
+"""Content hashes of model files, remembered so that each is read only once, and of weights in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import MaterialError, ModelError
+from core.errors import MaterialError
+from core.lm.loading.json_files import unreadable
 from core.store.home import home, room, write_atomically
 from core.store.sealed import content_hash, sealed, state_of, unsealed
 
@@ -53,14 +54,13 @@ def file_hash(file: Path, *, where: str) -> str:
     """
     try:
         key = [str(file.absolute()), *state_of(file)]
-        known = _remembered(key)
-        if known is None:
-            known = content_hash(file)
-            _remember(key, known)
+        digest = _remembered(key)
+        if digest is None:
+            digest = content_hash(file)
+            _remember(key, digest)
     except OSError as error:
-        reason = (error.strerror or "no such file").lower()
-        raise ModelError(f"{file.name} cannot be read ({reason})", where=where) from None
-    return known
+        raise unreadable(error, where=where, what=file.name) from None
+    return digest
 
 
 def _note(key: list[object]) -> Path:
@@ -73,7 +73,7 @@ def _remembered(key: list[object]) -> str | None:
     return str(entry["sha256"]) if entry is not None and entry.get("key") == key else None
 
 
-def _remember(key: list[object], known: str) -> None:
+def _remember(key: list[object], digest: str) -> None:
     with contextlib.suppress(MaterialError):
         room("hashes")
-        write_atomically(_note(key), sealed({"key": key, "sha256": known}))
+        write_atomically(_note(key), sealed({"key": key, "sha256": digest}))

@@ -1,4 +1,4 @@
-"""A model from the hub: out of the local cache, or fetched when that is allowed; always one fixed commit."""
+"""Finds a hub model at one fixed commit in the local cache, or fetches it where that is allowed."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def _cached(repo: str, revision: str | None, reason: str = "") -> tuple[Path, st
     try:
         folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except Exception:
-        found = f"offline, and the model is not in the local cache{f' ({reason})' if reason else ''}"
+        fault = f"offline, and the model is not in the local cache{f' ({reason})' if reason else ''}"
         expected = f"a model folder, a cached model, or {ALLOWED}=1 and a network"
-        raise ModelError(found, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
+        raise ModelError(fault, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
     return folder, folder.name
 
 

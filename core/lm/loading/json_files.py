@@ -1,9 +1,10 @@
-"""Read a stranger's JSON file without being surprised by its size, depth, repeated keys or hidden switches."""
+"""Reads JSON of unknown origin: bounded in size and depth, every key once, without switches that run code."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,20 @@ def read_object(path: Path, *, longest: int, where: str) -> dict[str, Any]:
             raise ModelError(f"{size} bytes", expected=f"at most {longest}", where=where)
         return parsed_object(path.read_bytes(), where=where)
     except OSError as error:
-        raise ModelError(f"cannot be read ({(error.strerror or 'no such file').lower()})", where=where) from None
+        raise unreadable(error, where=where) from None
+
+
+def unreadable(error: OSError, *, where: str, what: str = "") -> ModelError:
+    """The sentence for a file or folder, `what` by name, that the system does not let us read."""
+    return ModelError(f"{what} cannot be read ({(error.strerror or 'no such file').lower()})".lstrip(), where=where)
+
+
+def answer_of(output: bytes) -> dict[str, Any]:
+    """The JSON object in the last line that a child process printed; empty where there is none."""
+    lines = output.splitlines()
+    with contextlib.suppress(ModelError):
+        return parsed_object(lines[-1], where="") if lines else {}
+    return {}
 
 
 def parsed_object(data: bytes, *, where: str) -> dict[str, Any]:
@@ -36,6 +50,14 @@ def parsed_object(data: bytes, *, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"a JSON {type(value).__name__}", expected="one JSON object", where=where)
     return value
+
+
+def check_sizes(values: Mapping[str, Any], largest: Mapping[str, int], *, prefix: str = "", where: str) -> None:
+    """Raise `ModelError` unless each value that stands under `prefix` and a key of `largest` is from 1 to that size."""
+    for key, most in largest.items():
+        value = values.get(prefix + key)
+        if value is not None and not (type(value) is int and 0 < value <= most):
+            raise ModelError(f"{key} is {str(value)[:40]}", expected=f"a whole number from 1 to {most}", where=where)
 
 
 def refuse_code(value: dict[str, Any], *, where: str) -> None:
@@ -65,9 +87,9 @@ class _RepeatedError(Exception):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in entries:
             raise _RepeatedError(repr(key[:80]))
-        found[key] = value
-    return found
+        entries[key] = value
+    return entries

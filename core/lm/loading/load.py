@@ -41,7 +41,7 @@ class LanguageModel:
     model_id: str
     """16 hex digits from the contents of configuration, weights and adapter: equal ids are equal models."""
     name: str
-    """As it was asked for; a hub name with the commit it is pinned to."""
+    """The name it was loaded by; a hub name with the commit it is pinned to."""
     folder: Path
     device: str
     dtype: str
@@ -92,7 +92,7 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     source, where = _source(name)
     folder = checked_folder(source, where=where)
     if adapter is not None:
-        checked_adapter(adapter)  # A wrong one is told before the weights are read.
+        checked_adapter(adapter)  # A wrong adapter is refused before the weights are read.
     device = device_for(device)
     dtype, notices = dtype_for(device, dtype)
     _check_room(folder, device, dtype, where)
@@ -158,15 +158,15 @@ def _check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> Non
     """Refuse what does not fit, by the headers alone, and a configuration that asks for more than the files hold."""
     needed, free = int(folder.weights.numbers * BYTES[dtype] * ROOM), free_bytes(device)
     if needed > free:
-        found = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
-        raise ModelError(found, expected="a smaller model or more memory", where=where)
-    asked = _numbers_asked(folder, where)
-    if asked > 2 * folder.weights.numbers:
-        found = f"config.json describes {asked} weights, the files hold {folder.weights.numbers}"
-        raise ModelError(found, expected="weights that belong to the configuration", where=where)
+        fault = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
+        raise ModelError(fault, expected="a smaller model or more memory", where=where)
+    described = _numbers_described(folder, where)
+    if described > 2 * folder.weights.numbers:
+        fault = f"config.json describes {described} weights, the files hold {folder.weights.numbers}"
+        raise ModelError(fault, expected="weights that belong to the configuration", where=where)
 
 
-def _numbers_asked(folder: ModelFolder, where: str) -> int:
+def _numbers_described(folder: ModelFolder, where: str) -> int:
     """How many weights the configuration describes, counted without allocating them."""
     try:
         config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
@@ -198,13 +198,13 @@ def _network(folder: ModelFolder, device: str, dtype: str, where: str) -> Any:
 def _check_complete(report: Any, where: str) -> None:
     """Refuse a model some of whose weights would be random numbers."""
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in report["mismatched_keys"]]
-    for names, found in (
+    for names, fault in (
         (mismatched, "do not have the shape that config.json describes"),
         (report["missing_keys"], "are missing"),
     ):
         if names:
-            shown = ", ".join(sorted(map(str, names))[:3])
-            raise ModelError(f"{len(names)} weights {found}: {shown}", expected="all of them in the files", where=where)
+            first = ", ".join(sorted(map(str, names))[:3])
+            raise ModelError(f"{len(names)} weights {fault}: {first}", expected="all of them in the files", where=where)
 
 
 def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
@@ -221,18 +221,18 @@ def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
 def _check_vocabulary(network: Any, tokenizer: TextTokenizer, where: str) -> tuple[str, ...]:
     rows = network.get_input_embeddings().weight.shape[0]
     if tokenizer.text_size > rows:
-        found = f"the tokenizer has {tokenizer.text_size} tokens, the model knows {rows}"
-        raise ModelError(found, expected="the tokenizer of this model", where=where)
+        fault = f"the tokenizer has {tokenizer.text_size} tokens, the model knows {rows}"
+        raise ModelError(fault, expected="the tokenizer of this model", where=where)
     if tokenizer.size > rows:
         return (f"The tokenizer has {tokenizer.size - rows} control tokens that the model does not know.",)
     return ()
 
 
 def _context(config: Any, where: str) -> int:
-    found = next((getattr(config, key, None) for key in _CONTEXT_KEYS if getattr(config, key, None)), None)
-    if not isinstance(found, int):
+    longest = next((getattr(config, key, None) for key in _CONTEXT_KEYS if getattr(config, key, None)), None)
+    if not isinstance(longest, int):
         raise ModelError("config.json names no longest prompt", expected="max_position_embeddings", where=where)
-    return found
+    return longest
 
 
 def _windows(config: Any) -> tuple[str, ...]:
@@ -249,7 +249,7 @@ def _windows(config: Any) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's progress bars and load reports: what matters is checked and said by us."""
+    """Silence the library's progress bars and load reports; the checks here report what matters."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Which layers does an adapter's configuration mean, and how strongly does it change each of them?"""
+"""Reads from an adapter's configuration which layers it changes and how strongly."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LoraRule:
 
     @property
     def lists_layers(self) -> bool:
-        """Whether it says which layers are meant; PEFT's word for all linear ones leaves it to the weights."""
+        """Whether the configuration lists its layers; PEFT's word for all linear layers leaves them to the weights."""
         return not (isinstance(self.targets, str) and self.targets.lower() == EVERY_LINEAR)
 
     def layers(self, names: Iterable[str], *, where: str) -> frozenset[str]:
-        """Those of the names that are meant; raises `ModelError` for patterns that take too long."""
+        """The names among these that the rule covers; raises `ModelError` for patterns that take too long."""
         match = _Matcher(where)
         return frozenset(name for name in names if self._means(match, name))
 
@@ -58,12 +58,12 @@ class LoraRule:
         if self.numbers is None or isinstance(self.targets, str) or name in self.targets:
             return True
         stacks = [rf"(?:.*?\.)?(?:{stack})" for stack in self.stacks] or [r".*?\.[^.]*"]
-        found = (match(rf"{stack}\.(?P<number>\d+)\..*", name) for stack in stacks)
-        return next((int(place["number"]) in self.numbers for place in found if place), False)
+        matches = (match(rf"{stack}\.(?P<number>\d+)\..*", name) for stack in stacks)
+        return next((int(place["number"]) in self.numbers for place in matches if place), False)
 
 
 def lora_rule(config: Mapping[str, Any], *, where: str) -> LoraRule:
-    """The rule of an `adapter_config.json`; raises `ModelError` for one that says nothing that can be followed."""
+    """The rule of an `adapter_config.json`; raises `ModelError` where no rule follows from it."""
     numbers = config.get("layers_to_transform")
     numbers = [numbers] if type(numbers) is int else numbers
     if numbers and not (isinstance(numbers, list) and all(type(number) is int for number in numbers)):
@@ -79,7 +79,13 @@ def lora_rule(config: Mapping[str, Any], *, where: str) -> LoraRule:
         _patterns(config, "alpha_pattern", where),
     )
     match = _Matcher(where)
-    for pattern in (*rule.stacks, *rule.ranks, *rule.alphas, *(_one(rule.targets)), *(_one(rule.excluded))):
+    for pattern in (
+        *rule.stacks,
+        *rule.ranks,
+        *rule.alphas,
+        *(_as_pattern(rule.targets)),
+        *(_as_pattern(rule.excluded)),
+    ):
         match(pattern, "")  # A pattern that is none is named before any weight is read.
     return rule
 
@@ -97,10 +103,10 @@ class _Matcher:
                 raise TimeoutError
             return regex.fullmatch(pattern, name, timeout=left)
         except TimeoutError:
-            found, expected = f"the pattern {pattern[:80]!r} takes too long", f"at most {MATCH_SECONDS:.0f} s"
+            fault, expected = f"the pattern {pattern[:80]!r} takes too long", f"at most {MATCH_SECONDS:.0f} s"
         except (regex.error, RecursionError, OverflowError, MemoryError):
-            found, expected = f"the pattern {pattern[:80]!r} is no regular expression", "one for names of layers"
-        raise ModelError(found, expected=expected, where=self.where)
+            fault, expected = f"the pattern {pattern[:80]!r} is no regular expression", "one for names of layers"
+        raise ModelError(fault, expected=expected, where=self.where)
 
 
 def _fits(match: _Matcher, names: str | Sequence[str], name: str) -> bool:
@@ -139,6 +145,6 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
     return (names,) if isinstance(names, str) else names
 
 
-def _one(names: str | Sequence[str]) -> Sequence[str]:
+def _as_pattern(names: str | Sequence[str]) -> Sequence[str]:
     """The pattern, where it is one and no list of names."""
     return (names,) if isinstance(names, str) and names.lower() != EVERY_LINEAR else ()

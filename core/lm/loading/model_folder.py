@@ -1,4 +1,4 @@
-"""Is this folder a causal language model that can be opened without running anything that came with it?"""
+"""Checks that a folder is a causal language model that runs no code of its own when it is opened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from core.errors import ModelError
 from core.lm.loading.code_table import CODES, codes_beside
-from core.lm.loading.json_files import read_object, refuse_code
+from core.lm.loading.json_files import check_sizes, read_object, refuse_code
 from core.lm.loading.weights import Weights, weights_in
 from core.prompt.codes import Codes
 
@@ -43,7 +43,7 @@ _CODE_CARRIERS = ("config.json", "tokenizer_config.json", "generation_config.jso
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder that passed every check that can be made without opening the model."""
+    """A folder that passed every check that does not open the model."""
 
     path: Path
     config: Mapping[str, Any]
@@ -54,12 +54,12 @@ class ModelFolder:
     @property
     def files(self) -> tuple[Path, ...]:
         """The configuration, the weights and the codes, if any: what makes a model the one it is."""
-        own = (self.path / "config.json", *self.weights.files)
-        return own if self.codes is None else (*own, self.path / CODES)
+        files = (self.path / "config.json", *self.weights.files)
+        return files if self.codes is None else (*files, self.path / CODES)
 
 
 def checked_folder(path: Path, *, where: str) -> ModelFolder:
-    """The folder's configuration and weight headers, once they are known to be safe to open.
+    """The folder's configuration and weight headers, after the checks that they are safe to open.
 
     Raises `ModelError` naming what is missing (config.json, weights, tokenizer files) or refused: code that comes
     with the model, pickle weights, a model that is not a causal language model, quantised or damaged weights.
@@ -70,8 +70,8 @@ def checked_folder(path: Path, *, where: str) -> ModelFolder:
     _refuse_code_files(path, names, where)
     config = read_object(path / "config.json", longest=LONGEST_CONFIG, where=where)
     _check_kind(config, where)
-    _check_sizes(config, where)
-    if not any(set(wanted) <= names for wanted in _TOKENIZER_FILES):
+    check_sizes(config, _SIZES, where=f"{where}, config.json")
+    if not any(set(files) <= names for files in _TOKENIZER_FILES):
         raise ModelError("no tokenizer.json", expected="the tokenizer's files beside the weights", where=where)
     return ModelFolder(path, config, weights_in(path, where=where), codes_beside(path, where=where))
 
@@ -96,27 +96,19 @@ def _refuse_code_files(path: Path, names: set[str], where: str) -> None:
         raise ModelError(f"the folder holds program code ({code[0][:80]})", expected=expected, where=where)
     for name in _CODE_CARRIERS:
         if name in names:
-            found = read_object(path / name, longest=LONGEST_CONFIG, where=where)
-            refuse_code(found, where=f"{where}, {name}")
+            settings = read_object(path / name, longest=LONGEST_CONFIG, where=where)
+            refuse_code(settings, where=f"{where}, {name}")
 
 
 def _check_kind(config: Mapping[str, Any], where: str) -> None:
     kind, architectures = config.get("model_type"), config.get("architectures")
-    wanted = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind) if isinstance(kind, str) else None
-    known = set() if wanted is None or kind in _ENCODERS else {wanted}
+    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind) if isinstance(kind, str) else None
+    classes = set() if causal is None or kind in _ENCODERS else {causal}
     named = architectures if isinstance(architectures, list) and architectures else ["no architecture"]
     several = [key for key in _SEVERAL_PARTS if config.get(key)]
-    if named[0] not in known or config.get("is_encoder_decoder") or several:
-        found = f"not a causal language model: model_type {str(kind)[:60]}, {str(named[0])[:80]}"
-        raise ModelError(found, expected="one such as LlamaForCausalLM", where=f"{where}, config.json")
+    if named[0] not in classes or config.get("is_encoder_decoder") or several:
+        fault = f"not a causal language model: model_type {str(kind)[:60]}, {str(named[0])[:80]}"
+        raise ModelError(fault, expected="one such as LlamaForCausalLM", where=f"{where}, config.json")
     if config.get("quantization_config"):
-        found = "the weights are quantised"
-        raise ModelError(found, expected="float32, bfloat16 or float16 weights", where=f"{where}, config.json")
-
-
-def _check_sizes(config: Mapping[str, Any], where: str) -> None:
-    for key, largest in _SIZES.items():
-        value = config.get(key)
-        if value is not None and not (type(value) is int and 0 < value <= largest):
-            found, expected = f"{key} is {str(value)[:40]}", f"a whole number from 1 to {largest}"
-            raise ModelError(found, expected=expected, where=f"{where}, config.json")
+        fault = "the weights are quantised"
+        raise ModelError(fault, expected="float32, bfloat16 or float16 weights", where=f"{where}, config.json")

@@ -1,4 +1,4 @@
-"""What a model's name means: the sample, a folder, a GGUF file, or a model in the hub's local cache."""
+"""Resolves a model's name to the sample, a folder, a GGUF file, or a model of the hub."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def place_of(name: str) -> Place:
         return Place("folder", path)
     if path.is_file() and path.suffix.lower() == ".gguf":
         return Place("gguf", path)
-    found = "a file that is not GGUF" if path.exists() else "no such folder or file"
-    raise ModelError(found, expected="sample, a model folder, a .gguf file, or a hub name org/model", where=name)
+    fault = "a file that is not GGUF" if path.exists() else "no such folder or file"
+    raise ModelError(fault, expected="sample, a model folder, a .gguf file, or a hub name org/model", where=name)
 
 
 def allowed_path(name: str) -> Path:

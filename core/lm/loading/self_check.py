@@ -1,4 +1,4 @@
-"""Does a network read a forest of segments as it reads plain sequences? Measured once, when a model is loaded."""
+"""Measures, when a model is loaded, whether it reads a forest of segments as it reads plain sequences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.lm.forward.forward_pass import run
 BRANCH = 4
 """Tokens of the beginning and of each branch; a demonstration is half a branch."""
 WINDOW = 3
-"""Longest sliding window of what is measured: every kind of window is crossed within a branch."""
+"""Longest sliding window during the check: tokens within a branch lie outside every kind of window."""
 TOKENS = 256
 """Rows of embeddings and of the output layer that are enough to see a difference."""
 LIMIT = 1e-3
@@ -66,16 +66,16 @@ def proven(network: Any, *, where: str) -> Proof:
         small = _small(network)
         ids = _token_ids(small)
         plain = _plain(small, ids)
-    for one in (network, small):
-        _prepare(one, where)
+    for model in (network, small):
+        _prepare(model, where)
     with _refusing(network, where, "packed and remembered passes"):
         forests = _forests(small, ids)
     proof = Proof(**{name: _apart(rows, plain[name]) for name, rows in forests.items()})
     for name, meaning in _MEANINGS.items():
         if not getattr(proof, name) <= LIMIT:
-            found = f"in the model family {_family(network)}, {meaning} differ from plain passes"
+            fault = f"in the model family {_family(network)}, {meaning} differ from plain passes"
             share = f"by {getattr(proof, name):.1%} of the spread of the logits"
-            raise ModelError(f"{found} {share}", expected=f"at most {LIMIT:.1%}: {_SUCH_AS}", where=where)
+            raise ModelError(f"{fault} {share}", expected=f"at most {LIMIT:.1%}: {_SUCH_AS}", where=where)
     return proof
 
 
@@ -113,8 +113,8 @@ def _small(network: Any) -> Any:
 
 def _tensors(module: Any) -> list[Tensor]:
     """A module's own parameters, buffers and other tensors."""
-    own = (*module._parameters.values(), *module._buffers.values(), *vars(module).values())
-    return [tensor for tensor in own if isinstance(tensor, Tensor)]
+    members = (*module._parameters.values(), *module._buffers.values(), *vars(module).values())
+    return [tensor for tensor in members if isinstance(tensor, Tensor)]
 
 
 def _wide(tensor: Tensor, *, spread: bool) -> Tensor:
@@ -145,7 +145,7 @@ def _kind(layer: Any) -> str:
 
 
 def _shorten_windows(network: Any) -> None:
-    """In the configuration, from which plain masks are made, and in the layers."""
+    """Set windows to `WINDOW` in the configuration, from which plain masks follow, and in the layers."""
     for module in network.modules():
         for owner in (module, getattr(module, "config", module)):
             for name in _WINDOWS:
@@ -157,8 +157,8 @@ def _shorten_windows(network: Any) -> None:
 @dataclass(frozen=True)
 class _Ids:
     start: tuple[int, ...]
-    one: tuple[int, ...]
-    other: tuple[int, ...]
+    first: tuple[int, ...]
+    second: tuple[int, ...]
     demo: tuple[int, ...]
     query: tuple[int, ...]
 
@@ -171,13 +171,13 @@ def _token_ids(network: Any) -> _Ids:
     special = {token for value in values for token in (value if isinstance(value, list) else [value])}
     usable = (int(number * 0.618034 * rows) % rows for number in count(1))
     ids = list(islice((token for token in usable if token not in special), 4 * BRANCH))
-    start, one, other, last = (tuple(ids[at : at + BRANCH]) for at in range(0, len(ids), BRANCH))
-    return _Ids(start, one, other, last[: BRANCH // 2], last[BRANCH // 2 :])
+    start, first, second, last = (tuple(ids[at : at + BRANCH]) for at in range(0, len(ids), BRANCH))
+    return _Ids(start, first, second, last[: BRANCH // 2], last[BRANCH // 2 :])
 
 
 def _plain(network: Any, ids: _Ids) -> dict[str, Tensor]:
     """Logits [row, vocab] of plain passes by the network's own attention, for the rows behind the beginning."""
-    ends = (ids.one, ids.other, ids.demo + ids.query, ids.demo + ids.query)
+    ends = (ids.first, ids.second, ids.demo + ids.query, ids.demo + ids.query)
     tokens = torch.tensor([ids.start + end for end in ends], device=network.device)
     mask = torch.ones_like(tokens)
     mask[-1, BRANCH : BRANCH + len(ids.demo)] = 0
@@ -197,7 +197,7 @@ def _forests(network: Any, ids: _Ids) -> dict[str, Tensor]:
     start = Segment(ids.start, None, 0)
     packed, memory = run(
         network,
-        Forest((start, Segment(ids.one, 0, BRANCH), Segment(ids.other, 0, BRANCH))),
+        Forest((start, Segment(ids.first, 0, BRANCH), Segment(ids.second, 0, BRANCH))),
         range(BRANCH, 3 * BRANCH),
         keep=True,
     )
@@ -205,7 +205,7 @@ def _forests(network: Any, ids: _Ids) -> dict[str, Tensor]:
     behind = BRANCH + len(ids.demo)
     forest = Forest(
         (
-            Segment(ids.one, 0, BRANCH),
+            Segment(ids.first, 0, BRANCH),
             Segment(ids.demo, 0, BRANCH, demo=0),
             Segment(ids.query, 2, behind),
             Segment(ids.demo, 0, BRANCH, demo=1),
@@ -230,20 +230,20 @@ def _apart(rows: Tensor, plain: Tensor) -> float:
     """Largest distance of two rows of logits [row, vocab] up to a constant, as a share of the plain row's spread."""
     if rows.shape != plain.shape:
         return float("inf")
-    one, other = (logits.double() - logits.double().mean(-1, keepdim=True) for logits in (rows, plain))
-    spread = other.norm(dim=-1).clamp(min=torch.finfo(other.dtype).tiny)
-    return float(((one - other).norm(dim=-1) / spread).max())
+    ours, theirs = (logits.double() - logits.double().mean(-1, keepdim=True) for logits in (rows, plain))
+    spread = theirs.norm(dim=-1).clamp(min=torch.finfo(theirs.dtype).tiny)
+    return float(((ours - theirs).norm(dim=-1) / spread).max())
 
 
 @contextlib.contextmanager
 def _refusing(network: Any, where: str, what: str) -> Iterator[None]:
-    """Whatever fails inside becomes a sentence about the family."""
+    """Turn any failure inside into a sentence about the model family."""
     try:
         with torch.no_grad():
             yield
     except torch.OutOfMemoryError:
-        found = "out of memory in a pass over a few dozen tokens"
-        raise ModelError(found, expected="a smaller model or more memory", where=where) from None
+        fault = "out of memory in a pass over a few dozen tokens"
+        raise ModelError(fault, expected="a smaller model or more memory", where=where) from None
     except Exception as error:  # an unknown family can fail in any of the library's classes
         if short_of_memory(error):
             raise too_large(where) from None

@@ -1,4 +1,4 @@
-"""How text becomes tokens: item text never becomes a control token, the model's own frame does."""
+"""Encodes text as tokens: item text never gives a control token, the model's chat frame does."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TextTokenizer:
         self._unread: dict[str, str] = {}
         self._frame: ChatFrame | None = None
         self._lead = ""
-        self._frame_known = False
+        self._frame_rendered = False
         self.hash = hashlib.sha256(description.encode()).hexdigest()[:16]
         """First 16 hex digits of the SHA-256 of the whole tokenizer description."""
         self._anchor = "\n" if self._marks_first_word() else ""
@@ -106,21 +106,21 @@ class TextTokenizer:
         if not chat or self.chat_frame() is None:
             return self._line(" " + text)
         _, _, _, tail = self._needed_frame()
-        shown = self._lead + text
-        return self._joint(self._anchor + tail, "", shown, "") or self._line(shown)
+        words = self._lead + text
+        return self._joint(self._anchor + tail, "", words, "") or self._line(words)
 
     def unread(self, text: str) -> str:
         """The letters of `text` that its tokens do not hold: unknown to the tokenizer, or dropped by it."""
         lost = self._unread.get(text)
         if lost is None:
-            known = self._known_letters(text)
-            lost = "".join(dict.fromkeys(letter for letter in text if not _letters(letter) <= known))
+            readable = self._readable_letters(text)
+            lost = "".join(dict.fromkeys(letter for letter in text if not _letters(letter) <= readable))
             if len(self._unread) >= MOST_UNREAD:
                 self._unread.clear()
             self._unread[text] = lost
         return lost
 
-    def _known_letters(self, text: str) -> set[str]:
+    def _readable_letters(self, text: str) -> set[str]:
         ids = [token for token in self._line(text).token_ids if token != self._unknown]
         with self._lock:
             # A byte-level decoder reads the letters of an added token as bytes.
@@ -141,12 +141,12 @@ class TextTokenizer:
         The template is a stranger's program: it is rendered once, in a limited child process.
         Raises `ModelError` when it fails, takes too long, or drops or repeats the user's words.
         """
-        if self._template is not None and not self._frame_known:
+        if self._template is not None and not self._frame_rendered:
             head, after = split_chat(self._template, self._names(), where=self._where)
             tail = after.rstrip(" ")
             self._lead = after[len(tail) :]
             self._frame = (self._frame_ids(head, ""), head, self._frame_ids(tail, self._anchor), tail)
-            self._frame_known = True
+            self._frame_rendered = True
         return self._frame
 
     def piece(self, token: int) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from core.errors import ModelError
-from core.lm.loading.json_files import parsed_object, read_object
+from core.lm.loading.json_files import parsed_object, read_object, unreadable
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -17,10 +19,6 @@ LONGEST_HEADER = 100_000_000
 """Bytes; the limit of the safetensors library itself."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
 """Endings of weight files that may run code when they are opened, or that are of another library."""
-_WIDTH = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
-    "U64": 8, "U32": 4, "U16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,14 @@ def weights_in(folder: Path, *, where: str) -> Weights:
     files = _files(folder, where)
     shapes: dict[str, tuple[int, ...]] = {}
     for file, promised in files.items():
-        found = tensor_shapes(file, where=where)
-        twice = next((name for name in found if name in shapes), None)
+        contents = tensor_shapes(file, where=where)
+        twice = next((name for name in contents if name in shapes), None)
         if twice is not None:
             raise ModelError(f"the tensor {twice[:80]!r} stands in two files", expected="once", where=where)
-        missing = next((name for name in promised if name not in found), None)
+        missing = next((name for name in promised if name not in contents), None)
         if missing is not None:
             raise ModelError(f"{file.name} lacks {missing[:80]!r}", expected=f"what {INDEX} promises", where=where)
-        shapes |= found
+        shapes |= contents
     return Weights(tuple(files), shapes)
 
 
@@ -66,11 +64,22 @@ def tensor_shapes(file: Path, *, where: str) -> dict[str, tuple[int, ...]]:
             if size < 8 or length > min(LONGEST_HEADER, size - 8):
                 raise ModelError(f"{size} bytes with a header of {length}", expected="a safetensors file", where=where)
             header = parsed_object(stream.read(length), where=where)
+        header.pop("__metadata__", None)
+        with safe_open(file, framework="numpy"):  # Checks that types, shapes and places of all tensors fit together.
+            return {name: tuple(entry["shape"]) for name, entry in header.items()}
     except OSError as error:
-        raise ModelError(f"cannot be read ({(error.strerror or 'no such file').lower()})", where=where) from None
-    header.pop("__metadata__", None)
-    _check_filled(header, size - 8 - length, where)
-    return {name: tuple(entry["shape"]) for name, entry in header.items()}
+        raise unreadable(error, where=where) from None
+    except SafetensorError as error:
+        raise ModelError(_fault(header, size - 8 - length, str(error)), expected="safetensors", where=where) from None
+
+
+def _fault(header: Mapping[str, Any], size: int, error: str) -> str:
+    """The library's complaint about a file with `size` bytes of weights, in words of its user."""
+    if not error.endswith("file not fully covered"):
+        return f"a header that does not describe tensors ({error.removeprefix('Error while deserializing header: ')})"
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    fault = "the file is cut short" if end > size else "the file goes on after its last tensor"
+    return f"{fault}: {size} bytes of weights instead of {end}"
 
 
 def _files(folder: Path, where: str) -> dict[Path, list[str]]:
@@ -104,35 +113,6 @@ def _no_weights(folder: Path, where: str) -> ModelError:
 
 def _plain_name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not name.endswith(".safetensors") or any(mark in name for mark in "/\\:\0"):
-        found = f"the file name {str(name)[:80]!r}"
-        raise ModelError(found, expected="a .safetensors file in the same folder", where=where)
+        fault = f"the file name {str(name)[:80]!r}"
+        raise ModelError(fault, expected="a .safetensors file in the same folder", where=where)
     return name
-
-
-def _check_filled(header: Mapping[str, Any], size: int, where: str) -> None:
-    reached = 0
-    for name, (start, end, needed) in sorted(_ranges(header, where).items(), key=lambda entry: entry[1]):
-        if start != reached or end - start != needed:
-            expected = f"{needed} bytes from {reached} on"
-            raise ModelError(f"tensor {name[:80]!r} has bytes {start} to {end}", expected=expected, where=where)
-        reached = end
-    if reached != size:
-        found = "the file is cut short" if reached > size else "the file goes on after its last tensor"
-        raise ModelError(f"{found}: {size} bytes of weights", expected=f"{reached}", where=where)
-
-
-def _ranges(header: Mapping[str, Any], where: str) -> dict[str, tuple[int, int, int]]:
-    """(start, end, bytes needed by type and shape) of each tensor."""
-    try:
-        return {name: _range(entry) for name, entry in header.items()}
-    except (KeyError, TypeError, ValueError):
-        raise ModelError("a header that does not describe tensors", expected="safetensors", where=where) from None
-
-
-def _range(entry: Any) -> tuple[int, int, int]:
-    start, end = entry["data_offsets"]
-    shape = entry["shape"]
-    sizes = [start, end, *shape]
-    if not all(type(size) is int and 0 <= size < 1 << 48 for size in sizes):
-        raise ValueError("sizes")
-    return start, end, math.prod(shape) * _WIDTH[entry["dtype"]]

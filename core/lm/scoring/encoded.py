@@ -21,7 +21,7 @@ from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forward.forest import Forest, Memory, Segment
 from core.lm.forward.forward_pass import run
 from core.lm.forward.rotation import beyond, turning_point
-from core.lm.scoring.score import PACK_TOKENS
+from core.lm.scoring.sweep import end_of_pack, most_tokens
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import bytes_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Storage = Literal["half", "full"]
 """`half`: 16-bit floats, rounded by at most 2^-11 of each number, half the disk (about 23 kB a token for SmolLM2-135M);
-`full`: single precision, or double for a model in double. What is handed out is rounded alike on every call."""
+`full`: single precision, or double for a model in double. Every call rounds alike."""
 
 LIMIT_BYTES = 2_000_000_000
 """Most bytes of encodings kept on disk."""
@@ -55,7 +55,7 @@ class DemoMemory:
 
 
 class Encoded:
-    """A pool of demonstrations as keys and values, in order; nothing is run or read before it is asked for.
+    """A pool of demonstrations as keys and values, in order; each is read from disk or run on first access.
 
     Demonstrations that the disk does not hold are packed into few forward passes behind one encoding of the
     instruction; equal ones are encoded once. Iterating holds one pack in memory at a time. `between` is called before
@@ -90,7 +90,7 @@ class Encoded:
         """Tokens that went through the model so far."""
         self.notices: tuple[str, ...] = ()
         """What a reader should know, such as a disk that cannot be written."""
-        self._pack = pack_tokens or PACK_TOKENS.get(model.device.split(":")[0], 1_024)
+        self._pack = pack_tokens or most_tokens(model.device)
         self._disk = _Disk(folder, limit_bytes)
         self._keys = tuple(_content_key(model, self.instruction, ids, storage) for ids in self.demos)
         self._starts: dict[bool, Memory] = {}
@@ -118,32 +118,26 @@ class Encoded:
         return attention_scales(self.model)
 
     def _chunks(self) -> Iterator[list[int]]:
-        chunk: list[int] = []
-        spent = 0
-        for place, ids in enumerate(self.demos):
-            if chunk and spent + len(ids) > self._pack:
-                yield chunk
-                chunk, spent = [], 0
-            chunk.append(place)
-            spent += len(ids)
-        if chunk:
-            yield chunk
+        lengths, end = [len(ids) for ids in self.demos], 0
+        while end < len(lengths):
+            first, end = end, end_of_pack(lengths, end, self._pack)
+            yield list(range(first, end))
 
     def _read(self, places: list[int]) -> list[DemoMemory]:
-        wanted = {self._keys[place]: place for place in places}
-        found = {key: memory for key in wanted if (memory := self._disk.load(key)) is not None}
-        missing = [place for key, place in wanted.items() if key not in found]
+        place_of = {self._keys[place]: place for place in places}
+        memories = {key: memory for key in place_of if (memory := self._disk.load(key)) is not None}
+        missing = [place for key, place in place_of.items() if key not in memories]
         for place, memory in zip(missing, self._encode(missing) if missing else (), strict=True):
-            found[self._keys[place]] = self._stored(self._keys[place], memory)
-        return [_wide(found[self._keys[place]]) for place in places]
+            memories[self._keys[place]] = self._stored(self._keys[place], memory)
+        return [_wide(memories[self._keys[place]]) for place in places]
 
     def _stored(self, key: str, memory: DemoMemory) -> DemoMemory:
-        kept = _rounded(memory, self.storage)
+        rounded = _rounded(memory, self.storage)
         try:
-            self._disk.save(key, kept)
+            self._disk.save(key, rounded)
         except MaterialError as error:
             self.notices = (f"Encodings of demonstrations are not kept for the next time: {error}.",)
-        return kept
+        return rounded
 
     def _encode(self, places: list[int]) -> list[DemoMemory]:
         """Out of memory halves the pack."""
@@ -173,10 +167,10 @@ class Encoded:
         new = tuple(Segment(self.demos[place], 0, len(self.instruction), number) for number, place in enumerate(places))
         forest = Forest(new, start, stretched=stretched)
         memory = self._pass(forest)
-        made = [_part(memory, forest.ranges[number + 1]) for number in range(len(places))]
-        if not all(bool(torch.isfinite(tensor).all()) for one in made for tensor in (*one.keys, *one.values)):
+        memories = [_part(memory, forest.ranges[number + 1]) for number in range(len(places))]
+        if not all(bool(torch.isfinite(tensor).all()) for part in memories for tensor in (*part.keys, *part.values)):
             raise ComputeError("the model gave keys or values that are not finite numbers", expected="finite ones")
-        return made
+        return memories
 
     def _instruction(self, stretched: bool) -> Memory:
         if stretched not in self._starts:
@@ -194,17 +188,17 @@ class Encoded:
 
 def attention_scales(model: LanguageModel) -> tuple[float, ...]:
     """What each layer multiplies the product of query and key by before the exponential, [layer]."""
-    found: dict[int, float] = {}
+    scales: dict[int, float] = {}
     for module in model.network.modules():
         layer, scale = getattr(module, "layer_idx", None), getattr(module, "scaling", None)
         if isinstance(layer, int) and isinstance(scale, int | float):
-            found[layer] = float(scale)
-    if sorted(found) != list(range(model.layers)):
+            scales[layer] = float(scale)
+    if sorted(scales) != list(range(model.layers)):
         raise ComputeError(
-            f"the model says the scale of attention in {len(found)} of its {model.layers} layers",
+            f"the model says the scale of attention in {len(scales)} of its {model.layers} layers",
             expected="attention modules with a scaling each",
         )
-    return tuple(found[layer] for layer in range(model.layers))
+    return tuple(scales[layer] for layer in range(model.layers))
 
 
 class _Disk:
@@ -212,7 +206,7 @@ class _Disk:
 
     def __init__(self, folder: Path | None, limit_bytes: int) -> None:
         self._folder, self._limit = folder, limit_bytes
-        self._own: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
 
     @property
     def folder(self) -> Path:
@@ -230,7 +224,7 @@ class _Disk:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
-        self._own[key] = len(raw)
+        self._sizes[key] = len(raw)
         with contextlib.suppress(OSError):  # A read-only folder still serves; only the order of removal is coarser.
             os.utime(path, (time.time(), time.time()))
         return memory
@@ -241,13 +235,13 @@ class _Disk:
         Otherwise each run over it would push out what the next run needs first. Raises `MaterialError`.
         """
         raw = _serialised(memory, key)
-        if sum(self._own.values()) + len(raw) > self._limit:
+        if sum(self._sizes.values()) + len(raw) > self._limit:
             return
         with stored("the folder of encodings"):
             self.folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._evict(len(raw))
         write_atomically(self._path(key), raw)
-        self._own[key] = len(raw)
+        self._sizes[key] = len(raw)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
@@ -257,13 +251,13 @@ class _Disk:
         rows = []
         for path in self.folder.iterdir():
             with contextlib.suppress(OSError):
-                found = path.stat()
-                rows.append((found.st_mtime_ns, found.st_size, path))
+                state = path.stat()
+                rows.append((state.st_mtime_ns, state.st_size, path))
         total = sum(size for _, size, _ in rows) + room
         for _, size, path in sorted(rows):
             if total <= self._limit:
                 return
-            if path.stem not in self._own and path.suffix == ".safetensors":
+            if path.stem not in self._sizes and path.suffix == ".safetensors":
                 with contextlib.suppress(OSError):
                     path.unlink()
                 total -= size
@@ -287,7 +281,7 @@ def _rounded(memory: DemoMemory, storage: Storage) -> DemoMemory:
     if storage == "full":
         return wide
     half = _each(wide, Tensor.half)
-    return half if all(bool(torch.isfinite(one).all()) for one in (*half.keys, *half.values)) else wide
+    return half if all(bool(torch.isfinite(tensor).all()) for tensor in (*half.keys, *half.values)) else wide
 
 
 def _wide(memory: DemoMemory) -> DemoMemory:

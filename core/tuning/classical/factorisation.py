@@ -61,10 +61,10 @@ class Factors:
 
     def logits(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-odds of a like for pairs of numbers, shape (rows,); -1 stands for one never seen, who has zeros."""
-        own = np.where(user[:, None] >= 0, self.user_factors[user], 0.0)
-        its = np.where(item[:, None] >= 0, self.item_factors[item], 0.0)
+        user_factors = np.where(user[:, None] >= 0, self.user_factors[user], 0.0)
+        item_factors = np.where(item[:, None] >= 0, self.item_factors[item], 0.0)
         biases = np.where(user >= 0, self.user_bias[user], 0.0) + np.where(item >= 0, self.item_bias[item], 0.0)
-        return np.asarray(self.mean + biases + (own * its).sum(axis=1), dtype=np.float64)
+        return np.asarray(self.mean + biases + (user_factors * item_factors).sum(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Factorisation:
 
     def scores(self, user_id: str, history: Sequence[str], item_ids: Sequence[str]) -> NDArray[np.float64]:  # noqa: ARG002
         """Log-odds of a like, (items,); an unknown user or item adds nothing to the global mean."""
-        item = np.array([self.items.get(one, -1) for one in item_ids], dtype=np.int64)
+        item = np.array([self.items.get(item_id, -1) for item_id in item_ids], dtype=np.int64)
         return self.factors.logits(np.full(len(item), self.users.get(user_id, -1)), item)
 
 
@@ -91,14 +91,14 @@ def matrix_factorisation(dataset: Dataset, window: Window, seed: int = 0) -> Fac
     """
     rows = training_rows(dataset, window, rated=True)
     both_answers(dataset, rows, "matrix factorisation")
-    own = seed_of("factorisation", dataset.dataset_id, window.since, window.until, seed)
-    choice, how = best_setting(rows, own)
+    number = seed_of("factorisation", dataset.dataset_id, window.since, window.until, seed)
+    choice, how = best_setting(rows, number)
     needs = (
         f"likes and dislikes of {len(rows.liked):,} training interactions; {choice.factors} factors, "
         f"decay {choice.decay:g}, {choice.epochs} epochs, {how}"
     )
     return Factorisation(
-        "matrix factorisation", needs, fit_factors(rows, choice, own), rows.user_places, rows.item_places
+        "matrix factorisation", needs, fit_factors(rows, choice, number), rows.user_places, rows.item_places
     )
 
 
@@ -152,22 +152,22 @@ class _Values:
         self.mean = torch.tensor(odds).logit() if choice.biased else torch.tensor(0.0)
         self.biases = torch.zeros(users), torch.zeros(items)
         self.factors = tuple(choice.start * torch.randn(n, choice.factors, generator=random) for n in (users, items))
-        for one in self.learned():
-            one.requires_grad_()
+        for parameter in self.learned():
+            parameter.requires_grad_()
 
     def learned(self) -> list[torch.Tensor]:
         return [*self.factors, *((self.mean, *self.biases) if self.choice.biased else ())]
 
     def loss(self, user: torch.Tensor, item: torch.Tensor, liked: torch.Tensor) -> torch.Tensor:
-        own, its = self.factors[0][user], self.factors[1][item]
-        own_bias, its_bias = self.biases[0][user], self.biases[1][item]
-        logits = self.mean + own_bias + its_bias + (own * its).sum(dim=1)
-        squares = (own**2).sum(dim=1) + (its**2).sum(dim=1) + own_bias**2 + its_bias**2
+        user_factors, item_factors = self.factors[0][user], self.factors[1][item]
+        user_bias, item_bias = self.biases[0][user], self.biases[1][item]
+        logits = self.mean + user_bias + item_bias + (user_factors * item_factors).sum(dim=1)
+        squares = (user_factors**2).sum(dim=1) + (item_factors**2).sum(dim=1) + user_bias**2 + item_bias**2
         fit = torch.nn.functional.binary_cross_entropy_with_logits(logits, liked)
         return fit + self.choice.decay * squares.mean()
 
     def frozen(self) -> Factors:
-        parts = (one.detach().double().numpy().copy() for one in (*self.biases, *self.factors))
+        parts = (tensor.detach().double().numpy().copy() for tensor in (*self.biases, *self.factors))
         return Factors(float(self.mean.detach()), *parts)
 
 

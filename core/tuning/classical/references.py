@@ -96,8 +96,8 @@ def training_rows(dataset: Dataset, window: Window, *, rated: bool = False) -> T
             f"the data set {dataset.name} has no timestamps to cut at", expected="a training window without ends"
         )
     bounds = [("timestamp >= ?", window.since), ("timestamp < ?", window.until)]
-    known = "rating IS NOT NULL" if rated and dataset.has_ratings else "true"
-    inside = " AND ".join([known, *(test for test, bound in bounds if bound is not None)])
+    rating = "rating IS NOT NULL" if rated and dataset.has_ratings else "true"
+    inside = " AND ".join([rating, *(test for test, bound in bounds if bound is not None)])
     liked = "coalesce(rating >= ?, false)" if dataset.has_ratings else "? IS NOT NULL"
     query = (
         "SELECT user_id, item_id, (dense_rank() OVER (ORDER BY user_id) - 1)::BIGINT AS user_place,"

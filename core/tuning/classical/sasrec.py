@@ -113,10 +113,10 @@ class SasRec:
         met = [self.items[item] + 1 for item in history if item in self.items][-self.length :]
         if not met:
             return np.zeros(len(item_ids))
-        asked = torch.tensor([self.items.get(item, -1) + 1 for item in item_ids], dtype=torch.long)
+        numbers = torch.tensor([self.items.get(item, -1) + 1 for item in item_ids], dtype=torch.long)
         with torch.inference_mode():
             state = self.network(torch.tensor([met]))[0, -1]
-            return np.asarray((self.network.item(asked) @ state).double().numpy())
+            return np.asarray((self.network.item(numbers) @ state).double().numpy())
 
 
 def sasrec(dataset: Dataset, window: Window, seed: int = 0, shape: Shape | None = None) -> SasRec:
@@ -129,9 +129,9 @@ def sasrec(dataset: Dataset, window: Window, seed: int = 0, shape: Shape | None 
     shape = shape or Shape()
     rows = training_rows(dataset, window)
     sequences = sequences_of(rows, shape.length)
-    own = seed_of("sasrec", dataset.dataset_id, window.since, window.until, seed)
-    epochs, how = best_epoch(sequences, shape, own)
-    network = train_network(sequences, shape, own, epochs)
+    number = seed_of("sasrec", dataset.dataset_id, window.since, window.until, seed)
+    epochs, how = best_epoch(sequences, shape, number)
+    network = train_network(sequences, shape, number, epochs)
     needs = (
         f"the order of {int(rows.liked.sum()):,} liked training interactions; width {shape.width}, "
         f"{shape.blocks} blocks, latest {shape.length} items, {epochs} epochs, {how}"
@@ -225,10 +225,10 @@ def _loss(
     states = network(torch.from_numpy(sequences.inputs[batch, :size]))
     counted = torch.from_numpy((used[batch] & (targets > 0))[:, :size])
     states = states[counted]
-    wanted, other = (
+    target_logits, negative_logits = (
         (states * network.item(torch.from_numpy(ids[:, :size])[counted])).sum(dim=1) for ids in (targets, negatives)
     )
-    return -(nn.functional.logsigmoid(wanted) + nn.functional.logsigmoid(-other)).mean()
+    return -(nn.functional.logsigmoid(target_logits) + nn.functional.logsigmoid(-negative_logits)).mean()
 
 
 def _pairs_won(
@@ -244,11 +244,11 @@ def _pairs_won(
         for part in np.split(np.arange(len(some)), range(PIECES, len(some), PIECES)):
             batch, counted = some[part], late[some[part]]
             states = network(torch.from_numpy(sequences.inputs[batch]))[torch.from_numpy(counted)]
-            wanted, other = (
+            target_logits, negative_logits = (
                 (states * network.item(torch.from_numpy(ids[counted]))).sum(dim=1)
                 for ids in (sequences.targets[batch], negatives[part])
             )
-            margins.append((wanted - other).sign())
+            margins.append((target_logits - negative_logits).sign())
     return float((1 + torch.cat(margins).mean()) / 2)
 
 

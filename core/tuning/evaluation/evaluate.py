@@ -15,20 +15,20 @@ from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
-from core.lm.scoring.score import Cost
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
 from core.seeds import generator
 from core.tuning.classical.references import Reference
-from core.tuning.examples import Example, Window, examples, prompt_of
+from core.tuning.examples import Example, Window, examples_in, prompt_of
 
 
 @dataclass(frozen=True)
 class CandidateList:
     """One list to rank: an item really chosen and liked, among items that its user never met."""
 
-    asked: Mapping[Family, Example]
+    examples: Mapping[Family, Example]
     """`next_item`, and `yes_no` where the data have ratings."""
     candidates: tuple[str, ...]
     target: int
@@ -37,7 +37,7 @@ class CandidateList:
     @property
     def user_id(self) -> str:
         """Whose list it is."""
-        return self.asked["next_item"].user_id
+        return self.examples["next_item"].user_id
 
 
 def draw_examples(
@@ -48,7 +48,7 @@ def draw_examples(
     Fewer where the window has no more. A smaller `count` gives the beginning of a larger one. Raises `RequestError`
     for a window without any.
     """
-    pool = [one for one in examples(dataset, window, demos=demos, history=history) if one.demos]
+    pool = [example for example in examples_in(dataset, window, demos=demos, history=history) if example.demos]
     if not pool:
         raise RequestError("no interaction to ask about", expected="a later one of a user with an earlier one")
     order = generator("evaluate", dataset.dataset_id, seed).permutation(len(pool))
@@ -87,21 +87,21 @@ def draw_lists(
 
 def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history: int) -> dict[tuple[str, int], Example]:
     """Examples with a demonstration, by user and position."""
-    made = examples(dataset, window, demos=demos, history=history, family=family)
-    return {(one.user_id, one.position): one for one in made if one.demos}
+    rows = examples_in(dataset, window, demos=demos, history=history, family=family)
+    return {(row.user_id, row.position): row for row in rows if row.demos}
 
 
-def _listed(dataset: Dataset, asked: dict[Family, Example], count: int, seed: int) -> CandidateList:
-    one = asked["next_item"]
+def _listed(dataset: Dataset, examples: dict[Family, Example], count: int, seed: int) -> CandidateList:
+    query = examples["next_item"]
     catalogue = dataset.catalogue
-    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(one.user_id)}
+    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(query.user_id)}
     free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64))
     if len(free) < count - 1:
         raise RequestError(f"{len(free)} items that the user never met", expected=f"{count - 1} to rank against")
-    random = generator("candidates", dataset.dataset_id, one.user_id, one.position, count, seed)
+    random = generator("candidates", dataset.dataset_id, query.user_id, query.position, count, seed)
     others = [catalogue.ids[int(place)] for place in random.choice(free, count - 1, replace=False)]
     place = int(random.integers(count))
-    return CandidateList(asked, (*others[:place], one.item_id, *others[place:]), place)
+    return CandidateList(examples, (*others[:place], query.item_id, *others[place:]), place)
 
 
 def fewer(example: Example, demos: int) -> Example:
@@ -109,16 +109,16 @@ def fewer(example: Example, demos: int) -> Example:
     return replace(example, demos=example.demos[max(0, len(example.demos) - demos) :])
 
 
-def answer_prompts(model: LanguageModel, dataset: Dataset, asked: Sequence[Example], *, demos: int) -> list[Prompt]:
+def answer_prompts(model: LanguageModel, dataset: Dataset, examples: Sequence[Example], *, demos: int) -> list[Prompt]:
     """Prompts that end where the answer Yes or No stands next, with at most `demos` demonstrations each."""
-    return [_prompt(model, dataset, one, demos, "yes_no") for one in asked]
+    return [_prompt(model, dataset, example, demos, "yes_no") for example in examples]
 
 
 def list_prompts(
     model: LanguageModel, dataset: Dataset, lists: Sequence[CandidateList], *, family: Family, demos: int
 ) -> list[Prompt]:
     """Prompts with all candidates of each list, and at most `demos` demonstrations."""
-    return [_prompt(model, dataset, one.asked[family], demos, family, one.candidates) for one in lists]
+    return [_prompt(model, dataset, row.examples[family], demos, family, row.candidates) for row in lists]
 
 
 def _prompt(
@@ -151,25 +151,22 @@ def scored(
 
 
 def answers_of(
-    reference: Reference, dataset: Dataset, asked: Sequence[Example], *, until: float | None = None
+    reference: Reference, dataset: Dataset, examples: Sequence[Example], *, until: float | None = None
 ) -> Floats:
     """A reference's score for each item asked about, (asked,); it knows the user's liked items before the interaction.
 
     `until` hides what came at or after that timestamp, as for a model that gets nothing new after its training.
     """
-    rows = [reference.scores(one.user_id, liked_before(dataset, one, until=until), (one.item_id,))[0] for one in asked]
-    return np.array(rows, dtype=np.float64)
+    rows = ((row, liked_before(dataset, row, until=until)) for row in examples)
+    return np.array([reference.scores(row.user_id, history, (row.item_id,))[0] for row, history in rows], np.float64)
 
 
 def list_scores_of(
     reference: Reference, dataset: Dataset, lists: Sequence[CandidateList], *, until: float | None = None
 ) -> Floats:
     """A reference's scores of every list's candidates, [list, candidate]; `until` as in `answers_of`."""
-    rows = [
-        reference.scores(one.user_id, liked_before(dataset, one.asked["next_item"], until=until), one.candidates)
-        for one in lists
-    ]
-    return np.array(rows, dtype=np.float64)
+    rows = ((row, liked_before(dataset, row.examples["next_item"], until=until)) for row in lists)
+    return np.array([reference.scores(row.user_id, history, row.candidates) for row, history in rows], np.float64)
 
 
 def liked_before(dataset: Dataset, example: Example, *, until: float | None = None) -> tuple[str, ...]:
@@ -177,10 +174,10 @@ def liked_before(dataset: Dataset, example: Example, *, until: float | None = No
 
     Without timestamps earlier positions count as before.
     """
-    met = dataset.history(example.user_id)[: example.position]
+    earlier = dataset.history(example.user_id)[: example.position]
     bounds = [bound for bound in (example.timestamp, until) if bound is not None]
     return tuple(
-        one.item_id
-        for one in met
-        if dataset.liked(one) and all(one.timestamp is None or one.timestamp < bound for bound in bounds)
+        row.item_id
+        for row in earlier
+        if dataset.liked(row) and all(row.timestamp is None or row.timestamp < bound for bound in bounds)
     )

@@ -40,15 +40,15 @@ class ReferenceScores:
     """What each saw, or why it could not be fitted; one sentence each."""
 
 
-def questions_of(asked: Sequence[Example], lists: Sequence[CandidateList]) -> list[object]:
+def questions_of(examples: Sequence[Example], lists: Sequence[CandidateList]) -> list[object]:
     """What a reference is asked, as JSON can hold it."""
-    return [[[one.user_id, one.position] for one in asked], [[one.user_id, *one.candidates] for one in lists]]
+    return [[[row.user_id, row.position] for row in examples], [[row.user_id, *row.candidates] for row in lists]]
 
 
 def score_references(
     dataset: Dataset,
     test: Window,
-    asked: Sequence[Example],
+    examples: Sequence[Example],
     lists: Sequence[CandidateList],
     seed: int,
     *,
@@ -58,23 +58,24 @@ def score_references(
 
     `between` is told the name of the one that is fitted next. What the data do not suffice for is left out and told.
     """
-    made = ReferenceScores()
+    scores = ReferenceScores()
     for name, fit in FITS.items():
         between(name)
         try:
-            found = fit(dataset, Window(until=test.since), seed)
+            reference = fit(dataset, Window(until=test.since), seed)
         except DemoLensError as error:
-            made.notices.append(f"{name} is not measured: {error}.")
+            scores.notices.append(f"{name} is not measured: {error}.")
             continue
-        for said, until in _named(found, test.since):
-            made.answers[said] = answers_of(found, dataset, asked, until=until).tolist()
-            made.lists[said] = list_scores_of(found, dataset, lists, until=until).tolist()
-            made.notices.append(f"{said} saw {found.needs}{'' if said == found.name else READS[until is None]}.")
-    return made
+        for label, until in _named(reference, test.since):
+            scores.answers[label] = answers_of(reference, dataset, examples, until=until).tolist()
+            scores.lists[label] = list_scores_of(reference, dataset, lists, until=until).tolist()
+            history = "" if label == reference.name else READS[until is None]
+            scores.notices.append(f"{label} saw {reference.needs}{history}.")
+    return scores
 
 
-def _named(found: Reference, cut: float | None) -> list[tuple[str, float | None]]:
+def _named(reference: Reference, cut: float | None) -> list[tuple[str, float | None]]:
     """Names under which a reference answers, and from when on its history is hidden."""
-    if not isinstance(found, SasRec):
-        return [(found.name, None)]
-    return [(f"{found.name}, {FRESH_HISTORY}", None), (f"{found.name}, history cut at the split", cut)]
+    if not isinstance(reference, SasRec):
+        return [(reference.name, None)]
+    return [(f"{reference.name}, {FRESH_HISTORY}", None), (f"{reference.name}, history cut at the split", cut)]

@@ -18,54 +18,54 @@ PERIODS = 4
 """Later periods of equal numbers of interactions, into which the test is cut."""
 
 
-def score_rounds(work: EvaluationPlan) -> Iterator[EvaluationScores]:
+def score_rounds(plan: EvaluationPlan) -> Iterator[EvaluationScores]:
     """What was answered so far, after every round of `work`; the last is everything.
 
     Every round asks all ways the same, so whoever stops early has measured all of them on the same share.
     """
-    found = EvaluationScores()
-    for number in range(work.rounds):
-        found.add(work, number)
-        yield found
+    scores = EvaluationScores()
+    for number in range(plan.rounds):
+        scores.add(plan, number)
+        yield scores
 
 
 def evaluation_of(
-    work: EvaluationPlan, found: EvaluationScores, *, made_by: str, steps: tuple[StepCostRow, ...] = ()
+    plan: EvaluationPlan, scores: EvaluationScores, *, made_by: str, steps: tuple[StepCostRow, ...] = ()
 ) -> Evaluation:
     """All figures of what was answered so far."""
-    answers, (lists, scores) = found.answered(work), found.lists_so_far(work)
-    seed = work.settings.seed
-    users = set(answers.users) or {one.user_id for one in lists}
+    answers, (lists, list_scores) = scores.answered(plan), scores.lists_so_far(plan)
+    seed = plan.settings.seed
+    users = set(answers.users) or {row.user_id for row in lists}
     judged = {measure: answers.resampled(measure, seed) for measure in MEASURES}
-    later, apart = period_rows(answers, periods(work.dataset, work.test, PERIODS), seed=seed)
-    ranking, ranked_apart = ranking_rows(lists, scores, seed=seed)
+    later, apart = period_rows(answers, periods(plan.dataset, plan.test, PERIODS), seed=seed)
+    ranking, ranked_apart = ranking_rows(lists, list_scores, seed=seed)
     return Evaluation(
-        dataset_id=work.dataset.dataset_id,
-        dataset_name=work.dataset.name,
-        model_id=work.models["base"].model_id,
-        model_name=work.models["base"].name,
-        adapters={tuned: model.model_id for tuned, model in work.models.items() if tuned != "base"},
-        cut=work.test.since or 0.0,
-        share=work.settings.share,
+        dataset_id=plan.dataset.dataset_id,
+        dataset_name=plan.dataset.name,
+        model_id=plan.models["base"].model_id,
+        model_name=plan.models["base"].name,
+        adapters={tuned: model.model_id for tuned, model in plan.models.items() if tuned != "base"},
+        cut=plan.test.since or 0.0,
+        share=plan.settings.share,
         seed=seed,
         commit=made_by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        history=work.history,
-        interactions=len(answers.asked),
+        history=plan.history,
+        interactions=len(answers.examples),
         users=len(users),
         both_answers=answers.both_answers,
-        liked_share=float(np.mean(answers.liked)) if answers.asked else None,
+        liked_share=float(np.mean(answers.liked)) if answers.examples else None,
         ranked=len(lists),
-        candidates=work.settings.candidates,
+        candidates=plan.settings.candidates,
         level=LEVEL,
-        tokens=found.tokens,
-        seconds=found.seconds,
+        tokens=scores.tokens,
+        seconds=scores.seconds,
         ways=way_rows(judged),
         differences=(*difference_rows(judged), *apart, *ranked_apart),
         periods=later,
         ranking=ranking,
         steps=steps,
-        notices=(*work.dataset.notices, *work.notices, *_one_answer(answers)),
+        notices=(*plan.dataset.notices, *plan.notices, *_one_answer(answers)),
     )
 
 

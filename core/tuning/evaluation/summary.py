@@ -39,31 +39,31 @@ _GAINS = {gain("recicl"): (RECICL, RECICL_BARE), gain("tallrec"): (TALLREC, TALL
 class Answers:
     """Scores of every way on the same interactions; arrays have shape (asked,)."""
 
-    asked: tuple[Example, ...]
+    examples: tuple[Example, ...]
     scores: Mapping[str, Floats]
     """By the name of the way or reference."""
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whose interactions they are."""
-        return tuple(one.user_id for one in self.asked)
+        return tuple(example.user_id for example in self.examples)
 
     @property
     def liked(self) -> NDArray[np.bool_]:
         """The true answers."""
-        return np.array([one.liked for one in self.asked], dtype=bool)
+        return np.array([example.liked for example in self.examples], dtype=bool)
 
     @property
     def both_answers(self) -> int:
         """How many users have a liked and a disliked interaction among them."""
-        kinds = {(one.user_id, one.liked) for one in self.asked}
+        kinds = {(example.user_id, example.liked) for example in self.examples}
         return len(kinds) - len(set(self.users))
 
     def within(self, window: Window) -> Answers:
         """Those whose interaction lies in the window."""
-        inside = np.array([_inside(one.timestamp, window) for one in self.asked], dtype=bool)
-        kept = tuple(one for one, keep in zip(self.asked, inside, strict=True) if keep)
-        return Answers(kept, {name: values[inside] for name, values in self.scores.items()})
+        inside = np.array([_inside(example.timestamp, window) for example in self.examples], dtype=bool)
+        examples = tuple(example for example, keep in zip(self.examples, inside, strict=True) if keep)
+        return Answers(examples, {name: values[inside] for name, values in self.scores.items()})
 
     def resampled(self, measure: AnswerMeasure, seed: int) -> Resampled:
         """One measure of all ways, with its bootstrap samples of the users."""
@@ -102,18 +102,18 @@ def difference_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[Differen
     return tuple(row for measure in MEASURES for row in _differences(measure, judged[measure]))
 
 
-def _differences(measure: AnswerMeasure, found: Resampled) -> list[DifferenceRow]:
+def _differences(measure: AnswerMeasure, resampled: Resampled) -> list[DifferenceRow]:
     weights: dict[str, dict[str, float]] = {}
-    for name in found.values:
+    for name in resampled.values:
         if name != RECICL.name:
             weights[f"{RECICL.name} minus {name}"] = {RECICL.name: 1.0, name: -1.0}
-    for name, (shown, bare) in _GAINS.items():
-        weights[name] = {shown.name: 1.0, bare.name: -1.0}
+    for name, (fresh, bare) in _GAINS.items():
+        weights[name] = {fresh.name: 1.0, bare.name: -1.0}
     weights[GAINS] = {RECICL.name: 1.0, RECICL_BARE.name: -1.0, TALLREC.name: -1.0, TALLREC_BARE.name: 1.0}
     return [
-        DifferenceRow(name=name, measure=measure, apart=metric_estimate(found.combination(each)))
+        DifferenceRow(name=name, measure=measure, apart=metric_estimate(resampled.combination(each)))
         for name, each in weights.items()
-        if each.keys() <= found.values.keys()
+        if each.keys() <= resampled.values.keys()
     ]
 
 
@@ -128,14 +128,14 @@ def period_rows(
     apart: list[DifferenceRow] = []
     for number, window in enumerate(windows, start=1):
         part = answers.within(window)
-        if part.asked:
-            found = part.resampled("auc", seed)
-            rows += [_period(name, found, part, number, window) for name in found.values]
-            apart += _against(found, (TALLREC_BARE, TALLREC), number)
+        if part.examples:
+            resampled = part.resampled("auc", seed)
+            rows += [_period(name, resampled, part, number, window) for name in resampled.values]
+            apart += _against(resampled, (TALLREC_BARE, TALLREC), number)
     return tuple(rows), tuple(apart)
 
 
-def _period(name: str, found: Resampled, part: Answers, number: int, window: Window) -> PeriodRow:
+def _period(name: str, resampled: Resampled, part: Answers, number: int, window: Window) -> PeriodRow:
     way = _WAYS.get(name)
     return PeriodRow(
         way=name,
@@ -144,28 +144,28 @@ def _period(name: str, found: Resampled, part: Answers, number: int, window: Win
         period=number,
         since=window.since,
         until=window.until,
-        interactions=len(part.asked),
+        interactions=len(part.examples),
         users=len(set(part.users)),
-        auc=metric_estimate(found.interval(name)),
+        auc=metric_estimate(resampled.interval(name)),
     )
 
 
-def _against(found: Resampled, others: Sequence[AnsweringWay], number: int) -> list[DifferenceRow]:
+def _against(resampled: Resampled, others: Sequence[AnsweringWay], number: int) -> list[DifferenceRow]:
     return [
         DifferenceRow(
             name=minus(RECICL, other),
             measure="auc",
             period=number,
-            apart=metric_estimate(found.difference(RECICL.name, other.name)),
+            apart=metric_estimate(resampled.difference(RECICL.name, other.name)),
         )
         for other in others
-        if {RECICL.name, other.name} <= found.values.keys()
+        if {RECICL.name, other.name} <= resampled.values.keys()
     ]
 
 
 def gains_at_10(lists: Sequence[CandidateList], scores: Floats) -> Floats:
     """NDCG@10 of the item really chosen in each list, from scores [list, candidate]; shape (lists,)."""
-    return np.array([expected_ndcg(row, one.target) for one, row in zip(lists, scores, strict=True)])
+    return np.array([expected_ndcg(row, ranked.target) for ranked, row in zip(lists, scores, strict=True)])
 
 
 def ranking_rows(
@@ -175,7 +175,7 @@ def ranking_rows(
 
     Scores are [list, candidate]; family None is a classical reference, which is held against both families.
     """
-    users = [one.user_id for one in lists]
+    users = [row.user_id for row in lists]
     worth = {key: gains_at_10(lists, table) for key, table in scores.items()}
     rows = tuple(
         RankingRow(family=family, way=name, ndcg=measured_over_users(values, users, seed=seed))

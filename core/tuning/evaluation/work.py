@@ -53,7 +53,7 @@ class EvaluationPlan:
     settings: EvaluationSettings
     dataset: Dataset
     test: Window
-    asked: tuple[Example, ...]
+    examples: tuple[Example, ...]
     """Empty over data without ratings, where nobody is known to have said No."""
     lists: tuple[CandidateList, ...]
     history: int
@@ -74,22 +74,22 @@ class EvaluationPlan:
     @property
     def rounds(self) -> int:
         """In how many portions the work is done."""
-        return max(-(-len(self.asked) // ROUND), -(-len(self.lists) // LISTS))
+        return max(-(-len(self.examples) // ROUND), -(-len(self.lists) // LISTS))
 
     def prompts(self, number: int) -> dict[PromptGroup, list[Prompt]]:
         """All prompts of a round, from 0: single answers of every way, and its lists in every family."""
-        asked = self.asked[number * ROUND : (number + 1) * ROUND]
+        examples = self.examples[number * ROUND : (number + 1) * ROUND]
         lists = self.lists[number * LISTS : (number + 1) * LISTS]
-        found: dict[PromptGroup, list[Prompt]] = {}
-        for way in (way for way in ANSWERING if way.tuned in self.models and asked):
+        groups: dict[PromptGroup, list[Prompt]] = {}
+        for way in (way for way in ANSWERING if way.tuned in self.models and examples):
             model = self.models[way.tuned]
-            found[None, way.name, way.tuned] = answer_prompts(model, self.dataset, asked, demos=way.demos)
+            groups[None, way.name, way.tuned] = answer_prompts(model, self.dataset, examples, demos=way.demos)
         for way in (way for way in RANKING if way.tuned in self.models and lists):
             model = self.models[way.tuned]
             for family in self.families:
                 prompts = list_prompts(model, self.dataset, lists, family=family, demos=way.demos)
-                found[family, way.name, way.tuned] = prompts
-        return found
+                groups[family, way.name, way.tuned] = prompts
+        return groups
 
     @property
     def tokens(self) -> int:
@@ -102,10 +102,11 @@ class EvaluationPlan:
         if not self.settings.references:
             return ReferenceScores()
         seed = self.settings.seed
-        content = [self.dataset.dataset_id, self.test.since, seed, questions_of(self.asked, self.lists)]
+        content = [self.dataset.dataset_id, self.test.since, seed, questions_of(self.examples, self.lists)]
 
         def fitted() -> dict[str, object]:
-            return asdict(score_references(self.dataset, self.test, self.asked, self.lists, seed, between=self.between))
+            questions = (self.dataset, self.test, self.examples, self.lists, seed)
+            return asdict(score_references(*questions, between=self.between))
 
         return ReferenceScores(**self.keep("references", content, fitted))
 
@@ -135,7 +136,7 @@ def plan_evaluation(
     """
     *_, test = split_times(dataset, share=settings.share)
     models, missing = _models(settings, model)
-    cards = {tuned: card for tuned, found in models.items() if (card := _card(found)) is not None}
+    cards = {tuned: card for tuned, tuned_model in models.items() if (card := _card(tuned_model)) is not None}
     for tuned, card in cards.items():
         if card.dataset_id == dataset.dataset_id and later(card.validation_until, test.since):
             raise RequestError(
@@ -149,7 +150,7 @@ def plan_evaluation(
             f"The data set {dataset.name} has no ratings, or only equal ones, so only next_item is measured."
         )
     draw = {"history": history, "seed": settings.seed}
-    asked = (
+    examples = (
         draw_examples(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw)
         if dataset.has_ratings
         else ()
@@ -159,14 +160,14 @@ def plan_evaluation(
     try:
         lists = draw_lists(dataset, test, families=families_of(dataset), **ranked, **draw)
     except RequestError as error:
-        if not asked:
+        if not examples:
             raise
         missing.append(f"No list is ranked: {error}.")
     return EvaluationPlan(
         settings=settings,
         dataset=dataset,
         test=test,
-        asked=asked,
+        examples=examples,
         lists=lists,
         history=history,
         models=models,
@@ -180,12 +181,12 @@ def _models(settings: EvaluationSettings, model: LanguageModel) -> tuple[dict[Mo
     """The base model and it with each adapter, and a sentence for each shipped one that cannot be used."""
     models: dict[ModelVariant, LanguageModel] = {}
     missing: list[str] = []
-    wanted: dict[ModelVariant, str | None] = {"base": None, "tallrec": settings.tallrec, "recicl": settings.recicl}
+    adapters: dict[ModelVariant, str | None] = {"base": None, "tallrec": settings.tallrec, "recicl": settings.recicl}
     for tuned in VARIANT_LABELS:
         try:
-            models[tuned] = model.with_adapter(None if tuned == "base" else wanted[tuned] or tuned)
+            models[tuned] = model.with_adapter(None if tuned == "base" else adapters[tuned] or tuned)
         except ModelError as error:
-            if wanted[tuned] is not None:
+            if adapters[tuned] is not None:
                 raise
             missing.append(f"{VARIANT_LABELS[tuned]} is not measured: {error}.")
     return models, missing
@@ -205,11 +206,11 @@ class EvaluationScores:
     seconds: float = 0.0
     """Of the forward passes, when they were made."""
 
-    def add(self, work: EvaluationPlan, number: int) -> None:
+    def add(self, plan: EvaluationPlan, number: int) -> None:
         """Measure a round, or take it from where its scores are kept."""
-        for (family, name, tuned), prompts in work.prompts(number).items():
-            work.between(name if family is None else f"{name}, lists, {family}")
-            record = scores_of(work.models[tuned], prompts, work.keep)
+        for (family, name, tuned), prompts in plan.prompts(number).items():
+            plan.between(name if family is None else f"{name}, lists, {family}")
+            record = scores_of(plan.models[tuned], prompts, plan.keep)
             self.tokens += record["tokens"]
             self.seconds += record["seconds"]
             if family is None:
@@ -217,23 +218,23 @@ class EvaluationScores:
             else:
                 self.ranked.setdefault((family, name), []).extend(record["scores"])
 
-    def answered(self, work: EvaluationPlan) -> Answers:
+    def answered(self, plan: EvaluationPlan) -> Answers:
         """Single answers of models and references so far."""
         count = max(map(len, self.answers.values()), default=0)
-        scores = {name: np.array(found) for name, found in self.answers.items()}
+        scores = {name: np.array(rows) for name, rows in self.answers.items()}
         if count:
-            scores |= {name: np.array(found[:count]) for name, found in work.references.answers.items()}
-        return Answers(work.asked[:count], scores)
+            scores |= {name: np.array(rows[:count]) for name, rows in plan.references.answers.items()}
+        return Answers(plan.examples[:count], scores)
 
     def lists_so_far(
-        self, work: EvaluationPlan
+        self, plan: EvaluationPlan
     ) -> tuple[tuple[CandidateList, ...], dict[tuple[Family | None, str], Floats]]:
         """The lists ranked so far, and their scores [list, candidate] by models and references."""
         count = max(map(len, self.ranked.values()), default=0)
         scores: dict[tuple[Family | None, str], Floats] = {key: np.array(rows) for key, rows in self.ranked.items()}
         if count:
-            scores |= {(None, name): np.array(rows[:count]) for name, rows in work.references.lists.items()}
-        return work.lists[:count], scores
+            scores |= {(None, name): np.array(rows[:count]) for name, rows in plan.references.lists.items()}
+        return plan.lists[:count], scores
 
 
 def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: ScoreCache) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def micro_batches(prompts: Sequence[EncodedPrompt], most_tokens: int) -> Iterato
     A prompt longer than that is a group of its own.
     """
     group: list[EncodedPrompt] = []
-    for prompt in sorted(prompts, key=lambda one: len(one.ids)):
+    for prompt in sorted(prompts, key=lambda prompt: len(prompt.ids)):
         if group and (len(group) + 1) * len(prompt.ids) > most_tokens:
             yield group
             group = []
@@ -59,7 +59,7 @@ def answer_logits(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: b
         keep[row, torch.from_numpy(prompt.rows)] = True
     try:
         with _precision(network.device.type, autocast):
-            found: Tensor = network(
+            logits: Tensor = network(
                 input_ids=ids.to(network.device), logits_to_keep=keep.to(network.device), use_cache=False
             ).logits
     except torch.OutOfMemoryError as error:
@@ -67,7 +67,7 @@ def answer_logits(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: b
             f"out of memory on {network.device.type} with {ids.numel()} tokens at once",
             expected="smaller micro_tokens, gradient_checkpointing, or another device",
         ) from error
-    return found if found.dtype == torch.float64 else found.float()
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def losses(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: bool = False) -> Tensor:
@@ -91,12 +91,12 @@ def query_results(
     scores, wrong = np.zeros(len(prompts)), np.zeros(len(prompts))
     end = 0
     for place, prompt in enumerate(prompts):
-        own = logits[end + prompt.query : end + len(prompt.rows)]
+        rows = logits[end + prompt.query : end + len(prompt.rows)]
         end += len(prompt.rows)
-        wrong[place] = float(cross_entropy(own, torch.from_numpy(prompt.labels[prompt.query :])))
+        wrong[place] = float(cross_entropy(rows, torch.from_numpy(prompt.labels[prompt.query :])))
         if prompt.answer_ids is not None:
             yes, no = prompt.answer_ids
-            scores[place] = float(own[0, yes] - own[0, no])
+            scores[place] = float(rows[0, yes] - rows[0, no])
     return scores, wrong
 
 

@@ -14,7 +14,7 @@ from core.errors import PromptError, RequestError
 from core.prompt.build import ANSWERS
 from core.prompt.codes import Codes
 from core.prompt.spans import Family, Prompt, Span, Tokenizer
-from core.prompt.titles import shown_title
+from core.prompt.titles import prompt_title
 from core.tuning.examples import Example, prompt_of
 from core.tuning.training.training_settings import Loss
 
@@ -68,7 +68,7 @@ def encode_prompt(
     for span, place in zip(prompt.demos, prompt.kept_demos, strict=True):
         if loss == "all":
             demo = example.demos[place]
-            title = shown_title(dataset.item(demo.item_id).title)
+            title = prompt_title(dataset.item(demo.item_id).title)
             parts.append(_of_demo(prompt, span, before, demo.liked, title, balance))
         before += len(span.token_ids)
     query = sum(len(part.rows) for part in parts)
@@ -129,17 +129,17 @@ def _of_demo(prompt: Prompt, span: Span, first: int, liked: bool, title: str, ba
     if prompt.answer_ids is None:
         start = span.text.rindex(title)
         lead = start - len(span.text[:start].rstrip(" "))  # The query's title begins with its space, too.
-        found = _tokens_of(span, start - lead, lead + len(title))
-        return _labels(span, first, found, 1.0)
+        places = _tokens_of(span, start - lead, lead + len(title))
+        return _labels(span, first, places, 1.0)
     answer = ANSWERS[not liked]
-    found = _tokens_of(span, span.text.rindex(answer), len(answer))
-    if [span.token_ids[place] for place in found] != [prompt.answer_ids[not liked]]:
-        pieces = ", ".join(repr(span.text[slice(*span.offsets[place])]) for place in found)
+    places = _tokens_of(span, span.text.rindex(answer), len(answer))
+    if [span.token_ids[place] for place in places] != [prompt.answer_ids[not liked]]:
+        pieces = ", ".join(repr(span.text[slice(*span.offsets[place])]) for place in places)
         raise PromptError(
             f"the model's tokenizer reads the answer of a demonstration as {pieces}",
             expected=f"the one token that answers the query with {answer}",
         )
-    return _labels(span, first, found, balance.yes if liked else balance.no)
+    return _labels(span, first, places, balance.yes if liked else balance.no)
 
 
 def _labels(span: Span, start: int, places: list[int], weight: float) -> _Labels:

@@ -10,7 +10,7 @@ from core.data.dataset import Dataset
 from core.errors import DataError
 from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
-from core.tuning.examples import Example, Window, examples, split_times
+from core.tuning.examples import Example, Window, examples_in, split_times
 from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.training_settings import TuningSettings
 
@@ -50,16 +50,16 @@ class TrainingSet:
 
     def batch(self, step: int) -> list[tuple[Family, Example]]:
         """The prompts of a step, counted from 0; every family is a stream of permutations, one per epoch."""
-        found: list[tuple[Family, Example]] = []
+        prompts: list[tuple[Family, Example]] = []
         for family, take in self.takes.items():
-            found += [(family, self._drawn(family, place)) for place in range(step * take, (step + 1) * take)]
-        return found
+            prompts += [(family, self._drawn(family, place)) for place in range(step * take, (step + 1) * take)]
+        return prompts
 
     def _drawn(self, family: Family, place: int) -> Example:
         """The example at a place of the family's stream, with the number of demonstrations drawn for it."""
-        given = self.training[family]
-        epoch, index = divmod(place, len(given))
-        example = given[self._order(family, epoch)[index]]
+        rows = self.training[family]
+        epoch, index = divmod(place, len(rows))
+        example = rows[self._order(family, epoch)[index]]
         random = generator(self.dataset_id, "demonstrations", self.settings.seed, family, epoch, index)
         if random.random() >= self.settings.dropped:
             return example
@@ -80,7 +80,7 @@ def training_set(settings: TuningSettings, dataset: Dataset) -> TrainingSet:
     windows = split_times(dataset, share=settings.share, validation=settings.validation)
     limits = _shares(settings)
     training: dict[Family, tuple[Example, ...]] = {
-        family: examples(
+        family: examples_in(
             dataset,
             windows[0],
             demos=settings.demos,
@@ -91,21 +91,21 @@ def training_set(settings: TuningSettings, dataset: Dataset) -> TrainingSet:
         )
         for family in settings.families
     }
-    made = TrainingSet(settings, dataset.dataset_id, windows, training, ())
-    if FAMILIES[made.judged].labelled:
-        _check_answers(training[made.judged], settings)
+    without_validation = TrainingSet(settings, dataset.dataset_id, windows, training, ())
+    if FAMILIES[without_validation.judged].labelled:
+        _check_answers(training[without_validation.judged], settings)
     if settings.validation_examples == 0:
-        return made
-    validation = examples(
+        return without_validation
+    validation = examples_in(
         dataset,
         windows[1],
         demos=settings.demos,
         history=settings.history,
         limit=settings.validation_examples,
         seed=settings.seed,
-        family=made.judged,
+        family=without_validation.judged,
     )
-    return replace(made, validation=validation)
+    return replace(without_validation, validation=validation)
 
 
 def _shares(settings: TuningSettings) -> dict[Family, int | None]:

@@ -114,8 +114,8 @@ def versions() -> dict[str, str]:
 
 def runs_of(card: Card) -> tuple[EarlierRun, ...]:
     """The run of a card after those that it builds on, oldest first."""
-    own = {name: getattr(card, name) for name in EarlierRun.model_fields}
-    return (*card.earlier, EarlierRun.model_validate(own))
+    fields = {name: getattr(card, name) for name in EarlierRun.model_fields}
+    return (*card.earlier, EarlierRun.model_validate(fields))
 
 
 def command_of(settings: TuningSettings, out: Path) -> str:
@@ -147,19 +147,19 @@ def read_card(folder: Path) -> Card | None:
     raise MaterialError("the card cannot be read", expected="the card.json that demolens tune wrote", where=folder.name)
 
 
-def later(one: float | None, other: float | None) -> bool:
+def later(moment: float | None, reference: float | None) -> bool:
     """Whether the first of two moments of a card or a window, without end if None, lies behind the other."""
-    return one is None or (other is not None and one > other)
+    return moment is None or (reference is not None and moment > reference)
 
 
 def readme(card: Card) -> str:
     """A short page about the tuned model, in Markdown."""
-    asked = card.settings
-    shown = f"{asked.demos} demonstrations" if asked.demos else "no demonstrations"
-    first = "A LoRA adapter" if asked.method == "lora" else "A model"
-    families = f"prompt {'families' if len(asked.families) > 1 else 'family'} {' and '.join(asked.families)}"
+    settings = card.settings
+    demos = f"{settings.demos} demonstrations" if settings.demos else "no demonstrations"
+    subject = "A LoRA adapter" if settings.method == "lora" else "A model"
+    families = f"prompt {'families' if len(settings.families) > 1 else 'family'} {' and '.join(settings.families)}"
     lines = [
-        f"# {first} for recommending with {shown}",
+        f"# {subject} for recommending with {demos}",
         "",
         f"Tuned from `{card.model_name}` ({card.model_id}){_begun(card)} on the data set"
         f" `{card.dataset_name}` ({card.dataset_id}), {families}, on interactions"
@@ -206,18 +206,18 @@ def _minutes(seconds: float) -> str:
 
 
 def _results(card: Card) -> list[str]:
-    told = f"Learned from {_examples(card.learned)} in {card.steps} of {card.planned_steps} steps."
+    source = f"Learned from {_examples(card.learned)} in {card.steps} of {card.planned_steps} steps."
     measured = [point for point in card.curve if point.validation_loss is not None]
     if not measured:
-        return [f"{told} Nothing was validated: these are the last weights."]
-    kept = next((point for point in measured if point.step == card.best_step), measured[-1])
-    if kept.validation_auc is None:
-        return [f"{told} Validation loss {_number(measured[0].validation_loss)} -> {_number(kept.validation_loss)}."]
+        return [f"{source} Nothing was validated: these are the last weights."]
+    best = next((point for point in measured if point.step == card.best_step), measured[-1])
+    if best.validation_auc is None:
+        return [f"{source} Validation loss {_number(measured[0].validation_loss)} -> {_number(best.validation_loss)}."]
     before = _number(measured[0].validation_auc)
     why = "They are the last." if card.best == "last" else "The best of several, so judge by a test."
     return [
-        f"{told} Validation AUC on {card.validation_examples} examples: {before} at step {measured[0].step},"
-        f" {_number(kept.validation_auc)} at step {kept.step}, whose weights these are. {why}"
+        f"{source} Validation AUC on {card.validation_examples} examples: {before} at step {measured[0].step},"
+        f" {_number(best.validation_auc)} at step {best.step}, whose weights these are. {why}"
     ]
 
 

@@ -75,13 +75,13 @@ class Checkpoints:
 
         Raises `RequestError` for one of another run, `MaterialError` where none is whole.
         """
-        found = checkpoints_in(self.folder)
-        for path in found:
+        paths = checkpoints_in(self.folder)
+        for path in paths:
             try:
                 return self._read(path)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError, ValidationError):
                 self.notices.append(f"{path.name} is cut or altered and was not used.")
-        if found:
+        if paths:
             raise MaterialError(
                 "no checkpoint is whole", expected="a folder without them, to start anew", where=self.folder.name
             )
@@ -101,10 +101,10 @@ class Checkpoints:
         with writing(path.name, self.folder), fresh_folder(path) as part:
             put(part / TENSORS, data)
             put(part / STATE, note)
-        found = checkpoints_in(self.folder)
-        kept = [one for one in found if _step(one) <= state.step][:KEEP_LAST]
-        for old in found:
-            if old not in kept:
+        paths = checkpoints_in(self.folder)
+        newest = [candidate for candidate in paths if _step(candidate) <= state.step][:KEEP_LAST]
+        for old in paths:
+            if old not in newest:
                 shutil.rmtree(old, ignore_errors=True)
 
     def clear(self) -> None:
@@ -148,7 +148,7 @@ def checked_folder(name: str | Path, settings: TuningSettings) -> Path:
     card = read_card(folder)
     if card is not None and settings.apart_from(card.settings) is not None:
         raise other_run(folder, card.settings, settings)
-    others = sorted(one.name for one in folder.iterdir() if not _NAME.fullmatch(one.name))
+    others = sorted(file.name for file in folder.iterdir() if not _NAME.fullmatch(file.name))
     if card is None and others and not checkpoints_in(folder):
         raise RequestError(
             f"{folder.name!r:.80} holds other files ({others[0]!r:.60})",
@@ -165,9 +165,9 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_step, reverse=True)
 
 
-def other_run(folder: Path, theirs: TuningSettings, mine: TuningSettings) -> RequestError:
+def other_run(folder: Path, theirs: TuningSettings, settings: TuningSettings) -> RequestError:
     """The error to raise when `folder` holds a run of other settings, data or model."""
-    apart = mine.apart_from(theirs)
+    apart = settings.apart_from(theirs)
     why = f"of {apart}" if apart else "of other data or another model"
     return RequestError(
         f"{folder.name!r:.80} holds a run {why}",
@@ -176,18 +176,18 @@ def other_run(folder: Path, theirs: TuningSettings, mine: TuningSettings) -> Req
     )
 
 
-def store_result(folder: Path, files: Mapping[str, bytes], made: Path | None = None) -> None:
+def store_result(folder: Path, files: Mapping[str, bytes], built: Path | None = None) -> None:
     """Put `files`, and those of the folder `made`, into the run's folder, `card.json` last: it tells that all is there.
 
     Raises `MaterialError` when they cannot be written.
     """
     with writing("the result", folder):
-        part = folder / f".result.{secrets.token_hex(4)}.part" if made is None else made
+        part = folder / f".result.{secrets.token_hex(4)}.part" if built is None else built
         part.mkdir(parents=True, exist_ok=True)
         try:
             for name, data in files.items():
                 put(part / name, data)
-            for path in sorted(part.iterdir(), key=lambda one: one.name == CARD):
+            for path in sorted(part.iterdir(), key=lambda path: path.name == CARD):
                 os.replace(path, folder / path.name)
             sync_folder(folder)
         finally:

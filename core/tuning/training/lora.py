@@ -23,14 +23,14 @@ def linear_layers(network: Any) -> tuple[str, ...]:
 
     Raises `ModelError` for a network without any.
     """
-    found = {
+    layers = {
         name.rpartition(".")[2]
         for name, module in network.named_modules()
         if isinstance(module, nn.Linear) and _IN_A_BLOCK.search(f".{name}.")
     }
-    if not found:
+    if not layers:
         raise ModelError("the model's blocks have no linear layers", expected="method full, or another model")
-    return tuple(sorted(found))
+    return tuple(sorted(layers))
 
 
 def attach_lora(network: Any, *, base: str, rank: int, alpha: int, dropout: float, seed: int) -> Any:
@@ -73,9 +73,9 @@ def adapter_config(wrapped: Any) -> bytes:
 
 def as_stored(tensors: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
     """The tensors on the CPU, in float16 if `half`. Raises `ModelError` for a weight that float16 cannot hold."""
-    made = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    cpu_tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if half:
-        made = {name: tensor.half() for name, tensor in made.items()}
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in made.values()):
+        cpu_tensors = {name: tensor.half() for name, tensor in cpu_tensors.items()}
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in cpu_tensors.values()):
         raise ModelError("a learned weight is not a finite number of 16 bits", expected="--no-half")
-    return made
+    return cpu_tensors

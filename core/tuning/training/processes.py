@@ -44,18 +44,18 @@ class Processes:
         from accelerate import PartialState
         from accelerate.utils import reduce
 
-        found: Tensor = reduce(tensor.to(PartialState().device), reduction="sum")
-        return found.to(tensor.device)
+        total: Tensor = reduce(tensor.to(PartialState().device), reduction="sum")
+        return total.to(tensor.device)
 
     def add_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Give every process the sum of all gradients; a parameter without one counts as zero."""
         if self.count == 1:
             return
         chosen = list(parameters)
-        parts = [torch.zeros_like(one) if one.grad is None else one.grad for one in chosen]
+        parts = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in chosen]
         whole = self.total(torch.cat([part.reshape(-1) for part in parts]))
-        for one, part in zip(chosen, torch.split(whole, [part.numel() for part in parts]), strict=True):
-            one.grad = part.view_as(one).clone()
+        for parameter, part in zip(chosen, torch.split(whole, [part.numel() for part in parts]), strict=True):
+            parameter.grad = part.view_as(parameter).clone()
 
     def wait(self) -> None:
         """Return when every process is here; there is nothing to add up after that."""

@@ -80,7 +80,7 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
         validation_until=material.windows[1].until,
         learned=_learned(run),
         validation_examples=len(material.validation),
-        weights=sum(one.numel() for one in run.learned.values()),
+        weights=sum(tensor.numel() for tensor in run.learned.values()),
         steps=state.step,
         planned_steps=material.steps,
         stop=state.stop,
@@ -94,31 +94,33 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
 
 def _learned(run: TrainingRun) -> tuple[LearnedFamily, ...]:
     rows = []
-    for family, given in run.material.training.items():
-        yes, no = answer_counts(given, run.settings.loss)
+    for family, examples in run.material.training.items():
+        yes, no = answer_counts(examples, run.settings.loss)
         answers = yes if FAMILIES[family].labelled else None
-        rows.append(LearnedFamily(family=family, examples=len(given), labels=yes + no, yes=answers))
+        rows.append(LearnedFamily(family=family, examples=len(examples), labels=yes + no, yes=answers))
     return tuple(rows)
 
 
 def _notices(run: TrainingRun, model: LanguageModel) -> list[str]:
-    found = [*model.notices, *([run.start.notice] if run.start and run.start.notice else [])]
+    notices = [*model.notices, *([run.start.notice] if run.start and run.start.notice else [])]
     if run.state.stop == "minutes":
-        found.append("Training was cut short by its time limit; the same command with more minutes goes on from there.")
+        notices.append(
+            "Training was cut short by its time limit; the same command with more minutes goes on from there."
+        )
     first = next((point for point in run.state.curve if point.validation_loss is not None), None)
     if first is not None and run.state.best is not None and run.settings.keep == "best":
         before = first.validation_auc if first.validation_auc is not None else -(first.validation_loss or 0.0)
         if before >= run.state.best:
             begun = "the untuned model's" if run.start is None else "that of the adapter it began from"
-            found.append(f"No validation was better than {begun}.")
+            notices.append(f"No validation was better than {begun}.")
     if run.wrapped is None:
-        found.append("Input embeddings were not tuned, nor an output layer that shares their weights.")
-    return found
+        notices.append("Input embeddings were not tuned, nor an output layer that shares their weights.")
+    return notices
 
 
 def _adapter(run: TrainingRun) -> dict[str, bytes]:
     names = stored_names(run.wrapped)
-    tensors = as_stored({names[name]: one for name, one in run.learned.items()}, half=run.settings.half)
+    tensors = as_stored({names[name]: tensor for name, tensor in run.learned.items()}, half=run.settings.half)
     return {CONFIG: adapter_config(run.wrapped), WEIGHTS: safetensors.torch.save(tensors, metadata={"format": "pt"})}
 
 

@@ -96,21 +96,21 @@ class TrainingRun:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or from the start where there is none."""
-        found = self.checkpoints.latest()
+        checkpoint = self.checkpoints.latest()
         torch.manual_seed(seed_of("tuning", self.settings.seed))
-        if found is None:
+        if checkpoint is None:
             return
-        _fill(self.learned, _stored(found.tensors, "weight"))
-        self.best = _stored(found.tensors, "best")
-        moments = {kind: _stored(found.tensors, kind) for kind in MOMENTS}
-        for name, one in self.learned.items():
-            self.optimiser.state[one] = {
-                kind: named[name].to("cpu" if kind == "step" else one.device) for kind, named in moments.items()
+        _fill(self.learned, _stored(checkpoint.tensors, "weight"))
+        self.best = _stored(checkpoint.tensors, "best")
+        moments = {kind: _stored(checkpoint.tensors, kind) for kind in MOMENTS}
+        for name, parameter in self.learned.items():
+            self.optimiser.state[parameter] = {
+                kind: named[name].to("cpu" if kind == "step" else parameter.device) for kind, named in moments.items()
             }
-        torch.set_rng_state(found.tensors["random/cpu"])
-        if "random/cuda" in found.tensors and self.network.device.type == "cuda":
-            torch.cuda.set_rng_state(found.tensors["random/cuda"])
-        self.state = self.before = found.state
+        torch.set_rng_state(checkpoint.tensors["random/cpu"])
+        if "random/cuda" in checkpoint.tensors and self.network.device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint.tensors["random/cuda"])
+        self.state = self.before = checkpoint.state
 
     def _step(self) -> None:
         """One update of the weights from one batch."""
@@ -145,25 +145,25 @@ class TrainingRun:
             curve, mean = curve[:-1], curve[-1].loss
         elif curve:
             mean = self.state.loss / (self.state.step - curve[-1].step)
-        found, wrong = self._validated() if validate and self.validation else (None, None)
+        value, loss = self._validated() if validate and self.validation else (None, None)
         point = Point(
             step=self.state.step,
             loss=mean,
             learning_rate=rate(max(0, self.state.step - 1), self.material.steps, self.settings),
-            validation_auc=found,
-            validation_loss=wrong,
+            validation_auc=value,
+            validation_loss=loss,
             seconds=self.seconds,
         )
         self._now(curve=(*curve, point), loss=0.0)
-        if wrong is not None and self.state.step > 0:
-            self._compare(-wrong if found is None else found)
+        if loss is not None and self.state.step > 0:
+            self._compare(-loss if value is None else value)
 
     def _compare(self, result: float) -> None:
         """Keep the weights if no validation before them was as good."""
         if self.state.best is not None and result <= self.state.best:
             self._now(stale=self.state.stale + 1)
             return
-        self.best = {name: one.detach().cpu().clone() for name, one in self.learned.items()}
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.learned.items()}
         self._now(best=result, best_step=self.state.step, stale=0)
 
     def _validated(self) -> tuple[float | None, float]:
@@ -173,8 +173,8 @@ class TrainingRun:
         table = torch.zeros(2, len(self.validation), dtype=torch.float64)
         for group in micro_batches([self.validation[place] for place in places], self.settings.micro_tokens):
             self.progress(f"validating, {self._label()}", self.state.step / self.material.steps)
-            found = np.stack(query_results(self.network, group, autocast=self.settings.autocast))
-            table[:, [place_of[id(prompt)] for prompt in group]] = torch.from_numpy(found)
+            results = np.stack(query_results(self.network, group, autocast=self.settings.autocast))
+            table[:, [place_of[id(prompt)] for prompt in group]] = torch.from_numpy(results)
         scores, wrong = self.processes.total(table).numpy()
         if not np.isfinite(wrong).all() or not np.isfinite(scores).all():
             raise ComputeError("a validation score is not a finite number", expected="a lower learning_rate")
@@ -185,16 +185,16 @@ class TrainingRun:
     def _late(self) -> bool:
         """Whether the time is up by the first process's clock."""
         over = self.settings.minutes is not None and self.seconds > 60 * self.settings.minutes
-        told = torch.tensor(1.0 if over and self.processes.is_first else 0.0)
-        return float(self.processes.total(told)) > 0
+        flag = torch.tensor(1.0 if over and self.processes.is_first else 0.0)
+        return float(self.processes.total(flag)) > 0
 
     def _save(self) -> None:
         if not self.processes.is_first:
             return
-        tensors = {f"weight/{name}": one.detach() for name, one in self.learned.items()}
-        tensors |= {f"best/{name}": one for name, one in self.best.items()}
-        for name, one in self.learned.items():
-            tensors |= {f"{kind}/{name}": self.optimiser.state[one][kind] for kind in MOMENTS}
+        tensors = {f"weight/{name}": tensor.detach() for name, tensor in self.learned.items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
+        for name, tensor in self.learned.items():
+            tensors |= {f"{kind}/{name}": self.optimiser.state[tensor][kind] for kind in MOMENTS}
         tensors["random/cpu"] = torch.get_rng_state()
         if self.network.device.type == "cuda":
             tensors["random/cuda"] = torch.cuda.get_rng_state()
@@ -204,12 +204,12 @@ class TrainingRun:
         """Where the run stands, and how long the steps that are left will take at this session's pace."""
         step, steps = self.state.step, self.material.steps
         words = f"step {min(step + 1, steps)} of {steps}"
-        latest = next((one.loss for one in reversed(self.state.curve) if one.loss is not None), None)
+        latest = next((point.loss for point in reversed(self.state.curve) if point.loss is not None), None)
         words += "" if latest is None else f", loss {latest:.3f}"
-        made = step - self.before.step
-        if not made:
+        steps_run = step - self.before.step
+        if not steps_run:
             return words
-        left = (steps - step) * (time.monotonic() - self.begun) / made
+        left = (steps - step) * (time.monotonic() - self.begun) / steps_run
         return f"{words}, about {left / 60:.0f} min left" if left >= 90 else f"{words}, about {left:.0f} s left"
 
     def _now(self, **changes: object) -> None:
@@ -226,10 +226,10 @@ def rate(step: int, steps: int, settings: TuningSettings) -> float:
 
 def _stored(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """The tensors under `kind/`, by the rest of their names."""
-    return {name[len(kind) + 1 :]: one for name, one in tensors.items() if name.startswith(f"{kind}/")}
+    return {name[len(kind) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{kind}/")}
 
 
 @torch.no_grad()
 def _fill(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    for name, one in weights.items():
-        one.copy_(values[name])
+    for name, parameter in weights.items():
+        parameter.copy_(values[name])

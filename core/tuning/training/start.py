@@ -47,12 +47,14 @@ def open_start(settings: TuningSettings, dataset: Dataset, windows: tuple[Window
         return None
     name, adapter = settings.adapter, checked_adapter(settings.adapter)
     config = read_object(adapter.path / CONFIG, longest=LONGEST_CONFIG, where=name)
-    found, wanted = (config.get("r"), config.get("lora_alpha")), (settings.rank, settings.alpha)
+    adapter_size, run_size = (config.get("r"), config.get("lora_alpha")), (settings.rank, settings.alpha)
     uneven = any(config.get(option) for option in ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora"))
-    if found != wanted or uneven:
-        words = "not the same everywhere" if uneven else f"{str(found[0])[:20]} and {str(found[1])[:20]}"
+    if adapter_size != run_size or uneven:
+        words = "not the same everywhere" if uneven else f"{str(adapter_size[0])[:20]} and {str(adapter_size[1])[:20]}"
         raise RequestError(
-            f"rank and alpha of the adapter are {words}", expected=f"this run's {wanted[0]} and {wanted[1]}", where=name
+            f"rank and alpha of the adapter are {words}",
+            expected=f"this run's {run_size[0]} and {run_size[1]}",
+            where=name,
         )
     try:
         card = read_card(adapter.path)
@@ -77,11 +79,11 @@ def _notice(name: str, card: Card | None, dataset: Dataset, windows: tuple[Windo
     return ""
 
 
-def check_codes(name: str, known: Codes | None, shown: Codes | None) -> None:
+def check_codes(name: str, learned: Codes | None, run_codes: Codes | None) -> None:
     """Raise `RequestError` for a model or an adapter tuned to read other codes than the run shows (None: none)."""
-    if known not in (None, shown):
+    if learned not in (None, run_codes):
         raise RequestError(
-            f"{name} knows {'' if shown is None else 'other '}user and item codes",
+            f"{name} knows {'' if run_codes is None else 'other '}user and item codes",
             expected="--codes, on the data, split and seed that it was tuned with",
         )
 
@@ -92,10 +94,10 @@ def fill(learned: Mapping[str, Tensor], names: Mapping[str, str], start: Start) 
 
     Raises `ModelError` for an adapter with other matrices.
     """
-    shapes = {names[name]: tuple(one.shape) for name, one in learned.items()}
-    if shapes != {name: tuple(one.shape) for name, one in start.tensors.items()}:
+    shapes = {names[name]: tuple(parameter.shape) for name, parameter in learned.items()}
+    if shapes != {name: tuple(parameter.shape) for name, parameter in start.tensors.items()}:
         raise ModelError(
             "its matrices do not fit", expected="two beside every linear layer of this model's blocks", where=start.name
         )
-    for name, one in learned.items():
-        one.copy_(start.tensors[names[name]])
+    for name, parameter in learned.items():
+        parameter.copy_(start.tensors[names[name]])

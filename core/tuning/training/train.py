@@ -142,13 +142,13 @@ def _prepared(settings: TuningSettings, model: LanguageModel) -> tuple[Any, dict
         network.get_input_embeddings().weight.requires_grad_(False)
     if settings.gradient_checkpointing:
         network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    return wrapped, {name: one for name, one in network.named_parameters() if one.requires_grad}
+    return wrapped, {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
 def _optimiser(settings: TuningSettings, weights: dict[str, Tensor]) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only."""
-    matrices = [one for one in weights.values() if one.dim() > 1]
-    others = [one for one in weights.values() if one.dim() <= 1]
+    matrices = [parameter for parameter in weights.values() if parameter.dim() > 1]
+    others = [parameter for parameter in weights.values() if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     filled = [group for group in groups if group["params"]]
     return torch.optim.AdamW(filled, lr=settings.learning_rate, betas=BETAS, eps=EPSILON)

@@ -124,7 +124,7 @@ class TuningSettings(BaseModel):
     def apart_from(self, other: TuningSettings) -> str | None:
         """The first choice in which a run of `other` is another run, in words; None if there is none."""
         for name in type(self).model_fields:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if name not in FREE and mine != theirs:
-                return f"{name} {theirs!r:.60}, not {mine!r:.60}"
+            value, other_value = getattr(self, name), getattr(other, name)
+            if name not in FREE and value != other_value:
+                return f"{name} {other_value!r:.60}, not {value!r:.60}"
         return None

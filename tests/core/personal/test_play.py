@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from core.data.dataset import open_dataset
 from core.personal.personalise_task import PersonaliseTask
@@ -11,15 +12,24 @@ from core.personal.play import play_of
 from core.question.case_spec import CaseSpec
 
 
-def test_what_is_not_rated_is_not_played(tuning_home: Path, films_of: Any) -> None:
+def test_what_is_not_rated_is_not_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "home"))
     rows = [("u", n, rating, n) for n, rating in enumerate([3, 5, 0, 1, 0, 4, 2])]
-    dataset = open_dataset(str(films_of([*rows, ("v", 8, 3, 1), ("v", 9, 3, 2)])))
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    lines = ["\t".join(map(str, row)) for row in (*rows, ("v", 8, 3, 1), ("v", 9, 3, 2))]
+    titles = ["item_id:token\tmovie_title:token_seq", *(f"{n}\tFilm {n}" for n in range(10))]
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "films.inter").write_text("\n".join([header, *lines]) + "\n")
+    (folder / "films.item").write_text("\n".join(titles) + "\n")
+    dataset = open_dataset(str(folder))
     play = play_of(PersonaliseTask(case=CaseSpec(user="u", candidates=3), steps=2), dataset)
-    assert [(met.item_id, met.liked, met.demo_id) for met in play.met] == [
+    assert [(row.item_id, row.liked, row.demo_id) for row in play.interactions] == [
         ("0", False, "u:0"),
         ("1", True, "u:1"),
         ("3", False, "u:3"),
         ("5", True, "u:5"),
     ]
     assert play.start == 2
-    assert [met.item_id for met in play.case.history] == ["0", "1", "3", "5"]
+    assert [row.item_id for row in play.case.history] == ["0", "1", "3", "5"]
+    dataset.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.prompt.titles import LONGEST_TITLE, oddities, quoted, shown_title
+from core.prompt.titles import LONGEST_TITLE, oddities, prompt_title, quoted
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())) | st.text(max_size=4).map(lambda text: text * 200)
 
@@ -29,16 +29,16 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=())) | st.text(m
     ],
 )
 def test_titles_are_cleaned_for_the_prompt_only(title: str, shown: str) -> None:
-    assert shown_title(title) == shown
+    assert prompt_title(title) == shown
 
 
 @given(ANY_TEXT)
 def test_any_title_becomes_one_line_that_can_be_encoded(title: str) -> None:
-    shown = shown_title(title)
+    shown = prompt_title(title)
     assert len(shown.splitlines()) == 1
     assert 0 < len(shown) <= LONGEST_TITLE
     assert shown.encode()
-    assert shown_title(shown) == shown
+    assert prompt_title(shown) == shown
     assert len(quoted(title).splitlines()) == 1
 
 

@@ -178,7 +178,7 @@ def test_a_start_is_judged_first_and_kept_where_nothing_is_better():
     judge = Additive([1.0, 2.0, 3.0, 4.0])
     steps, best = _done(_search(judge, 4, 2, budget=5.0), [(2, 3)])
     assert [step.move for step in steps[:2]] == ["zero-shot", "start"]
-    assert steps[1].found.order == (2, 3)
+    assert steps[1].score.order == (2, 3)
     assert best.objective == pytest.approx(7 - 0.01 / 3)
 
 

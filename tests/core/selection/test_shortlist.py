@@ -125,7 +125,7 @@ def test_relevance_alone_takes_the_most_relevant(films, case, held):
 def test_diversity_alone_is_greedy_on_the_nearest_taken(films, case, held):
     pool = pool_of(films, held, size=50, history=3)
     kept = pool[:1]
-    rows = shortlist(films, case, pool[1:], size=4, lambda_mmr=0.0, kept=kept)
+    rows = shortlist(films, case, pool[1:], size=4, lambda_mmr=0.0, first=kept)
     apart, chosen = distances(films, pool), [0]
     while len(chosen) < 4:
         rest = [place for place in range(len(pool)) if place not in chosen]

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Demonstration
 from core.errors import DataError, RequestError
-from core.tuning.examples import Example, Window, examples, periods, prompt_of, split_times
+from core.tuning.examples import Example, Window, examples_in, periods, prompt_of, split_times
 
 BY_HAND = [
     ("a", 0, 5, 10), ("a", 1, 1, 20), ("a", 2, 4, 20), ("a", 3, 2, 30), ("a", 4, 5, 40),
@@ -33,7 +33,7 @@ def demo(position: int, item: str, liked: bool, *history: str) -> Demonstration:
 
 
 def test_an_example_by_hand(hand: Dataset) -> None:
-    found = examples(hand, Window(since=30), demos=K, history=TITLES)
+    found = examples_in(hand, Window(since=30), demos=K, history=TITLES)
     assert [(one.user_id, one.position) for one in found] == [("a", 3), ("a", 4), ("b", 1)]
     assert found[0] == Example(
         user_id="a",
@@ -50,20 +50,20 @@ def test_an_example_by_hand(hand: Dataset) -> None:
 
 
 def test_an_equal_moment_is_not_before(hand: Dataset) -> None:
-    second, third = examples(hand, Window(20, 21), demos=K, history=TITLES)
+    second, third = examples_in(hand, Window(20, 21), demos=K, history=TITLES)
     assert second.demos == third.demos == (demo(0, "0", True),)
     assert second.history == third.history == ("0",)
 
 
 def test_next_item_asks_for_and_shows_liked_items_only(hand: Dataset) -> None:
-    found = examples(hand, Window(since=30), demos=K, history=TITLES, family="next_item")
+    found = examples_in(hand, Window(since=30), demos=K, history=TITLES, family="next_item")
     assert [(one.user_id, one.item_id, one.liked) for one in found] == [("a", "4", True), ("b", "5", True)]
     assert [one.item_id for one in found[0].demos] == ["0", "2"]
     assert found[1].demos == ()
 
 
 def test_a_users_first_interaction_has_nothing_before_it(hand: Dataset) -> None:
-    first = examples(hand, Window(), demos=K, history=TITLES)[0]
+    first = examples_in(hand, Window(), demos=K, history=TITLES)[0]
     assert (first.position, first.history, first.demos) == (0, (), ())
 
 
@@ -87,7 +87,7 @@ def test_everything_shown_lies_strictly_before(
         return [one for one in met[user] if one.timestamp < moment and (one.rating == 5 or not liked_only)]
 
     try:
-        found = examples(dataset, Window(), demos=K, history=TITLES, family=family)
+        found = examples_in(dataset, Window(), demos=K, history=TITLES, family=family)
     finally:
         dataset.close()
     asked = [one for user in met for one in met[user] if family == "yes_no" or one.rating == 5]
@@ -112,12 +112,12 @@ def test_the_future_changes_nothing(tuning_home: Path, films_of: Callable[..., P
     ]
     first, other = (open_dataset(str(films_of(given))) for given in (BY_HAND, changed))
     until = Window(until=30)
-    assert examples(first, until, demos=K, history=TITLES) == examples(other, until, demos=K, history=TITLES)
+    assert examples_in(first, until, demos=K, history=TITLES) == examples_in(other, until, demos=K, history=TITLES)
 
 
 def test_windows_part_all_interactions_in_order_of_time(films: Dataset) -> None:
     windows = split_times(films, share=0.8, validation=0.25)
-    counts = [len(examples(films, window, demos=0, history=0)) for window in windows]
+    counts = [len(examples_in(films, window, demos=0, history=0)) for window in windows]
     assert sum(counts) == films.size["interactions"]
     assert windows[0].since is None
     assert windows[2].until is None
@@ -126,17 +126,17 @@ def test_windows_part_all_interactions_in_order_of_time(films: Dataset) -> None:
     assert counts[2] / sum(counts) == pytest.approx(0.2, abs=0.1)
     for window, before in zip(windows, (None, windows[0], windows[1]), strict=True):
         if before is not None:
-            moments = [one.timestamp for one in examples(films, before, demos=0, history=0)]
+            moments = [one.timestamp for one in examples_in(films, before, demos=0, history=0)]
             assert max(moment for moment in moments if moment is not None) < (window.since or 0)
 
 
 def test_periods_have_about_equal_numbers_and_no_gap(films: Dataset) -> None:
     whole = split_times(films)[2]
     parts = periods(films, whole, 3)
-    counts = [len(examples(films, part, demos=0, history=0)) for part in parts]
+    counts = [len(examples_in(films, part, demos=0, history=0)) for part in parts]
     assert (parts[0].since, parts[-1].until) == (whole.since, whole.until)
     assert [one.until for one in parts[:-1]] == [one.since for one in parts[1:]]
-    assert sum(counts) == len(examples(films, whole, demos=0, history=0))
+    assert sum(counts) == len(examples_in(films, whole, demos=0, history=0))
     assert max(counts) - min(counts) <= 6  # what shares a timestamp stays together
 
 
@@ -146,29 +146,29 @@ def test_equal_timestamps_make_fewer_periods(tuning_home: Path, films_of: Callab
 
 
 def test_a_limit_draws_by_the_seed(films: Dataset) -> None:
-    whole = examples(films, Window(), demos=1, history=1)
-    drawn = examples(films, Window(), demos=1, history=1, limit=10, seed=3)
-    assert drawn == examples(films, Window(), demos=1, history=1, limit=10, seed=3)
-    assert drawn != examples(films, Window(), demos=1, history=1, limit=10, seed=4)
+    whole = examples_in(films, Window(), demos=1, history=1)
+    drawn = examples_in(films, Window(), demos=1, history=1, limit=10, seed=3)
+    assert drawn == examples_in(films, Window(), demos=1, history=1, limit=10, seed=3)
+    assert drawn != examples_in(films, Window(), demos=1, history=1, limit=10, seed=4)
     places = [whole.index(one) for one in drawn]
     assert len(places) == 10
     assert places == sorted(places)
-    assert examples(films, Window(), demos=1, history=1, limit=10_000) == whole
+    assert examples_in(films, Window(), demos=1, history=1, limit=10_000) == whole
 
 
 def test_without_timestamps_positions_are_the_clock(tuning_home: Path, films_of: Callable[..., Path]) -> None:
     dataset = open_dataset(str(films_of([row[:3] for row in BY_HAND], columns=["rating:float"])))
-    found = examples(dataset, Window(), demos=1, history=9)[3]
+    found = examples_in(dataset, Window(), demos=1, history=9)[3]
     assert (found.history, [one.position for one in found.demos], found.timestamp) == (("0", "2"), [2], None)
     with pytest.raises(DataError, match="has no timestamps"):
         split_times(dataset)
     with pytest.raises(DataError, match="has no timestamps"):
-        examples(dataset, Window(until=3), demos=1, history=1)
+        examples_in(dataset, Window(until=3), demos=1, history=1)
 
 
 def test_what_nobody_rated_is_neither_asked_nor_shown(tuning_home: Path, films_of: Callable[..., Path]) -> None:
     dataset = open_dataset(str(films_of([("a", 0, "", 1), ("a", 1, 5, 2), ("a", 2, "", 3), ("a", 3, 1, 4)])))
-    found = examples(dataset, Window(), demos=5, history=5)
+    found = examples_in(dataset, Window(), demos=5, history=5)
     assert [one.item_id for one in found] == ["1", "3"]
     assert [[shown.item_id for shown in one.demos] for one in found] == [[], ["1"]]
     assert [one.position for one in found] == [1, 3]
@@ -177,8 +177,8 @@ def test_what_nobody_rated_is_neither_asked_nor_shown(tuning_home: Path, films_o
 def test_data_without_ratings_can_only_foretell_the_next_item(tuning_home: Path, films_of: Callable[..., Path]) -> None:
     dataset = open_dataset(str(films_of([(u, i, at) for u, i, _, at in BY_HAND], columns=["timestamp:float"])))
     with pytest.raises(RequestError, match=r"has no ratings.*expected family next_item"):
-        examples(dataset, Window(), demos=1, history=1)
-    found = examples(dataset, Window(), demos=1, history=1, family="next_item")
+        examples_in(dataset, Window(), demos=1, history=1)
+    found = examples_in(dataset, Window(), demos=1, history=1, family="next_item")
     assert len(found) == len(BY_HAND)
     assert all(one.liked for one in found)
 
@@ -193,12 +193,12 @@ def test_data_without_ratings_can_only_foretell_the_next_item(tuning_home: Path,
 )
 def test_numbers_out_of_range_are_refused(hand: Dataset, choices: dict[str, int], said: str) -> None:
     with pytest.raises(RequestError, match=said):
-        examples(hand, Window(), **choices)
+        examples_in(hand, Window(), **choices)
 
 
 def test_an_empty_stretch_of_time_is_refused(hand: Dataset) -> None:
     with pytest.raises(DataError, match="no interaction with a rating of the data set films lies in time from 900"):
-        examples(hand, Window(since=900), demos=0, history=0)
+        examples_in(hand, Window(since=900), demos=0, history=0)
     with pytest.raises(DataError, match="no interaction lies in the stretch"):
         periods(hand, Window(since=900), 2)
     with pytest.raises(RequestError, match="0 periods"):
@@ -209,7 +209,7 @@ def test_an_empty_stretch_of_time_is_refused(hand: Dataset) -> None:
 
 @pytest.fixture
 def prompts(hand: Dataset, tiny_tokenizer: Any) -> Callable[..., Any]:
-    example = examples(hand, Window(since=40), demos=K, history=TITLES)[0]
+    example = examples_in(hand, Window(since=40), demos=K, history=TITLES)[0]
     return lambda family, **more: prompt_of(example, hand, tiny_tokenizer, family=family, **more)
 
 
@@ -233,5 +233,5 @@ def test_a_prompt_takes_other_candidates_and_a_context(prompts: Any) -> None:
 
 
 def test_every_user_and_item_is_asked_for(films: Dataset) -> None:
-    found = examples(films, Window(), demos=0, history=0)
+    found = examples_in(films, Window(), demos=0, history=0)
     assert Counter(one.user_id for one in found) == {user: 12 for user, _ in films.users()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from references import Pair, gated_by_mask, hand_written, random_prompt
 
 from core.analysis.values import TargetScore, all_masks, leave_one_out_masks
 from core.errors import Cancelled, ComputeError
-from core.lm.scoring import score as score_module
+from core.lm.scoring import sweep
 from core.lm.scoring.score import Scorer
 
 FAMILIES = ["yes_no", "next_item"]
@@ -40,8 +41,8 @@ def test_left_out_demonstrations_equal_hand_written_prompts(pair: Pair, family: 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_words_that_all_candidates_begin_with_are_run_once(pair: Pair, family: Any) -> None:
     plain, lead = random_prompt(family), (7, 8, 9, 10, 11)
-    spans = [score_module.replace(span, token_ids=lead + span.token_ids) for span in plain.candidates]
-    prompt = score_module.replace(plain, candidates=tuple(spans))
+    spans = [replace(span, token_ids=lead + span.token_ids) for span in plain.candidates]
+    prompt = replace(plain, candidates=tuple(spans))
     scorer = Scorer(pair.model, prompt)
     alone = [hand_written(pair.reference, prompt, [1] * 4, candidate) for candidate in range(5)]
     np.testing.assert_allclose(scorer.full(), alone, **CLOSE)
@@ -92,7 +93,7 @@ def test_scores_do_not_depend_on_what_was_scored_before(pair: Pair) -> None:
 def test_out_of_memory_halves_the_pack_and_gives_the_same_numbers(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = random_prompt("yes_no")
     expected = Scorer(pair.model, prompt).subsets(all_masks(4))
-    real, tried = score_module.run, []
+    real, tried = sweep.run, []
 
     def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
         tried.append(len(forest.token_ids))
@@ -100,7 +101,7 @@ def test_out_of_memory_halves_the_pack_and_gives_the_same_numbers(pair: Pair, mo
             raise torch.OutOfMemoryError("injected")
         return real(network, forest, rows, **more)
 
-    monkeypatch.setattr(score_module, "run", small)
+    monkeypatch.setattr(sweep, "run", small)
     np.testing.assert_allclose(Scorer(pair.model, prompt).subsets(all_masks(4)), expected, **CLOSE)
     assert max(tried) > 70 >= min(tried)
 
@@ -112,7 +113,7 @@ def test_out_of_memory_on_one_prompt_says_the_sizes(pair: Pair, monkeypatch: pyt
     prompt = random_prompt("yes_no")
     scorer = Scorer(pair.model, prompt)
     scorer.full()
-    monkeypatch.setattr(score_module, "run", never)
+    monkeypatch.setattr(sweep, "run", never)
     with pytest.raises(ComputeError, match=rf"out of memory on cpu .* {prompt.length} tokens"):
         scorer.subsets(all_masks(4))
     with pytest.raises(ComputeError, match="out of memory on cpu"):
@@ -120,13 +121,13 @@ def test_out_of_memory_on_one_prompt_says_the_sizes(pair: Pair, monkeypatch: pyt
 
 
 def test_scores_that_are_not_numbers_are_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = score_module.run
+    real = sweep.run
 
     def broken(*arguments: Any, **more: Any) -> Any:
         logits, memory = real(*arguments, **more)
         return logits * float("nan"), memory
 
-    monkeypatch.setattr(score_module, "run", broken)
+    monkeypatch.setattr(sweep, "run", broken)
     with pytest.raises(ComputeError, match="not finite"):
         Scorer(pair.model, random_prompt("yes_no")).full()
 
@@ -150,16 +151,16 @@ def test_cancel_takes_effect_between_passes_and_leaves_the_model_as_it_was(pair:
 
 def test_a_token_id_beyond_the_embeddings_is_refused_before_the_model_runs(pair: Pair) -> None:
     prompt = random_prompt("yes_no")
-    span = score_module.replace(prompt.query, token_ids=(10**6,))
+    span = replace(prompt.query, token_ids=(10**6,))
     with pytest.raises(ComputeError, match="1000000"):
-        Scorer(pair.model, score_module.replace(prompt, query=span)).full()
+        Scorer(pair.model, replace(prompt, query=span)).full()
 
 
 def test_a_prompt_beyond_the_context_is_refused_before_the_model_runs(pair: Pair) -> None:
     prompt = random_prompt("yes_no")
-    span = score_module.replace(prompt.query, token_ids=(60,) * 1024)
+    span = replace(prompt.query, token_ids=(60,) * 1024)
     with pytest.raises(ComputeError, match="at most 1024"):
-        Scorer(pair.model, score_module.replace(prompt, query=span)).full()
+        Scorer(pair.model, replace(prompt, query=span)).full()
 
 
 def test_a_subset_is_scored_once(pair: Pair) -> None:
@@ -179,14 +180,14 @@ def test_a_margin_is_the_difference_of_two_scores(pair: Pair) -> None:
 
 def test_logits_are_kept_only_where_a_score_is_read(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vocabulary of 256,000 times every row of a pass would not fit; only the rows that are read may be made."""
-    real, made = score_module.run, []
+    real, made = sweep.run, []
 
     def watch(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
         logits, memory = real(network, forest, rows, **more)
         made.append((len(logits), len(rows)))
         return logits, memory
 
-    monkeypatch.setattr(score_module, "run", watch)
+    monkeypatch.setattr(sweep, "run", watch)
     Scorer(pair.model, random_prompt("yes_no")).full()
     assert made == [(5, 5)]
 
@@ -196,7 +197,7 @@ def test_out_of_memory_with_all_candidates_at_once_scores_them_in_smaller_passes
 ) -> None:
     prompt = random_prompt("next_item")
     expected = Scorer(pair.model, prompt).full()
-    real, whole = score_module.run, []
+    real, whole = sweep.run, []
 
     def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
         if not whole:
@@ -205,5 +206,5 @@ def test_out_of_memory_with_all_candidates_at_once_scores_them_in_smaller_passes
         assert len(forest.token_ids) < whole[0]
         return real(network, forest, rows, **more)
 
-    monkeypatch.setattr(score_module, "run", small)
+    monkeypatch.setattr(sweep, "run", small)
     np.testing.assert_allclose(Scorer(pair.model, prompt).full(), expected, **CLOSE)

@@ -21,7 +21,7 @@ from core.analysis.robustness.perturb import (
 )
 from core.analysis.setting import Setting
 from core.errors import RequestError
-from core.prompt.titles import shown_title
+from core.prompt.titles import prompt_title
 
 Settings = Callable[..., Setting]
 
@@ -189,7 +189,7 @@ def test_every_perturbed_prompt_is_well_formed(
         lines = Counter(span.text.count("\n") for span in prompt.demos)
         assert set(lines) <= {span.text.count("\n") for span in base.prompt.demos}
         assert all(
-            title == shown_title(title) and title.strip() and title.isprintable() for title in one.titles.values()
+            title == prompt_title(title) and title.strip() and title.isprintable() for title in one.titles.values()
         )
 
 

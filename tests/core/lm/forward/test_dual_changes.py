@@ -20,7 +20,7 @@ from transformers.masking_utils import eager_mask
 
 from core.errors import Cancelled, ComputeError
 from core.lm.forward.dual_change import DualChange, changed
-from core.lm.scoring import score as score_module
+from core.lm.scoring import sweep
 from core.lm.scoring.score import Scorer
 from core.prompt.spans import Prompt
 from core.seeds import generator
@@ -225,7 +225,7 @@ def test_out_of_memory_halves_the_samples_and_then_the_candidates(pair: Pair, mo
     expected = Scorer(pair.model, prompt).changed(changes)
     scorer = Scorer(pair.model, prompt)
     scorer.full()
-    real, tried = score_module.run, []
+    real, tried = sweep.run, []
 
     def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
         tried.append(len(forest.token_ids))
@@ -233,7 +233,7 @@ def test_out_of_memory_halves_the_samples_and_then_the_candidates(pair: Pair, mo
             raise torch.OutOfMemoryError("injected")
         return real(network, forest, rows, **more)
 
-    monkeypatch.setattr(score_module, "run", small)
+    monkeypatch.setattr(sweep, "run", small)
     np.testing.assert_allclose(scorer.changed(changes), expected, **CLOSE)
     assert max(tried) > 60
 

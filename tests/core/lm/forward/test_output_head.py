@@ -37,7 +37,7 @@ from core.lm.forward.output_head import WideHead, widen
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Scorer
-from core.personal.stream import StreamScorer
+from core.lm.scoring.stream import StreamScorer
 from core.prompt.spans import Family
 
 IDS = tuple(range(40, 70))

@@ -20,7 +20,7 @@ from core.lm.forward.rotation import turning_point
 from core.lm.scoring.encoded import Encoded
 from core.lm.scoring.many import ManyScorer
 from core.lm.scoring.score import Scorer
-from core.personal.stream import StreamScorer
+from core.lm.scoring.stream import StreamScorer
 from core.prompt.spans import Prompt
 
 TURN = 32

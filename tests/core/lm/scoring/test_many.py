@@ -16,7 +16,7 @@ from references import language_model, random_prompt
 
 from core.errors import Cancelled, ComputeError, RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring import many
+from core.lm.scoring import sweep
 from core.lm.scoring.many import ManyScorer, scores_of_prompts, separate_tokens, sweep_tokens
 from core.lm.scoring.score import Scorer
 from core.prompt.spans import Family, Prompt, Span
@@ -173,6 +173,7 @@ def test_any_family_of_prompts_scores_as_each_alone(
 
 def test_out_of_memory_halves_the_passes(models: Callable[[str], LanguageModel], monkeypatch: Any) -> None:
     model, prompts = models("tiny_qwen3"), family_of_variants("next_item")
+    expected = one_by_one(model, prompts)
     passes: list[int] = []
 
     def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
@@ -181,10 +182,10 @@ def test_out_of_memory_halves_the_passes(models: Callable[[str], LanguageModel],
         passes.append(len(forest.token_ids))
         return run(network, forest, rows, **more)
 
-    run = many.run
-    monkeypatch.setattr(many, "run", small)
+    run = sweep.run
+    monkeypatch.setattr(sweep, "run", small)
     scores, cost = scores_of_prompts(model, prompts, pack_tokens=10_000)
-    np.testing.assert_allclose(scores, one_by_one(model, prompts), atol=1e-4)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
     assert sum(passes) == cost.tokens == sweep_tokens(prompts)
 
 
@@ -194,7 +195,7 @@ def test_one_stretch_that_does_not_fit_is_one_sentence(
     def full(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(many, "run", full)
+    monkeypatch.setattr(sweep, "run", full)
     prompts = family_of_variants("yes_no")
     with pytest.raises(ComputeError, match="out of memory on cpu in one pass over"):
         scores_of_prompts(models("tiny_llama"), prompts)

@@ -22,8 +22,8 @@ from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.forward.output_head import widen
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.metrics.ranking import ranks
-from core.personal.stream import StreamScorer
 from core.prompt.build import build
 from core.prompt.spans import Prompt
 

@@ -14,7 +14,7 @@ from references import language_model, random_prompt
 from core.lm.forward.dual_change import DualChange
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Scorer
-from core.personal.stream import StreamScorer
+from core.lm.scoring.stream import StreamScorer
 from core.prompt.spans import Family, Prompt
 
 ALIKE = [1, 4, 6]

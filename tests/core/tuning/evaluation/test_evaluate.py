@@ -116,13 +116,13 @@ def test_every_user_has_a_list_before_any_has_a_second(dataset):
     assert lists[:4] == lists_of(dataset, 4)
     assert len({one.user_id for one in lists[:USERS]}) == USERS
     for one in lists:
-        query = one.asked["yes_no"]
-        assert one.candidates[one.target] == query.item_id == one.asked["next_item"].item_id
+        query = one.examples["yes_no"]
+        assert one.candidates[one.target] == query.item_id == one.examples["next_item"].item_id
         assert query.liked
         assert len(set(one.candidates)) == 6
         met = {interaction.item_id for interaction in dataset.history(one.user_id)}
         assert met & set(one.candidates) == {query.item_id}
-    first, second = (one.asked["yes_no"].position for one in lists if one.user_id == lists[0].user_id)
+    first, second = (one.examples["yes_no"].position for one in lists if one.user_id == lists[0].user_id)
     assert first < second
     assert len({one.target for one in lists}) > 1
 

@@ -105,8 +105,8 @@ def test_periods_take_their_own_interactions_only():
 def test_without_timestamps_only_a_window_without_ends_holds_anything():
     timeless = tuple(Example("u", place, None, "i", True, (), ()) for place in range(2))
     answers = Answers(timeless, {"MF": np.zeros(2)})
-    assert len(answers.within(Window()).asked) == 2
-    assert answers.within(Window(until=5.0)).asked == ()
+    assert len(answers.within(Window()).examples) == 2
+    assert answers.within(Window(until=5.0)).examples == ()
 
 
 def lists():

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from core.data.dataset import Dataset
 from core.lm.forward.attention import NAME, prepare
-from core.tuning.examples import Window, examples
+from core.tuning.examples import Window, examples_in
 from core.tuning.training.answer_loss import answer_logits, in_bfloat16, losses, micro_batches, query_results, ready
 from core.tuning.training.answer_tokens import Balance, EncodedPrompt, encode_prompt
 
@@ -21,7 +21,7 @@ ARCHITECTURES = ["tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3"]
 @pytest.fixture(scope="module")
 def prompts(films: Dataset, tiny_tokenizer: Any) -> list[EncodedPrompt]:
     """Of unequal lengths and both families."""
-    found = examples(films, Window(), demos=3, history=2)[:7]
+    found = examples_in(films, Window(), demos=3, history=2)[:7]
     made = [encode_prompt(one, films, tiny_tokenizer, family="yes_no", balance=Balance(2.0, 0.5)) for one in found]
     return [*made, encode_prompt(found[-1], films, tiny_tokenizer, family="next_item")]
 

@@ -10,13 +10,13 @@ import pytest
 
 from core.data.dataset import Dataset
 from core.errors import PromptError, RequestError
-from core.tuning.examples import Example, Window, examples, prompt_of
+from core.tuning.examples import Example, Window, examples_in, prompt_of
 from core.tuning.training.answer_tokens import Balance, EncodedPrompt, answer_counts, balance_of, encode_prompt
 
 
 @pytest.fixture(scope="module")
 def given(films: Dataset) -> tuple[Example, ...]:
-    return tuple(one for one in examples(films, Window(), demos=3, history=2) if len(one.demos) == 3)
+    return tuple(one for one in examples_in(films, Window(), demos=3, history=2) if len(one.demos) == 3)
 
 
 def words(tokenizer: Any, prompt: EncodedPrompt) -> list[str]:
@@ -62,7 +62,7 @@ def test_the_tokens_are_those_of_the_prompt(films: Dataset, tiny_tokenizer: Any,
 
 
 def test_a_prompt_without_demonstrations_has_one_label(films: Dataset, tiny_tokenizer: Any) -> None:
-    bare = examples(films, Window(), demos=0, history=2)[-1]
+    bare = examples_in(films, Window(), demos=0, history=2)[-1]
     for loss in ("all", "query"):
         assert len(encode_prompt(bare, films, tiny_tokenizer, family="yes_no", loss=loss).rows) == 1
 

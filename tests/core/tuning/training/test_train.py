@@ -22,7 +22,7 @@ from core.lm.scoring.score import Scorer
 from core.metrics.binary import auc
 from core.prompt.codes import Codes
 from core.seeds import seed_of
-from core.tuning.examples import Window, examples, prompt_of
+from core.tuning.examples import Window, examples_in, prompt_of
 from core.tuning.training.answer_tokens import encode_prompt
 from core.tuning.training.batches import training_set
 from core.tuning.training.card import Card, read_card
@@ -238,6 +238,6 @@ def test_codes_stand_in_the_prompts_and_beside_the_result(
     codes = Codes(**json.loads((tmp_path / "run" / "codes.json").read_text()))
     assert set(codes.users) == {user for user, _ in films.users()}
     assert card.settings.codes
-    first, *_ = examples(films, Window(until=card.train_until), demos=0, history=0)
+    first, *_ = examples_in(films, Window(until=card.train_until), demos=0, history=0)
     prompt = prompt_of(first, films, load(card.settings.model, device="cpu").tokenizer, family="yes_no", codes=codes)
     assert f"User code: {codes.user('u0')}" in prompt.query.text

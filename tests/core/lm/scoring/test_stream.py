@@ -14,9 +14,10 @@ from hypothesis import strategies as some
 from references import Pair, hand_written, language_model, random_prompt
 
 from core.errors import Cancelled, ComputeError
+from core.lm.scoring import sweep
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.personal.play import window
-from core.personal.stream import StreamScorer
 from core.prompt.spans import Family, Prompt, Span
 
 FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
@@ -151,12 +152,15 @@ def test_cancelled_before_a_pass_it_can_go_on(model: Any) -> None:
 
 
 def test_out_of_memory_falls_back_to_small_passes(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> Any:
-        raise torch.OutOfMemoryError("full")
+    def small(network: Any, forest: Any, rows: Any, **more: Any) -> Any:
+        if len(forest.token_ids) > 30:
+            raise torch.OutOfMemoryError("full")
+        return run(network, forest, rows, **more)
 
     prompt, scorer = stream("yes_no", 3)[-1], StreamScorer(model)
-    monkeypatch.setattr("core.personal.stream.run", full)
-    np.testing.assert_allclose(scorer.score(prompt), Scorer(model, prompt).full(), atol=1e-4)
+    expected, run = Scorer(model, prompt).full(), sweep.run
+    monkeypatch.setattr(sweep, "run", small)
+    np.testing.assert_allclose(scorer.score(prompt), expected, atol=1e-4)
     assert scorer.remembered == 0
     monkeypatch.undo()
     scorer.score(prompt)
