@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from pydantic import BaseModel, ValidationError
+from questions import tasks
 
 from app import links
 from app.pages.explore.selection import ExploreSelection
@@ -41,8 +42,11 @@ def parameters(kind: str) -> list[str]:
     return [*map(links.parameter, names), *links.PASSED_OVER, "nonsense"]
 
 
-def queries(kind: str) -> Any:
-    return some.dictionaries(some.sampled_from(parameters(kind)), some.lists(TEXTS, max_size=4), max_size=12)
+QUERIES = {
+    kind: some.dictionaries(some.sampled_from(parameters(kind)), some.lists(TEXTS, max_size=4), max_size=12)
+    for kind in KINDS
+}
+"""Kind -> links that somebody may have written."""
 
 
 def read(query: Any, kind: str) -> tuple[Task, BaseModel, str]:
@@ -52,68 +56,17 @@ def read(query: Any, kind: str) -> tuple[Task, BaseModel, str]:
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=some.data())
 def test_a_link_gives_a_task_whose_link_gives_it_again(kind: str, data: some.DataObject) -> None:
-    task, selection, notice = read(data.draw(queries(kind)), kind)
+    task, selection, notice = read(data.draw(QUERIES[kind]), kind)
     assert len(notice) < 400
     link = links.written(task, selection)
     assert read(link, kind) == (task, selection, "")
     assert links.written(*read(link, kind)[:2]) == link
 
 
-CASES: dict[str, Any] = {
-    "dataset": NAMES,
-    "user": NAMES,
-    "split": some.sampled_from(["last", "time"]),
-    "demos": some.integers(3, 32),
-    "strategy": some.sampled_from(["recent", "similar", "random", "diverse"]),
-    "demo_ids": some.none() | some.lists(NAMES, max_size=5).map(tuple),
-    "candidates": some.integers(2, 200),
-    "candidate_ids": some.none() | some.lists(NAMES, max_size=5).map(tuple),
-    "sampling": some.sampled_from(["uniform", "popularity"]),
-    "family": some.sampled_from(["yes_no", "next_item"]),
-    "chat": some.booleans(),
-    "history": some.integers(0, 50),
-    "scoring": some.sampled_from(["sum", "mean", "calibrated"]),
-    "model": NAMES,
-    "adapter": some.none() | NAMES,
-    "seed": some.integers(-(2**40), 2**40),
-}
-OWN: dict[str, dict[str, Any]] = {
-    "explain": {
-        "method": some.sampled_from(["default", "gradient", "shapley"]),
-        "budget": some.floats(0.01, 1000),
-        "precision": some.floats(0, 10),
-        "matrix": some.booleans(),
-        "faithfulness": some.integers(0, 256),
-        "target": some.none() | NAMES,
-    },
-    "quality": {"proxy": some.booleans(), "budget": some.floats(0.01, 1000), "against": some.none() | NAMES},
-    "utility": {"cases": some.integers(1, 500), "users_seed": some.integers(-9, 9)},
-    "robustness": {
-        "kinds": some.lists(some.sampled_from(["typos", "inject"]), min_size=1, max_size=2, unique=True).map(tuple),
-        "strengths": some.lists(some.floats(0.001, 1), min_size=1, max_size=6).map(tuple),
-        "alpha": some.floats(0, 0.99),
-        "quick": some.booleans(),
-    },
-    "improve": {
-        "budget": some.floats(0.01, 1000),
-        "start": some.none() | some.lists(NAMES, max_size=4).map(tuple),
-        "start_objective": some.none() | some.floats(-9, 9),
-    },
-    "dual": {"layer": some.none() | some.integers(0, 40), "features": some.just((64,)), "position": some.integers()},
-    "updates": {"learning_rate": some.floats(0.0001, 1), "repeats": some.integers(1, 20)},
-    "personalise": {
-        "known": some.none() | some.integers(1, 99),
-        "added": some.lists(NAMES.map("{}:no".format), max_size=4).map(tuple),
-        "compare": some.booleans(),
-    },
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=some.data())
 def test_a_task_becomes_a_link_that_gives_it_again(kind: str, data: some.DataObject) -> None:
-    case = CaseSpec(**data.draw(some.fixed_dictionaries(CASES)))
-    task = KINDS[kind].task(case=case, **data.draw(some.fixed_dictionaries(OWN[kind])))
+    task = data.draw(tasks(KINDS[kind].task))
     assert read(links.written(task), kind) == (task, SELECTIONS.get(kind, Selection)(), "")
 
 
