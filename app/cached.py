@@ -1,30 +1,29 @@
-"""What do all sessions share? The only place with Streamlit's caches."""
+"""What all sessions share: the desk, opened data, previews. The only place with Streamlit's caches."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
-from core.question.case_spec import CaseSpec
-from core.analysis.subject import item_ids, shortages, subject_of
+from core.analysis.subject import Subject, subject_for
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
-from core.data.records import Case, Demonstration, Item, Split
+from core.data.records import Split
 from core.errors import DemoLensError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
+from core.question.case_spec import CaseSpec
+from core.question.task import TargetTask, Task
 from core.work.contents import data_fingerprint
 from core.work.desk import Desk
 from core.work.forecast import Forecast
 from core.work.job import Job, job_key
-from core.work.kinds import Asked, case_of
 
-__all__ = ["Forecast", "Job", "Preview", "dataset", "desk", "job_key", "preview", "users"]
+__all__ = ["Forecast", "Job", "Subject", "dataset", "desk", "job_key", "preview", "users"]
 # `content` below is part of a cache's key, and a name with an underscore is not.
 DOUBTED, AGREED = "doubted", "agreed"
 """Where a tab keeps the names that a link brought, and those that a person agreed to."""
@@ -37,9 +36,9 @@ def desk() -> Desk:
     return Desk()
 
 
-def doubt(asked: Asked) -> None:
-    """A link brought these choices: what they name is not looked at before a person agrees, in this tab."""
-    st.session_state[DOUBTED] = _names(DOUBTED) | set(links.foreign(case_of(asked)))
+def doubt(case: CaseSpec) -> None:
+    """A link brought this case: what it names is not looked at before a person agrees, in this tab."""
+    st.session_state[DOUBTED] = _names(DOUBTED) | set(links.foreign(case))
 
 
 def agree(*names: str) -> None:
@@ -47,25 +46,31 @@ def agree(*names: str) -> None:
     st.session_state[AGREED] = _names(AGREED) | set(names)
 
 
-def agreed(asked: Asked) -> bool:
-    """Whether everything that `asked` names may be looked at."""
-    return not any(map(_in_doubt, links.foreign(case_of(asked))))
+def agreed(case: CaseSpec) -> bool:
+    """Whether everything that `case` names may be looked at."""
+    return not any(map(_in_doubt, links.foreign(case)))
 
 
 def _in_doubt(name: str) -> bool:
     return name in _names(DOUBTED) and name not in _names(AGREED)
 
 
-def _names(kept: str) -> frozenset[str]:
+def _names(place: str) -> frozenset[str]:
     if get_script_run_ctx(suppress_warning=True) is None:  # Not in a tab: no link brought anything.
         return frozenset()
-    names: frozenset[str] = st.session_state.get(kept, frozenset())
+    names: frozenset[str] = st.session_state.get(place, frozenset())
     return names
 
 
-def known_key(asked: Asked) -> str | None:
-    """The key of the job of `asked`; None before a person agreed, for the files count in it."""
-    return job_key(asked) if agreed(asked) else None
+def key_of(task: Task) -> str | None:
+    """The key of a task's job; None before a person agreed, for the files count in it."""
+    return job_key(task) if agreed(task.case) else None
+
+
+def job_of(task: Task) -> Job | None:
+    """The job of a task, where it was handed in or its result is stored; None before a person agreed."""
+    key = key_of(task)
+    return None if key is None else desk().job(key)
 
 
 def dataset(name: str) -> Dataset:
@@ -112,33 +117,26 @@ def title_of(name: str, item_id: str) -> str:
         return item_id
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A case and its demonstrations as they would enter the prompt, found without any model."""
-
-    case: Case
-    demos: tuple[Demonstration, ...]
-    items: dict[str, Item]
-    """Every item named by the history, the candidates or the demonstrations."""
-    shortages: tuple[str, ...] = ()
-    """What the data could not fill, one sentence each."""
-
-
-def preview(request: Request) -> Preview | str:
-    """The case of a request before it is run, or one sentence saying why there is none."""
+def preview(task: Task) -> Subject | str:
+    """What a task is about before it is run, or one sentence saying why it cannot be."""
+    target, against = (task.target, task.against) if isinstance(task, TargetTask) else (None, None)
     try:
-        opened = dataset(request.dataset)
+        opened = dataset(task.case.dataset)
     except DemoLensError as fault:
         return str(fault)
-    return _previewed(request.model_dump_json(), opened.dataset_id, opened)
+    return _previewed(task.case.model_dump_json(), target, against, opened.dataset_id, opened)
 
 
 @st.cache_data(show_spinner=False, max_entries=128)
-def _previewed(request_json: str, content: str, _opened: Dataset) -> Preview | str:  # noqa: ARG001
-    request = Request.model_validate_json(request_json)
+def _previewed(
+    case_json: str,
+    target: str | None,
+    against: str | None,
+    content: str,  # noqa: ARG001
+    _opened: Dataset,
+) -> Subject | str:
     try:
-        case, demos = subject_of(request, _opened)
-        return Preview(case, demos, _opened.items(item_ids(case, demos)), shortages(request, case, demos))
+        return subject_for(CaseSpec.model_validate_json(case_json), _opened, target=target, against=against)
     except DemoLensError as fault:
         return str(fault)
 
@@ -151,21 +149,21 @@ def first_user(name: str, split: Split) -> str | None:
         return None
 
 
-def material_fault(request: Request) -> str:
-    """Why the model or the adapter of a request cannot be loaded, as far as a look at the disk tells; or nothing.
+def material_fault(case: CaseSpec) -> str:
+    """Why the model or the adapter of a case cannot be loaded, as far as a look at the disk tells; or nothing.
 
     Nothing is looked at before a person agreed.
     """
-    if not agreed(request):
+    if not agreed(case):
         return ""
     try:
-        place = place_of(request.model)
+        place = place_of(case.model)
         if place.kind == "folder" and not (place.path / "config.json").is_file():
-            raise ModelError("no config.json", expected="a model folder", where=request.model)
+            raise ModelError("no config.json", expected="a model folder", where=case.model)
         if place.kind == "hub" and os.environ.get(hub.ALLOWED) != "1":
             hub.hub_folder(place.repo, place.revision)
-        if request.adapter is not None:
-            adapter_folder(request.adapter)
+        if case.adapter is not None:
+            adapter_folder(case.adapter)
     except DemoLensError as fault:
         return str(fault)
     return ""

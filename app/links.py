@@ -1,188 +1,151 @@
-"""How do a person's choices become a link, and a link become the same choices again?"""
+"""A task becomes a link, and an untrusted link becomes the same task again: one way for every kind."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from core.question.case_spec import CaseSpec
+from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import InferenceSettings
-from core.analysis.robustness.robustness_task import RobustnessTask
-from core.lm.loading.adapter import SHIPPED
+from core.errors import RequestError
+from core.lm.loading.adapter import SHIPPED, is_there
+from core.question.case_spec import NO_ADAPTER, CaseSpec
+from core.question.command_line import own_fields, task_of
+from core.question.task import Task
 
+Query = Mapping[str, Sequence[str]]
 LONGEST = 500
 """Characters of one value in a link."""
-MOST = {"demo_ids": 32, "candidate_ids": 200}
-"""Fields that hold several values, and how many a link may carry; one empty value stands for "none of them"."""
+LONGEST_NUMBER = 25
+MOST = {"candidate_ids": 200}
+MOST_VALUES = 32
+"""Values of one parameter; an empty one stands for "none of them"."""
 NAMES = {"demo_ids": "with", "candidate_ids": "among"}
 """Parameters whose name in a link differs from the field."""
-ORDER = ("demo_ids", *(name for name in Request.model_fields if name != "demo_ids"))
+ORDER = ("demo_ids", *(name for name in CaseSpec.model_fields if name != "demo_ids"))
 """Demonstrations first: `strategy=manual` is refused without them."""
-RESERVED = ("demo", "item", *InferenceSettings.model_fields)
-EXPLAINING = ("method", "budget", "precision", "matrix", "faithfulness")
-"""Choices of an explanation on which no score depends."""
-DEFAULTS = Request()
+PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after")
+"""Parameters that links of every page once held; a page that has no use for them says nothing."""
+DEFAULTS = CaseSpec()
+T = TypeVar("T", bound=Task)
+S = TypeVar("S", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class Choices:
-    """Everything a link holds: what is computed, and what is selected on the page."""
+def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
+    """A task and what is selected, and one calm sentence when a part of the untrusted link could not be used."""
+    fields = {name: CaseSpec.model_fields[name] for name in ORDER}
+    fields |= {name: kind.model_fields[name] for name in own_fields(kind)}
+    choices, refused = _usable(query, fields, lambda choices: task_of(kind, choices))
+    selected, also_refused = _usable(query, selection.model_fields, selection.model_validate)
+    expected = {parameter(name) for name in (*fields, *selection.model_fields)}.union(PASSED_OVER)
+    notice = _notice([*refused, *also_refused, *(name for name in query if name not in expected)])
+    task = task_of(kind, choices)
+    task = task.model_copy(update={"case": with_usual(kind, task.case, choices)})
+    return task, selection.model_validate(selected), notice
 
-    request: Request = DEFAULTS
-    demo: int | None = None
-    """Selected demonstration, counted from 1 as in its label."""
-    item: str | None = None
-    """Id of the selected candidate."""
-    inference: InferenceSettings | None = None
-    """The changed dual models whose list stands beside the plain one, once a person asks for them."""
+
+def written(task: Task, selection: BaseModel | None = None) -> dict[str, list[str]]:
+    """The link of a task and what is selected; defaults vanish from it, but for those that are this page's alone."""
+    kind = type(task)
+    link = dict(_parameters(task.case, CaseSpec.model_fields, always=page_fields(kind)))
+    link |= _parameters(task, own_fields(kind))
+    return link if selection is None else link | dict(_parameters(selection, type(selection).model_fields))
 
 
 def parameter(name: str) -> str:
-    """The name of a request field in a link."""
+    """The name of a field in a link."""
     return NAMES.get(name, name)
 
 
-def read(query: Mapping[str, Sequence[str]]) -> tuple[Choices, str]:
-    """Choices from an untrusted link, and one calm sentence when a part of it could not be used."""
-    refused: list[str] = []
-    accepted: dict[str, object] = {}
-    known = {parameter(name): name for name in ORDER}
-    for name in ORDER:
-        values = query.get(parameter(name))
-        if values is None:
-            continue
-        candidate = _value(name, values)
-        if candidate is not None and _fits({**accepted, name: candidate}):
-            accepted[name] = candidate
-        else:
-            refused.append(parameter(name))
-    demo, item = whole(query.get("demo"), least=1), single(query.get("item"))
-    refused += [name for name, value in (("demo", demo), ("item", item)) if name in query and value is None]
-    inference, wrong = _inference(query)
-    refused += wrong
-    refused += [name for name in query if name not in known and name not in RESERVED]
-    return Choices(Request.model_validate(accepted), demo, item, inference), notice(refused)
+def page_fields(kind: type[Task]) -> tuple[str, ...]:
+    """The choices of a case whose usual value on this kind's page is not that of the other pages."""
+    usual = kind.model_fields["case"].default
+    return tuple(name for name in CaseSpec.model_fields if getattr(usual, name) != getattr(DEFAULTS, name))
 
 
-def written(choices: Choices) -> dict[str, list[str]]:
-    """The link of these choices; defaults vanish from it."""
-    link: dict[str, list[str]] = {}
-    for name in Request.model_fields:
-        value = getattr(choices.request, name)
-        if value == getattr(DEFAULTS, name):
-            continue
-        link[parameter(name)] = texts(value)
-    if choices.demo is not None:
-        link["demo"] = [str(choices.demo)]
-    if choices.item is not None:
-        link["item"] = [choices.item]
-    if choices.inference is not None:
-        asked = choices.inference.model_dump(exclude_defaults=True)
-        link |= {name: texts(value) for name, value in asked.items()}
-    return link
+def with_usual(kind: type[Task], case: CaseSpec, chosen: Container[str]) -> CaseSpec:
+    """The case with the page's own usual values, but for fields that were `chosen`.
+
+    A shipped adapter is usual only where it is there, and only for the sample model, which it was tuned on.
+    """
+    usual = kind.model_fields["case"].default
+    update = {name: getattr(usual, name) for name in page_fields(kind) if name not in chosen}
+    adapter = update.get("adapter")
+    if adapter in SHIPPED and (case.model != DEFAULTS.model or not is_there(adapter)):
+        update["adapter"] = None
+    return case.model_copy(update=update)
 
 
-def beside(choices: Choices) -> RobustnessTask | None:
-    """The comparison with changed dual models that stands beside an explanation; None where none is asked for."""
-    if choices.inference is None:
-        return None
-    plain = {name: getattr(DEFAULTS, name) for name in EXPLAINING}
-    case = choices.request.model_copy(update=plain)
-    return RobustnessTask(case=case, quick=True, **choices.inference.model_dump())
+def foreign(case: CaseSpec) -> tuple[str, ...]:
+    """The data, model and adapter of a case that are not shipped: a person must agree before they are looked at."""
+    names = (case.dataset, case.model, case.adapter)
+    return tuple(name for name in names if name is not None and name not in ("sample", *SHIPPED))
 
 
-def foreign(request: Request) -> tuple[str, ...]:
-    """The data, model and adapter of a request that are not shipped: a person must agree before they are looked at."""
-    shipped = ("sample", None, *SHIPPED)
-    names = (request.dataset, request.model, request.adapter)
-    return tuple(name for name in names if name is not None and name not in shipped)
+def _parameters(
+    choices: BaseModel, names: Iterable[str], always: Container[str] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    for name in names:
+        value = getattr(choices, name)
+        if name in always or value != type(choices).model_fields[name].default:
+            yield parameter(name), _texts(value)
 
 
-def texts(value: object) -> list[str]:
-    """A value as the texts of its parameter in a link."""
+def _texts(value: object) -> list[str]:
     if isinstance(value, tuple):
-        return [str(part) for part in value] or [""]
+        return [text for member in value for text in _texts(member)] or [""]
     if isinstance(value, bool):
         return ["yes" if value else "no"]
     if isinstance(value, float):
         return [repr(value).removesuffix(".0")]
-    return [str(value)]
+    return [NO_ADAPTER if value is None else str(value)]
 
 
-def _value(name: str, values: Sequence[str]) -> object:
-    if name in MOST:
-        if list(values) == [""]:
-            return ()
-        usable = 0 < len(values) <= MOST[name] and all(0 < len(value) <= LONGEST for value in values)
-        return tuple(values) if usable else None
-    text = single(values)
-    if text is None:
-        return None
-    annotation = type(getattr(DEFAULTS, name))
-    if annotation is bool:
-        return {"yes": True, "no": False}.get(text)
-    if annotation is int:
-        return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 20 else None
-    if annotation is float:
-        return _finite(text)
-    return text
-
-
-def _inference(query: Mapping[str, Sequence[str]]) -> tuple[InferenceSettings | None, list[str]]:
-    """The changed dual models of a link, None where they are the plain one, and the parts that could not be used."""
-    accepted: dict[str, object] = {}
+def _usable(
+    query: Query, fields: Mapping[str, FieldInfo], validate: Callable[[dict[str, Any]], object]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values of fields in a link that `validate` takes together, and the parameters that it refuses."""
+    choices: dict[str, Any] = {}
     refused = []
-    for name in InferenceSettings.model_fields:
-        if name not in query:
+    for name, field in fields.items():
+        if parameter(name) not in query:
             continue
-        candidate = accepted | {name: single(query[name])}
         try:
-            InferenceSettings.model_validate(candidate)
-            accepted = candidate
-        except ValidationError:
-            refused.append(name)
-    settings = InferenceSettings.model_validate(accepted)
-    return None if settings.plain else settings, refused
+            candidate = choices | {name: _value(name, field, query[parameter(name)])}
+            validate(candidate)
+        except (RequestError, ValidationError, ValueError):
+            refused.append(parameter(name))
+        else:
+            choices = candidate
+    return choices, refused
 
 
-def single(values: Sequence[str] | None) -> str | None:
-    """The one text of a parameter; None where there is none, or several, or it is too long."""
-    if values is None or len(values) != 1 or not 0 < len(values[0]) <= LONGEST:
-        return None
-    return values[0]
+def _value(name: str, field: FieldInfo, texts: Sequence[str]) -> str | tuple[str, ...]:
+    """The text of a parameter, or its texts where the field holds several; `ValueError` for what no field can be."""
+    types = _types(field.annotation)
+    longest = LONGEST_NUMBER if types & {int, float} else LONGEST
+    if not 0 < len(texts) <= MOST.get(name, MOST_VALUES) or max(map(len, texts)) > longest:
+        raise ValueError(name)
+    if tuple in types:
+        return () if list(texts) == [""] else tuple(texts)
+    if len(texts) != 1 or not texts[0]:
+        raise ValueError(name)
+    return texts[0]
 
 
-def whole(values: Sequence[str] | None, least: int = 0) -> int | None:
-    """The short whole number of a parameter; None where it is anything else."""
-    text = single(values)
-    if text is None or not (text.isascii() and text.isdecimal() and len(text) < 4 and int(text) >= least):
-        return None
-    return int(text)
+def _types(annotation: Any) -> set[Any]:
+    """The plain types that an annotation is made of."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return {get_origin(annotation) or annotation}.union(*map(_types, get_args(annotation)))
 
 
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _fits(choices: dict[str, object]) -> bool:
-    try:
-        Request.model_validate(choices)
-    except ValidationError:
-        return False
-    return True
-
-
-def notice(refused: list[str]) -> str:
-    """One calm sentence about the parts of a link that could not be used; empty when all could."""
+def _notice(refused: list[str]) -> str:
     if not refused:
         return ""
-    shown = [name[:30] for name in refused[:4]]
+    names = [name[:30] for name in refused[:4]]
     more = f" and {len(refused) - 4} more" if len(refused) > 4 else ""
-    return f"Part of this link could not be used ({', '.join(shown)}{more}); the usual values stand in its place."
+    return f"Part of this link could not be used ({', '.join(names)}{more}); the usual values stand in its place."

@@ -18,20 +18,6 @@ STRONG = 0.8
 FAIR = 0.5
 """LDS from which it is called fair; below it is weak."""
 
-METHODS = {
-    "default": "gradient, refined by ablations",
-    "gradient": "equivalent gradient at half learning rate",
-    "path": "equivalent gradient along the learning-rate path",
-    "leave_one_out": "leave one out",
-    "shapley": "exact Shapley values",
-    "shapley_sampling": "sampled Shapley values",
-    "regression": "regression on ablations",
-    "attention": "attention mass",
-    "captum_integrated_gradients": "Captum integrated gradients",
-    "captum_feature_ablation": "Captum feature ablation",
-    "captum_shapley_sampling": "Captum Shapley sampling",
-    "captum_kernel_shap": "Captum kernel SHAP",
-}
 SOURCES: dict[str, str] = {name: strategy.source for name, strategy in strategies.STRATEGIES.items()}
 FAMILIES: dict[str, str] = {name: family.words for name, family in families.FAMILIES.items()}
 
@@ -86,8 +72,8 @@ def target_row(explanation: Explanation) -> CandidateRow | None:
     """The candidate whose score is explained; before there are contributions, the item really chosen next."""
     if explanation.contributions is not None:
         item = explanation.contributions.target.item_id
-    elif explanation.request.target is not None:
-        item = explanation.request.target
+    elif explanation.task.target is not None:
+        item = explanation.task.target
     elif explanation.target_index is not None:
         return explanation.candidates[explanation.target_index]
     else:

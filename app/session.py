@@ -1,80 +1,97 @@
-"""What does one browser tab look at, on every page of it?"""
+"""What one browser tab looks at, on every page of it; kept between reruns."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from app.links import DEFAULTS, Choices
-from app.tasks import own_choices
+from pydantic import BaseModel, ConfigDict
+
+from app.links import DEFAULTS, page_fields, with_usual
 from core.question.case_spec import CaseSpec
-from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
-from core.question.task import Task
+from core.question.task import TargetTask, Task
+
+T = TypeVar("T", bound=Task)
+
+
+class Selection(BaseModel):
+    """What is selected in the report of a page, as its link says it; the base is that of a page without selection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def after_run(self, before: Task | None, task: Task) -> Self:  # noqa: ARG002
+        """What stays selected when the report of `task` takes the place of that of `before`."""
+        return self
 
 
 @dataclass
 class TaskView:
-    """What one browser tab looks at on a task's page; kept between reruns."""
+    """What the tab looks at on the page of one kind."""
 
     draft: Task
-    """What the controls say; its case is the tab's draft."""
-    shown: Task | None = None
+    """What the controls say; its case is the tab's, but for what this page chooses for itself."""
+    selection: Selection = field(default_factory=Selection)
+    task: Task | None = None
     """What the page shows and its link says, once there is one."""
     key: str | None = None
-    """The job of `shown`."""
+    """The job of `task`."""
     link: dict[str, list[str]] = field(default_factory=dict)
     """The link that the tab came with; it stands until something is shown."""
     written: dict[str, list[str]] | None = None
-    """The link as the page last wrote it."""
-    aside: dict[str, Any] = field(default_factory=dict)
-    """Choices that this page makes for itself, as the other pages of the tab have them."""
-    after: int | None = None
-    """The step whose list is shown, on the page that plays some; None stands for the newest."""
-
-    @property
-    def answered(self) -> Task:
-        """What the page shows, which the controls may have left since; the draft before anything is shown."""
-        return self.draft if self.shown is None else self.shown
+    """The link as the page last wrote it; a different one means that a person changed it."""
+    last_key: str | None = None
+    """The job whose report was last on screen."""
+    revisions: Counter[str] = field(default_factory=Counter)
+    """Of a field of the selection, raised when it changes outside its table: the table is drawn anew with that row."""
+    controls: dict[str, Any] = field(default_factory=dict)
+    """What controls say that belong neither to the task nor, yet, to the selection."""
 
 
 @dataclass
 class View:
-    """What one browser tab looks at; kept between reruns."""
+    """What the tab looks at."""
 
-    shown: Choices = field(default_factory=Choices)
-    """What the link says and the page shows."""
-    draft: Request = DEFAULTS
-    """What the pickers say; becomes `shown` with Run. All pages share it."""
-    page: str = "explain"
-    """The kind of work whose page the tab is on."""
+    shared: TargetTask = field(default_factory=TargetTask)
+    """The case and the target that the controls of every page say."""
+    page: str = ""
+    """The kind of question whose page the tab is on."""
     tasks: dict[str, TaskView] = field(default_factory=dict)
-    """Kind of work -> what its page looks at."""
-    inference: InferenceSettings = PLAIN
-    """What the controls of the changed dual models say."""
-    key: str | None = None
-    """The job of `shown`, once submitted."""
-    seen: str | None = None
-    """The job of the explanation that was last on screen; it stays there while the next one has nothing to show."""
-    written: dict[str, list[str]] | None = None
-    """The link as the page last wrote it; a different one means that a person changed it."""
+    """Kind of question -> what its page looks at."""
     notice: str = ""
     """What could not be used of a link or a choice, in one sentence."""
-    demo_revision: int = 0
-    """Raised when a demonstration is selected outside its table: the table is drawn anew with that row."""
-    item_revision: int = 0
-    """The same for candidates."""
+
+    @property
+    def current(self) -> TaskView:
+        """What the page looks at."""
+        return self.tasks[self.page]
+
+    def share(self, task: Task) -> None:
+        """Give all pages the case and the target of `task`, but for what its page chooses for itself."""
+        case = _case_of(self.shared.case, task.case, page_fields(type(task)))
+        if isinstance(task, TargetTask):
+            self.shared = TargetTask(**question_of(task) | {"case": case})
+        elif case != self.shared.case:
+            self.shared = TargetTask(case=case)
 
 
-def enter(view: View, kind: type[Task], left: Request | None) -> dict[str, Any]:
-    """Put the page's own choices into the draft, as it was `left` or else its defaults; returns what they hide."""
-    own = own_choices(kind, view.draft)
-    hidden = {name: getattr(view.draft, name) for name in own}
-    view.draft = view.draft.model_copy(update=own if left is None else {name: getattr(left, name) for name in own})
-    return hidden
+def question_of(task: TargetTask) -> dict[str, Any]:
+    """Case, target and what it is held against, for a question of another kind about the same."""
+    return {name: getattr(task, name) for name in TargetTask.model_fields}
 
 
-def leave(view: View) -> None:
-    """Give the draft back what the page just left had hidden; every other choice is shared by all pages."""
-    mine = view.tasks.get(view.page)
-    if mine is not None:
-        view.draft, mine.aside = view.draft.model_copy(update=mine.aside), {}
+def with_shared(task: T, shared: TargetTask) -> T:
+    """The same question about the case and the target that all pages share."""
+    update = question_of(shared) if isinstance(task, TargetTask) else {}
+    return task.model_copy(update=update | {"case": _case_of(task.case, shared.case, page_fields(type(task)))})
+
+
+def first_task(kind: type[T], shared: TargetTask) -> T:
+    """The task of a page that was not open before."""
+    chosen = [name for name in CaseSpec.model_fields if getattr(shared.case, name) != getattr(DEFAULTS, name)]
+    return with_shared(kind(case=with_usual(kind, shared.case, chosen)), shared)
+
+
+def _case_of(page: CaseSpec, other: CaseSpec, fields: tuple[str, ...]) -> CaseSpec:
+    """`other` with these fields of `page`."""
+    return other.model_copy(update={name: getattr(page, name) for name in fields})

@@ -11,13 +11,13 @@ from app.charts.figure_cache import cached_figure
 from app.charts.frame import LAYERS, axis_key, axis_name, framed, heading, hover, legend, panel_domains
 from app.theme import Palette, number, signed, symmetric
 from core import columns
-from core.analysis.dual.updates_task import LABELS, SUBJECTS, Measure, Subject, UpdateRow, UpdatesReport
+from core.analysis.dual.updates_task import LABELS, SUBJECTS, Learner, Measure, UpdateRow, UpdatesReport
 
 HEIGHT = 520
 COLUMNS = panel_domains(2, 0.09)
 ROWS = panel_domains(2, 0.25)[::-1]
 """Widths and heights of the four panels, the upper row first."""
-MARKS: dict[Subject, tuple[str, str]] = {
+MARKS: dict[Learner, tuple[str, str]] = {
     "model": ("solid", "circle"),
     "random_weights": ("dash", "square"),
     "shuffled": ("dot", "diamond"),

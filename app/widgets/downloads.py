@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.analysis.explain.explanation import Explanation
 from core.question.task import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -44,7 +43,7 @@ def _exact(value: Any) -> Any:
 
 
 def buttons(name: str, table: pd.DataFrame) -> None:
-    """CSV and JSON of one table; the files are made when they are asked for."""
+    """CSV and JSON of one table; the files are written on a press."""
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
@@ -65,11 +64,11 @@ def buttons(name: str, table: pd.DataFrame) -> None:
         )
 
 
-def whole(found: Explanation | Report, what: str, key: str) -> None:
+def whole(report: Report, what: str, key: str) -> None:
     """Everything on the page as one JSON file."""
     st.download_button(
         f"Whole {what} (JSON)",
-        data=lambda: found.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
+        data=lambda: report.model_dump_json(indent=1).encode("utf-8", "backslashreplace"),
         file_name=f"demolens-{what}-{key[:12]}.json",
         mime="application/json",
         key="json-whole",

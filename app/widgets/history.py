@@ -1,4 +1,4 @@
-"""What did the user meet before, and what came next?"""
+"""What a user met before the case's moment, as a strip."""
 
 from __future__ import annotations
 
@@ -6,29 +6,11 @@ import html
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import streamlit as st
-
-from app.text import counted, safe_html, visible
-from app.widgets.panel import section
-from core.analysis.explain.explanation import Explanation, HistoryRow
+from app.text import safe_html, visible
+from core.analysis.explain.explanation import HistoryRow
 
 SHOWN = 30
 """Most interactions in the strip; the earlier ones are counted."""
-
-
-def timeline(explanation: Explanation, liked: float | None) -> None:
-    """The history as a strip that ends, at the right, with the item really chosen next; `liked` is a rating."""
-    rows = explanation.history
-    filled = "" if liked is None else f" Filled mark: rated {liked:g} or more."
-    section(
-        "History",
-        f"{counted(len(rows), 'interaction')} before this moment, the newest to the right.{filled} "
-        "Underlined: stands in the prompt's query. Diamond: really chosen next.",
-    )
-    if not rows:
-        st.html('<p class="dl-note">This user has no history before this moment; the prompt says so.</p>')
-        return
-    st.html(strip(rows, liked, _next(explanation)))
 
 
 def strip(rows: Sequence[HistoryRow], liked: float | None, last: str = "") -> str:
@@ -45,18 +27,12 @@ def strip(rows: Sequence[HistoryRow], liked: float | None, last: str = "") -> st
 
 def _cell(row: HistoryRow, liked: float | None) -> str:
     words = "no rating" if row.rating is None else f"rated {row.rating:g}"
-    kind = "dl-unknown" if row.rating is None or liked is None else "dl-liked" if row.rating >= liked else ""
-    return _entry("dl-query" if row.in_query else "", kind, row.title, words + day(row.timestamp))
+    mark = "dl-unknown" if row.rating is None or liked is None else "dl-liked" if row.rating >= liked else ""
+    return entry("dl-query" if row.in_query else "", mark, row.title, words + day(row.timestamp))
 
 
-def _next(explanation: Explanation) -> str:
-    if explanation.target_index is None:
-        return ""
-    row = explanation.candidates[explanation.target_index]
-    return _entry("dl-target", "", row.title, "chosen next" + day(explanation.moment))
-
-
-def _entry(role: str, mark: str, title: str, when: str) -> str:
+def entry(role: str, mark: str, title: str, when: str) -> str:
+    """One item of the strip; `when` is our own text."""
     return (
         f'<li class="{role}"><div class="dl-mark"><span class="dl-dot {mark}"></span></div>'
         f'<b title="{html.escape(visible(title), quote=True)}">{safe_html(title, 120)}</b>'

@@ -1,4 +1,4 @@
-"""Where do the numbers come from, and how are they repeated?"""
+"""Where the numbers come from, and how they are repeated."""
 
 from __future__ import annotations
 
@@ -7,30 +7,16 @@ import html
 import streamlit as st
 
 from app.text import safe_html
-from app.widgets import downloads, failures
+from app.widgets import downloads
 from app.widgets.panel import section
-from core.analysis.explain.explanation import Explanation
-from core.question.task import Provenance
-from core.question.task import Report
+from core.question.task import Provenance, Report
 from core.store.material import LICENCES
 from core.words import seconds
 
 
-def provenance(explanation: Explanation, licence: str) -> None:
-    """Data, model, versions, licences, and the command line of an explanation."""
-    extra = [("Seconds", _times(explanation)), ("Key", html.escape(explanation.key[:16]))]
-    _facts(explanation.provenance, licence, explanation.request.model, extra)
-    downloads.whole(explanation, "explanation", explanation.key)
-
-
-def of_report(report: Report, licence: str, model: str) -> None:
-    """The same of a task's report."""
-    spent = f"{seconds(report.seconds)}, {report.passes:.1f} full passes (one scores the whole prompt once)"
-    _facts(report.provenance, licence, model, [("Cost", spent)])
-    downloads.whole(report, "report", report.provenance.model_id)
-
-
-def _facts(source: Provenance, licence: str, model: str, extra: list[tuple[str, str]]) -> None:
+def provenance(report: Report, licence: str) -> None:
+    """Data, model, versions, licences, cost and the command line of a report."""
+    source = report.provenance
     versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
     rows = [
         ("Data", f"{safe_html(source.dataset_name)} (content {html.escape(source.dataset_id)})"),
@@ -40,18 +26,33 @@ def _facts(source: Provenance, licence: str, model: str, extra: list[tuple[str, 
             f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), "
             f"{source.layers} layers of {source.heads} heads",
         ),
-        ("Licence of the model", safe_html(_model_licence(model))),
+        ("Licence of the model", safe_html(_model_licence(report.task.case.model))),
         ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
         *_proof(source),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
         ("Seed of the case", str(source.case_seed)),
         ("Versions", safe_html(versions)),
         ("Computed", html.escape(source.created)),
-        *extra,
+        *_cost(report),
     ]
     section("Where this comes from", "Equal choices on equal data, model and code give equal numbers.")
     st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
     st.code(source.command, language=None, wrap_lines=True)
+    key = getattr(report, "key", None)
+    downloads.whole(report, "report" if key is None else "explanation", key or source.model_id)
+
+
+def _cost(report: Report) -> list[tuple[str, str]]:
+    """Time by part and the key, of reports that have them; else time and passes."""
+    timings, key = getattr(report, "timings", None), getattr(report, "key", None)
+    if timings is None or key is None:
+        passes = f"{report.passes:.1f} full passes (one scores the whole prompt once)"
+        return [("Cost", f"{seconds(report.seconds)}, {passes}")]
+    times = timings.model_dump()
+    total = times.pop("total")
+    parts = ", ".join(f"{name} {seconds(value)}" for name, value in times.items() if value > 0)
+    whole = f"{seconds(total)} in all: " if total > 0 else ""
+    return [("Seconds", whole + parts), ("Key", html.escape(key[:16]))]
 
 
 def _proof(source: Provenance) -> list[tuple[str, str]]:
@@ -72,21 +73,3 @@ def _model_licence(model: str) -> str:
         return "the model's own; not checked here"
     _, licence, note, _ = LICENCES[0]
     return f"{licence}. {note}"
-
-
-def known(explanation: Explanation) -> None:
-    """Notices of the run itself."""
-    failures.notices(list(explanation.notices))
-
-
-def _times(explanation: Explanation) -> str:
-    spent = explanation.timings
-    parts = (
-        ("prompt", spent.prompt),
-        ("scores", spent.scores),
-        ("contributions", spent.contributions),
-        ("matrix", spent.matrix),
-        ("faithfulness", spent.faithfulness),
-    )
-    whole = f"{seconds(spent.total)} in all: " if spent.total > 0 else ""
-    return whole + ", ".join(f"{name} {seconds(value)}" for name, value in parts if value > 0)

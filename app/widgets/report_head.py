@@ -1,4 +1,4 @@
-"""The top of a result: whose it is, what was found, and its figures at a glance."""
+"""The top of a result: whose it is, its headline, and its figures at a glance."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Readout:
     small: str
 
 
-def head(report: Report, user: str, headline: str, leads: Sequence[str], readouts: Sequence[Readout]) -> None:
+def head(report: Report, headline: str, leads: Sequence[str], readouts: Sequence[Readout]) -> None:
     """`headline` and `leads` are our own HTML; titles in them are escaped by whoever wrote them."""
     source = report.provenance
     going_on = "" if report.stage == "complete" else " · not complete yet"
     st.html(
-        f'<p class="dl-over">User {safe_html(user, 40)} in {safe_html(source.dataset_name, 60)} · '
+        f'<p class="dl-over">User {safe_html(report.task.case.user, 40)} in {safe_html(source.dataset_name, 60)} · '
         f"{safe_html(source.model_name, 60)}{going_on}</p>"
         f'<h1 class="dl-headline">{headline}</h1>' + "".join(f'<p class="dl-lead">{lead}</p>' for lead in leads)
     )

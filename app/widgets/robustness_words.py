@@ -1,35 +1,12 @@
-"""Does the answer stand? The words and tables of a robustness report, for its page and for a first look."""
+"""A robustness report in words and figures, for its page and for a first look."""
 
 from __future__ import annotations
 
-import streamlit as st
-
-from app.charts import perturbations as charts
 from app.text import safe_html
 from app.theme import amount, number, ordinal, with_interval
-from app.widgets import sidejob
-from app.widgets.panel import section, twin
 from app.widgets.report_head import Readout
-from core.analysis.explain.explanation import Explanation
 from core.analysis.robustness.kinds import NAMES
-from core.analysis.robustness.robustness_task import Estimate, RobustnessReport, RobustnessTask
-
-
-def quick(explanation: Explanation) -> None:
-    """A first look at robustness, on a dozen variants."""
-    section(
-        "Does the first place hold?", "Tries twelve small changes of the history, the demonstrations and the titles."
-    )
-    found = sidejob.report_of(
-        "robustness",
-        RobustnessTask(case=explanation.request, quick=True),
-        "Try twelve small changes",
-        "Scores twelve changed prompts in one sweep.",
-    )
-    if not isinstance(found, RobustnessReport):
-        return
-    st.html(f'<p class="dl-lead">{sentence(found)}</p>' + "".join(f'<p class="dl-note">{w}</p>' for w in weak(found)))
-    twin("robustness-quick", charts.table(found), alt=charts.flips_alt(found))
+from core.analysis.robustness.robustness_task import Estimate, RobustnessReport, Weakest
 
 
 def sentence(report: RobustnessReport) -> str:
@@ -37,7 +14,7 @@ def sentence(report: RobustnessReport) -> str:
     count = len(report.variants)
     if count == 0:
         return "No change of this case has been tried yet."
-    flips = sum(one.flips for one in report.variants)
+    flips = sum(variant.flips for variant in report.variants)
     first = safe_html(report.lines[0].title, 60) if report.lines else "the first place"
     if flips == 0:
         return f"<em>{first}</em> keeps the first place in all {count} variants of the prompt."
@@ -46,29 +23,25 @@ def sentence(report: RobustnessReport) -> str:
 
 def weak(report: RobustnessReport) -> list[str]:
     """The smallest change that flips the first place, and the demonstration it hangs on; HTML sentences."""
-    found = []
-    if report.smallest is not None:
-        one = report.smallest
-        found.append(
-            f"The smallest change that puts another item first touches {number(100 * one.strength, 0)} %: "
-            f"{safe_html(one.words, 200)}. Then <em>{safe_html(one.title, 60)}</em> comes first."
+    sentences = []
+    if (flip := report.smallest) is not None:
+        sentences.append(
+            f"The smallest change that puts another item first touches {number(100 * flip.strength, 0)} %: "
+            f"{safe_html(flip.words, 200)}. Then <em>{safe_html(flip.title, 60)}</em> comes first."
         )
     if report.weakest is not None:
-        found.append(_weakest(report))
-    found += [f"Not tried: {safe_html(NAMES[one.kind])}. {safe_html(one.reason)}" for one in report.left_out]
-    return found
+        sentences.append(_weakest(report.demos[report.weakest.place].title, report.weakest))
+    return sentences + [f"Not tried: {safe_html(NAMES[row.kind])}. {safe_html(row.reason)}" for row in report.left_out]
 
 
-def _weakest(report: RobustnessReport) -> str:
-    one = report.weakest
-    assert one is not None
-    title = safe_html(report.demos[one.place].title, 60)
+def _weakest(title: str, demo: Weakest) -> str:
     how = ""
-    if one.flips_with is not None and one.kind is not None:
-        others = "alone" if one.flips_with == 1 else f"together with {_others(one.flips_with - 1)}"
-        how = f" Changed {others} ({safe_html(NAMES[one.kind])}), it puts another item first."
-    size = f": a change of it moves the target's score by {amount(one.change)} on average" if one.change else ""
-    return f"The first place depends most on {safe_html(one.label)} (<em>{title}</em>){size}.{how}"
+    if demo.flips_with is not None and demo.kind is not None:
+        others = "alone" if demo.flips_with == 1 else f"together with {_others(demo.flips_with - 1)}"
+        how = f" Changed {others} ({safe_html(NAMES[demo.kind])}), it puts another item first."
+    size = f": a change of it moves the target's score by {amount(demo.change)} on average" if demo.change else ""
+    name = f"{safe_html(demo.label)} (<em>{safe_html(title, 60)}</em>)"
+    return f"The first place depends most on {name}{size}.{how}"
 
 
 def _others(count: int) -> str:

@@ -1,49 +1,60 @@
-"""A second piece of work beside what a page shows: asked for by a button, followed in its place."""
+"""A second task beside what a page shows: started by a button, followed in its place."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
 from app import cached, links
 from app.widgets import failures, jobs
-from core.question.task import Report, Task
 from core.errors import DemoLensError
+from core.question.task import Task
 from core.words import seconds
 
 
-def report_of(name: str, task: Task, label: str, why: str) -> Report | None:
-    """What `task` has found so far; else the button `label` that starts it, with `why` and what it costs."""
-    key = cached.known_key(task)
-    job = None if key is None else cached.desk().job(key)
-    if job is None or (job.state in ("failed", "cancelled") and job.found is None):
+def report_of(name: str, task: Task, label: str, why: str, *, starts: bool = False) -> Any:
+    """The report of `task` so far; None, with the button `label` that starts it, `why` and its cost, without one.
+
+    `starts`: it starts by itself.
+    """
+    job = cached.job_of(task)
+    if job is None and starts and cached.agreed(task.case):
+        start(name, task)
+        job = cached.job_of(task)
+    if job is None or (job.state in ("failed", "cancelled") and job.report is None):
         if job is not None:
             cancelled = "Cancelled before anything was found."
             failures.note(job.sentence if job.state == "failed" else cancelled)
-        _offer(name, task, label, why)
+        failures.note(f"{why} {cost(task)}")
+        hint = "Starts this part only; the rest of the page stays."
+        st.button(label, key=f"start-{name}", on_click=start, args=(name, task), help=hint)
+        refusal(name)
         return None
     if not job.ended:
-        jobs.follow(job, key=f"cancel-{name}")
-    return job.found if isinstance(job.found, Report) else None
+        jobs.progress(job, f"cancel-{name}")
+    return job.report
 
 
-def _offer(name: str, task: Task, label: str, why: str) -> None:
-    told = cached.desk().forecast(task)
-    failures.note(f"{why} About {seconds(told.seconds)}.")
-    st.button(
-        label,
-        key=f"start-{name}",
-        on_click=_start,
-        args=(name, task),
-        help="Starts this part only; the rest of the page stays.",
-    )
-    refused = st.session_state.pop(f"refused-{name}", "")
-    if refused:
-        failures.note(refused)
+def cost(task: Task) -> str:
+    """What a task takes, in words."""
+    return f"About {seconds(cached.desk().forecast(task).seconds)}."
 
 
-def _start(name: str, task: Task) -> None:
+def start(name: str, task: Task, then: Callable[[], None] = lambda: None) -> None:
+    """Hand in a task, and `then` go on; where it is refused, `refusal` says why."""
     cached.agree(*links.foreign(task.case))
     try:
         cached.desk().submit(task)
     except DemoLensError as fault:
         st.session_state[f"refused-{name}"] = str(fault)
+    else:
+        then()
+
+
+def refusal(name: str) -> None:
+    """Say once why a task was refused."""
+    sentence = st.session_state.pop(f"refused-{name}", "")
+    if sentence:
+        failures.note(sentence)

@@ -1,24 +1,26 @@
-"""What does this browser tab look at? The view in the session, kept in step with the link."""
+"""What this browser tab looks at, and how a press changes it: the draft, the task that is shown, the selection."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from app import cached, links
-from app.links import Choices
-from app.session import View, leave
+from app.session import Selection, TaskView, View
 from app.theme import Palette, palette
-from core.analysis.explain.explanation import Explanation
-from core.question.case_spec import CaseSpec, checked_case
-from core.analysis.robustness.inference_settings import PLAIN
 from core.errors import DemoLensError
-from core.work.kinds import Asked
+from core.question.case_spec import CaseSpec
+from core.question.checked import checked
+from core.question.command_line import own_fields
+from core.question.task import TargetTask, Task
 
 VIEW = "view"
 MATERIAL = ("dataset", "model", "adapter")
+SHARED = {*CaseSpec.model_fields, *own_fields(TargetTask)}
+T = TypeVar("T", bound=Task)
+S = TypeVar("S", bound=Selection)
 
 
 def colours() -> Palette:
@@ -26,159 +28,101 @@ def colours() -> Palette:
     return palette(st.context.theme.type)
 
 
-def opened() -> View:
-    """This tab's view: from the link on arrival and after a person changed it, else as it was."""
-    link = {name: st.query_params.get_all(name) for name in st.query_params}
-    view: View | None = st.session_state.get(VIEW)
-    if view is not None and view.page != "explain":
-        _come_back(view, link)
-    if view is None or (view.written is not None and link != view.written):
-        choices, notice = links.read(link)
-        tasks = view.tasks if view is not None else {}
-        inference = choices.inference or PLAIN
-        seen = view.seen if view is not None else None
-        view = View(shown=choices, draft=choices.request, notice=notice, tasks=tasks, inference=inference, seen=seen)
-        st.session_state[VIEW] = view
-        cached.doubt(choices.request)
-        arrive(view)
+def view() -> View:
+    """What this tab looks at."""
+    view: View = st.session_state[VIEW]
     return view
 
 
-def _come_back(view: View, link: dict[str, list[str]]) -> None:
-    """From another page: an empty link says nothing, what was shown is shown again, or the case just looked at."""
-    leave(view)
-    view.page, view.notice, view.written = "explain", "", {} if link else None
-    if not link and view.key is None:
-        view.shown = Choices(view.draft)
-        arrive(view)
+def current() -> TaskView:
+    """What its page looks at."""
+    return view().current
 
 
-def arrive(view: View) -> None:
-    """Find the jobs of a link; start them, unless they ask for material that a person must agree to load."""
-    view.key, beside = None, links.beside(view.shown)
-    try:
-        view.key = key_on_arrival(view.shown.request)
-        if beside is not None:
-            key_on_arrival(beside)
-    except DemoLensError as fault:
-        view.notice = str(fault)
+def draft(kind: type[T]) -> T:
+    """What the controls of the page say, which is about tasks of this kind."""
+    task = current().draft
+    assert isinstance(task, kind)
+    return task
 
 
-def key_on_arrival(asked: Asked) -> str | None:
-    """The job of what a link asks for, handed in where there is none; None where a person must agree first.
-
-    Raises `DemoLensError` where it cannot be handed in.
-    """
-    key = cached.known_key(asked)
-    if key is None or cached.desk().job(key) is not None:
-        return key
-    return cached.desk().submit(asked)
+def selection(kind: type[S]) -> S:
+    """What is selected on the page, which selects things of this kind."""
+    selection = current().selection
+    assert isinstance(selection, kind)
+    return selection
 
 
-def write_link() -> None:
-    """Put the shown choices into the address bar."""
-    view: View = st.session_state[VIEW]
-    link = links.written(view.shown)
-    if link != view.written:
-        st.query_params.from_dict(link)
-        view.written = link
-
-
-def run(request: Request) -> None:
-    """Hand in a request and show it; the same request twice is one job."""
-    view: View = st.session_state[VIEW]
-    view.notice = ""
-    cached.agree(*links.foreign(request))
-    try:
-        view.key = cached.desk().submit(request)
-    except DemoLensError as fault:
-        view.notice = str(fault)
-        return
-    keep = request.demo_ids == view.shown.request.demo_ids and request.user == view.shown.request.user
-    shown = replace(view.shown, request=request) if keep else Choices(request)
-    same = links.beside(shown) == links.beside(view.shown)
-    view.shown = shown if same else replace(shown, inference=None)
-    view.draft = request
-    view.demo_revision += 1
-    view.item_revision += 1
-
-
-def change(**fields: Any) -> None:
+def change(**choices: object) -> None:
     """Change the draft; a combination that cannot be run leaves it as it was, with a notice.
 
     Who types the name of data, a model or an adapter agrees that they are looked at.
     """
-    view: View = st.session_state[VIEW]
-    view.notice = ""
-    cached.agree(*(str(fields[name]) for name in MATERIAL if fields.get(name)))
+    tab, page = view(), current()
+    tab.notice = ""
+    cached.agree(*(str(choices[name]) for name in MATERIAL if choices.get(name)))
+    of_page = links.page_fields(type(page.draft))
+    shared = {name: value for name, value in choices.items() if name in SHARED and name not in of_page}
     try:
-        view.draft = checked_request("choice", **(view.draft.model_dump() | fields))
+        page.draft, tab.shared = _changed(page.draft, choices), _changed(tab.shared, shared)
     except DemoLensError as fault:
-        view.notice = str(fault)
+        tab.notice = str(fault)
 
 
-def select(*, demo: int | None = None, item: str | None = None, in_table: bool = False) -> None:
-    """Select a demonstration (from 1) or a candidate for every view; what is not named stays.
+def _changed(task: T, choices: Mapping[str, object]) -> T:
+    """The task with other choices of its case and its own; those that it does not have are left out."""
+    kind = type(task)
+    case = {name: choices.get(name, value) for name, value in task.case.model_dump().items()}
+    fields = {name: choices.get(name, getattr(task, name)) for name in own_fields(kind)}
+    return checked(kind, "choice", fields | {"case": case})
+
+
+def run(task: Task | None = None) -> None:
+    """Hand in a task, or what the controls say, and show its report; the same task twice is one job."""
+    tab, page = view(), current()
+    task = page.draft if task is None else task
+    tab.notice = ""
+    cached.agree(*links.foreign(task.case))
+    try:
+        page.key = cached.desk().submit(task)
+    except DemoLensError as fault:
+        tab.notice = str(fault)
+        return
+    page.selection = page.selection.after_run(page.task, task)
+    page.revisions.update(type(page.selection).model_fields)
+    page.draft = page.task = task
+    tab.share(task)
+
+
+def select(*, in_table: bool = False, **values: object) -> None:
+    """Select something for every view of the page, None for nothing; what is not named stays.
 
     `in_table`: the row was clicked in its own table, which shows it already.
     """
-    view: View = st.session_state[VIEW]
-    was = view.shown
-    view.shown = replace(was, demo=was.demo if demo is None else demo, item=was.item if item is None else item)
+    page = current()
+    before, page.selection = page.selection, page.selection.model_copy(update=values)
     if not in_table:
-        view.demo_revision += view.shown.demo != was.demo
-        view.item_revision += view.shown.item != was.item
-
-
-def clear() -> None:
-    """Select nothing."""
-    view: View = st.session_state[VIEW]
-    view.shown = replace(view.shown, demo=None, item=None)
-    view.demo_revision += 1
-    view.item_revision += 1
-
-
-def selected_demo(view: View, explanation: Explanation) -> int | None:
-    """Index of the selected demonstration, if the explanation has it."""
-    at = None if view.shown.demo is None else view.shown.demo - 1
-    return at if at is not None and at < len(explanation.demos) else None
-
-
-def selected_item(view: View, explanation: Explanation) -> str | None:
-    """Id of the selected candidate, if the explanation has it."""
-    return view.shown.item if any(row.item_id == view.shown.item for row in explanation.candidates) else None
+        page.revisions.update(name for name, value in values.items() if getattr(before, name) != value)
 
 
 def picked(key: str) -> list[Any]:
     """`customdata` of the points a person clicked in the chart `key`; empty when a redraw emptied the selection."""
     chart = st.session_state.get(key)
     points = chart["selection"]["points"] if chart else []
-    found = [point.get("customdata") for point in points]
-    return [value for value in found if value is not None]
+    return [point["customdata"] for point in points if point.get("customdata") is not None]
 
 
-def drawn_from(view: View) -> object:
+def drawn_from() -> object:
     """Everything that only the whole page shows: its choices, its jobs and its notice."""
-    tasks = {kind: (mine.key, mine.draft) for kind, mine in view.tasks.items()}
-    return view.page, view.key, view.draft, view.notice, tasks
+    tab = view()
+    return tab.page, tab.notice, {kind: (page.key, page.draft) for kind, page in tab.tasks.items()}
 
 
 def whole_page_after_change(drawn: object) -> None:
     """Draw the page anew where a press inside a fragment changed more than the fragment shows.
 
     Streamlit answers a press inside a fragment by that fragment alone, with the arguments it had: a new job or a new
-    choice would stay unseen. `drawn` is `drawn_from` of the view when the page was drawn.
+    choice would stay unseen. `drawn` is what `drawn_from` gave when the page was drawn.
     """
-    if drawn_from(st.session_state[VIEW]) != drawn:
+    if drawn_from() != drawn:
         st.rerun(scope="app")
-
-
-def run_draft() -> None:
-    """Run what the pickers say."""
-    view: View = st.session_state[VIEW]
-    run(view.draft)
-
-
-def unset(field: str) -> object:
-    """The value of an emptied text field."""
-    return getattr(links.DEFAULTS, field)

@@ -1,23 +1,24 @@
-"""A page of one task: its choices, one job, its report. The pages differ in their controls and their views only."""
+"""The page of one kind of task: its choices, one job, its report. Pages differ in what their row says only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from app import cached, links, tasks
-from app import session as state
-from app.session import TaskView, View
+from app import cached, links
+from app.session import Selection, TaskView, View, first_task, with_shared
 from app.text import safe_html
 from app.theme import memory, style
 from app.widgets import failures, jobs, pickers, preview, provenance, tab
-from core.question.checked import checked
-from core.question.task import Report
 from core.errors import DemoLensError
+from core.question.kinds import KINDS
+from core.question.task import Report
 from core.words import seconds
-from core.work.kinds import task_named
+
+Waiting = Callable[[TaskView, cached.Job | None], None]
 
 
 @dataclass(frozen=True)
@@ -25,158 +26,141 @@ class Page:
     """What tells one task's page from another's."""
 
     kind: str
-    title: str
-    lead: str
+    """The name of its row in `core.question.kinds`."""
+    controls: Callable[[], None]
+    """Draws the task's own choices in the side bar, with the widgets of `app.widgets.fields`."""
+    result: Callable[[Any], None]
+    """Draws a report of this kind, however complete it is."""
+    title: str = ""
+    lead: str = ""
     """One sentence for a first visit: what Run will show."""
-    controls: Callable[[TaskView], None]
-    """Draws the task's own choices in the sidebar, with the widgets of `app.widgets.task_options`."""
-    result: Callable[[View, Report], None]
-    """Draws the report, however complete it is."""
+    selection: type[Selection] = Selection
+    """What can be selected in the report; its fields are parameters of the link."""
     strategy: bool = True
     """Whether a person chooses how demonstrations are picked."""
-    selection: Callable[[View, Report], dict[str, list[str]]] = lambda _view, _report: {}
-    """What the link says of the part of the report that is selected."""
+    starts: bool = False
+    """Whether its job starts on arrival; the others wait for Run."""
+    advanced: Callable[[], None] = lambda: None
+    """Draws choices above those of the prompt and the model."""
+    upcoming: Callable[[TaskView], None] = lambda _page: None
+    """Draws what the next run will read, above what is shown."""
+    waiting: Waiting | None = None
+    """Draws what stands in place of a report; by default title, lead, cost and what the model will read."""
 
 
 def show(page: Page) -> None:
     """Pickers, one job, its report."""
     st.html(style(tab.colours()))
-    view = opened(page.kind)
-    mine = view.tasks[page.kind]
-    job = cached.desk().job(mine.key) if mine.key is not None else None
-    _sidebar(page, view, mine, job)
-    with st.container(key="status"):
-        pickers.fault(view)
-        _status(page, view, mine, job)
-    if job is not None and isinstance(job.found, Report):
-        _result(page, view, job.found, tab.drawn_from(view))
+    view = opened(page)
+    current = view.current
+    job = cached.desk().job(current.key) if current.key is not None else None
+    _sidebar(page, current, job)
+    with st.container(key="status"):  # Always there, so that the charts below keep their place and are not drawn anew.
+        pickers.fault(view.notice)
+        page.upcoming(current)
+        jobs.status(job)
+        if job is None or job.report is None:
+            (page.waiting or _announced(page))(current, job)
+    if job is not None and job.report is not None:
+        current.last_key = current.key
+        _result(page, job.report, tab.drawn_from())
     else:
-        _write_link(mine, {})
+        _write_link(current)
 
 
 @st.fragment
-def _result(page: Page, view: View, report: Report, drawn: object) -> None:
+def _result(page: Page, report: Report, drawn: object) -> None:
     """Every view of one report; a click redraws these views only."""
     tab.whole_page_after_change(drawn)
-    case = view.tasks[page.kind].answered.case
-    page.result(view, report)
+    page.result(report)
     failures.notices(list(report.notices))
-    provenance.of_report(report, cached.licence(case.dataset), case.model)
-    _write_link(view.tasks[page.kind], page.selection(view, report))
+    provenance.provenance(report, cached.licence(report.task.case.dataset))
+    _write_link(tab.current())
 
 
-def opened(kind: str) -> View:
-    """This tab's view, with its task of this kind: from the link on arrival, else as it was left."""
+def opened(page: Page) -> View:
+    """This tab's view, with its task of this page: from the link on arrival, else as it was left."""
     link = _address()
-    view: View | None = st.session_state.get(tab.VIEW)
-    if view is None:
-        view = st.session_state[tab.VIEW] = View(page="")
-    known, moved = view.tasks.get(kind), view.page != kind
-    hidden = {} if known is None else known.aside
+    view: View = st.session_state.setdefault(tab.VIEW, View())
+    current, moved = view.tasks.get(page.kind), view.page != page.kind
     if moved:
-        state.leave(view)
-        hidden = state.enter(view, task_named(kind), None if known is None else known.draft.case)
-    view.page = kind
-    view.notice = "" if moved else view.notice
-    if known is None or (link and moved) or (not moved and known.written is not None and link != known.written):
-        view.tasks[kind] = _arrived(view, kind, link)
-    mine = view.tasks[kind]
-    mine.draft, mine.aside = tasks.with_case(mine.draft, view.draft), hidden
+        view.page, view.notice = page.kind, ""
+    if current is None:
+        _arrive(page, view, link)
+    elif moved:
+        if link or (page.starts and current.key is None):
+            _arrive(page, view, link)
+    elif current.written is not None and link != current.written:
+        _arrive(page, view, link, changed=True)
+    view.current.draft = with_shared(view.current.draft, view.shared)
     return view
 
 
-def _arrived(view: View, kind: str, link: dict[str, list[str]]) -> TaskView:
-    """The task that a link asks for, with its report where there is one: to look at a page starts no work."""
-    task, view.notice = tasks.read(link, task_named(kind))
-    if not link:
-        return _found_ready(TaskView(tasks.with_case(task, view.draft)))
-    cached.doubt(task)
-    view.draft = task.case
-    view.shown = replace(view.shown, item=links.single(link.get("item")))
-    return _found_ready(TaskView(task, link=link, after=tasks.step_of(link)))
+def _arrive(page: Page, view: View, link: dict[str, list[str]], *, changed: bool = False) -> None:
+    """Look at what a link says, with its report where there is one; most pages start no work by that.
+
+    An empty link is one of the navigation, which says nothing, unless a person `changed` it where work starts.
+    """
+    kind, before = KINDS[page.kind].task, view.tasks.get(page.kind)
+    if link or (changed and page.starts):
+        task, selection, view.notice = links.read(link, kind, page.selection)
+        cached.doubt(task.case)
+        view.share(task)
+    else:
+        task, selection = first_task(kind, view.shared), page.selection()
+    current = TaskView(task, selection, link=link, last_key=None if before is None else before.last_key)
+    view.tasks[page.kind] = current
+    job = cached.job_of(task)
+    if job is not None or page.starts:
+        current.task, current.key = task, None if job is None else job.key
+    if job is None and page.starts and cached.agreed(task.case):
+        try:
+            current.key = cached.desk().submit(task)
+        except DemoLensError as fault:
+            view.notice = str(fault)
 
 
-def _found_ready(mine: TaskView) -> TaskView:
-    """With the stored report of the draft, if there is one."""
-    key = cached.known_key(mine.draft)
-    if key is not None and cached.desk().job(key) is not None:
-        mine.shown, mine.key = mine.draft, key
-    return mine
-
-
-def change(kind: str, **fields: object) -> None:
-    """Change the draft of a task; a value that cannot be used leaves it as it was, with a notice."""
-    view: View = st.session_state[tab.VIEW]
-    mine = view.tasks[kind]
-    view.notice = ""
-    own = {name: getattr(mine.draft, name) for name in tasks.options_of(type(mine.draft))}
-    try:
-        mine.draft = checked(type(mine.draft), "choice", {"case": mine.draft.case, **own, **fields})
-    except DemoLensError as fault:
-        view.notice = str(fault)
-
-
-def run(kind: str) -> None:
-    """Hand in the draft and show its report; the same task twice is one job."""
-    view: View = st.session_state[tab.VIEW]
-    mine = view.tasks[kind]
-    view.notice = ""
-    cached.agree(*links.foreign(mine.draft.case))
-    try:
-        mine.key, mine.shown, mine.after = cached.desk().submit(mine.draft), mine.draft, None
-    except DemoLensError as fault:
-        view.notice = str(fault)
-
-
-def _write_link(mine: TaskView, selection: dict[str, list[str]]) -> None:
-    link = tasks.written(mine.shown) | selection if mine.shown is not None else mine.link
+def _write_link(page: TaskView) -> None:
+    link = page.link if page.task is None else links.written(page.task, page.selection)
     if link != _address():  # The way over the navigation empties the address.
         st.query_params.from_dict(link)
-    mine.written = link
+    page.written = link
 
 
 def _address() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
-def _sidebar(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
+def _sidebar(page: Page, current: TaskView, job: cached.Job | None) -> None:
     with st.sidebar:
         pickers.brand()
-        pickers.case(view, strategy=page.strategy)
-        page.controls(mine)
+        pickers.case(strategy=page.strategy)
+        page.controls()
         with st.expander("Advanced"):
-            pickers.material(view)
-        with st.container(key="runbox", gap="xsmall"):
-            changed = mine.draft != mine.shown
-            blocked = preview.obstacle(view)
-            pickers.run_button(changed, job, blocked, on_click=run, args=(page.kind,))
-            st.html(f'<p class="dl-note">{pickers.forecast(mine.draft, changed, job, blocked)}</p>')
+            page.advanced()
+            pickers.material()
+        pickers.run_box(current, job, preview.obstacle(current.draft))
 
 
-def _status(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
-    if job is not None and job.state in ("failed", "cancelled"):
-        jobs.outcome(job, mine.answered)
-    elif job is not None and not job.ended:
-        jobs.follow(job)
-    if job is None or job.found is None:
-        _without_report(page, view, mine, job)
-
-
-def _without_report(page: Page, view: View, mine: TaskView, job: cached.Job | None) -> None:
+def _announced(page: Page) -> Waiting:
     """What the page will show and what the model reads, before there is a report, and after a run without one."""
-    case = view.draft if job is None or job.ended else mine.answered.case
-    st.html(
-        f'<p class="dl-over">User {safe_html(case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
-        f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(view, mine, job)}</p>'
-    )
-    preview.reading(case)
+
+    def announcement(current: TaskView, job: cached.Job | None) -> None:
+        task = current.task if current.task is not None and job is not None and not job.ended else current.draft
+        st.html(
+            f'<p class="dl-over">User {safe_html(task.case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
+            f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(current, job)}</p>'
+        )
+        preview.reading(task)
+
+    return announcement
 
 
-def _how_far(view: View, mine: TaskView, job: cached.Job | None) -> str:
+def _how_far(current: TaskView, job: cached.Job | None) -> str:
     if job is not None and not job.ended:
         return "Running. The result appears here as soon as its first part is there; you may leave the page."
     not_run = "" if job is not None else "Not run yet. "
-    if preview.obstacle(view):
+    if preview.obstacle(current.draft):
         return not_run
-    cost = cached.desk().forecast(mine.draft)
+    cost = cached.desk().forecast(current.draft)
     return f"{not_run}Run, on the left, takes about {seconds(cost.seconds)} and {memory(cost.memory_bytes)}."

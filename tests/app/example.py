@@ -12,12 +12,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.cached import Preview
-from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation, Faithfulness, HistoryRow, Matrix, PromptRecord, SpanRow, Timings
-from core.question.task import DemoRow, ModelProof, Provenance, Target
-from core.question.case_spec import CaseSpec
+from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.explanation import (
+    CandidateRow,
+    Contributions,
+    Explanation,
+    Faithfulness,
+    HistoryRow,
+    Matrix,
+    PromptRecord,
+    SpanRow,
+    Timings,
+)
+from core.analysis.subject import Subject
 from core.data.records import Case, Demonstration, Interaction, Item
-from core.work.kinds import Asked, case_of, kind_of
+from core.question.case_spec import CaseSpec
+from core.question.kinds import kind_of
+from core.question.task import DemoRow, ModelProof, Provenance, Report, Target, Task
 
 TITLES = [
     "Heat (1995)",
@@ -52,23 +63,24 @@ TITLES = [
 
 
 def explanation(
-    request: Request | None = None,
+    task: Explain | None = None,
     *,
     stage: str = "complete",
     titles: list[str] | None = None,
     lds: float | None = 0.62,
     layers: int = 30,
 ) -> Explanation:
-    """A complete record whose numbers add up; equal requests give equal records."""
-    request = request or Request()
-    draw = random.Random(f"{request.user}{request.demos}{request.demo_ids}")
+    """A complete record whose numbers add up; equal tasks give equal records."""
+    task = task or Explain()
+    case = task.case
+    draw = random.Random(f"{case.user}{case.demos}{case.demo_ids}")
     names = [*(titles or []), *TITLES]
-    count = len(request.demo_ids) if request.demo_ids is not None else request.demos
-    target = 6 % request.candidates
-    demos = tuple(_demo(index, names, request) for index in range(count))
+    count = len(case.demo_ids) if case.demo_ids is not None else case.demos
+    target = 6 % case.candidates
+    demos = tuple(_demo(index, names, case) for index in range(count))
     values = tuple(round(draw.gauss(0.05, 0.25), 3) for _ in range(count))
     zero, residual = -1.42, 0.11 if count else 0.0
-    order = sorted(range(request.candidates), key=lambda i: (i * 7) % request.candidates)
+    order = sorted(range(case.candidates), key=lambda i: (i * 7) % case.candidates)
     candidates = tuple(
         CandidateRow(
             item_id=str(100 + i),
@@ -81,7 +93,7 @@ def explanation(
             score=None if stage == "none" else -0.5 - 0.08 * i,
             rank=i + 1,
         )
-        for i in range(request.candidates)
+        for i in range(case.candidates)
     )
     matrix = [[round(draw.gauss(0.02, 0.12), 3) for _ in candidates] for _ in demos]
     ranks = [[max(1, min(len(candidates), c + 1 + draw.randint(-2, 4))) for c in range(len(candidates))] for _ in demos]
@@ -112,8 +124,8 @@ def explanation(
     return Explanation(
         key="k" * 64,
         stage="scores" if stage == "none" else stage,
-        request=request,
-        user_id=request.user,
+        task=task,
+        tokens=600,
         moment=891_350_000.0,  # type: ignore[arg-type]
         history=tuple(
             HistoryRow(
@@ -144,7 +156,7 @@ def explanation(
             lds=lds,
             low=None if lds is None else lds - 0.1,
             high=None if lds is None else lds + 0.1,
-            ablations=request.faithfulness,
+            ablations=task.faithfulness,
             keep_probability=0.5,
             top_demo=0,
             top_drop=0.3,
@@ -152,7 +164,7 @@ def explanation(
             forwards=32,
             seconds=9.0,
         )
-        if request.faithfulness and has
+        if task.faithfulness and has
         else None,
         timings=Timings(prompt=0.1, scores=1.2, contributions=6.2, matrix=1.4, total=8.9),
         provenance=Provenance(
@@ -169,25 +181,25 @@ def explanation(
             case_seed=77,
             versions={"demolens": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
             created="2026-11-21T10:00:00Z",
-            command=f"demolens explain --user {request.user} --demos {request.demos}",
+            command=f"demolens explain --user {case.user} --demos {case.demos}",
         ),
         notices=(),
     )
 
 
-def _demo(index: int, names: list[str], request: Request) -> DemoRow:
+def _demo(index: int, names: list[str], case: CaseSpec) -> DemoRow:
     title, answer = names[(index * 3 + 1) % len(names)], "Yes" if index % 3 else "No"
-    demo_id = request.demo_ids[index] if request.demo_ids is not None else f"{request.user}:{20 - index}"
+    demo_id = case.demo_ids[index] if case.demo_ids is not None else f"{case.user}:{20 - index}"
     text = f"User liked: {names[index % len(names)]}. Would they like {title}? {answer}"
     return DemoRow(
         demo_id=demo_id,
         label=f"D{index + 1}",
-        user_id=request.user,
+        user_id=case.user,
         item_id=str(500 + index),
         title=title,
         answer=answer,
         history=(names[index % len(names)],),
-        source=request.strategy,
+        source=case.strategy,
         text=text,
         tokens=len(text.split(" ")),
     )
@@ -222,8 +234,8 @@ class FakeJob:
 
     key: str
     state: str
-    asked: Request
-    explanation: Explanation | None = None
+    task: Task
+    report: Report | None = None
     ahead: int = 0
     label: str = ""
     fraction: float = 0.0
@@ -232,15 +244,10 @@ class FakeJob:
     sentence: str = ""
     error_id: str | None = None
     created: str = "2026-11-21T10:00:00Z"
-    report: Any = None
 
     @property
     def ended(self) -> bool:
         return self.state in {"done", "failed", "cancelled"}
-
-    @property
-    def found(self) -> Any:
-        return self.report or self.explanation
 
 
 @dataclass(frozen=True)
@@ -252,12 +259,14 @@ class FakeForecast:
     observations: int = 12
 
 
-def task_job(key: str, state: str, asked: Asked) -> FakeJob:
+def task_job(key: str, state: str, task: Task) -> FakeJob:
     """The job of a task, with the report that the tests of its charts make."""
-    report = reports()[kind_of(asked).name] if state in ("done", "cancelled") else None
+    report = None
+    if state in ("done", "cancelled"):
+        report = reports()[kind_of(task).name].model_copy(update={"task": task})
     sentence = {"failed": "layer 99 does not exist; expected 0 to 29", "cancelled": "cancelled"}.get(state, "")
     error_id = "E-3F9A" if state == "failed" else None
-    return FakeJob(key, state, asked, None, 0, "sweeping", 0.4, 5.0, 8.0, sentence, error_id, report=report)
+    return FakeJob(key, state, task, report, 0, "sweeping", 0.4, 5.0, 8.0, sentence, error_id)
 
 
 @lru_cache(maxsize=1)
@@ -286,94 +295,82 @@ def _tests_of(name: str) -> Any:
     return module
 
 
-def preview(request: Request) -> Preview:
-    """The case of a request before it is run, as `app.cached.preview` finds it."""
-    items = {str(100 + place): TITLES[place % len(TITLES)] for place in range(request.candidates)}
+def preview(task: Task) -> Subject:
+    """What a task is about before it is run, as `app.cached.preview` finds it."""
+    spec = task.case
+    items = {str(100 + place): TITLES[place % len(TITLES)] for place in range(spec.candidates)}
     items |= {"1": "Title 1", "2": "Title 2"}
     history = (Interaction("1", 0, 4.0, 891_000_000.0), Interaction("2", 1, 2.0, 891_100_000.0))
     demos = (
         Demonstration("7:1", "7", 1, ("1",), "2", False, "recent"),
         Demonstration("7:0", "7", 0, (), "1", True, "recent"),
     )
-    candidates = tuple(items)[: request.candidates]
-    case = Case("d", request.user, "last", history, candidates, candidates[0], None, 1)
-    return Preview(case, demos, {item: Item(item, title) for item, title in items.items()})
+    candidates = tuple(items)[: spec.candidates]
+    case = Case("d", spec.user, "last", history, candidates, candidates[0], None, 1)
+    short = spec.model_copy(update={"demos": len(demos)})
+    return Subject(short, case, demos, {item: Item(item, title) for item, title in items.items()})
 
 
 class FakeDesk:
-    """Answers like the desk; the stored example is done, anything else takes `seconds` or stays in `state`."""
+    """Answers like the desk; the usual explanation is done, others take `seconds` or stay in `state`."""
 
     def __init__(self, seconds: float = 0.0, state: str | None = None, **options: Any) -> None:
         self.seconds, self.state, self.options = seconds, state, options
-        self.asked: list[Asked] = []
         self.of_tasks = "done"
         self.started: dict[str, float] = {}
-        self.requests: dict[str, Request] = {}
+        self.tasks: dict[str, Task] = {}
+        self.submissions: list[Task] = []
         self.cancelled: set[str] = set()
-        self.submitted = 0
         self.lock = threading.Lock()
 
-    def key(self, asked: Asked) -> str:
-        return f"{abs(hash((type(asked).__name__, asked.model_dump_json()))):064x}"
+    def key(self, task: Task) -> str:
+        return f"{abs(hash((type(task).__name__, task.model_dump_json()))):064x}"
 
-    def submit(self, request: Request) -> str:
+    def submit(self, task: Task) -> str:
         with self.lock:
-            self.submitted += 1
-            self.asked.append(request)
-            key = self.key(request)
+            self.submissions.append(task)
+            key = self.key(task)
             if key not in self.started or key in self.cancelled:
                 self.cancelled.discard(key)
                 self.started[key] = time.monotonic()
-            self.requests[key] = request
+            self.tasks[key] = task
             return key
 
     def job(self, key: str) -> FakeJob | None:
-        request = self.requests.get(key)
-        if request is None:
+        task = self.tasks.get(key)
+        if task is None:
             return None
-        if not isinstance(request, Request):
-            return task_job(key, self.of_tasks, request)
+        if not isinstance(task, Explain):
+            return task_job(key, self.of_tasks, task)
         age = time.monotonic() - self.started[key]
         if key in self.cancelled:
-            return FakeJob(
-                key, "cancelled", request, explanation(request, stage="first"), sentence="The job was cancelled."
-            )
-        done = FakeJob(key, "done", request, explanation(request, **self.options), fraction=1.0, elapsed=age)
-        if self.state == "queued":
-            return FakeJob(key, "queued", request, ahead=2, label="waiting")
-        if self.state == "starting":
-            return FakeJob(key, "running", request, label="the model is being loaded", elapsed=2.0)
-        if self.state == "failed":
-            return FakeJob(
-                key,
-                "failed",
-                request,
-                sentence="The model folder holds no weights; expected model.safetensors",
-                error_id="E-3F9A",
-            )
-        if self.state == "running":
-            return FakeJob(
-                key,
-                "running",
-                request,
-                explanation(request, stage="scores"),
-                label="refining",
-                fraction=0.4,
-                elapsed=5.0,
-                remaining=8.0,
-            )
-        if request == Request() or age >= self.seconds:
-            return done
+            return FakeJob(key, "cancelled", task, explanation(task, stage="first"), sentence="The job was cancelled.")
+        if self.state is not None:
+            return self.stuck(key, task)
+        if task == Explain() or age >= self.seconds:
+            return FakeJob(key, "done", task, explanation(task, **self.options), fraction=1.0, elapsed=age)
         stages = ["none", "scores", "first", "refined"]
         stage = stages[min(3, int(4 * age / self.seconds))]
-        found = None if stage == "none" else explanation(request, stage=stage)
-        return FakeJob(key, "running", request, found, 0, f"stage {stage}", age / self.seconds, age, self.seconds - age)
+        report = None if stage == "none" else explanation(task, stage=stage)
+        return FakeJob(key, "running", task, report, 0, f"stage {stage}", age / self.seconds, age, self.seconds - age)
+
+    def stuck(self, key: str, task: Explain) -> FakeJob:
+        """A job that stays in the state of the desk."""
+        if self.state == "queued":
+            return FakeJob(key, "queued", task, ahead=2, label="waiting")
+        if self.state == "starting":
+            return FakeJob(key, "running", task, label="the model is being loaded", elapsed=2.0)
+        if self.state == "failed":
+            sentence = "The model folder holds no weights; expected model.safetensors"
+            return FakeJob(key, "failed", task, sentence=sentence, error_id="E-3F9A")
+        scores = explanation(task, stage="scores")
+        return FakeJob(key, "running", task, scores, 0, "refining", fraction=0.4, elapsed=5.0, remaining=8.0)
 
     def cancel(self, key: str) -> None:
         self.cancelled.add(key)
 
-    def forecast(self, request: Asked, tokens: int | None = None) -> FakeForecast:
-        return FakeForecast(seconds=14.0 + case_of(request).demos)
+    def forecast(self, task: Task, tokens: int | None = None) -> FakeForecast:
+        return FakeForecast(seconds=14.0 + task.case.demos)
 
     def close(self) -> None:
         pass

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached, links
-from core.question.case_spec import CaseSpec
 from core.lm.loading import adapter
+from core.question.case_spec import CaseSpec
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 KIND, TYPED = "in-adapter-kind", "in-adapter"
@@ -61,7 +61,7 @@ def test_the_shipped_adapter_is_picked_run_and_linked(shipped, open_page, desk):
     assert TYPED not in fields(page)
     page.selectbox(key=KIND).set_value("recicl").run()
     page.button(key="run").click().run()
-    assert desk.submitted == 2
+    assert len(desk.submissions) == 2
     assert link(page) == ["recicl"]
     page.selectbox(key=KIND).set_value("").run()
     page.button(key="run").click().run()
@@ -77,7 +77,7 @@ def test_every_shipped_adapter_that_lies_here_is_offered(shipped, open_page, tmp
 
 def test_a_link_to_the_shipped_adapter_runs_by_itself(shipped, open_page, desk):
     page = open_page(adapter="recicl")
-    assert desk.submitted == 1
+    assert len(desk.submissions) == 1
     assert page.selectbox(key=KIND).value == "recicl"
     assert link(page) == ["recicl"]
 
@@ -91,9 +91,9 @@ def test_a_folder_is_typed_and_its_link_asks_first(shipped, open_page, desk, tmp
     page.text_input(key=TYPED).set_value(mine).run()
     page.button(key="run").click().run()
     assert link(page) == [mine]
-    before = desk.submitted
+    before = len(desk.submissions)
     page = open_page(adapter=mine)
-    assert desk.submitted == before
+    assert len(desk.submissions) == before
     assert (page.selectbox(key=KIND).value, page.text_input(key=TYPED).value) == ("folder", mine)
 
 
@@ -108,7 +108,7 @@ def test_an_adapter_that_is_not_in_the_checkout_is_not_offered(open_page, monkey
 
 
 def test_what_is_shipped_needs_no_consent_with_the_sample_alone():
-    assert not links.foreign(Request(adapter="recicl"))
-    assert not links.foreign(Request(adapter="tallrec"))
-    assert links.foreign(Request(adapter="recicl", model="org/model"))
-    assert links.foreign(Request(adapter="./recicl"))
+    assert not links.foreign(CaseSpec(adapter="recicl"))
+    assert not links.foreign(CaseSpec(adapter="tallrec"))
+    assert links.foreign(CaseSpec(adapter="recicl", model="org/model"))
+    assert links.foreign(CaseSpec(adapter="./recicl"))

@@ -9,6 +9,7 @@ import pytest
 
 from app import cached
 from core.question.case_spec import CaseSpec
+from core.question.task import Task
 
 
 @pytest.fixture
@@ -32,13 +33,13 @@ def rewritten(file: Path, old: str, new: str) -> None:
 
 
 def test_titles_and_previews_follow_the_items(films: Path) -> None:
-    request = Request(dataset=str(films), user="1", demos=2, candidates=3, history=2)
-    first = cached.preview(request)
-    assert isinstance(first, cached.Preview)
+    task = Task(case=CaseSpec(dataset=str(films), user="1", demos=2, candidates=3, history=2))
+    first = cached.preview(task)
+    assert isinstance(first, cached.Subject)
     assert cached.titles(str(films), "film 3", 5) == [("3", "Film 3")]
     rewritten(films / "films.item", "\tFilm ", "\tSong ")
-    second = cached.preview(request)
-    assert isinstance(second, cached.Preview)
+    second = cached.preview(task)
+    assert isinstance(second, cached.Subject)
     assert {item.title[:4] for item in first.items.values()} == {"Film"}
     assert {item.title[:4] for item in second.items.values()} == {"Song"}
     assert cached.titles(str(films), "film 3", 5) == []
@@ -55,7 +56,7 @@ def test_a_folder_that_is_gone_is_told_and_one_that_comes_back_is_opened(films: 
     name = str(films)
     assert cached.users(name, "1", 9) == [("1", 7)]
     films.rename(films.with_name("away"))
-    assert isinstance(cached.preview(Request(dataset=name, user="1")), str)
+    assert isinstance(cached.preview(Task(case=CaseSpec(dataset=name, user="1"))), str)
     assert cached.licence(name) == ""
     films.with_name("away").rename(films)
     assert cached.users(name, "1", 9) == [("1", 7)]

@@ -16,7 +16,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from core.question.case_spec import CaseSpec
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGES = ("explore", "theory", "robustness", "improve", "personalise")
@@ -85,7 +84,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         page = AppTest.from_file(SCRIPT, default_timeout=60)
         if name != "explore":
             page = page.run()
-        desk.asked.clear()
+        desk.submissions.clear()
         for parameter, value in query.items():
             page.query_params[parameter] = value
         return (page.run() if name == "explore" else page.switch_page(f"app/pages/{name}/page.py").run()), desk
@@ -102,7 +101,7 @@ def words(page: AppTest) -> str:
 @pytest.mark.parametrize("field", ["dataset", "model", "adapter"])
 def test_nothing_that_a_link_names_is_looked_at(open_page, spy: Spy, marked: Path, name: str, field: str) -> None:
     page, desk = open_page(name, **{field: str(marked)})
-    assert desk.asked == []
+    assert desk.submissions == []
     assert f"This link names its own data, model or adapter: {marked}" in words(page)
     page.number_input(key="in-demos" if name != "improve" else "in-candidates").set_value(4).run()
     for other in PAGES:
@@ -115,7 +114,7 @@ def test_no_host_that_a_link_names_is_asked(open_page, spy: Spy, name: str) -> N
     named = name.replace("some.host", MARK)
     for field in ("dataset", "model", "adapter"):
         _, desk = open_page("explore", **{field: named})
-        assert desk.asked == []
+        assert desk.submissions == []
     assert spy.seen == []
 
 
@@ -123,7 +122,7 @@ def test_run_is_the_agreement(open_page, marked: Path, monkeypatch: pytest.Monke
     page, desk = open_page("explore", dataset=str(marked), user="12", demos="2", candidates="4")
     assert not page.button(key="run").disabled
     page.button(key="run").click().run()
-    assert [request.dataset for request in desk.asked] == [str(marked)]
+    assert [task.case.dataset for task in desk.submissions] == [str(marked)]
     assert [label.split(" ")[0] for label in page.selectbox(key="in-user").options] == ["12"]
 
 
@@ -137,13 +136,13 @@ def test_another_link_to_the_same_name_asks_again_in_another_tab(open_page, mark
     page, _ = open_page("explore", dataset=str(marked))
     page.button(key="run").click().run()
     _, desk = open_page("explore", dataset=str(marked))
-    assert desk.asked == []
+    assert desk.submissions == []
 
 
 def test_a_full_queue_does_not_speak_of_consent(open_page, example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.errors import WorkerError
 
-    def full(_: Any, request: Request) -> str:
+    def full(_: Any, task: object) -> str:
         raise WorkerError("50 jobs wait already; wait for one to end or cancel one")
 
     monkeypatch.setattr(example.FakeDesk, "submit", full)

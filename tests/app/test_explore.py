@@ -12,8 +12,9 @@ from app import cached
 from app.charts import ranks
 from app.pages.explore.candidates import in_view
 from core import columns
-from core.question.case_spec import CaseSpec
+from core.analysis.explain.explain_task import Explain
 from core.errors import DataError, WorkerError
+from core.question.case_spec import CaseSpec
 
 NOBODY = "user none has no interaction; expected a user with two"
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
@@ -29,7 +30,7 @@ def open_page(monkeypatch, example):
         monkeypatch.setattr(cached, "job_key", desk.key)
         monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("none", 0)])
         monkeypatch.setattr(
-            cached, "preview", lambda request: NOBODY if request.user == "none" else example.preview(request)
+            cached, "preview", lambda task: NOBODY if task.case.user == "none" else example.preview(task)
         )
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
         monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
@@ -114,11 +115,11 @@ def test_changed_choices_wait_for_run(open_page, example):
     desk = example.FakeDesk()
     page = open_page(desk)
     page.number_input(key="in-demos").set_value(4).run()
-    assert desk.submitted == 1
+    assert len(desk.submissions) == 1
     assert "Next run" in words(page)
     assert "Settings changed" in words(page)
     page.button(key="run").click().run()
-    assert desk.submitted == 2
+    assert len(desk.submissions) == 2
     assert link(page, "demos") == ["4"]
 
 
@@ -127,7 +128,7 @@ def test_many_reruns_start_nothing(open_page, example):
     page = open_page(desk)
     for value in range(1, 8):
         page.number_input(key="in-demos").set_value(value).run()
-    assert desk.submitted == 1
+    assert len(desk.submissions) == 1
 
 
 def test_measuring_faithfulness_asks_for_the_same_case(open_page, example):
@@ -182,10 +183,10 @@ def test_failed_says_what_and_what_next(open_page, example):
 def test_a_link_to_another_model_asks_first(open_page, example):
     desk = example.FakeDesk()
     page = open_page(desk, model="someone/model")
-    assert desk.submitted == 0
+    assert len(desk.submissions) == 0
     assert "only when you agree" in words(page)
     page.button(key="run").click().run()
-    assert desk.submitted == 1
+    assert len(desk.submissions) == 1
 
 
 def test_a_full_queue_is_said_calmly(open_page, example):
@@ -301,9 +302,10 @@ def test_other_data_bring_their_own_user_and_forget_what_was_named_by_id(open_pa
     page = open_page(user="7", target="103", against="104", **{"with": "7:1", "strategy": "manual"})
     monkeypatch.setattr(cached, "first_user", lambda name, split: "anna")
     page.text_input(key="in-dataset").set_value("/data/books").run()
-    draft = page.session_state["view"].draft
-    assert (draft.dataset, draft.user, draft.strategy) == ("/data/books", "anna", "recent")
-    assert draft.demo_ids is draft.candidate_ids is draft.target is draft.against is None
+    draft = page.session_state["view"].current.draft
+    case = draft.case
+    assert (case.dataset, case.user, case.strategy) == ("/data/books", "anna", "recent")
+    assert case.demo_ids is case.candidate_ids is draft.target is draft.against is None
 
 
 def test_the_pickers_offer_the_candidates_that_would_be_ranked(open_page, example):
@@ -349,7 +351,7 @@ def test_a_model_that_only_a_link_names_is_not_looked_at(open_page, monkeypatch)
 def test_a_failed_run_leaves_the_result_before_it_in_view(open_page, example):
     desk = example.FakeDesk()
     page = open_page(desk)
-    before, found = page.session_state["view"].key, desk.job
+    before, found = page.session_state["view"].current.key, desk.job
     done = desk.job(before)
     desk.job = lambda key: done if key == before else found(key)
     desk.state = "failed"
@@ -376,7 +378,7 @@ def test_cancelled_is_said_once(open_page, example):
 
 
 def test_a_long_list_begins_with_the_target_and_the_chosen_candidate(example):
-    record = example.explanation(Request(candidates=40))
+    record = example.explanation(Explain(case=CaseSpec(candidates=40)))
     table = ranks.table(record)
     shown = in_view(table, "130")
     assert list(shown[columns.ITEM])[:2] == ["106", "130"]
@@ -405,11 +407,11 @@ def test_a_list_shorter_than_asked_for_says_so(open_page, example):
     desk = example.FakeDesk()
     page = open_page(desk)
     assert "asked for" not in words(page)
-    asked = desk.job
+    job_of = desk.job
     desk.job = lambda key: (
-        (job := asked(key))
+        (job := job_of(key))
         and example.replace(
-            job, explanation=job.explanation.model_copy(update={"request": Request(candidates=25, demos=9)})
+            job, report=job.report.model_copy(update={"task": Explain(case=CaseSpec(candidates=25, demos=9))})
         )
     )
     told = words(page.run())
@@ -440,10 +442,10 @@ def test_every_control_of_the_side_bar_is_answered(open_page):
     keys = [each.key for kind in KINDS for each in getattr(page.sidebar, kind)]
     assert len(keys) > 18
     for key in keys:
-        before = page.session_state["view"].draft, len(page.text_input)
+        before = page.session_state["view"].current.draft, len(page.text_input)
         control = next(each for kind in KINDS for each in getattr(page.sidebar, kind) if each.key == key)
         control.set_value(OTHER.get(key) or _moved(control.value)).run()
-        assert (page.session_state["view"].draft, len(page.text_input)) != before, key
+        assert (page.session_state["view"].current.draft, len(page.text_input)) != before, key
         assert "Settings changed" in words(page) or "cannot be run" in words(page), key
 
 

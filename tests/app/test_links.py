@@ -1,69 +1,151 @@
+"""A task and its link are the same thing for every kind, and no link can break a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import strategies as some
+from pydantic import BaseModel, ValidationError
+from questions import tasks
 
 from app import links
-from app.links import Choices
-from core.question.case_spec import CaseSpec
+from app.pages.explore.selection import ExploreSelection
+from app.pages.personalise.played import PlaySelection
+from app.session import Selection
+from core.analysis.explain.explain_task import Explain
+from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.robustness.inference_settings import InferenceSettings
+from core.analysis.robustness.robustness_task import RobustnessTask
+from core.personal.personalise_task import PersonaliseTask
+from core.question.case_spec import CaseSpec
+from core.question.command_line import own_fields
+from core.question.kinds import KINDS
+from core.question.task import Task
+from core.selection.improve_task import ImproveTask
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
-IDS = st.lists(NAMES, max_size=5).map(tuple)
+SELECTIONS: dict[str, type[Selection]] = {"explain": ExploreSelection, "personalise": PlaySelection}
+NAMES = some.text(some.characters(codec="utf-8"), min_size=1, max_size=40)
+TEXTS = some.one_of(
+    some.sampled_from(["yes", "no", "none", "manual", "recent", "time", "nan", "sample", "1:2", "50:yes", "٤", ""]),
+    some.integers(-3, 40).map(str),
+    some.floats(0, 1).map(str),
+    some.text(max_size=600),
+)
 
 
-@st.composite
-def requests(draw):
-    demo_ids = draw(st.none() | IDS)
-    strategies = ["recent", "similar", "random", "diverse"] + ([] if demo_ids is None else ["manual"])
-    target = draw(st.none() | NAMES)
-    return Request(
-        dataset=draw(NAMES),
-        user=draw(NAMES),
-        split=draw(st.sampled_from(["last", "time"])),
-        demos=draw(st.integers(0, 32)),
-        strategy=draw(st.sampled_from(strategies)),
-        demo_ids=demo_ids,
-        candidates=draw(st.integers(2, 200)),
-        candidate_ids=draw(st.none() | IDS),
-        sampling=draw(st.sampled_from(["uniform", "popularity"])),
-        family=draw(st.sampled_from(["yes_no", "next_item"])),
-        chat=draw(st.booleans()),
-        history=draw(st.integers(0, 50)),
-        scoring=draw(st.sampled_from(["sum", "mean", "calibrated"])),
-        model=draw(NAMES),
-        adapter=draw(st.none() | NAMES),
-        method=draw(st.sampled_from(["default", "gradient", "shapley"])),
-        target=target,
-        against=draw(st.none() | NAMES.filter(lambda name: name != target)),
-        budget=draw(st.floats(0.01, 1000)),
-        precision=draw(st.floats(0, 10)),
-        matrix=draw(st.booleans()),
-        faithfulness=draw(st.integers(0, 256)),
-        seed=draw(st.integers(-(2**40), 2**40)),
+def parameters(kind: str) -> list[str]:
+    """Every parameter that a link of this kind may hold, and one that no link holds."""
+    task, selection = KINDS[kind].task, SELECTIONS.get(kind, Selection)
+    names = [*CaseSpec.model_fields, *own_fields(task), *selection.model_fields]
+    return [*map(links.parameter, names), *links.PASSED_OVER, "nonsense"]
+
+
+QUERIES = {
+    kind: some.dictionaries(some.sampled_from(parameters(kind)), some.lists(TEXTS, max_size=4), max_size=12)
+    for kind in KINDS
+}
+"""Kind -> links that somebody may have written."""
+
+
+def read(query: Any, kind: str) -> tuple[Task, BaseModel, str]:
+    return links.read(query, KINDS[kind].task, SELECTIONS.get(kind, Selection))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=some.data())
+def test_a_link_gives_a_task_whose_link_gives_it_again(kind: str, data: some.DataObject) -> None:
+    task, selection, notice = read(data.draw(QUERIES[kind]), kind)
+    assert len(notice) < 400
+    link = links.written(task, selection)
+    assert read(link, kind) == (task, selection, "")
+    assert links.written(*read(link, kind)[:2]) == link
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=some.data())
+def test_a_task_becomes_a_link_that_gives_it_again(kind: str, data: some.DataObject) -> None:
+    task = data.draw(tasks(KINDS[kind].task))
+    assert read(links.written(task), kind) == (task, SELECTIONS.get(kind, Selection)(), "")
+
+
+@given(demo=some.none() | some.integers(1, 32), item=some.none() | NAMES, alpha=some.floats(0, 0.99))
+def test_a_link_gives_the_same_selection_again(demo: int | None, item: str | None, alpha: float) -> None:
+    selection = ExploreSelection(demo=demo, item=item, alpha=alpha, samples=3)
+    task = Explain(case=CaseSpec(user="7"))
+    assert read(links.written(task, selection), "explain") == (task, selection, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_vanish_but_for_those_of_the_page_alone(kind: str) -> None:
+    task = KINDS[kind].task()
+    expected = {"demos": ["4"], "history": ["3"], "adapter": ["recicl"]} if kind == "personalise" else {}
+    assert links.written(task) == expected
+    assert read(expected, kind)[::2] == (task, "")
+
+
+def test_links_are_short() -> None:
+    task = RobustnessTask(case=CaseSpec(user="7", demos=4, demo_ids=()), kinds=("typos", "inject"), alpha=0.25)
+    assert links.written(task) == {
+        "user": ["7"],
+        "demos": ["4"],
+        "with": [""],
+        "kinds": ["typos", "inject"],
+        "alpha": ["0.25"],
+    }
+    selection = ExploreSelection(demo=3, item="50", beta=1.0)
+    assert links.written(Explain(), selection) == {"demo": ["3"], "item": ["50"], "beta": ["1"]}
+
+
+OLD = {
+    "user": ["7"],
+    "with": ["7:3", "7:4:no"],
+    "strategy": ["manual"],
+    "among": ["50", "56"],
+    "method": ["path"],
+    "target": ["50"],
+    "against": ["56"],
+    "budget": ["20"],
+    "precision": ["0.5"],
+    "matrix": ["no"],
+    "faithfulness": ["32"],
+    "seed": ["5"],
+    "demo": ["2"],
+    "item": ["56"],
+    "alpha": ["0.1"],
+}
+"""A link of the version before, in which every page's link held the choices of an explanation."""
+
+
+def test_an_old_link_of_explore_opens() -> None:
+    task, selection, notice = read(OLD, "explain")
+    case = CaseSpec(user="7", demo_ids=("7:3", "7:4:no"), strategy="manual", candidate_ids=("50", "56"), seed=5)
+    answer = {"method": "path", "budget": 20, "precision": 0.5, "matrix": False, "faithfulness": 32}
+    assert task == Explain(case=case, target="50", against="56", **answer)
+    assert selection == ExploreSelection(demo=2, item="56", alpha=0.1)
+    assert notice == ""
+
+
+@pytest.mark.parametrize("kind", ["dual", "robustness", "improve", "personalise"])
+def test_an_old_link_of_another_page_opens_without_a_notice(kind: str) -> None:
+    task, _, notice = read(OLD, kind)
+    assert notice == ""
+    assert (task.case.user, task.case.candidate_ids, task.case.seed) == ("7", ("50", "56"), 5)
+    choices = task.model_dump(exclude={"case"}, exclude_defaults=True)
+    assert (
+        choices
+        == {
+            "dual": {"target": "50", "against": "56"},
+            "robustness": {"target": "50", "against": "56", "alpha": 0.1},
+            "improve": {"budget": 20},
+            "personalise": {},
+        }[kind]
     )
 
 
-@given(requests(), st.none() | st.integers(1, 32), st.none() | NAMES)
-def test_a_link_gives_the_same_choices_again(request, demo, item):
-    choices = Choices(request, demo, item)
-    assert links.read(links.written(choices)) == (choices, "")
-
-
-def test_defaults_vanish_from_the_link():
-    assert links.written(Choices()) == {}
-    assert links.written(Choices(Request(demos=4), demo=3, item="50")) == {
-        "demos": ["4"],
-        "demo": ["3"],
-        "item": ["50"],
-    }
-
-
-def test_no_demonstrations_by_hand_is_not_the_default():
-    assert links.read({"with": [""]})[0].request.demo_ids == ()
-
-
 @pytest.mark.parametrize(
-    ("query", "named"),
+    ("query", "part"),
     [
         ({"demos": ["99"]}, "demos"),
         ({"demos": ["4", "5"]}, "demos"),
@@ -84,81 +166,62 @@ def test_no_demonstrations_by_hand_is_not_the_default():
         ({"nonsense": ["1"]}, "nonsense"),
         ({"seed": ["9" * 400]}, "seed"),
         ({"demos": ["٤"]}, "demos"),
+        ({"alpha": ["1"]}, "alpha"),
+        ({"beta": ["1.5"]}, "beta"),
+        ({"sigma": ["-1"]}, "sigma"),
+        ({"dropout": ["nan"]}, "dropout"),
+        ({"samples": ["65"]}, "samples"),
     ],
 )
-def test_a_wrong_part_gives_the_default_and_one_sentence(query, named):
-    choices, notice = links.read(query)
-    assert named in notice
+def test_a_wrong_part_gives_the_default_and_one_sentence(query: dict[str, list[str]], part: str) -> None:
+    task, selection, notice = read(query, "explain")
+    assert f"({part})" in notice
     assert notice.count(".") == 1
-    assert choices.request in (Request(), Request(target="5"))
+    assert task in (Explain(), Explain(target="5"))
+    assert selection == ExploreSelection()
 
 
-def test_the_rest_of_a_wrong_link_still_counts():
-    choices, notice = links.read({"user": ["7"], "demos": ["many"], **{f"x{n}": ["1"] for n in range(900)}})
-    assert choices.request.user == "7"
+def test_the_rest_of_a_wrong_link_still_counts() -> None:
+    query = {"user": ["7"], "demos": ["many"], **{f"x{number}": ["1"] for number in range(900)}}
+    task, _, notice = read(query, "explain")
+    assert task.case.user == "7"
     assert "897 more" in notice
     assert len(notice) < 300
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from([links.parameter(n) for n in links.ORDER] + [*links.RESERVED, "x"]),
-        st.lists(st.text(max_size=30), max_size=3),
+    task, _, notice = read({"repeats": ["0"], "kinds": ["typos", "no"], "alpha": ["0.5"], "user": ["9"]}, "robustness")
+    assert task == RobustnessTask(case=CaseSpec(user="9"), alpha=0.5)
+    assert "(kinds, repeats)" in notice
+    assert read({"start": ["x" * (links.LONGEST + 1)]}, "improve")[::2] == (
+        ImproveTask(),
+        links._notice(["start"]),
     )
-)
-def test_no_link_is_an_error(query):
-    choices, _ = links.read(query)
-    assert links.read(links.written(choices)) == (choices, "")
 
 
-def test_only_the_sample_starts_by_itself():
-    assert not links.foreign(Request(user="9"))
-    assert links.foreign(Request(model="some/hub-name"))
-    assert links.foreign(Request(dataset="/tmp/mine"))
-    assert links.foreign(Request(adapter="/tmp/adapter"))
+def test_a_case_that_a_kind_refuses_is_named() -> None:
+    task, _, notice = read({"demos": ["2"], "cases": ["20"]}, "utility")
+    assert task == UtilityTask(cases=20)
+    assert "(demos)" in notice
 
 
-SETTINGS = st.builds(
-    InferenceSettings,
-    alpha=st.floats(0, 0.99),
-    beta=st.floats(0, 1),
-    sigma=st.floats(0, 1),
-    dropout=st.floats(0, 0.99),
-    samples=st.integers(1, 64),
-)
+def test_a_selection_without_a_changed_model_compares_nothing() -> None:
+    assert read({"samples": ["4"], "alpha": ["0"]}, "explain")[1].inference is None
+    assert ExploreSelection(alpha=0.25, samples=4, demo=2).inference == InferenceSettings(alpha=0.25, samples=4)
 
 
-@given(SETTINGS)
-def test_a_link_gives_the_same_changed_models_again(settings):
-    choices = Choices(Request(user="7"), inference=None if settings.plain else settings)
-    assert links.read(links.written(choices)) == (choices, "")
+@pytest.mark.parametrize("query", [{"model": ["/m"]}, {"model": ["/m"], "adapter": ["none"]}, {"adapter": ["x"]}])
+def test_the_page_s_own_adapter_is_for_the_sample_model_alone(query: dict[str, list[str]]) -> None:
+    case = read(query, "personalise")[0].case
+    assert case.adapter == ("x" if query.get("adapter") == ["x"] else None)
+    assert (case.demos, case.history) == (4, 3)
 
 
-def test_a_link_without_any_change_is_the_plain_model():
-    assert links.read({"samples": ["4"], "alpha": ["0"]}) == (Choices(), "")
-    assert links.written(Choices(inference=InferenceSettings(alpha=0.25, samples=4))) == {
-        "alpha": ["0.25"],
-        "samples": ["4"],
-    }
+def test_only_the_sample_starts_by_itself() -> None:
+    assert not links.foreign(CaseSpec(user="9"))
+    assert links.foreign(CaseSpec(model="some/hub-name"))
+    assert links.foreign(CaseSpec(dataset="/tmp/data"))
+    assert links.foreign(CaseSpec(adapter="/tmp/adapter"))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("alpha", "1"), ("alpha", "nan"), ("beta", "1.5"), ("sigma", "-1"), ("dropout", "1"), ("samples", "65")],
-)
-def test_a_change_that_cannot_be_is_named_and_the_rest_is_kept(name, value):
-    choices, notice = links.read({name: [value], "user": ["7"]} | ({} if name == "beta" else {"beta": ["0.5"]}))
-    assert f"({name})" in notice
-    assert choices.request.user == "7"
-    assert choices.inference == (None if name == "beta" else InferenceSettings(beta=0.5))
-
-
-def test_the_comparison_beside_an_explanation_is_of_its_case_alone():
-    assert links.beside(Choices(Request(user="7"))) is None
-    settings = InferenceSettings(sigma=0.1, samples=3)
-    request = Request(user="7", demos=4, method="gradient", budget=3, faithfulness=32, matrix=False, target="5")
-    task = links.beside(Choices(request, inference=settings))
-    assert task is not None
-    assert task.inference == settings
-    assert task.quick
-    assert task.case == Request(user="7", demos=4, target="5")
+def test_what_is_selected_is_refused_beyond_its_bounds() -> None:
+    with pytest.raises(ValidationError):
+        PlaySelection(after=-1)
+    assert PlaySelection(after=3, item="5").after_run(None, PersonaliseTask()) == PlaySelection(item="5")

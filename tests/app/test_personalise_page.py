@@ -11,9 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from core.question.case_spec import CaseSpec
 from core.data.records import Case, Interaction, Item
 from core.personal.personalise_task import PersonaliseTask
+from core.question.case_spec import CaseSpec
+from core.question.task import Task
 from core.tuning.evaluation.record import MetricEstimate
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
@@ -22,13 +23,14 @@ OWN = {"demos": 4, "history": 3, "adapter": "recicl"}
 CATALOGUE = [("50", "Star Wars (1977)"), ("56", "$x$ **Pulp** (1994)")]
 
 
-def _preview(request: Request) -> cached.Preview | str:
-    if request.user == "none":
+def _preview(task: Task) -> cached.Subject | str:
+    user = task.case.user
+    if user == "none":
         return "user none has no interaction; expected a user with two"
-    count = {"one": 0}.get(request.user, 8)
+    count = {"one": 0}.get(user, 8)
     met = tuple(Interaction(str(at), at, 4.0 - at % 2, 891_000_000.0 + 60 * at) for at in range(count))
-    case = Case("d", request.user, "last", met, ("90", "91"), "90", None, 1)
-    return cached.Preview(case, (), {one.item_id: Item(one.item_id, f"Film {one.item_id}") for one in met})
+    case = Case("d", user, "last", met, ("90", "91"), "90", None, 1)
+    return cached.Subject(task.case, case, (), {one.item_id: Item(one.item_id, f"Film {one.item_id}") for one in met})
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch):
     """Say whether the shipped adapter is there; it is, unless told otherwise."""
 
     def say(there: bool) -> None:
-        for place in ("app.tasks", "app.pages.personalise.play_controls", "app.pages.personalise.page.stream_words"):
+        for place in ("app.links", "app.pages.personalise.play_controls", "app.pages.personalise.stream_words"):
             monkeypatch.setattr(f"{place}.is_there", lambda name: there)
 
     say(True)
@@ -96,11 +98,11 @@ def charts(page: AppTest) -> int:
 
 def test_a_first_visit_has_the_page_s_own_case_and_runs_nothing(open_page) -> None:
     page, desk = open_page("running")
-    assert desk.asked == []
+    assert desk.submissions == []
     assert "Not run yet" in words(page)
     assert "8 of 8 interactions before this moment are known" in words(page)
     press(page, "run")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(**OWN))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(**OWN))
 
 
 def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page, shipped) -> None:
@@ -108,7 +110,7 @@ def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page
     page, desk = open_page("running")
     assert "demolens tune" in words(page)
     press(page, "run")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(demos=4, history=3))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(demos=4, history=3))
 
 
 def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
@@ -123,7 +125,7 @@ def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
     assert page.number_input(key="in-demos").value == 8
     page = page.switch_page(PAGE).run()
     press(page, "run")
-    assert desk.asked[-1].case == Request(**(OWN | {"demos": 3}))
+    assert desk.submissions[-1].case == CaseSpec(**(OWN | {"demos": 3}))
 
 
 def test_the_report_is_told_in_words_and_shown(open_page) -> None:
@@ -157,12 +159,12 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
     page, desk = open_page(
         "running", user="7", known="5", steps="2", added=["50:yes", "56:no"], compare="no", demos="6"
     )
-    assert desk.asked == []  # To look at a page starts no work.
+    assert desk.submissions == []  # To look at a page starts no work.
     assert link(page)["added"] == ["50:yes", "56:no"]
     page = press(page, "run")
-    case = Request(user="7", **(OWN | {"demos": 6}))
+    case = CaseSpec(user="7", **(OWN | {"demos": 6}))
     asked = PersonaliseTask(case=case, known=5, steps=2, added=("50:yes", "56:no"), compare=False)
-    assert desk.asked[-1] == asked
+    assert desk.submissions[-1] == asked
     assert "Star Wars (1977) , liked" in words(page)
     assert "5 of 8" in words(page)
 
@@ -177,7 +179,7 @@ def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
 def test_a_link_chooses_the_adapter_or_none(open_page, shipped, adapter, there, asked) -> None:
     shipped(there)
     page, desk = open_page("running", run=True, user="7", **({} if adapter is None else {"adapter": adapter}))
-    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", demos=4, history=3, adapter=asked))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", demos=4, history=3, adapter=asked))
     assert link(page)["adapter"] == [asked or "none"]
 
 
@@ -188,7 +190,7 @@ def test_a_link_keeps_the_chosen_step_and_candidate(open_page) -> None:
     assert (link(page)["after"], link(page)["item"]) == (["2"], ["d"])
     stored = page.query_params
     page, desk = open_page()
-    desk.submit(PersonaliseTask(case=Request(user="7", **OWN)))
+    desk.submit(PersonaliseTask(case=CaseSpec(user="7", **OWN)))
     for parameter, value in stored.items():
         page.query_params[parameter] = value
     page = page.run()
@@ -206,7 +208,7 @@ def test_wrong_parts_of_a_link_are_named(open_page) -> None:
     assert "known" in words(page)
     assert "added" in words(page)
     press(page, "run")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", **OWN))
 
 
 def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
@@ -215,10 +217,10 @@ def test_stepping_back_and_forward_moves_the_end_of_the_play(open_page) -> None:
     page = press(press(page, "step-back"), "step-back")
     assert "6 of 8" in words(page)
     press(page, "run")
-    assert desk.asked[-1].known == 6
+    assert desk.submissions[-1].known == 6
     page = press(press(page, "step-forward"), "step-forward")
     press(page, "run")
-    assert desk.asked[-1].known is None
+    assert desk.submissions[-1].known is None
     page, _ = open_page("running", known="1", user="7")
     assert button(page, "step-back").disabled
 
@@ -229,7 +231,7 @@ def test_another_user_has_another_stream(open_page) -> None:
     page = page.selectbox(key="in-user").set_value("7").run()
     assert "8 of 8" in words(page)
     press(page, "run")
-    assert desk.asked[-1] == PersonaliseTask(case=Request(user="7", **OWN))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", **OWN))
 
 
 def test_an_interaction_is_added_by_hand_and_removed(open_page) -> None:
@@ -242,9 +244,9 @@ def test_an_interaction_is_added_by_hand_and_removed(open_page) -> None:
     page = page.text_input(key="find-title").set_value("Star").run()
     page = page.segmented_control(key="pick-answer").set_value("yes").run()
     page = press(press(page, "add-title"), "run")
-    assert desk.asked[-1].added == ("56:no", "50:yes")
+    assert desk.submissions[-1].added == ("56:no", "50:yes")
     page = press(press(page, "remove-added-0"), "run")
-    assert desk.asked[-1].added == ("50:yes",)
+    assert desk.submissions[-1].added == ("50:yes",)
 
 
 def test_a_search_that_finds_nothing_says_so(open_page) -> None:
@@ -256,9 +258,9 @@ def test_a_search_that_finds_nothing_says_so(open_page) -> None:
 
 def test_the_base_model_is_left_out_when_asked(open_page) -> None:
     page, desk = open_page("running")
-    page = page.toggle(key="in-personalise-compare").set_value(False).run()
+    page = page.toggle(key="in-compare").set_value(False).run()
     press(page, "run")
-    assert desk.asked[-1].compare is False
+    assert desk.submissions[-1].compare is False
 
 
 def test_a_step_and_a_candidate_are_chosen_by_keyboard(open_page) -> None:
@@ -299,7 +301,7 @@ def test_a_user_with_nothing_to_play(open_page) -> None:
 
 def test_the_evaluation_beside_the_adapter_is_shown(open_page, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = tmp_path / "evaluation.json"
-    monkeypatch.setattr("app.pages.personalise.page.adapter_evaluation.RECORD", record)
+    monkeypatch.setattr("app.pages.personalise.adapter_evaluation.RECORD", record)
     page, _ = open_page()
     page = press(page, "run")
     assert "Evaluation of the shipped adapter" not in words(page)

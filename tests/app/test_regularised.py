@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.widgets import regularised
-from core.question.case_spec import CaseSpec
+from app.pages.explore import regularised
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.errors import WorkerError
+from core.question.case_spec import CaseSpec
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 ALPHA, SAMPLES = "in-regularised-alpha", "in-regularised-samples"
@@ -73,7 +73,7 @@ def link(page: AppTest, name: str) -> list[str]:
 
 
 def asked(desk: Any) -> list[RobustnessTask]:
-    return [one for one in desk.asked if isinstance(one, RobustnessTask)]
+    return [one for one in desk.submissions if isinstance(one, RobustnessTask)]
 
 
 def compared(page: AppTest) -> bool:
@@ -130,7 +130,7 @@ def test_the_result_says_rank_ndcg_flips_and_moves(open_page: Any) -> None:
 
 def test_a_link_rebuilds_the_comparison_and_its_controls(open_page: Any) -> None:
     page, desk = open_page(user="7", alpha="0.123", sigma="0.5")
-    assert asked(desk) == [RobustnessTask(case=Request(user="7"), quick=True, alpha=0.123, sigma=0.5)]
+    assert asked(desk) == [RobustnessTask(case=CaseSpec(user="7"), quick=True, alpha=0.123, sigma=0.5)]
     assert page.slider(key=ALPHA).value == pytest.approx(0.123)
     assert compared(page)
 
@@ -144,7 +144,7 @@ def test_a_link_beyond_the_slider_is_shown_at_its_end(open_page: Any) -> None:
 
 def test_a_link_to_another_model_computes_nothing(open_page: Any) -> None:
     _, desk = open_page(model="someone/model", alpha="0.1")
-    assert desk.asked == []
+    assert desk.submissions == []
 
 
 def test_other_settings_wait_for_the_button(open_page: Any) -> None:

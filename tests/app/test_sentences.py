@@ -2,6 +2,7 @@ import re
 
 from app import sentences
 from app.pages.explore.selection import words
+from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
 
 
@@ -38,12 +39,12 @@ def test_words_for_faithfulness_follow_the_thresholds(example):
 
 
 def test_text_ablations_speak_before_the_methods_own(example):
-    told = sentences.faithfulness_note(example.explanation(Request(faithfulness=32)))
+    told = sentences.faithfulness_note(example.explanation(Explain(faithfulness=32)))
     assert told.origin == "32 text ablations"
 
 
 def test_no_demonstrations_and_no_contributions_are_said(example):
-    none = example.explanation(Request(demos=0))
+    none = example.explanation(Explain(case=CaseSpec(demos=0)))
     assert "without any demonstration" in sentences.headline(none)
     assert sentences.lead(none) == ""
     assert sentences.lead(example.explanation(stage="scores")) == ""

@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from core.analysis.dual.dual_task import DualTask
 from core.analysis.dual.updates_task import UpdatesTask
+from core.analysis.explain.explain_task import Explain
 from core.analysis.quality.quality_task import QualityTask
 from core.analysis.quality.utility_task import UtilityTask
-from core.question.case_spec import CaseSpec
 from core.analysis.robustness.robustness_task import RobustnessTask
+from core.question.case_spec import CaseSpec
 from core.selection.improve_task import ImproveTask
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
@@ -64,7 +65,7 @@ def press(page: AppTest, key: str) -> AppTest:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_first_visit_runs_nothing_and_says_what_run_will_show(open_page, name: str) -> None:
     page, desk = open_page(name)
-    assert desk.asked == [Request()]  # Only Explore's own example, which was opened first.
+    assert desk.submissions == [Explain()]  # Only Explore's own example, which was opened first.
     assert "Not run yet" in words(page)
 
 
@@ -72,7 +73,7 @@ def test_a_first_visit_runs_nothing_and_says_what_run_will_show(open_page, name:
 def test_run_hands_in_the_task_and_shows_its_report(open_page, name: str, kind: type) -> None:
     page, desk = open_page(name)
     page = press(page, "run")
-    assert desk.asked[-1] == kind()
+    assert desk.submissions[-1] == kind()
     assert "Where this comes from" in words(page)
     assert "Not run yet" not in words(page)
 
@@ -80,21 +81,21 @@ def test_run_hands_in_the_task_and_shows_its_report(open_page, name: str, kind: 
 @pytest.mark.parametrize(("name", "kind"), PAGES.items())
 def test_a_link_starts_no_work_and_stays_until_run(open_page, name: str, kind: type) -> None:
     page, desk = open_page(name, user="7")
-    assert desk.asked == [Request()]  # Only Explore's own example, which was opened first.
+    assert desk.submissions == [Explain()]  # Only Explore's own example, which was opened first.
     assert "Not run yet" in words(page)
     assert page.query_params == {"user": "7"}
     page = press(page, "run")
-    assert desk.asked[-1] == kind(case=Request(user="7"))
+    assert desk.submissions[-1] == kind(case=CaseSpec(user="7"))
 
 
 @pytest.mark.parametrize(("name", "kind"), PAGES.items())
 def test_a_link_shows_the_stored_result_of_its_case(open_page, name: str, kind: type) -> None:
     page, desk = open_page(name)
-    desk.submit(kind(case=Request(user="7")))
+    desk.submit(kind(case=CaseSpec(user="7")))
     page.query_params["user"] = "7"
     page = page.run()
     assert "Where this comes from" in words(page)
-    assert len(desk.asked) == 2  # The example and what was stored.
+    assert len(desk.submissions) == 2  # The example and what was stored.
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -113,7 +114,7 @@ def test_the_way_over_another_page_keeps_the_choices_and_the_link(open_page, nam
     assert page.query_params == {"user": "7"}
     page = page.number_input(key="in-demos").set_value(2).run()
     assert "User  7  in" in words(page)
-    assert desk.asked[-1] == kind(case=Request(user="7"))
+    assert desk.submissions[-1] == kind(case=CaseSpec(user="7"))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -133,19 +134,19 @@ def test_the_set_found_is_adopted_in_explore(open_page, reports: dict[str, Any])
     page, desk = open_page("improve")
     page = press(page, "run")
     press(page, "adopt")
-    assert desk.asked[-1].demo_ids == reports["improve"].best.demo_ids
-    assert desk.asked[-1].strategy == "manual"
+    assert desk.submissions[-1].case.demo_ids == reports["improve"].best.demo_ids
+    assert desk.submissions[-1].case.strategy == "manual"
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_result_is_its_own_case_whatever_the_pickers_say_since(open_page, name: str) -> None:
     page, desk = open_page(name, run=True, user="7")
-    asked = len(desk.asked)
+    submitted = len(desk.submissions)
     page.selectbox(key="in-user").set_value("12").run()
     assert "User  7  in" in words(page)
     if name == "improve":
         press(page, "adopt")
-        assert [one.user for one in desk.asked[asked:]] == ["7"]
+        assert [task.case.user for task in desk.submissions[submitted:]] == ["7"]
 
 
 @pytest.mark.parametrize(
@@ -180,28 +181,28 @@ def test_where_the_own_demonstrations_stand_there_is_nothing_to_adopt(
 def test_theory_compares_with_fine_tuning_only_when_asked(open_page, reports: dict[str, Any]) -> None:
     page, desk = open_page("theory")
     page = press(page, "run")
-    assert not any(isinstance(asked, UpdatesTask) for asked in desk.asked)
+    assert not any(isinstance(task, UpdatesTask) for task in desk.submissions)
     page = press(page, "start-updates")
-    assert isinstance(desk.asked[-1], UpdatesTask)
+    assert isinstance(desk.submissions[-1], UpdatesTask)
     assert reports["updates"].conclusion[:40] in words(page)
 
 
 def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.pages.explore.page.quality_section.latest_utility", lambda *_: None)
+    monkeypatch.setattr("app.pages.explore.quality_section.latest_utility", lambda *_: None)
     page, desk = open_page("theory")
     page = page.switch_page("app/pages/explore/page.py").run()
     page = press(page, "start-quality")
-    assert isinstance(desk.asked[-1], QualityTask)
+    assert isinstance(desk.submissions[-1], QualityTask)
     assert "read the scores above as a description only" in words(page)
     page = press(page, "start-utility")
-    assert desk.asked[-1] == UtilityTask(case=Request(), cases=20)
+    assert desk.submissions[-1] == UtilityTask(case=CaseSpec(), cases=20)
     assert "mean rank correlation" in words(page)
 
 
 def test_explore_has_a_first_look_at_robustness(open_page) -> None:
     page, desk = open_page("theory")
     page = press(page.switch_page("app/pages/explore/page.py").run(), "start-robustness")
-    assert desk.asked[-1] == RobustnessTask(quick=True)
+    assert desk.submissions[-1] == RobustnessTask(quick=True)
     assert "variants of the prompt" in words(page)
 
 

@@ -1,4 +1,4 @@
-"""What is recommended, and how did the demonstrations change the order?"""
+"""What is recommended, and how the demonstrations changed the order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import ranks
-from app.session import View
+from app.pages.explore.selection import selected_item
 from app.theme import CHART_CONFIG, Palette
 from app.widgets import downloads, tab
 from app.widgets.panel import literal, switched
@@ -18,18 +18,18 @@ IN_VIEW = 24
 """Most candidates that are listed without scrolling within the list."""
 
 
-def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
+def candidates(explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
     first = " Here it and the selected one stand first." if len(explanation.candidates) > IN_VIEW else ""
-    count, wanted = len(explanation.candidates), explanation.request.candidates
-    short = explanation.request.candidate_ids is None and count < wanted
-    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    count, case = len(explanation.candidates), explanation.task.case
+    short = case.candidate_ids is None and count < case.candidates
+    few = f"Only {count} of the {case.candidates} asked for. " if short else ""
     note = f"{few}Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"
         st.plotly_chart(
-            ranks.figure(explanation, colours, item=tab.selected_item(view, explanation)),
+            ranks.figure(explanation, colours, item=selected_item(explanation)),
             theme=None,
             config=CHART_CONFIG,
             key=key,
@@ -38,30 +38,30 @@ def candidates(view: View, explanation: Explanation, colours: Palette) -> None:
             on_select=lambda: _clicked(key),
         )
     else:
-        _list(view, explanation)
+        _list(explanation)
     downloads.buttons("candidates", ranks.table(explanation))
 
 
-def _list(view: View, explanation: Explanation) -> None:
-    chosen = tab.selected_item(view, explanation)
+def _list(explanation: Explanation) -> None:
+    chosen = selected_item(explanation)
     full = in_view(ranks.table(explanation), chosen)
     rows = {row.item_id: row for row in explanation.candidates}
-    shown = literal(full)
-    shown = shown.assign(
+    cells = literal(full)
+    cells = cells.assign(
         change=[ranks.change(rows[item]) for item in full[columns.ITEM]],
         title=[
             ("◆ " if rows[item].is_target else "") + title
-            for item, title in zip(full[columns.ITEM], shown[columns.TITLE], strict=True)
+            for item, title in zip(full[columns.ITEM], cells[columns.TITLE], strict=True)
         ],
     )
     at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
-    key = f"candidates-{view.item_revision}"
+    key = f"candidates-{tab.current().revisions['item']}"
     config = st.column_config
     st.dataframe(
-        shown,
+        cells,
         hide_index=True,
         key=key,
-        height="content" if len(shown) <= IN_VIEW else 38 + 35 * IN_VIEW,
+        height="content" if len(cells) <= IN_VIEW else 38 + 35 * IN_VIEW,
         on_select=lambda: _row(key, list(full[columns.ITEM])),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
@@ -94,6 +94,5 @@ def _row(key: str, ids: list[str]) -> None:
 
 
 def _clicked(key: str) -> None:
-    found = tab.picked(key)
-    if found:
-        tab.select(item=str(found[0]))
+    for item in tab.picked(key)[:1]:
+        tab.select(item=str(item))

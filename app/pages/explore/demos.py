@@ -1,4 +1,4 @@
-"""Which demonstrations stand in the prompt, what does each add, and what would you put there instead?"""
+"""The demonstrations in the prompt, what each adds, and an editor for others in their place."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import streamlit as st
 
 from app import cached
 from app.headings import without_minus_zero
+from app.pages.explore.selection import selected_demo
 from app.sentences import SOURCES
-from app.session import View
 from app.text import counted, safe_html
 from app.widgets import downloads, failures, tab
 from app.widgets.panel import literal, switched
 from core import columns
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
 from core.words import NOTHING
 
@@ -24,33 +25,33 @@ DECIMALS = 2
 """Of a contribution and the ends of its interval, in nats."""
 
 
-def demos(view: View, explanation: Explanation) -> None:
+def demos(explanation: Explanation) -> None:
     """The demonstrations in prompt order, to read or to edit."""
-    count, wanted = len(explanation.demos), explanation.request.demos
-    short = explanation.request.demo_ids is None and count < wanted
-    few = f"Only {count} of the {wanted} asked for. " if short else ""
+    count, case = len(explanation.demos), explanation.task.case
+    short = case.demo_ids is None and count < case.demos
+    few = f"Only {count} of the {case.demos} asked for. " if short else ""
     note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == EDIT:
-        _edit(view)
+        _edit()
     elif not explanation.demos:
         failures.note("None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.")
     else:
-        _read(view, explanation)
+        _read(explanation)
 
 
 def table(explanation: Explanation) -> pd.DataFrame:
     """One row per demonstration, in prompt order; contributions in nats."""
-    made = explanation.contributions
+    answer = explanation.contributions
     return pd.DataFrame(
         [
             {
                 columns.DEMO: row.label,
                 columns.TITLE: row.title,
                 "answer": row.answer,
-                columns.CONTRIBUTION: made.values[index] if made else None,
-                columns.LOW: made.low[index] if made and made.low else None,
-                columns.HIGH: made.high[index] if made and made.high else None,
+                columns.CONTRIBUTION: answer.values[index] if answer else None,
+                columns.LOW: answer.low[index] if answer and answer.low else None,
+                columns.HIGH: answer.high[index] if answer and answer.high else None,
                 "tokens": row.tokens,
                 columns.SOURCE: row.source,
                 "demo_id": row.demo_id,
@@ -61,12 +62,12 @@ def table(explanation: Explanation) -> pd.DataFrame:
     )
 
 
-def _read(view: View, explanation: Explanation) -> None:
+def _read(explanation: Explanation) -> None:
     full = table(explanation)
-    chosen = tab.selected_demo(view, explanation)
-    key = f"demos-table-{view.demo_revision}"
+    chosen = selected_demo(explanation)
+    key = f"demos-table-{tab.current().revisions['demo']}"
     st.dataframe(
-        literal(_rounded(full).assign(source=full[columns.SOURCE].map(lambda one: SOURCES.get(one, one)))),
+        literal(_rounded(full).assign(source=full[columns.SOURCE].map(lambda name: SOURCES.get(name, name)))),
         hide_index=True,
         key=key,
         height="content" if len(full) <= 12 else 440,
@@ -85,11 +86,11 @@ def _read(view: View, explanation: Explanation) -> None:
 
 
 def _columns(explanation: Explanation) -> list[str]:
-    answer = ["answer"] if any(row.answer for row in explanation.demos) else []
-    made = explanation.contributions
-    amounts = [columns.CONTRIBUTION] if made else []
-    spread = [columns.LOW, columns.HIGH] if made and made.low else []
-    return [columns.DEMO, columns.TITLE, *answer, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
+    yes_no = ["answer"] if any(row.answer for row in explanation.demos) else []
+    answer = explanation.contributions
+    amounts = [columns.CONTRIBUTION] if answer else []
+    spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
+    return [columns.DEMO, columns.TITLE, *yes_no, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,27 +120,28 @@ def _picked(key: str) -> None:
         tab.select(demo=rows[0] + 1, in_table=True)
 
 
-def _edit(view: View) -> None:
-    """Include, order and answers of the draft's demonstrations; "Use these" makes them the draft by hand."""
-    found = cached.preview(view.draft)
-    if isinstance(found, str):
-        st.html(f'<p class="dl-note">{safe_html(found)}</p>')
+def _edit() -> None:
+    """Include, order and answers of the draft's demonstrations; "Run with these" makes them the draft by hand."""
+    page, draft = tab.current(), tab.draft(Explain)
+    subject = cached.preview(draft)
+    if isinstance(subject, str):
+        failures.note(subject)
         return
-    yes_no = view.draft.family == "yes_no"
+    yes_no = draft.case.family == "yes_no"
     frame = pd.DataFrame(
         {
-            "include": [True] * len(found.demos),
-            "order": list(range(1, len(found.demos) + 1)),
-            "title": [found.items[demo.item_id].title for demo in found.demos],
-            "answer": ["Yes" if demo.liked else "No" for demo in found.demos],
-            "id": [demo.demo_id for demo in found.demos],
+            "include": [True] * len(subject.demos),
+            "order": list(range(1, len(subject.demos) + 1)),
+            "title": [subject.items[demo.item_id].title for demo in subject.demos],
+            "answer": ["Yes" if demo.liked else "No" for demo in subject.demos],
+            "id": [demo.demo_id for demo in subject.demos],
         }
     )
     config = st.column_config
     edited = st.data_editor(
         literal(frame),
         hide_index=True,
-        key=f"{EDITOR}-{view.draft.model_dump_json()}",
+        key=f"{EDITOR}-{draft.model_dump_json()}",
         disabled=["title", "id"],
         height="content",
         column_order=["include", "order", "title", *(["answer"] if yes_no else []), "id"],
@@ -155,24 +157,24 @@ def _edit(view: View) -> None:
         added = st.text_input(
             "Add by id",
             key=ADDED,
-            placeholder=f"{view.draft.user}:3",
+            placeholder=f"{draft.case.user}:3",
             max_chars=200,
             width=220,
             help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
         )
         ids = chosen_ids(edited, frame, added)
-        same = ids == view.draft.demo_ids == view.shown.request.demo_ids
+        same = page.task is not None and ids == draft.case.demo_ids == page.task.case.demo_ids
         st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,), disabled=same)
-        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=view.draft.demo_ids is None)
+        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=draft.case.demo_ids is None)
     failures.note(f"{counted(len(ids), 'demonstration')} in this order: {', '.join(ids) or 'none'}")
 
 
 def chosen_ids(edited: pd.DataFrame, before: pd.DataFrame, added: str) -> tuple[str, ...]:
     """Ids in the edited order; a flipped answer is written behind the id."""
-    kept = edited.assign(was=before["answer"], real=before["id"])
-    kept = kept[kept["include"]].sort_values("order", kind="stable")
+    rows = edited.assign(was=before["answer"], real=before["id"])
+    rows = rows[rows["include"]].sort_values("order", kind="stable")
     ids = [
-        _with_answer(str(row["real"]), str(row["answer"]), row["answer"] != row["was"]) for _, row in kept.iterrows()
+        _with_answer(str(row["real"]), str(row["answer"]), row["answer"] != row["was"]) for _, row in rows.iterrows()
     ]
     return (*ids, *added.split())
 
@@ -183,12 +185,11 @@ def _with_answer(demo_id: str, answer: str, flipped: bool) -> str:
 
 def _use(ids: tuple[str, ...]) -> None:
     tab.change(demo_ids=ids, strategy="manual")
-    view: View = st.session_state[tab.VIEW]
-    if not view.notice and isinstance(cached.preview(view.draft), cached.Preview):  # Else the page says what is wrong.
-        st.session_state[ADDED] = ""
-        tab.run(view.draft)
+    if not tab.view().notice and not isinstance(cached.preview(tab.current().draft), str):
+        st.session_state[ADDED] = ""  # Else the page says what is wrong.
+        tab.run()
 
 
 def _drop() -> None:
-    view: View = st.session_state[tab.VIEW]
-    tab.change(demo_ids=None, strategy="recent" if view.draft.strategy == "manual" else view.draft.strategy)
+    strategy = tab.current().draft.case.strategy
+    tab.change(demo_ids=None, strategy="recent" if strategy == "manual" else strategy)

@@ -1,98 +1,154 @@
-"""Explore one case: what is recommended, which demonstration did it, and what would change it?"""
+"""Explore one case: what is recommended, which demonstration did it, and what would change it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 
 from app import cached
-from app.pages.explore import candidates, demos, prompt, selection, summary, views
+from app.pages.explore import candidates, demos, prompt, summary, views
 from app.pages.explore import quality_section as quality
-from app.session import View
-from app.theme import style
-from app.widgets import failures, history, jobs, pickers, preview, provenance, regularised, tab
-from app.widgets import robustness_words as robustness
+from app.pages.explore.first_look import first_look
+from app.pages.explore.history_strip import timeline
+from app.pages.explore.regularised import regularised
+from app.pages.explore.selection import ExploreSelection, bar
+from app.session import TaskView
+from app.text import safe_html, unique_labels
+from app.widgets import failures, fields, preview, tab, task_page
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
+from core.analysis.explain.methods import METHODS
+from core.question.task import Task
+
+DATA = (
+    "dataset",
+    "user",
+    "split",
+    "strategy",
+    "demos",
+    "demo_ids",
+    "history",
+    "candidates",
+    "candidate_ids",
+    "sampling",
+    "seed",
+)
+"""Choices that change what the model reads; the others change how it is explained."""
 
 
-def page() -> None:
-    """Pickers, one job, its result."""
-    st.html(style(tab.colours()))
-    view = tab.opened()
-    job = jobs.current(view)
-    pickers.sidebar(view, job)
-    with st.container(key="status"):  # Always there, so that the charts below keep their place and are not drawn anew.
-        status(view, job)
-    if job is not None and job.explanation is not None:
-        view.seen = view.key
-        result(view, job.explanation, tab.drawn_from(view))
-    else:
-        nothing_yet(view, job)
-    tab.write_link()
+def controls() -> None:
+    """The method, and the candidates whose score or margin is divided."""
+    words: dict[str, str] = {row.name: row.words for row in METHODS.values()}
+    fields.choice("method", "Method", words, "How the score is divided among the demonstrations.")
+    names, target = _candidates(), tab.draft(Explain).target
+    hint = "The candidate whose score is divided among the demonstrations."
+    fields.choice("target", "Explain the score of", {"": "item really chosen next"} | names, hint, "fuzzy")
+    others = {item: name for item, name in names.items() if item != target}
+    hint = "With a second candidate, the first one's lead over it is divided instead of its score."
+    fields.choice("against", "Against", {"": "nothing: the score itself"} | others, hint, "fuzzy")
 
 
-def status(view: View, job: cached.Job | None) -> None:
-    """What a person should know before the result: notices, the next run, progress, what went wrong."""
-    pickers.fault(view)
-    preview.upcoming(view)
-    if job is None or job.state in ("failed", "cancelled"):
-        jobs.outcome(job, view.shown.request)
-    elif not job.ended:
-        jobs.follow(job)
+def _candidates() -> dict[str, str]:
+    """Id -> label of the candidates that the draft would rank, by title."""
+    subject = cached.preview(Task(case=tab.current().draft.case))
+    if isinstance(subject, str):
+        return {}
+    pairs = [(item, subject.items[item].title) for item in subject.case.candidates if item in subject.items]
+    return unique_labels(sorted(pairs, key=lambda pair: pair[1].casefold()))
 
 
-def nothing_yet(view: View, job: cached.Job | None) -> None:
+def advanced() -> None:
+    """The matrix and the budget."""
+    fields.toggle("matrix", "Demonstrations x candidates", "Also measures each removal effect on each candidate.")
+    hint = "Most that a refined or sampled method may use; one full pass scores the whole prompt once."
+    fields.number("budget", "Budget (full passes)", 0.5, 1000.0, hint, step=1.0, form="%g")
+
+
+def upcoming(page: TaskView) -> None:
+    """The history and the demonstrations of changed choices; nothing while they are as shown."""
+    case = page.draft.case
+    if page.task is None or all(getattr(case, name) == getattr(page.task.case, name) for name in DATA):
+        return
+    with st.container(border=True, key="upcoming"):
+        st.html(f'<h2 class="dl-section">Next run: user {safe_html(case.user, 40)}</h2>')
+        if preview.reading(page.draft):
+            failures.note("Press Run on the left to compute it; what stands below is the old result.")
+
+
+def waiting(page: TaskView, job: cached.Job | None) -> None:
     """In place of a result: what the model will read or would have read, and the result that was seen before."""
+    task = page.task or page.draft
+    if job is None:
+        failures.box("Not computed yet", preview.consent(task.case), "Press Run on the left to compute it.")
     if job is not None and not job.ended:
-        jobs.empty(view)
-    elif cached.agreed(view.shown.request):
-        preview.reading(view.shown.request)
-    earlier = None if view.seen is None else cached.desk().job(view.seen)
-    if earlier is not None and earlier.explanation is not None:
+        _started(task)
+    elif cached.agreed(task.case):
+        preview.reading(task)
+    earlier = None if page.last_key is None else cached.desk().job(page.last_key)
+    if earlier is not None and earlier.report is not None:
         with st.container(key="earlier"):
             failures.note("The result before this one:")
-            earlier_result(view, earlier.explanation, tab.drawn_from(view))
+            _earlier_result(earlier.report, tab.drawn_from())
+
+
+def _started(task: Task) -> None:
+    """Before the first scores: what comes, and what the model reads."""
+    st.html(
+        '<h1 class="dl-headline">The recommendations come first, then what each demonstration adds.</h1>'
+        f'<p class="dl-lead">User {safe_html(task.case.user, 40)} is being read. Each part appears as soon as '
+        "it is there; you may leave the page and come back.</p>"
+    )
+    if preview.reading(task):
+        st.skeleton(height=180)
 
 
 @st.fragment
-def earlier_result(view: View, explanation: Explanation, drawn: object) -> None:
-    """The views of an explanation that is not the one asked for."""
+def _earlier_result(explanation: Any, drawn: object) -> None:
+    """The views of an explanation that is not of the task on the page."""
     tab.whole_page_after_change(drawn)
-    views_of(view, explanation)
+    views_of(explanation)
 
 
-@st.fragment
-def result(view: View, explanation: Explanation, drawn: object) -> None:
-    """Every view of one explanation; a click redraws these views only."""
-    tab.whole_page_after_change(drawn)
-    views_of(view, explanation)
+def result(explanation: Explanation) -> None:
+    """Every view of one explanation, and what is measured beside it."""
+    views_of(explanation)
     if explanation.demos:
-        quality.quality(view, explanation)
-        robustness.quick(explanation)
-        regularised.regularised(view)
-    provenance.known(explanation)
-    provenance.provenance(explanation, cached.licence(explanation.request.dataset))
-    tab.write_link()
+        quality.quality(explanation)
+        first_look(explanation.task)
+        regularised(explanation.task)
 
 
-def views_of(view: View, explanation: Explanation) -> None:
+def views_of(explanation: Explanation) -> None:
     """Sentences, charts and tables of one explanation."""
     colours = tab.colours()
     summary.summary(explanation)
-    history.timeline(explanation, cached.like_threshold(explanation.request.dataset))
-    selection.bar(view, explanation)
+    timeline(explanation, cached.like_threshold(explanation.task.case.dataset))
+    bar(explanation)
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
         if explanation.contributions is not None:
-            views.contributions(view, explanation)
+            views.contributions(explanation)
         summary.faithfulness_button(explanation)
     with right:
-        candidates.candidates(view, explanation, colours)
-    demos.demos(view, explanation)
+        candidates.candidates(explanation, colours)
+    demos.demos(explanation)
     if explanation.matrix is not None:
-        views.matrix(view, explanation)
+        views.matrix(explanation)
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:
-        views.layer_map(view, explanation)
-    prompt.prompt_view(view, explanation, colours)
+        views.layer_map(explanation)
+    prompt.prompt_view(explanation, colours)
 
 
-page()
+task_page.show(
+    task_page.Page(
+        "explain",
+        controls,
+        result,
+        selection=ExploreSelection,
+        starts=True,
+        advanced=advanced,
+        upcoming=upcoming,
+        waiting=waiting,
+    )
+)

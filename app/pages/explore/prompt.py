@@ -1,4 +1,4 @@
-"""What did the model read, and which of its tokens carried the score?"""
+"""What the model read, and which of its tokens carried the score."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import html
 
 import streamlit as st
 
-from app.sentences import METHODS
-from app.session import View
+from app.pages.explore.selection import selected_demo
 from app.text import safe_html, visible
 from app.theme import Palette, nats, signed, symmetric
-from app.widgets import tab
 from app.widgets.panel import section
 from core.analysis.explain.explanation import Explanation, SpanRow
+from core.analysis.explain.methods import METHODS
 
 STRONGEST = 0.55
 """Opacity of the tint behind the token with the largest amount."""
@@ -20,23 +19,23 @@ UNDERLINED = 0.35
 """Share of the largest amount from which a token is underlined as well."""
 
 
-def prompt_view(view: View, explanation: Explanation, colours: Palette) -> None:
+def prompt_view(explanation: Explanation, colours: Palette) -> None:
     """The prompt with its spans; tokens tinted by their share of the gradient answer."""
-    record, made = explanation.prompt, explanation.contributions
+    record, answer = explanation.prompt, explanation.contributions
     source = (
-        f" Tint: each token's gradient part ({METHODS[made.split_of]})."
-        if made and made.by_token and made.split_of
+        f" Tint: each token's gradient part ({METHODS[answer.split_of].words})."
+        if answer and answer.by_token and answer.split_of
         else ""
     )
-    beside = "" if made is None else " Beside each demonstration: its contribution."
+    beside = "" if answer is None else " Beside each demonstration: its contribution."
     length = f"{record.length} of {record.context} tokens, with the explained candidate as its last part."
     section("Prompt", f"{length}{beside}{source}")
-    if made is not None and made.by_token:
+    if answer is not None and answer.by_token:
         adds, takes = _key("adds", colours.raises, "solid"), _key("takes away", colours.lowers, "dotted")
         st.html(f'<p class="dl-key">{adds}{takes}</p>')
     for sentence in (*record.cut, *record.notices):
         st.html(f'<p class="dl-note">{safe_html(sentence)}</p>')
-    body = markup(explanation, colours, tab.selected_demo(view, explanation))
+    body = markup(explanation, colours, selected_demo(explanation))
     st.html(f'<div class="dl-prompt" tabindex="0" role="region" aria-label="Prompt">{body}</div>')
 
 
@@ -46,8 +45,8 @@ def _key(word: str, colour: str, line: str) -> str:
 
 def markup(explanation: Explanation, colours: Palette, selected: int | None) -> str:
     """The spans as HTML; every token is escaped."""
-    made = explanation.contributions
-    by_token = made.by_token if made is not None else None
+    answer = explanation.contributions
+    by_token = answer.by_token if answer is not None else None
     bound = symmetric(value for line in by_token or () for value in line)
     parts = []
     for span in explanation.prompt.spans:
@@ -65,8 +64,8 @@ def _tag(explanation: Explanation, span: SpanRow) -> str:
     count = f"{len(span.tokens)} tokens"
     if span.kind != "demo":
         return f"<strong>{span.kind.capitalize()}</strong>{count}"
-    made = explanation.contributions
-    value = made.values[span.index] if made is not None and span.index < len(made.values) else None
+    answer = explanation.contributions
+    value = answer.values[span.index] if answer is not None and span.index < len(answer.values) else None
     amount = "" if value is None else f"<br>{nats(value)}"
     return f"<strong>D{span.index + 1}</strong>{count}{amount}"
 
@@ -88,8 +87,8 @@ def _token(token: str, value: float, bound: float, colours: Palette) -> str:
 
 
 def _literal(text: str) -> str:
-    kept = "\n".join(visible(line) if line.strip() else line for line in text.split("\n"))
-    return html.escape(kept)
+    lines = "\n".join(visible(line) if line.strip() else line for line in text.split("\n"))
+    return html.escape(lines)
 
 
 def _tint(colour: str, opacity: float) -> str:

@@ -1,21 +1,83 @@
-"""Which demonstration and which candidate does every view show? By keyboard as well as by click."""
+"""Which demonstration and which candidate every view of Explore shows: by keyboard as well as by click."""
 
 from __future__ import annotations
 
+from typing import Annotated, Self
+
 import streamlit as st
+from pydantic import Field
 
 from app.sentences import demonstration, pair, target_row
-from app.session import View
+from app.session import Selection, question_of
 from app.text import unique_labels
 from app.widgets import tab
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
+from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
+from core.question.case_spec import Text
+from core.question.task import Task
 
 DEMO, ITEM = "pick-demo", "pick-item"
 
 
-def bar(view: View, explanation: Explanation) -> None:
+class ExploreSelection(Selection, InferenceSettings):
+    """A demonstration, a candidate, and the changed dual models whose list stands beside the plain one."""
+
+    demo: Annotated[int, Field(ge=1, le=999)] | None = None
+    """Counted from 1, as in its label."""
+    item: Text | None = None
+    """Id of the candidate."""
+
+    @property
+    def inference(self) -> InferenceSettings | None:
+        """The changed dual models; None without any."""
+        if self.plain:
+            return None
+        return InferenceSettings(**{name: getattr(self, name) for name in InferenceSettings.model_fields})
+
+    def after_run(self, before: Task | None, task: Task) -> Self:
+        """Rows stay with the same user and demonstrations by hand, changed models with the same case and target."""
+        assert isinstance(before, Explain)
+        assert isinstance(task, Explain)
+        if (before.case.user, before.case.demo_ids) != (task.case.user, task.case.demo_ids):
+            return type(self)()
+        same = question_of(before) == question_of(task)
+        return self if same else self.model_copy(update=PLAIN.model_dump())
+
+
+def selected_demo(explanation: Explanation) -> int | None:
+    """Index of the selected demonstration, if the explanation has it."""
+    demo = tab.selection(ExploreSelection).demo
+    return demo - 1 if demo is not None and demo <= len(explanation.demos) else None
+
+
+def selected_item(explanation: Explanation) -> str | None:
+    """Id of the selected candidate, if the explanation has it."""
+    item = tab.selection(ExploreSelection).item
+    return item if any(row.item_id == item for row in explanation.candidates) else None
+
+
+def pick_demo(key: str) -> None:
+    """A bar or a row was clicked."""
+    for demo in tab.picked(key):
+        tab.select(demo=int(demo) + 1)
+
+
+def pick_cell(key: str) -> None:
+    """A cell was clicked."""
+    for demo, item in tab.picked(key):
+        tab.select(demo=int(demo) + 1, item=str(item))
+
+
+def pick_demo_pair(key: str) -> None:
+    """A cell of a map of demonstrations against each other was clicked."""
+    for demo, _ in tab.picked(key):
+        tab.select(demo=int(demo) + 1)
+
+
+def bar(explanation: Explanation) -> None:
     """Pills for the demonstrations, a list for the candidates, and what the selection means in words."""
-    demo, item = tab.selected_demo(view, explanation), tab.selected_item(view, explanation)
+    demo, item = selected_demo(explanation), selected_item(explanation)
     labels = [row.label for row in explanation.demos]
     names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
     st.session_state[DEMO] = None if demo is None else labels[demo]
@@ -32,14 +94,15 @@ def _controls(labels: list[str], names: dict[str, str], explanation: Explanation
         st.selectbox(
             "Candidate",
             [row.item_id for row in explanation.candidates],
-            format_func=lambda one: names.get(one, one),
+            format_func=lambda item: names.get(item, item),
             key=ITEM,
             index=None,
             on_change=_item_picked,
             placeholder="choose a candidate",
             width=320,
         )
-        st.button("Clear", key="clear-selection", on_click=tab.clear, disabled=nothing)
+        nobody = {"demo": None, "item": None}
+        st.button("Clear", key="clear-selection", on_click=tab.select, kwargs=nobody, disabled=nothing)
 
 
 def words(explanation: Explanation, demo: int | None, item: str | None) -> str:

@@ -1,16 +1,17 @@
-"""What is the result in one sentence, how far is it to be trusted, and what did it cost?"""
+"""The result in one sentence, how far it is to be trusted, and what it cost."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.sentences import METHODS, cost, faithfulness_note, headline, lead, residual, target_row
+from app.sentences import cost, faithfulness_note, headline, lead, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
 from app.theme import interval, nats, number, ordinal
 from app.widgets import tab
 from app.widgets.report_head import Readout, readouts_row
 from core.analysis.explain.explanation import Explanation
+from core.analysis.explain.methods import METHODS
 
 STAGES = {
     "scores": " · scores only, the contributions are being computed",
@@ -22,10 +23,11 @@ STAGES = {
 
 def summary(explanation: Explanation) -> None:
     """The headline and the readouts."""
-    told = faithfulness_note(explanation)
-    trust = f'<p class="dl-lead">{safe_html(told.sentence)}</p>' if explanation.contributions is not None else ""
+    sentence = safe_html(faithfulness_note(explanation).sentence)
+    sentence = safe_html(faithfulness_note(explanation).sentence)
+    trust = "" if explanation.contributions is None else f'<p class="dl-lead">{sentence}</p>'
     source = explanation.provenance
-    who = f"User {safe_html(explanation.user_id, 40)} in {safe_html(source.dataset_name, 60)}"
+    who = f"User {safe_html(explanation.task.case.user, 40)} in {safe_html(source.dataset_name, 60)}"
     who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
     st.html(
         f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
@@ -38,18 +40,17 @@ def faithfulness_button(explanation: Explanation) -> None:
     """Offer to measure what is shown against text ablations."""
     if explanation.contributions is None or explanation.faithfulness is not None:
         return
-    wanted = explanation.request.model_copy(update={"faithfulness": SETTINGS.ablations})
     st.button(
         f"Measure faithfulness on {SETTINGS.ablations} text ablations",
         key="measure",
         on_click=tab.run,
-        args=(wanted,),
+        args=(explanation.task.model_copy(update={"faithfulness": SETTINGS.ablations}),),
         help="Deletes random subsets of the demonstrations and compares the scores with what the bars predict.",
     )
 
 
 def _readouts(explanation: Explanation) -> list[Readout]:
-    row, made, told = target_row(explanation), explanation.contributions, faithfulness_note(explanation)
+    row, answer, trust = target_row(explanation), explanation.contributions, faithfulness_note(explanation)
     cells = []
     if row is not None:
         before = (
@@ -58,22 +59,21 @@ def _readouts(explanation: Explanation) -> list[Readout]:
             else "no comparison"
         )
         cells.append(Readout("Rank of the target", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
-    if made is not None:
+    if answer is not None:
         cells.append(
             Readout(
                 "Score of the target",
-                f"{number(made.few_shot)} nats",
-                f"{number(made.zero_shot)} without, {nats(made.few_shot - made.zero_shot)}",
+                f"{number(answer.few_shot)} nats",
+                f"{number(answer.zero_shot)} without, {nats(answer.few_shot - answer.zero_shot)}",
             )
         )
-        cells.append(Readout("Interaction (residual)", nats(made.residual), "in no single bar"))
-        value = "not measured" if told.lds is None else f"{told.word}, LDS {number(told.lds)}"
-        between = interval(told.low, told.high, number)
+        cells.append(Readout("Interaction (residual)", nats(answer.residual), "in no single bar"))
+        value = "not measured" if trust.lds is None else f"{trust.word}, LDS {number(trust.lds)}"
+        between = interval(trust.low, trust.high, number)
         spread = f"90 %: {between}" if between else "1 would be perfect"
-        cells.append(Readout("Faithfulness", value, spread if told.lds is not None else "measure it below the chart"))
-        cells.append(
-            Readout("Method and cost", f"{number(made.passes, 1)} passes", f"{METHODS[made.method]}; {cost(made)}")
-        )
+        cells.append(Readout("Faithfulness", value, spread if trust.lds is not None else "measure it below the chart"))
+        small = f"{METHODS[answer.method].words}; {cost(answer)}"
+        cells.append(Readout("Method and cost", f"{number(answer.passes, 1)} passes", small))
     return cells
 
 

@@ -1,4 +1,4 @@
-"""Which charts show an explanation, and what does a click in one of them select?"""
+"""The charts of an explanation, in which a click selects."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import streamlit as st
 
 from app.charts import heatmap, layers, waterfall
 from app.pages.explore import summary
-from app.sentences import METHODS
-from app.session import View
+from app.pages.explore.selection import pick_cell, pick_demo, selected_demo, selected_item
 from app.settings import SETTINGS
 from app.widgets import tab
 from app.widgets.panel import panel
 from core.analysis.explain.explanation import Explanation
+from core.analysis.explain.methods import METHODS
 
 
-def contributions(view: View, explanation: Explanation) -> None:
+def contributions(explanation: Explanation) -> None:
     """The waterfall."""
-    chosen, colours = tab.selected_demo(view, explanation), tab.colours()
+    chosen, colours = selected_demo(explanation), tab.colours()
     order = st.session_state.get("order", "Prompt order")
     panel(
         "waterfall",
@@ -40,9 +40,9 @@ def contributions(view: View, explanation: Explanation) -> None:
         )
 
 
-def matrix(view: View, explanation: Explanation) -> None:
+def matrix(explanation: Explanation) -> None:
     """The heat map."""
-    chosen, item = tab.selected_demo(view, explanation), tab.selected_item(view, explanation)
+    chosen, item = selected_demo(explanation), selected_item(explanation)
     panel(
         "matrix",
         "Every demonstration on every candidate",
@@ -58,36 +58,18 @@ def matrix(view: View, explanation: Explanation) -> None:
     )
 
 
-def layer_map(view: View, explanation: Explanation) -> None:
+def layer_map(explanation: Explanation) -> None:
     """The layer map."""
-    made = explanation.contributions
-    method = METHODS[made.split_of] if made is not None and made.split_of is not None else "gradient"
-    other = "" if made is not None and made.method == made.split_of else ", not to the contribution above"
+    answer = explanation.contributions
+    method = METHODS[answer.split_of].words if answer is not None and answer.split_of is not None else "gradient"
+    other = "" if answer is not None and answer.method == answer.split_of else ", not to the contribution above"
     panel(
         "layers",
         "Inside the model",
         f"Gradient part: what the {method} alone gives each demonstration, split over the layers in nats; a row adds "
         f"up to that{other}.",
-        figure=lambda: layers.figure(explanation, tab.colours(), selected=tab.selected_demo(view, explanation)),
+        figure=lambda: layers.figure(explanation, tab.colours(), selected=selected_demo(explanation)),
         table=lambda: layers.table(explanation),
         alt=layers.alt(explanation),
         on_pick=pick_demo,
     )
-
-
-def pick_demo(key: str) -> None:
-    """A bar or a row was clicked."""
-    for demo in tab.picked(key):
-        tab.select(demo=int(demo) + 1)
-
-
-def pick_cell(key: str) -> None:
-    """A cell was clicked."""
-    for demo, item in tab.picked(key):
-        tab.select(demo=int(demo) + 1, item=str(item))
-
-
-def pick_demo_pair(key: str) -> None:
-    """A cell of a map of demonstrations against each other was clicked."""
-    for demo, _ in tab.picked(key):
-        tab.select(demo=int(demo) + 1)

@@ -1,4 +1,4 @@
-"""Which demonstrations are better, how were they found, and what do they do to the case? Words and tables."""
+"""The better set of demonstrations in words: how it was chosen, what it does to the case, and its adoption."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Literal
 
 import streamlit as st
 
-from app.session import View
+from app import cached, links
+from app.session import View, first_task
 from app.text import safe_html
 from app.theme import nats, number, ordinal, signed
 from app.widgets import tab
 from app.widgets.panel import section
 from app.widgets.report_head import Readout, readouts_row
-from core.question.checked import checked
+from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
-from core.errors import DemoLensError
+from core.question.task import TargetTask
 from core.selection.improve_task import ImproveReport, Outcome, SetRow, Which
 from core.selection.verdict import stands, target_place
 
@@ -31,22 +32,21 @@ def leads(report: ImproveReport) -> list[str]:
     """The target's own place, how sets were judged, what the guards did, and how the search ended; HTML."""
     count = len(report.held_out)
     place = target_place(report)
-    found = [place] if place else []
-    found += [
+    sentences = [place] if place else []
+    sentences += [
         f"Every set is judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small "
         "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better."
         + ("" if place else " The case's own target had no part in the choice.")
     ]
-    found += [safe_html(guard, 300) for guard in report.guards]
-    return found
+    return sentences + [safe_html(guard, 300) for guard in report.guards]
 
 
-def measured_to_help(case: Request) -> bool:
+def measured_to_help(case: CaseSpec) -> bool:
     """Whether `make bench PART=lrgd` found sets of the search better than the most recent demonstrations."""
     return case.dataset == case.model == "sample" and case.adapter is None and case.family == "next_item"
 
 
-def worth(case: Request) -> str:
+def worth(case: CaseSpec) -> str:
     """What sets of the search were worth on a choice they had not seen, where that was measured; HTML."""
     if measured_to_help(case):
         return (
@@ -91,7 +91,9 @@ def members(report: ImproveReport) -> None:
         return
     rows = {row.demo_id: row for row in report.shortlist}
     items = "".join(
-        f"<li>{safe_html(rows[one].title, 80)}{_answer(rows[one].answer)}</li>" for one in best.demo_ids if one in rows
+        f"<li>{safe_html(rows[demo].title, 80)}{_answer(rows[demo].answer)}</li>"
+        for demo in best.demo_ids
+        if demo in rows
     )
     name = "The set found" if report.stage == "complete" else "The best set so far, no verdict yet"
     section(f"{name}, in prompt order")
@@ -110,29 +112,37 @@ def outcomes(report: ImproveReport) -> None:
         "What it does to this case",
         "The item really chosen next, scored once after the search was over; it had no part in the choice.",
     )
-    readouts_row([_outcome(one, report.outcomes) for one in report.outcomes])
+    readouts_row([_outcome(outcome, report.outcomes) for outcome in report.outcomes])
     if report.target_answer == "No":
         st.html('<p class="dl-note">The user\'s true answer about this item was No: a lower score is better here.</p>')
 
 
-def _outcome(one: Outcome, every: tuple[Outcome, ...]) -> Readout:
+def _outcome(outcome: Outcome, every: tuple[Outcome, ...]) -> Readout:
     zero = next((other for other in every if other.which == "zero_shot"), None)
-    change = "" if zero is None or zero is one else f" ({nats(one.score - zero.score)} against no demonstrations)"
-    small = f"score {number(one.score)} nats{change}; NDCG@10 {number(one.ndcg)}"
-    return Readout(NAMES[one.which], f"{ordinal(one.rank)} of {one.candidates}", small)
+    change = ""
+    if zero is not None and zero is not outcome:
+        change = f" ({nats(outcome.score - zero.score)} against no demonstrations)"
+    small = f"score {number(outcome.score)} nats{change}; NDCG@10 {number(outcome.ndcg)}"
+    return Readout(NAMES[outcome.which], f"{ordinal(outcome.rank)} of {outcome.candidates}", small)
 
 
-def adopt(view: View, case: Request, report: ImproveReport) -> None:
-    """What such sets are worth, and a button that takes this one over into its `case` and opens that in Explore."""
-    best = report.best
+def adopt(report: ImproveReport) -> None:
+    """What such sets are worth, and a button that takes this one over into its case and opens that in Explore."""
+    best, case = report.best, report.task.case
     if best is None or not best.demo_ids or report.stage != "complete" or stands(report):
         return
     st.html(f'<p class="dl-note">{worth(case)}</p>')
     advised: Literal["primary", "secondary"] = "primary" if measured_to_help(case) else "secondary"
     if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
-        choices = case.model_dump() | {"demo_ids": best.demo_ids, "strategy": "manual"}
-        try:
-            tab.run(checked(Request, "set", choices))
-        except DemoLensError as fault:
-            view.notice = str(fault)
-        st.switch_page(EXPLORE)
+        cached.agree(*links.foreign(case))
+        st.switch_page(EXPLORE, query_params=links.written(_adopted(tab.view(), case, best.demo_ids)))
+
+
+def _adopted(view: View, case: CaseSpec, demo_ids: tuple[str, ...]) -> Explain:
+    """The case with these demonstrations, explained as the tab's Explore page would; a target belongs to its case."""
+    explore = view.tasks.get("explain")
+    task = first_task(Explain, view.shared) if explore is None else explore.draft
+    assert isinstance(task, Explain)
+    target = view.shared if case == view.shared.case else TargetTask()
+    by_hand = case.model_copy(update={"demo_ids": demo_ids, "strategy": "manual"})
+    return task.model_copy(update={"case": by_hand, "target": target.target, "against": target.against})

@@ -6,97 +6,36 @@ import streamlit as st
 
 from app.charts import search_path as charts
 from app.pages.improve import improvement as words
-from app.session import TaskView, View
-from app.widgets import tab
-from app.widgets import task_options as options
-from app.widgets import task_page as task
+from app.widgets import fields, tab, task_page
 from app.widgets.panel import panel, section, twin
 from app.widgets.report_head import head
-from core.question.task import Report
 from core.selection.improve_task import ImproveReport
 from core.selection.verdict import verdict
 
-KIND = "improve"
 
-
-def controls(mine: TaskView) -> None:
+def controls() -> None:
     """How large a set, from how many, and for how long."""
-    options.number(
-        KIND,
-        mine,
-        "k",
-        "Demonstrations in a set",
-        1,
-        16,
-        step=1,
-        hint="Largest size of a set; the search may stop at fewer.",
-    )
-    options.number(
-        KIND, mine, "pool", "Pool", 1, 5000, step=50, hint="Demonstrations that the shortlist is chosen from."
-    )
-    options.number(
-        KIND,
-        mine,
-        "budget",
-        "Budget (full passes)",
-        1.0,
-        1000.0,
-        step=10.0,
-        hint="The search never uses more. One full pass scores the whole prompt once.",
-    )
+    fields.number("k", "Demonstrations in a set", 1, 16, "Largest size of a set; the search may stop at fewer.")
+    fields.number("pool", "Pool", 1, 5000, "Demonstrations that the shortlist is chosen from.", step=50)
+    hint = "The search never uses more. One full pass scores the whole prompt once."
+    fields.number("budget", "Budget (full passes)", 1.0, 1000.0, hint, step=10.0)
     with st.expander("Search"):
-        options.number(
-            KIND,
-            mine,
-            "shortlist",
-            "Shortlist",
-            1,
-            64,
-            step=1,
-            hint="Demonstrations that the search may put into a set.",
-        )
-        options.number(
-            KIND,
-            mine,
-            "held_out",
-            "Held-out choices",
-            1,
-            32,
-            step=1,
-            hint="Earlier choices of the user on which every set is judged.",
-        )
-        options.number(
-            KIND,
-            mine,
-            "lam",
-            "Lambda",
-            0.0,
-            10.0,
-            step=0.05,
-            hint="One nat of spread lowers the objective by this many nats.",
-        )
-        options.toggle(
-            KIND,
-            mine,
-            "recents",
-            "Let sets use the latest interactions",
-            "On: a set may hold the user's own latest interactions.",
-        )
-        options.toggle(
-            KIND,
-            mine,
-            "encode",
-            "Encode the pool",
-            "Adds two criteria to the shortlist: cosine of embeddings and label-free effect.",
-        )
+        fields.number("shortlist", "Shortlist", 1, 64, "Demonstrations that the search may put into a set.")
+        hint = "Earlier choices of the user on which every set is judged."
+        fields.number("held_out", "Held-out choices", 1, 32, hint)
+        hint = "One nat of spread lowers the objective by this many nats."
+        fields.number("lam", "Lambda", 0.0, 10.0, hint, step=0.05)
+        hint = "On: a set may hold the user's own latest interactions."
+        fields.toggle("recents", "Let sets use the latest interactions", hint)
+        hint = "Adds two criteria to the shortlist: cosine of embeddings and label-free effect."
+        fields.toggle("encode", "Encode the pool", hint)
 
 
-def result(view: View, report: Report) -> None:
+def result(report: ImproveReport) -> None:
     """The set found and what it does, the path, the shortlist."""
-    assert isinstance(report, ImproveReport)
     leads = [*words.leads(report), *([words.drift(report)] if report.start is not None else [])]
-    head(report, view.tasks[KIND].answered.case.user, verdict(report), leads, words.readouts(report))
-    words.adopt(view, view.tasks[KIND].answered.case, report)
+    head(report, verdict(report), leads, words.readouts(report))
+    words.adopt(report)
     words.members(report)
     words.outcomes(report)
     colours = tab.colours()
@@ -123,13 +62,13 @@ def shortlist(report: ImproveReport) -> None:
     twin("shortlist", charts.shortlist_table(report), alt=charts.shortlist_alt(report))
 
 
-task.show(
-    task.Page(
-        KIND,
+task_page.show(
+    task_page.Page(
+        "improve",
+        controls,
+        result,
         "Which demonstrations would serve this user better?",
         "Takes a shortlist from the pool, then searches over sets and orders. Each set is judged on the user's earlier "
         "choices, under small changes of the prompt. Cancel at any time: the best set so far stays.",
-        controls,
-        result,
     )
 )

@@ -1,4 +1,4 @@
-"""How well does an adapter do on interactions it has not seen, and does it last?"""
+"""How well an adapter does on interactions it has not seen, and whether that lasts."""
 
 from __future__ import annotations
 
@@ -17,70 +17,70 @@ RECORD = ADAPTERS / "recicl" / FILE
 def evaluation(adapter: str | None, model_id: str) -> None:
     """The two claims of RecICL as figures, from the record beside the adapter in use, else beside the shipped one.
 
-    `model_id` is the model's with that adapter. Beside an adapter of one's own without a record it is said how to
+    `model_id` is the model's with that adapter. Beside another adapter without a record it is said how to
     make one; nothing is shown where the shipped one has none.
     """
-    own = adapter is not None and adapter not in SHIPPED
-    whose = "this adapter" if own else "the shipped adapter"
+    unshipped = adapter is not None and adapter not in SHIPPED
+    whose = "this adapter" if unshipped else "the shipped adapter"
     try:
-        path = adapter_folder(str(adapter)) / FILE if own else RECORD
+        path = adapter_folder(str(adapter)) / FILE if unshipped else RECORD
         if not path.is_file():
-            if own:
+            if unshipped:
                 failures.note(
                     "This adapter has no evaluation on later interactions yet. demolens evaluate --recicl FOLDER "
                     f"--json FOLDER/{FILE} makes one, and this page then shows it."
                 )
             return
-        found = read_evaluation(path)
+        record = read_evaluation(path)
     except (DataError, ModelError) as fault:
         failures.note(f"The evaluation of {whose} cannot be shown: {fault}")
         return
-    if own and found.adapters.get("recicl") != model_id:
+    if unshipped and record.adapters.get("recicl") != model_id:
         failures.note(f"The evaluation beside this adapter belongs to other weights: make {FILE} again.")
         return
     section(
         f"Evaluation of {whose}",
-        f"{found.interactions:,} test interactions and {found.ranked:,} lists of {found.users:,} users in "
-        f"{safe_html(found.dataset_name, 60)}, from the latest {100 * (1 - found.share):.0f} % of time. Bars are "
-        f"{100 * found.level:.0f} % bootstrap intervals over users.",
+        f"{record.interactions:,} test interactions and {record.ranked:,} lists of {record.users:,} users in "
+        f"{safe_html(record.dataset_name, 60)}, from the latest {100 * (1 - record.share):.0f} % of time. Bars are "
+        f"{100 * record.level:.0f} % bootstrap intervals over users.",
     )
-    if any(one.auc.value is not None for one in found.ways):
-        _claims(found)
-    if found.ranking:
-        _lists(found)
-    failures.notices(list(found.notices), "About this evaluation")
+    if any(way.auc.value is not None for way in record.ways):
+        _claims(record)
+    if record.ranking:
+        _lists(record)
+    failures.notices(list(record.notices), "About this evaluation")
 
 
-def _claims(found: Evaluation) -> None:
+def _claims(record: Evaluation) -> None:
     colours = tab.colours()
     panel(
         "ability",
         "Does the tuned model still learn from demonstrations?",
         "AUC by the number of demonstrations in the prompt. RecICL is tuned on prompts with demonstrations, the "
         "TALLRec-style model on prompts without.",
-        figure=lambda: ability.figure(found, colours),
-        table=lambda: ability.table(found),
-        alt=ability.alt(found),
+        figure=lambda: ability.figure(record, colours),
+        table=lambda: ability.table(record),
+        alt=ability.alt(record),
     )
-    if found.periods:
+    if record.periods:
         panel(
             "drift",
             "Does the advantage last without another update?",
             "AUC in later periods. The model is tuned once; its demonstrations are the user's latest at each moment.",
-            figure=lambda: drift.figure(found, colours),
-            table=lambda: drift.table(found),
-            alt=drift.alt(found),
+            figure=lambda: drift.figure(record, colours),
+            table=lambda: drift.table(record),
+            alt=drift.alt(record),
         )
 
 
-def _lists(found: Evaluation) -> None:
+def _lists(record: Evaluation) -> None:
     colours = tab.colours()
     panel(
         "ranking",
         "How high does the next liked item rank?",
-        f"NDCG@10 of that item among {found.candidates} candidates; the others are items that the user never met. The "
+        f"NDCG@10 of that item among {record.candidates} candidates; the others are items that the user never met. The "
         "dotted line is a random order.",
-        figure=lambda: ranking.figure(found, colours),
-        table=lambda: ranking.table(found),
-        alt=ranking.alt(found),
+        figure=lambda: ranking.figure(record, colours),
+        table=lambda: ranking.table(record),
+        alt=ranking.alt(record),
     )

@@ -1,81 +1,96 @@
-"""How is a play shown: its stream, the list before and after, where candidates go, what moved them, what it costs?"""
+"""A play on the screen: its stream, the list before and after, where candidates go, what moved them, what it costs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Self
 
 import streamlit as st
+from pydantic import Field
 
 from app import cached
 from app.charts import latency, lists, moved
 from app.charts import user_stream as timeline
-from app.pages.personalise import play_controls as play
-from app.session import View
+from app.session import Selection
 from app.settings import SETTINGS
-from app.tasks import AFTER
 from app.text import option, safe_html, unique_labels
 from app.theme import climb_mark
 from app.widgets import downloads, tab
 from app.widgets.panel import literal, panel, section
 from core import columns
-from core.question.task import Report
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
+from core.question.case_spec import Text
+from core.question.task import Task
 from core.words import NOTHING, seconds
 
 STEP, ITEM = "pick-step", "pick-listed"
 
 
-def stream(report: PersonaliseReport, task: PersonaliseTask, step: int | None) -> None:
+class PlaySelection(Selection):
+    """A step and a candidate."""
+
+    after: Annotated[int, Field(ge=0, le=999)] | None = None
+    """The step whose list is shown; None stands for the newest."""
+    item: Text | None = None
+    """Id of the candidate."""
+
+    def after_run(self, before: Task | None, task: Task) -> Self:  # noqa: ARG002
+        """The candidate stays."""
+        return self.model_copy(update={"after": None})
+
+
+def stream(report: PersonaliseReport, step: int | None) -> None:
     """The user's stream with what is played marked."""
-    history = met(task)
-    known = len(history) if task.known is None else task.known
-    found = timeline.marks(report, history, max(0, known - task.steps))
-    shown = timeline.drawn(found)
-    left = len(found) - len(shown)
+    task, history = report.task, met(report.task)
+    end = len(history) if task.known is None else task.known
+    marks = timeline.marks(report, history, max(0, end - task.steps))
+    earlier = len(marks) - len(timeline.drawn(marks))
     panel(
         "stream",
         "The stream",
         "Oldest on the left. Filled mark: liked; open mark: not liked. A number names the step that plays it."
-        + (f" {left} earlier ones are in the table only." if left else ""),
-        figure=lambda: timeline.figure(found, tab.colours(), step=step),
-        table=lambda: timeline.table(found),
-        alt=timeline.alt(found),
+        + (f" {earlier} earlier ones are in the table only." if earlier else ""),
+        figure=lambda: timeline.figure(marks, tab.colours(), step=step),
+        table=lambda: timeline.table(marks),
+        alt=timeline.alt(marks),
         on_pick=_pick_step,
     )
 
 
 def met(task: PersonaliseTask) -> list[timeline.RatedTitle]:
     """The user's rated interactions before the case's moment; empty where the data cannot be opened any more."""
-    found, least = cached.preview(task.case), cached.like_threshold(task.case.dataset)
-    if isinstance(found, str):
+    subject, least = cached.preview(task), cached.like_threshold(task.case.dataset)
+    if isinstance(subject, str):
         return []
     return [
         timeline.RatedTitle(
-            one.position,
-            found.items[one.item_id].title,
-            least is None or (one.rating is not None and one.rating >= least),
-            one.timestamp,
+            row.position,
+            subject.items[row.item_id].title,
+            least is None or (row.rating is not None and row.rating >= least),
+            row.timestamp,
         )
-        for one in found.case.history
-        if least is None or one.rating is not None
+        for row in subject.case.history
+        if least is None or row.rating is not None
     ]
 
 
-def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
+def bar(report: PersonaliseReport) -> tuple[int | None, str | None]:
     """Which step and which candidate does every view show? By keyboard as well as by click."""
     steps = {row.step: option(lists.news(row, lambda title: title), 60) for row in report.stream}
-    chosen, item = chosen_step(view, report), selected(view, report)
     names = unique_labels([(row.item_id, row.title) for row in report.candidates])
+    selection, newest = tab.selection(PlaySelection), report.stream[-1].step
+    chosen = selection.after if selection.after in steps and selection.after != newest else None
+    item = selection.item if selection.item in names else None
     st.session_state[ITEM] = item
     with st.container(key="selection", gap="xsmall"), st.container(horizontal=True, vertical_alignment="bottom"):
         if len(steps) > 1:
-            st.session_state[STEP] = report.stream[-1].step if chosen is None else chosen
+            st.session_state[STEP] = newest if chosen is None else chosen
             st.selectbox(
                 "List after",
                 list(steps),
-                format_func=lambda one: steps.get(one, str(one)),
+                format_func=lambda step: steps.get(step, str(step)),
                 key=STEP,
                 on_change=_step_picked,
+                args=(newest,),
                 help="The step after which every list and chart is shown.",
                 filter_mode=None,
                 width=360,
@@ -83,7 +98,7 @@ def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
         st.selectbox(
             "Candidate",
             list(names),
-            format_func=lambda one: names.get(one, one),
+            format_func=lambda item: names.get(item, item),
             key=ITEM,
             index=None,
             on_change=_item_picked,
@@ -94,39 +109,17 @@ def bar(view: View, report: PersonaliseReport) -> tuple[int | None, str | None]:
         st.button(
             "Clear",
             key="clear-selection",
-            on_click=_clear,
+            on_click=tab.select,
+            kwargs={"after": None, "item": None},
             disabled=item is None and chosen is None,
             help="Shows the newest step and marks no candidate.",
         )
     return chosen, item
 
 
-def selected(view: View, report: PersonaliseReport) -> str | None:
-    """Id of the selected candidate, if it is in the list."""
-    return view.shown.item if any(row.item_id == view.shown.item for row in report.candidates) else None
-
-
-def chosen_step(view: View, report: PersonaliseReport) -> int | None:
-    """The step a person chose in this play; None stands for the newest."""
-    step, known = view.tasks[play.KIND].after, {row.step for row in report.stream}
-    return step if step in known and step != max(known, default=0) else None
-
-
-def selection(view: View, report: Report) -> dict[str, list[str]]:
-    """What the link says of the chosen step and candidate."""
-    assert isinstance(report, PersonaliseReport)
-    step, item = chosen_step(view, report), selected(view, report)
-    found = {} if step is None else {AFTER: [str(step)]}
-    return found if item is None else found | {"item": [item]}
-
-
-def _choose(step: int | None) -> None:
-    view: View = st.session_state[tab.VIEW]
-    view.tasks[play.KIND].after = step
-
-
-def _step_picked() -> None:
-    _choose(st.session_state[STEP])
+def _step_picked(newest: int) -> None:
+    step = st.session_state[STEP]
+    tab.select(after=None if step == newest else step)
 
 
 def _item_picked() -> None:
@@ -134,14 +127,9 @@ def _item_picked() -> None:
         tab.select(item=st.session_state[ITEM])
 
 
-def _clear() -> None:
-    _choose(None)
-    tab.clear()
-
-
 def _pick_step(key: str) -> None:
     for step in tab.picked(key):
-        _choose(int(step))
+        tab.select(after=int(step))
 
 
 def pick_item(key: str) -> None:
@@ -151,12 +139,12 @@ def pick_item(key: str) -> None:
 
 
 def pick_cell(key: str) -> None:
-    """A cell was clicked; its demonstration is this play's, not Explore's."""
+    """A cell was clicked; its demonstration cannot be selected."""
     for _, item in tab.picked(key):
         tab.select(item=str(item))
 
 
-def before_and_after(view: View, report: PersonaliseReport, step: int | None) -> None:
+def before_and_after(report: PersonaliseReport, step: int | None, item: str | None) -> None:
     """The list before the play and after a step, with moves; a row selects its candidate."""
     full = lists.table(report, step)
     if columns.RANK not in full:
@@ -164,21 +152,20 @@ def before_and_after(view: View, report: PersonaliseReport, step: int | None) ->
     last = report.stream[-1].step if step is None else step
     note = f"After step {last}, best first. ◆ was really chosen next; ▲ ▼ places won or lost."
     section("The list, before and after", note)
-    shown = literal(full)
-    titles = zip(shown[columns.TITLE], full["chosen_next"], strict=True)
-    shown[columns.TITLE] = [f"◆ {title}" if chosen else title for title, chosen in titles]
+    cells = literal(full)
+    titles = zip(cells[columns.TITLE], full["chosen_next"], strict=True)
+    cells[columns.TITLE] = [f"◆ {title}" if chosen else title for title, chosen in titles]
     prefixes = [prefix for prefix in ("", "base_") if f"{prefix}climb" in full]
     for prefix in prefixes:
-        shown[f"{prefix}climb"] = [climb_mark(climb) for climb in full[f"{prefix}climb"]]
-    item = selected(view, report)
-    at = [place for place, one in enumerate(full[columns.ITEM]) if one == item]
-    key = f"personalise-list-{view.item_revision}"
+        cells[f"{prefix}climb"] = [climb_mark(climb) for climb in full[f"{prefix}climb"]]
     ids = list(full[columns.ITEM])
+    at = [place for place, listed in enumerate(ids) if listed == item]
+    key = f"personalise-list-{tab.current().revisions['item']}"
     st.dataframe(
-        shown,
+        cells,
         hide_index=True,
         key=key,
-        height="content" if len(shown) < 26 else 738,
+        height="content" if len(cells) < 26 else 738,
         on_select=lambda: _row(key, ids),
         selection_mode="single-row",
         selection_default={"selection": {"rows": at}} if at else None,
@@ -196,18 +183,18 @@ _THEN = ("rank_before", columns.SCORE)
 
 def _config(*, both: bool) -> dict[str, Any]:
     config = st.column_config
-    made: dict[str, Any] = {
+    widths: dict[str, Any] = {
         columns.TITLE: config.TextColumn("title", width=230),
         columns.ITEM: config.TextColumn("id", width=60),
     }
     for prefix, name in (("", "adapter " if both else ""), ("base_", "base ")):
-        made |= {
+        widths |= {
             f"{prefix}{columns.RANK}": config.NumberColumn(f"{name}rank", width=92 if both else 52),
             f"{prefix}climb": config.TextColumn("moved", width=64),
             f"{prefix}rank_before": config.NumberColumn("before", width=64),
             f"{prefix}{columns.SCORE}": config.NumberColumn("nats", format="%.2f", width=64),
         }
-    return made
+    return widths
 
 
 def _row(key: str, ids: list[str]) -> None:

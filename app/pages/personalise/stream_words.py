@@ -1,4 +1,4 @@
-"""What did the newest interactions do to the list, which of them did it, and is every weight as it was? In words."""
+"""What the newest interactions did to the list, which of them did it, and whether every weight is as it was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.theme import amount, number, ordinal
 from app.widgets import failures
 from app.widgets.report_head import Readout
 from core.lm.loading.adapter import is_there
-from core.personal.personalise_task import PersonaliseReport, PersonaliseTask, Which
+from core.personal.personalise_task import PersonaliseReport, Which
 from core.words import duration
 
 HASH = 12
@@ -34,18 +34,18 @@ def sentence(report: PersonaliseReport) -> str:
     return f"{newest} {_title(report, best.index)} rises from {ordinal(best.before)} to {ordinal(best.after)}."
 
 
-def leads(report: PersonaliseReport, task: PersonaliseTask) -> list[str]:
+def leads(report: PersonaliseReport) -> list[str]:
     """The base model's move, which demonstration did it, the item really chosen next, what is missing; HTML."""
     which = lists.leading(report)
-    found = [_base(report), _cause(report, which), _target(report, which)]
-    if task.case.adapter is None:
+    sentences = [_base(report), _cause(report, which), _target(report, which)]
+    if report.task.case.adapter is None:
         tuned = (
             "choose the shipped adapter under Advanced to see the tuned model."
             if is_there("recicl")
             else f"{play.MISSING} {play.TUNE}"
         )
-        found.append(f"Only the base model plays: {tuned}")
-    return [text for text in found if text]
+        sentences.append(f"Only the base model plays: {tuned}")
+    return [text for text in sentences if text]
 
 
 def _target(report: PersonaliseReport, which: Which) -> str:
@@ -73,10 +73,10 @@ def _base(report: PersonaliseReport) -> str:
 
 def _cause(report: PersonaliseReport, which: Which) -> str:
     best = lists.climber(report, which)
-    found = None if best is None else moved.strongest(report, which, best.index)
-    if best is None or found is None:
+    strongest = None if best is None else moved.strongest(report, which, best.index)
+    if best is None or strongest is None:
         return ""
-    place, row = found
+    place, row = strongest
     answer = f", answered {row.answer}" if row.answer else ""
     return (
         f"In the last list the score of {_title(report, best.index)} falls most without <strong>D{place + 1}</strong> "
@@ -105,8 +105,7 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
 
 
 def _weights(before: str, after: str | None) -> Readout:
-    shown = html.escape(before[:HASH])
-    value = f'<span title="{html.escape(before, quote=True)}">{shown}</span>'
+    value = f'<span title="{html.escape(before, quote=True)}">{html.escape(before[:HASH])}</span>'
     return Readout("Weights, SHA-256", value, _verdict(before, after))
 
 

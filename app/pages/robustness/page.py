@@ -5,45 +5,30 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import perturbations as charts
-from app.session import TaskView, View
+from app.widgets import fields, tab, task_page
 from app.widgets import robustness_words as words
-from app.widgets import tab
-from app.widgets import task_options as options
-from app.widgets import task_page as task
+from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
 from app.widgets.panel import panel
-from app.widgets.regularised import CONTROLS, MOST_SAMPLES, SAMPLES
 from app.widgets.report_head import head
 from core.analysis.robustness.kinds import NAMES
 from core.analysis.robustness.robustness_task import RobustnessReport
-from core.question.task import Report
-
-KIND = "robustness"
 
 
-def controls(mine: TaskView) -> None:
+def controls() -> None:
     """Which perturbations, and which changed dual model stands beside the plain one."""
-    options.several(
-        KIND,
-        mine,
-        "kinds",
-        "Kinds of change",
-        {str(kind): name for kind, name in NAMES.items()},
-        hint="Kinds of change that are tried on this case. At least one stays chosen.",
-    )
-    options.number(
-        KIND, mine, "repeats", "Variants each", 1, 32, step=1, hint="Changed prompts of each kind at each strength."
-    )
+    names = {str(kind): name for kind, name in NAMES.items()}
+    hint = "Kinds of change that are tried on this case. At least one stays chosen."
+    fields.several("kinds", "Kinds of change", names, hint)
+    fields.number("repeats", "Variants each", 1, 32, "Changed prompts of each kind at each strength.")
     with st.expander("Changed dual model beside the plain one"):
-        for each in CONTROLS:
-            options.number(KIND, mine, each.field, each.label, 0.0, each.top, step=0.05, hint=each.hint)
-        options.number(KIND, mine, "samples", "Samples (P)", 1, MOST_SAMPLES, step=1, hint=SAMPLES)
+        for control in CONTROLS:
+            fields.number(control.field, control.label, 0.0, control.top, control.hint, step=0.05)
+        fields.number("samples", SAMPLES_LABEL, 1, MOST_SAMPLES, SAMPLES)
 
 
-def result(view: View, report: Report) -> None:
+def result(report: RobustnessReport) -> None:
     """Words, the map of kinds and strengths, the rank flow, the change of the target's score."""
-    assert isinstance(report, RobustnessReport)
-    user = view.tasks[KIND].answered.case.user
-    head(report, user, words.sentence(report), words.weak(report), words.readouts(report))
+    head(report, words.sentence(report), words.weak(report), words.readouts(report))
     if not report.rows:
         return
     colours = tab.colours()
@@ -78,13 +63,13 @@ def result(view: View, report: Report) -> None:
     )
 
 
-task.show(
-    task.Page(
-        KIND,
+task_page.show(
+    task_page.Page(
+        "robustness",
+        controls,
+        result,
         "Does the first place hold when the prompt changes a little?",
         "Scores about sixty variants of the prompt: changed histories, demonstrations, answers and titles. This page "
         "shows which changes put another item first, and on which demonstration the first place depends most.",
-        controls,
-        result,
     )
 )

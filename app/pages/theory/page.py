@@ -7,78 +7,47 @@ import streamlit as st
 from app.charts import dual_model as charts
 from app.charts import update_similarity as update_charts
 from app.pages.theory import dual_words as words
-from app.session import TaskView, View
+from app.session import question_of
 from app.text import safe_html
-from app.widgets import sidejob, tab
-from app.widgets import task_options as options
-from app.widgets import task_page as task
+from app.widgets import fields, sidejob, tab, task_page
 from app.widgets.panel import panel, section
 from app.widgets.report_head import head
-from core.analysis.dual.dual_task import DualReport
+from core.analysis.dual.dual_task import DualReport, DualTask
 from core.analysis.dual.updates_task import DEFINITIONS, LABELS, UpdatesReport, UpdatesTask
-from core.question.task import Report
 
-KIND = "dual"
+STRONGEST = "in-dual-strongest"
 
 
-def controls(mine: TaskView) -> None:
+def controls() -> None:
     """Which head, which token, and how the explicit model is trained."""
-    own = getattr(mine.draft, "layer", None) is None or getattr(mine.draft, "head", None) is None
+    draft = tab.draft(DualTask)
+    strongest = draft.layer is None or draft.head is None
     st.toggle(
         "Head in which the demonstrations write most",
-        value=own,
-        key="in-dual-strongest",
+        value=strongest,
+        key=STRONGEST,
         on_change=_strongest,
         help="On: the head in which the demonstrations' part is longest. Off: choose a layer and a head.",
     )
-    if not own:
-        options.number(
-            KIND, mine, "layer", "Layer", 0, 999, step=1, hint="Layer of the model, counted from 0 at the input."
-        )
-        options.number(KIND, mine, "head", "Head", 0, 999, step=1, hint="Query head in that layer, counted from 0.")
-    options.number(
-        KIND,
-        mine,
-        "position",
-        "Token",
-        -100_000,
-        100_000,
-        step=1,
-        hint="Token of the prompt whose attention is read, counted from 0. Negative: from the end, -1 is the last.",
-    )
+    if not strongest:
+        fields.number("layer", "Layer", 0, 999, "Layer of the model, counted from 0 at the input.")
+        fields.number("head", "Head", 0, 999, "Query head in that layer, counted from 0.")
+    hint = "Token of the prompt whose attention is read, counted from 0. Negative: from the end, -1 is the last."
+    fields.number("position", "Token", -100_000, 100_000, hint)
     with st.expander("Explicit dual model"):
-        options.number(
-            KIND,
-            mine,
-            "steps",
-            "Steps of gradient descent",
-            1,
-            200,
-            step=1,
-            hint="One step gives the attention output.",
-        )
-        options.number(
-            KIND,
-            mine,
-            "weight_decay",
-            "Weight decay",
-            0.01,
-            1.0,
-            step=0.05,
-            hint="Of the second descent; the first has none.",
-        )
+        fields.number("steps", "Steps of gradient descent", 1, 200, "One step gives the attention output.")
+        hint = "Of the second descent; the first has none."
+        fields.number("weight_decay", "Weight decay", 0.01, 1.0, hint, step=0.05)
 
 
 def _strongest() -> None:
-    chosen = st.session_state["in-dual-strongest"]
-    task.change(KIND, layer=None if chosen else 0, head=None if chosen else 0)
+    chosen = None if st.session_state[STRONGEST] else 0
+    tab.change(layer=chosen, head=chosen)
 
 
-def result(view: View, report: Report) -> None:
+def result(report: DualReport) -> None:
     """The exact dual model of every head, the explicit one of the chosen head, and the update beside a real one."""
-    assert isinstance(report, DualReport)
-    user = view.tasks[KIND].answered.case.user
-    head(report, user, words.sentence(report), words.leads(report), words.readouts(report))
+    head(report, words.sentence(report), words.leads(report), words.readouts(report))
     _chart(
         report,
         "residual",
@@ -118,7 +87,7 @@ def result(view: View, report: Report) -> None:
             "without end; with weight decay it has a minimum (dotted).",
         )
     if report.demos:
-        _updates(view)
+        _updates(report.task)
 
 
 def _chart(report: DualReport, name: charts.DualView, title: str, note: str) -> None:
@@ -132,42 +101,42 @@ def _chart(report: DualReport, name: charts.DualView, title: str, note: str) -> 
     )
 
 
-def _updates(view: View) -> None:
+def _updates(task: DualTask) -> None:
     """The in-context update beside the update of fine-tuning, never without its controls."""
     section(
         "Is the in-context update like real training?",
         "Compares the in-context update with one epoch of fine-tuning on the same demonstrations, beside two controls: "
         "the same architecture with random weights, and shuffled demonstrations.",
     )
-    found = sidejob.report_of(
+    report: UpdatesReport | None = sidejob.report_of(
         "updates",
-        UpdatesTask(case=view.tasks[KIND].answered.case),
+        UpdatesTask(**question_of(task)),
         "Compare with fine-tuning",
         "Trains copies of the key and value projections; the model itself does not change.",
     )
-    if not isinstance(found, UpdatesReport) or not found.rows:
+    if report is None or not report.rows:
         return
-    st.html(f'<p class="dl-lead">{safe_html(found.conclusion)}</p>')
+    st.html(f'<p class="dl-lead">{safe_html(report.conclusion)}</p>')
     panel(
         "updates",
         "Similarity over the layers",
         "From -1 to 1 in every layer; higher is more alike. Thin lines are the baselines that are named below.",
-        figure=lambda: update_charts.figure(found, tab.colours()),
-        table=lambda: update_charts.table(found),
-        alt=update_charts.alt(found),
+        figure=lambda: update_charts.figure(report, tab.colours()),
+        table=lambda: update_charts.table(report),
+        alt=update_charts.alt(report),
     )
     lines = "".join(f"<dt>{LABELS[name]}</dt><dd>{safe_html(text)}</dd>" for name, text in DEFINITIONS.items())
     st.html(f'<dl class="dl-facts">{lines}</dl>')
 
 
-task.show(
-    task.Page(
-        KIND,
+task_page.show(
+    task_page.Page(
+        "dual",
+        controls,
+        result,
         "The dual model of this case, head by head",
         "Attention over demonstrations equals one step of gradient descent on a linear model, the dual model. This "
         "page shows how exactly that holds in each head, what each demonstration writes there, and whether the step is "
         "like real training.",
-        controls,
-        result,
     )
 )

@@ -8,8 +8,6 @@ import pytest
 
 from app.charts import perturbations as robustness
 from app.theme import DARK, LIGHT, Palette, blend, contrast
-from core.analysis.explain.explanation import Provenance
-from app.theme import DARK, LIGHT, Palette, contrast
 from core.analysis.robustness.kinds import KINDS, Kind
 from core.analysis.robustness.robustness_task import (
     Estimate,

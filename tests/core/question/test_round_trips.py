@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from pydantic import BaseModel, ValidationError
-from questions import explain_task
+from pydantic import ValidationError
+from questions import explain_task, tasks
 
 from core.analysis.explain.methods import METHODS
 from core.analysis.robustness.robustness_task import RobustnessTask
@@ -19,42 +18,6 @@ from core.question.command_line import command_line, own_fields, task_of
 from core.question.kinds import KINDS, kind_of
 from core.question.task import Task
 from core.work.job import job_key
-
-NAMES = some.text(some.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12) | some.sampled_from(
-    ["none", "a,b", '"', "--user", "-1", " ", "it's", "a\nb"]
-)
-
-
-def _values(annotation: Any) -> some.SearchStrategy[Any]:
-    """Values of a field's type that its bounds may still refuse."""
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _values(parts[0])
-    if origin is Literal:
-        return some.sampled_from(parts)
-    if origin is tuple:
-        return some.lists(_values(parts[0]), max_size=3).map(tuple)
-    if origin is not None and (origin is Union or str(origin) == "<class 'types.UnionType'>"):
-        return some.one_of([_values(part) for part in parts])
-    plain = {bool: some.booleans(), int: some.integers(0, 12), float: some.floats(0.01, 0.9), type(None): some.none()}
-    return plain.get(annotation, NAMES)
-
-
-@some.composite
-def tasks(draw: some.DrawFn, kind: type[Task]) -> Task:
-    """A task of a kind in which any choices differ from the usual ones; those that its class refuses are left out."""
-    fields: dict[str, tuple[type[BaseModel], str]] = {name: (CaseSpec, name) for name in CaseSpec.model_fields}
-    fields |= {name: (kind, name) for name in own_fields(kind)}
-    choices: dict[str, Any] = {}
-    for name in draw(some.lists(some.sampled_from(sorted(fields)), max_size=6, unique=True)):
-        owner = fields[name][0]
-        value = draw(_values(owner.model_fields[name].annotation))
-        try:
-            task_of(kind, choices | {name: value})
-        except Exception:
-            continue
-        choices[name] = value
-    return task_of(kind, choices)
 
 
 @pytest.mark.parametrize("name", KINDS)
