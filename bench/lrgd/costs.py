@@ -15,8 +15,8 @@ from bench.results_table import Row, as_row
 from bench.spread import quartiles
 from bench.timing import timed
 from core.analysis.quality.pool import label_free
-from core.analysis.robustness.kinds import KINDS, REPEATS, STRENGTHS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
+from core.analysis.robustness.perturbations import KINDS, REPEATS, STRENGTHS
 from core.analysis.setting import Setting, prompt_of, setting_for
 from core.analysis.subject import item_ids
 from core.data.demonstrations import by_ids

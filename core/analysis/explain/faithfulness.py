@@ -60,4 +60,4 @@ def _without_top(
 
 def number(value: float) -> float | None:
     """The value, or None in place of nan: JSON has no such number."""
-    return value if np.isfinite(value) else None
+    return float(value) if np.isfinite(value) else None

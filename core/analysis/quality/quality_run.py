@@ -13,7 +13,9 @@ from core.analysis.explain.gradient import gradient_at
 from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask, Score, ScoreCost
 from core.analysis.quality.scores import Alignment, Gain, LabelFree, alignment, gain, label_free, redundancy, stability
-from core.analysis.robustness.perturb import Variant, prompt_of_variant, shown_demos, variants
+from core.analysis.robustness.perturb import prompt_of_variant, variants
+from core.analysis.robustness.perturbations import PERTURBATIONS
+from core.analysis.robustness.variant import Variant, prompt_demos
 from core.analysis.setting import Setting
 from core.analysis.subject import Subject, target_places
 from core.analysis.values import Array, Spent, TargetScore
@@ -95,7 +97,7 @@ def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
     case = setting.case
     if not proxy and (setting.target is not None or case.target in case.candidates):
         return setting
-    demos = shown_demos(setting)
+    demos = prompt_demos(setting)
     shown = {item for demo in demos for item in (demo.item_id, *demo.history)}
     free = [one.item_id for one in case.history if setting.dataset.liked(one) and one.item_id not in shown]
     if not free:
@@ -205,7 +207,7 @@ def _perturbed_gains(ledger: Ledger, setting: Setting, variant: Variant) -> Arra
     found = gradient_at(score, 0.5).values
     for place, value in zip(prompt.kept_demos, found, strict=True):
         origin = variant.origin[place]
-        if origin is not None and not (variant.kind == "label_flip" and origin in variant.touched):
+        if origin is not None and not (PERTURBATIONS[variant.kind].new_answers and origin in variant.touched):
             gains[origin] = value + (0.0 if np.isnan(gains[origin]) else gains[origin])
     return gains
 

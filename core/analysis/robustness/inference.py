@@ -127,8 +127,8 @@ def choose_setting(ndcg: Array, flips: Array, *, plain: int = 0) -> int | None:
 def _mean_change(table: Array, plain: int) -> Array:
     """Mean over cases of each row less the plain row, [setting]; nan without a case where both are numbers."""
     change = table - table[plain]
-    known = np.isfinite(change)
-    total = np.where(known, change, 0.0).sum(axis=1)
-    count = known.sum(axis=1)
+    finite = np.isfinite(change)
+    total = np.where(finite, change, 0.0).sum(axis=1)
+    count = finite.sum(axis=1)
     mean: Array = np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0)
     return mean.round(DIGITS)

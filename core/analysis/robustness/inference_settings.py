@@ -46,8 +46,8 @@ class InferenceSettings(BaseModel):
     @property
     def name(self) -> str:
         """A short label: `plain`, `decay 0.1`, `noise 0.2 · dropout 0.25 (8 samples)`."""
-        asked = {"decay": self.alpha, "negatives": self.beta, "noise": self.sigma, "dropout": self.dropout}
-        parts = [f"{word} {value:g}" for word, value in asked.items() if value]
+        shares = {"decay": self.alpha, "negatives": self.beta, "noise": self.sigma, "dropout": self.dropout}
+        parts = [f"{word} {value:g}" for word, value in shares.items() if value]
         if not parts:
             return "plain"
         return " · ".join(parts) + (f" ({self.draws} samples)" if self.random else "")
@@ -59,15 +59,15 @@ class InferenceSettings(BaseModel):
         return self.model_copy(update={"beta": 0.0}) if demos == 1 else self
 
     def notices(self, demos: int) -> tuple[str, ...]:
-        """What a reader must be told when these settings meet `demos` demonstrations; one sentence each."""
-        said = []
+        """What a reader must know when these settings meet `demos` demonstrations; one sentence each."""
+        sentences = []
         if demos == 0 and (self.beta or self.random):
-            said.append("Without demonstrations, negative samples, noise and gate dropout change nothing.")
+            sentences.append("Without demonstrations, negative samples, noise and gate dropout change nothing.")
         if demos == 1 and self.beta:
-            said.append("With one demonstration there are no negative samples: beta changes nothing.")
+            sentences.append("With one demonstration there are no negative samples: beta changes nothing.")
         if demos and self.random and self.samples == 1:
-            said.append("One sample has no spread: the scores are those of a single changed model.")
-        return tuple(said)
+            sentences.append("One sample has no spread: the scores are those of a single changed model.")
+        return tuple(sentences)
 
 
 PLAIN = InferenceSettings()

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
 from core.analysis.robustness.inference import recommend
 from core.analysis.robustness.inference_settings import InferenceSettings
-from core.analysis.robustness.kinds import NAMES
-from core.analysis.robustness.perturb import Variant, prompt_of_variant, reason_against, variants
+from core.analysis.robustness.perturb import prompt_of_variant, reason_against, variants
+from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import (
     LeftOut,
     Mode,
     ModeRow,
-    Part,
     RankLine,
     RobustnessReport,
     RobustnessTask,
     SmallestFlip,
+    VariantGrid,
     VariantRow,
     Weakest,
 )
 from core.analysis.robustness.sweep import Departures, departures, estimate, gains, rows_of, smallest_flip, weakest
+from core.analysis.robustness.variant import Variant
 from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject
 from core.analysis.values import Array
@@ -55,19 +57,19 @@ def robustness(
     """
     ledger = Ledger(task, model, progress)
     sweep = _Sweep(ledger, ledger.set_up(dataset, subject), task.inference)
-    scored = sweep.unchanged()
-    parts = task.parts(len(sweep.setting.prompt.demos))
-    reasons = {part.kind: reason_against(sweep.setting, part.kind) for part in parts}
+    scores = sweep.unchanged()
+    grids = task.grids(len(sweep.setting.prompt.demos))
+    reasons = {grid.kind: reason_against(sweep.setting, grid.kind) for grid in grids}
     left_out = tuple(LeftOut(kind=kind, reason=reason) for kind, reason in reasons.items() if reason is not None)
-    for part in parts:
-        if reasons[part.kind] is None:
-            scored = sweep.joined(scored, part)
-            yield _report(task, sweep, scored, left_out)
-    yield ledger.complete(_report(task, sweep, scored, left_out))
+    for grid in grids:
+        if reasons[grid.kind] is None:
+            scores = sweep.joined(scores, grid)
+            yield _Summary(sweep, scores).report(task, left_out)
+    yield ledger.complete(_Summary(sweep, scores).report(task, left_out))
 
 
 @dataclass(frozen=True)
-class _Scored:
+class _VariantScores:
     """Variants so far, and the scores of each mode before, [candidate], and after, [variant, candidate]."""
 
     variants: tuple[Variant, ...]
@@ -86,7 +88,7 @@ class _Sweep:
         self.free: Array | float = 0.0
         self.separate = self.longest = 0
 
-    def unchanged(self) -> _Scored:
+    def unchanged(self) -> _VariantScores:
         """The case as it is."""
         self.ledger.label = "scoring the candidates"
         prompt = self.setting.prompt
@@ -97,19 +99,19 @@ class _Sweep:
         spread = None
         if self.inference is not None:
             base["changed"], spread = self._under(prompt, self.inference)
-        return _Scored((), base, {mode: np.empty((0, len(scores))) for mode in base}, spread)
+        return _VariantScores((), base, {mode: np.empty((0, len(scores))) for mode in base}, spread)
 
-    def joined(self, scored: _Scored, part: Part) -> _Scored:
+    def joined(self, scores: _VariantScores, grid: VariantGrid) -> _VariantScores:
         """The scores with those of one more kind."""
-        self.ledger.label = NAMES[part.kind]
-        more_variants = variants(self.setting, kinds=[part.kind], strengths=part.strengths, repeats=part.repeats)
+        self.ledger.label = NAMES[grid.kind]
+        more_variants = variants(self.setting, kinds=[grid.kind], strengths=grid.strengths, repeats=grid.repeats)
         prompts = [prompt_of_variant(self.setting, variant) for variant in more_variants]
         more: dict[Mode, Array] = {"plain": self.scorer.scores(prompts) - self.free}
         self._count(prompts)
         if self.inference is not None:
             more["changed"] = np.array([self._under(prompt, self.inference)[0] for prompt in prompts])
-        scores = {mode: np.concatenate([scored.scores[mode], rows]) for mode, rows in more.items()}
-        return replace(scored, variants=(*scored.variants, *more_variants), scores=scores)
+        tables = {mode: np.concatenate([scores.scores[mode], rows]) for mode, rows in more.items()}
+        return replace(scores, variants=(*scores.variants, *more_variants), scores=tables)
 
     def _under(self, prompt: Prompt, settings: InferenceSettings) -> tuple[Array, Array]:
         """Scores under changed dual models, the same ones for every prompt, and their spread; both [candidate]."""
@@ -117,7 +119,7 @@ class _Sweep:
         return changed.scores - self.free, changed.spread
 
     def _content_free(self) -> Array | float:
-        """Scores [candidate] under a prompt without any history, by the sweep's own scorer; else 0."""
+        """Scores [candidate] under a prompt without any history, by the sweep's scorer; else 0."""
         if not self.setting.spec.calibrated:
             return 0.0
         prompt = self.setting.write(self.setting.case, (), history=0)
@@ -130,155 +132,149 @@ class _Sweep:
         self.longest = max([self.longest, *(prompt.length for prompt in prompts)])
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Which candidates are looked at, by index; None where there is none."""
+class _Summary:
+    """The rows of a report from the scores so far."""
 
-    chosen: int | None
-    """The item really chosen next."""
-    target: int | None
-    """What the target score is of, and what it is held against."""
-    against: int | None
+    def __init__(self, sweep: _Sweep, scores: _VariantScores) -> None:
+        self.sweep, self.setting, self.scores = sweep, sweep.setting, scores
+        case = self.setting.case
+        chosen_scored = case.target in case.candidates
+        self.chosen = case.candidates.index(str(case.target)) if chosen_scored else None
+        """Candidate index of the item really chosen next; None where it is no candidate."""
+        # Candidate indices of what the target score is of, and of what it is held against.
+        self.target: int | None = None
+        self.against: int | None = None
+        if chosen_scored or self.setting.target is not None:
+            self.target, self.against = self.setting.targets
+        self.seed = (case.user_id, case.seed)
 
+    @cached_property
+    def departures(self) -> dict[Mode, Departures]:
+        """How far each mode's scores depart from its own without perturbation."""
+        places = {"chosen": self.chosen, "target": self.target, "against": self.against}
+        return {mode: departures(self.scores.base[mode], rows, **places) for mode, rows in self.scores.scores.items()}
 
-def _places(setting: Setting) -> _Places:
-    target, against = setting.targets
-    known = setting.case.target in setting.case.candidates
-    chosen = setting.case.candidates.index(str(setting.case.target)) if known else None
-    wanted = known or setting.target is not None
-    return _Places(chosen, target if wanted else None, against if wanted else None)
-
-
-def _report(task: RobustnessTask, work: _Sweep, found: _Scored, left_out: tuple[LeftOut, ...]) -> RobustnessReport:
-    setting, places = work.setting, _places(work.setting)
-    seed = (setting.case.user_id, setting.case.seed)
-    apart = {
-        mode: departures(found.base[mode], rows, chosen=places.chosen, target=places.target, against=places.against)
-        for mode, rows in found.scores.items()
-    }
-    cells = [(one.kind, one.strength) for one in found.variants]
-    lines = _lines(setting, found)
-    head, ties = setting.head(task), tie_notices(found.base["plain"])
-    report = RobustnessReport.model_validate(head | {"tokens": work.longest})
-    return report.model_copy(
-        update={
-            "target": report.target if places.target is not None else None,
-            "notices": tuple(dict.fromkeys([*report.notices, *ties, *_notices(setting, places, work)])),
-            "lines": lines,
-            "rows": tuple(row for mode, one in apart.items() for row in rows_of(cells, one, seed=seed, mode=mode)),
-            "modes": tuple(_mode(mode, work, found, apart[mode], places, seed) for mode in apart),
-            "variants": _variant_rows(setting, found, apart["plain"], lines),
-            "weakest": _weakest(found.variants, apart["plain"]),
-            "smallest": _smallest(setting, found, apart["plain"]),
-            "left_out": left_out,
-            "sweep_tokens": work.scorer.cost.tokens,
-            "separate_tokens": work.separate,
-            **work.ledger.spent(),
-        },
-    )
-
-
-def _notices(setting: Setting, places: _Places, work: _Sweep) -> list[str]:
-    said = []
-    if places.chosen is None:
-        known = "NDCG is" if places.target is not None else "NDCG and the target score are"
-        said.append(f"The item really chosen next is not among the candidates, so {known} not defined.")
-    if setting.prompt.cut:
-        said.append("The prompt is cut to fit the model, so a change can also bring back or push out a title.")
-    if work.inference is not None:
-        said += work.inference.notices(len(setting.prompt.demos))
-    return said
-
-
-def _lines(setting: Setting, found: _Scored) -> tuple[RankLine, ...]:
-    """The best candidates; what must be among them stands in place of the last ones where it is not."""
-    case, base, changed = setting.case, found.base["plain"], found.base.get("changed")
-    before, after = ranks(base), None if changed is None else ranks(changed)
-    order = _best_first(setting, base)
-    must = [case.candidates.index(str(case.target))] if case.target in case.candidates else []
-    must += [] if changed is None else _best_first(setting, changed)[:1]
-    shown = list(dict.fromkeys([*must, *order]))[:FLOW]
-    return tuple(
-        RankLine(
-            item_id=case.candidates[index],
-            title=setting.items[case.candidates[index]].title,
-            is_target=case.candidates[index] == case.target,
-            score=float(base[index]),
-            rank=before[index],
-            changed_score=None if changed is None else float(changed[index]),
-            changed_spread=None if found.spread is None else _known(found.spread[index]),
-            changed_rank=None if after is None else after[index],
+    def report(self, task: RobustnessTask, left_out: tuple[LeftOut, ...]) -> RobustnessReport:
+        """The report so far."""
+        sweep, lines = self.sweep, self._lines()
+        cells = [(variant.kind, variant.strength) for variant in self.scores.variants]
+        head, ties = self.setting.head(task), tie_notices(self.scores.base["plain"])
+        report = RobustnessReport.model_validate(head | {"tokens": sweep.longest})
+        return report.model_copy(
+            update={
+                "target": report.target if self.target is not None else None,
+                "notices": tuple(dict.fromkeys([*report.notices, *ties, *self._notices()])),
+                "lines": lines,
+                "rows": tuple(
+                    row
+                    for mode, apart in self.departures.items()
+                    for row in rows_of(cells, apart, seed=self.seed, mode=mode)
+                ),
+                "modes": tuple(self._mode(mode, apart) for mode, apart in self.departures.items()),
+                "variants": self._variant_rows(lines),
+                "weakest": self._weakest(),
+                "smallest": self._smallest(),
+                "left_out": left_out,
+                "sweep_tokens": sweep.scorer.cost.tokens,
+                "separate_tokens": sweep.separate,
+                **sweep.ledger.spent(),
+            },
         )
-        for index in order
-        if index in shown
-    )
 
+    def _notices(self) -> Iterator[str]:
+        if self.chosen is None:
+            undefined = "NDCG is" if self.target is not None else "NDCG and the target score are"
+            yield f"The item really chosen next is not among the candidates, so {undefined} not defined."
+        if self.setting.prompt.cut:
+            yield "The prompt is cut to fit the model, so a change can also bring back or push out a title."
+        if self.sweep.inference is not None:
+            yield from self.sweep.inference.notices(len(self.setting.prompt.demos))
 
-def _best_first(setting: Setting, scores: Array) -> list[int]:
-    return best_first(ranks(scores), [setting.items[item] for item in setting.case.candidates])
-
-
-def _variant_rows(
-    setting: Setting, found: _Scored, apart: Departures, lines: tuple[RankLine, ...]
-) -> tuple[VariantRow, ...]:
-    shown = [setting.case.candidates.index(line.item_id) for line in lines]
-    after = [ranks(row) for row in found.scores["plain"]]
-    return tuple(
-        VariantRow(
-            kind=one.kind,
-            strength=one.strength,
-            repeat=one.repeat,
-            words=one.words,
-            touched=one.touched,
-            ranks=tuple(after[v][index] for index in shown),
-            top=setting.case.candidates[_best_first(setting, found.scores["plain"][v])[0]],
-            flips=bool(apart.flips[v]),
-            tau=_known(apart.tau[v]),
-            overlap=_known(apart.overlap[v]),
-            ndcg=_known(apart.ndcg[v]),
-            score=_known(apart.score[v]),
+    def _lines(self) -> tuple[RankLine, ...]:
+        """The best candidates; what must be among them stands in place of the last ones where it is not."""
+        case, base, changed = self.setting.case, self.scores.base["plain"], self.scores.base.get("changed")
+        spread = self.scores.spread
+        before, after = ranks(base), None if changed is None else ranks(changed)
+        order = self._best_first(base)
+        must = [] if self.chosen is None else [self.chosen]
+        must += [] if changed is None else self._best_first(changed)[:1]
+        flow = list(dict.fromkeys([*must, *order]))[:FLOW]
+        return tuple(
+            RankLine(
+                item_id=case.candidates[index],
+                title=self.setting.items[case.candidates[index]].title,
+                is_target=case.candidates[index] == case.target,
+                score=float(base[index]),
+                rank=before[index],
+                changed_score=None if changed is None else float(changed[index]),
+                changed_spread=None if spread is None else number(spread[index]),
+                changed_rank=None if after is None else after[index],
+            )
+            for index in order
+            if index in flow
         )
-        for v, one in enumerate(found.variants)
-    )
 
+    def _best_first(self, scores: Array) -> list[int]:
+        return best_first(ranks(scores), [self.setting.items[item] for item in self.setting.case.candidates])
 
-def _mode(mode: Mode, work: _Sweep, found: _Scored, apart: Departures, places: _Places, seed: object) -> ModeRow:
-    before = None if places.chosen is None else float(gains(found.base[mode][None], places.chosen)[0])
-    after = np.empty(0) if places.chosen is None else gains(found.scores[mode], places.chosen)
-    return ModeRow(
-        mode=mode,
-        name="plain" if mode == "plain" or work.inference is None else work.inference.name,
-        variants=len(found.variants),
-        flips=estimate(apart.flips.astype(np.float64), seed=(seed, mode, "all flips")),
-        tau=estimate(apart.tau, seed=(seed, mode, "all tau")),
-        ndcg_before=before,
-        ndcg=estimate(after, seed=(seed, mode, "all ndcg")),
-    )
+    def _top(self, index: int) -> str:
+        """Item id that comes first under a variant of the plain model."""
+        return self.setting.case.candidates[self._best_first(self.scores.scores["plain"][index])[0]]
 
+    def _variant_rows(self, lines: tuple[RankLine, ...]) -> tuple[VariantRow, ...]:
+        flow = [self.setting.case.candidates.index(line.item_id) for line in lines]
+        after = [ranks(row) for row in self.scores.scores["plain"]]
+        apart = self.departures["plain"]
+        return tuple(
+            VariantRow(
+                kind=variant.kind,
+                strength=variant.strength,
+                repeat=variant.repeat,
+                words=variant.words,
+                touched=variant.touched,
+                ranks=tuple(after[index][candidate] for candidate in flow),
+                top=self._top(index),
+                flips=bool(apart.flips[index]),
+                tau=number(apart.tau[index]),
+                overlap=number(apart.overlap[index]),
+                ndcg=number(apart.ndcg[index]),
+                score=number(apart.score[index]),
+            )
+            for index, variant in enumerate(self.scores.variants)
+        )
 
-def _smallest(setting: Setting, found: _Scored, apart: Departures) -> SmallestFlip | None:
-    variant = smallest_flip(np.array([one.strength for one in found.variants]), apart)
-    if variant is None:
-        return None
-    one = found.variants[variant]
-    top = setting.case.candidates[_best_first(setting, found.scores["plain"][variant])[0]]
-    title = setting.items[top].title
-    return SmallestFlip(kind=one.kind, strength=one.strength, words=one.words, top=top, title=title)
+    def _mode(self, mode: Mode, apart: Departures) -> ModeRow:
+        base, scores, inference = self.scores.base[mode], self.scores.scores[mode], self.sweep.inference
+        after = np.empty(0) if self.chosen is None else gains(scores, self.chosen)
+        return ModeRow(
+            mode=mode,
+            name="plain" if mode == "plain" or inference is None else inference.name,
+            variants=len(self.scores.variants),
+            flips=estimate(apart.flips.astype(np.float64), seed=(self.seed, mode, "all flips")),
+            tau=estimate(apart.tau, seed=(self.seed, mode, "all tau")),
+            ndcg_before=None if self.chosen is None else float(gains(base[None], self.chosen)[0]),
+            ndcg=estimate(after, seed=(self.seed, mode, "all ndcg")),
+        )
 
+    def _smallest(self) -> SmallestFlip | None:
+        strengths = np.array([variant.strength for variant in self.scores.variants])
+        index = smallest_flip(strengths, self.departures["plain"])
+        if index is None:
+            return None
+        variant, top = self.scores.variants[index], self._top(index)
+        title = self.setting.items[top].title
+        return SmallestFlip(kind=variant.kind, strength=variant.strength, words=variant.words, top=top, title=title)
 
-def _weakest(made: Sequence[Variant], apart: Departures) -> Weakest | None:
-    one = weakest([variant.touched for variant in made], apart)
-    if one is None:
-        return None
-    return Weakest(
-        place=one.place,
-        label=f"D{one.place + 1}",
-        flips_with=None if one.flip is None else len(made[one.flip].touched),
-        kind=None if one.flip is None else made[one.flip].kind,
-        change=_known(one.change),
-        variants=one.variants,
-    )
-
-
-def _known(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    def _weakest(self) -> Weakest | None:
+        weakness = weakest([variant.touched for variant in self.scores.variants], self.departures["plain"])
+        if weakness is None:
+            return None
+        flip = None if weakness.flip is None else self.scores.variants[weakness.flip]
+        return Weakest(
+            place=weakness.place,
+            label=f"D{weakness.place + 1}",
+            flips_with=None if flip is None else len(flip.touched),
+            kind=None if flip is None else flip.kind,
+            change=number(weakness.change),
+            variants=weakness.variants,
+        )

@@ -1,4 +1,4 @@
-"""What is asked and told about the robustness of a recommendation; needs no torch."""
+"""The task that perturbs a case, and its report; needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from core.analysis.robustness.inference_settings import InferenceSettings, Share, ShareBelowOne
-from core.analysis.robustness.kinds import KINDS, OF_DEMOS, REPEATS, STRENGTHS, Kind
+from core.analysis.robustness.perturbations import (
+    KINDS,
+    PERTURBATIONS,
+    QUERY_PASSES,
+    QUICK,
+    REPEATS,
+    STRENGTHS,
+    PerturbationKind,
+)
 from core.metrics.ranking import Rank
 from core.question.case_spec import at_defaults
 from core.question.task import Record, Report, TargetTask
@@ -18,22 +26,16 @@ Strength = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Mode = Literal["plain", "changed"]
 """`plain`: the model as it is; `changed`: recommending under the task's changed dual models."""
 
-QUICK: tuple[Kind, ...] = ("history_drop", "demo_drop", "demo_permute", "typos")
 QUICK_STRENGTH = 0.25
-QUERY_PASSES = 0.12
-"""Full-prompt forward equivalents of one more variant of the query, without its candidates (counted on the sample
-data with 8 demonstrations, as the next ones)."""
-DEMO_PASSES = 0.5
-TYPO_PASSES = 1.2
 CANDIDATE_PASSES = 0.015
-"""The same for one more candidate."""
+"""Full-prompt forward equivalents of one more candidate of a variant."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Variants of one kind that are asked for together."""
+class VariantGrid:
+    """Variants of one kind: so many repeats at each strength."""
 
-    kind: Kind
+    kind: PerturbationKind
     strengths: tuple[float, ...]
     repeats: int
 
@@ -41,7 +43,7 @@ class Part:
 class RobustnessTask(TargetTask):
     """Does the recommendation of a case stand when its history, demonstrations, answers or titles are changed?"""
 
-    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    kinds: Annotated[tuple[PerturbationKind, ...], Field(min_length=1)] = KINDS
     """Kinds of perturbation. Those that cannot apply to the case are left out with a reason."""
     strengths: Annotated[tuple[Strength, ...], Field(min_length=1, max_length=6)] = STRENGTHS
     """Shares of history items, demonstrations or characters touched, above 0 and up to 1."""
@@ -62,27 +64,27 @@ class RobustnessTask(TargetTask):
 
     @property
     def inference(self) -> InferenceSettings | None:
-        """The changed dual models to hold beside the plain one; None when none is asked for."""
+        """The changed dual models to hold beside the plain one; None without any."""
         settings = InferenceSettings(
             alpha=self.alpha, beta=self.beta, sigma=self.sigma, dropout=self.dropout, samples=self.samples
         )
         return None if settings.plain else settings
 
-    def parts(self, demos: int) -> tuple[Part, ...]:
-        """What is asked for, kind by kind, for a prompt of `demos` demonstrations.
+    def grids(self, demos: int) -> tuple[VariantGrid, ...]:
+        """The variants that the choices name, kind by kind, for a prompt of `demos` demonstrations.
 
         At the smallest strength every demonstration has a turn at being dropped, so that the weakest can be named.
         """
         if self.quick:
-            return tuple(Part(kind, (QUICK_STRENGTH,), REPEATS) for kind in QUICK)
+            return tuple(VariantGrid(kind, (QUICK_STRENGTH,), REPEATS) for kind in QUICK)
         strengths = tuple(sorted(set(self.strengths)))
-        parts = []
+        grids = []
         for kind in dict.fromkeys(self.kinds):
-            if kind == "demo_drop" and demos > self.repeats:
-                parts += [Part(kind, strengths[:1], demos), Part(kind, strengths[1:], self.repeats)]
+            if PERTURBATIONS[kind].every_demo and demos > self.repeats:
+                grids += [VariantGrid(kind, strengths[:1], demos), VariantGrid(kind, strengths[1:], self.repeats)]
             else:
-                parts.append(Part(kind, strengths, self.repeats))
-        return tuple(part for part in parts if part.strengths)
+                grids.append(VariantGrid(kind, strengths, self.repeats))
+        return tuple(grid for grid in grids if grid.strengths)
 
     @property
     def predicted_passes(self) -> float:
@@ -91,9 +93,12 @@ class RobustnessTask(TargetTask):
         tail = CANDIDATE_PASSES * self.case.candidate_count
         plain = changed = 1.0 + tail
         settings = self.inference
-        for part in self.parts(demos):
-            count = len(part.strengths) * part.repeats if self._applies(part.kind, demos) else 0
-            plain += count * (_own_passes(part.kind) + tail)
+        for grid in self.grids(demos):
+            row = PERTURBATIONS[grid.kind]
+            if row.prompt_obstacle(self.case.family, demos) is not None:
+                continue
+            count = len(grid.strengths) * grid.repeats
+            plain += count * (row.passes + tail)
             if settings is not None:
                 changed += count * (1.0 + settings.draws * (QUERY_PASSES + tail))
         return plain if settings is None else plain + changed
@@ -104,17 +109,6 @@ class RobustnessTask(TargetTask):
         if self.inference is None or not self.inference.random:
             without_effect.append("samples")
         return at_defaults(self, without_effect) | {"case": self.case.effective()}
-
-    def _applies(self, kind: Kind, demos: int) -> bool:
-        if kind == "label_flip" and self.case.family != "yes_no":
-            return False
-        return kind not in OF_DEMOS or demos > (kind == "demo_permute")
-
-
-def _own_passes(kind: Kind) -> float:
-    if kind == "typos":
-        return TYPO_PASSES
-    return DEMO_PASSES if kind in OF_DEMOS else QUERY_PASSES
 
 
 class Estimate(Record):
@@ -128,7 +122,7 @@ class Estimate(Record):
 class KindRow(Record):
     """What one kind of perturbation does at one strength, against the unperturbed prompt of the same mode."""
 
-    kind: Kind
+    kind: PerturbationKind
     strength: float
     mode: Mode = "plain"
     count: int
@@ -164,7 +158,7 @@ class ModeRow(Record):
 class VariantRow(Record):
     """One variant under the plain model."""
 
-    kind: Kind
+    kind: PerturbationKind
     strength: float
     repeat: int
     words: str
@@ -202,7 +196,7 @@ class RankLine(Record):
 class SmallestFlip(Record):
     """The smallest change that puts another item first."""
 
-    kind: Kind
+    kind: PerturbationKind
     strength: float
     words: str
     """What was done."""
@@ -220,7 +214,7 @@ class Weakest(Record):
     """`D1`, `D2`, …"""
     flips_with: int | None
     """Fewest demonstrations touched at once, this one among them, that change the first place; None: none did."""
-    kind: Kind | None
+    kind: PerturbationKind | None
     """What was done to them then."""
     change: float | None
     """Mean size of the change of the target score, per demonstration touched, in nats."""
@@ -231,7 +225,7 @@ class Weakest(Record):
 class LeftOut(Record):
     """A kind that cannot apply to this case, and why."""
 
-    kind: Kind
+    kind: PerturbationKind
     reason: str
 
 
@@ -253,6 +247,6 @@ class RobustnessReport(Report):
     """Tokens that the same prompts would have cost one by one."""
 
 
-def kinds_of(rows: Sequence[KindRow]) -> tuple[Kind, ...]:
+def kinds_of(rows: Sequence[KindRow]) -> tuple[PerturbationKind, ...]:
     """The kinds that rows hold, in their order."""
     return tuple(dict.fromkeys(row.kind for row in rows))

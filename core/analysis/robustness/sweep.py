@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis.robustness.kinds import Kind
+from core.analysis.robustness.perturbations import PerturbationKind
 from core.analysis.robustness.robustness_task import Estimate, KindRow, Mode
 from core.analysis.values import Array
 from core.errors import RequestError
@@ -23,7 +23,7 @@ PERSISTENCE = 0.9
 DRAWS = 1_000
 """Bootstrap samples of the variants or cases."""
 
-Cell = tuple[Kind, float]
+Cell = tuple[PerturbationKind, float]
 """Kind and strength."""
 
 
@@ -69,10 +69,10 @@ def gains(scores: Array, chosen: int) -> Array:
     return np.array([expected_ndcg(row, chosen) for row in scores])
 
 
-def rows_of(cells: Sequence[Cell], found: Departures, *, seed: object, mode: Mode = "plain") -> tuple[KindRow, ...]:
+def rows_of(cells: Sequence[Cell], apart: Departures, *, seed: object, mode: Mode = "plain") -> tuple[KindRow, ...]:
     """One row per kind and strength in the order they come, over the variants [variant] that `cells` name."""
     return tuple(
-        _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in vars(found).items()})
+        _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in vars(apart).items()})
         for cell in dict.fromkeys(cells)
     )
 
@@ -83,7 +83,7 @@ def over_cases(cases: Sequence[Sequence[KindRow]], *, seed: object) -> tuple[Kin
     A case without a row, or without a measure in it, does not count there.
     """
     every = [row for rows in cases for row in rows]
-    groups: dict[tuple[Kind, float, Mode], list[KindRow]] = {}
+    groups: dict[tuple[PerturbationKind, float, Mode], list[KindRow]] = {}
     for row in every:
         groups.setdefault((row.kind, row.strength, row.mode), []).append(row)
     return tuple(
@@ -97,23 +97,23 @@ def estimate(values: Array, *, seed: object) -> Estimate | None:
 
     The ends are None for a single value, which tells nothing about others.
     """
-    known = np.asarray(values, dtype=np.float64)
-    known = known[np.isfinite(known)]
-    if len(known) == 0:
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) == 0:
         return None
-    if len(known) == 1:
-        return Estimate(mean=float(known[0]))
-    mean = mean_over_cases(known, seed=seed_of("robustness interval", seed), draws=DRAWS)
+    if len(finite) == 1:
+        return Estimate(mean=float(finite[0]))
+    mean = mean_over_cases(finite, seed=seed_of("robustness interval", seed), draws=DRAWS)
     return Estimate(mean=mean.value, low=mean.low, high=mean.high)
 
 
-def smallest_flip(strengths: Array, found: Departures) -> int | None:
+def smallest_flip(strengths: Array, apart: Departures) -> int | None:
     """The variant that changes the first place at the smallest strength; None when none does.
 
     Of several, the one that leaves the rest of the order most alike (rank-biased overlap), then the first.
     """
-    flipped = [int(variant) for variant in np.flatnonzero(found.flips)]
-    return min(flipped, key=lambda v: (strengths[v], -found.overlap[v], v), default=None)
+    flipped = [int(variant) for variant in np.flatnonzero(apart.flips)]
+    return min(flipped, key=lambda v: (strengths[v], -apart.overlap[v], v), default=None)
 
 
 @dataclass(frozen=True)
@@ -128,28 +128,28 @@ class Weakness:
     variants: int
 
 
-def weakest(touched: Sequence[Sequence[int]], found: Departures) -> Weakness | None:
+def weakest(touched: Sequence[Sequence[int]], apart: Departures) -> Weakness | None:
     """The demonstration on which the answer hangs most, from what each variant touched [variant][places].
 
     First by the fewest demonstrations that had to be touched at once, it among them, to change the first place; then
     by the mean size of the change of the target score, each variant's shared out evenly over what it touched. None
     when nothing was touched.
     """
-    places = sorted({place for each in touched for place in each})
-    return min((_weakness(place, touched, found) for place in places), key=_order(touched), default=None)
+    places = sorted({place for places in touched for place in places})
+    return min((_weakness(place, touched, apart) for place in places), key=_order(touched), default=None)
 
 
-def _weakness(place: int, touched: Sequence[Sequence[int]], found: Departures) -> Weakness:
-    mine = [variant for variant, each in enumerate(touched) if place in each]
-    flip = min((v for v in mine if found.flips[v]), key=lambda v: (len(touched[v]), v), default=None)
-    shares = [abs(found.score[v]) / len(touched[v]) for v in mine]
-    return Weakness(place, flip, float(np.mean(shares)), len(mine))
+def _weakness(place: int, touched: Sequence[Sequence[int]], apart: Departures) -> Weakness:
+    touching = [variant for variant, places in enumerate(touched) if place in places]
+    flip = min((v for v in touching if apart.flips[v]), key=lambda v: (len(touched[v]), v), default=None)
+    shares = [abs(apart.score[v]) / len(touched[v]) for v in touching]
+    return Weakness(place, flip, float(np.mean(shares)), len(touching))
 
 
 def _order(touched: Sequence[Sequence[int]]) -> Callable[[Weakness], tuple[float, float, int]]:
-    def key(one: Weakness) -> tuple[float, float, int]:
-        needed = math.inf if one.flip is None else len(touched[one.flip])
-        return needed, -one.change if math.isfinite(one.change) else 0.0, one.place
+    def key(weakness: Weakness) -> tuple[float, float, int]:
+        needed = math.inf if weakness.flip is None else len(touched[weakness.flip])
+        return needed, -weakness.change if math.isfinite(weakness.change) else 0.0, weakness.place
 
     return key
 
@@ -159,28 +159,18 @@ MEASURES = ("tau", "overlap", "ndcg", "score")
 
 def _row(cell: Cell, mode: Mode, seed: object, values: dict[str, Array]) -> KindRow:
     kind, strength = cell
-    found = {name: estimate(values[name], seed=(seed, mode, *cell, name)) for name in ("flips", *MEASURES)}
-    assert found["flips"] is not None
-    return KindRow(
-        kind=kind,
-        strength=strength,
-        mode=mode,
-        count=len(values["flips"]),
-        flips=found["flips"],
-        tau=found["tau"],
-        overlap=found["overlap"],
-        ndcg=found["ndcg"],
-        score=found["score"],
-    )
+    estimates = {name: estimate(column, seed=(seed, mode, *cell, name)) for name, column in values.items()}
+    head = {"kind": kind, "strength": strength, "mode": mode, "count": len(values["flips"])}
+    return KindRow.model_validate(head | estimates)
 
 
-def _at(cells: Sequence[Cell], wanted: Cell) -> list[int]:
-    return [variant for variant, cell in enumerate(cells) if cell == wanted]
+def _at(cells: Sequence[Cell], cell: Cell) -> list[int]:
+    return [variant for variant, other in enumerate(cells) if other == cell]
 
 
 def _means(name: str, rows: Sequence[KindRow]) -> Array:
-    found: list[Estimate | None] = [getattr(row, name) for row in rows]
-    return np.array([math.nan if one is None else one.mean for one in found])
+    estimates: list[Estimate | None] = [getattr(row, name) for row in rows]
+    return np.array([math.nan if estimate is None else estimate.mean for estimate in estimates])
 
 
 def _target(scores: Array, target: int, against: int | None) -> Array:

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.analysis.robustness.kinds import KINDS, NAMES, Kind
-from core.analysis.robustness.perturb import (
-    Variant,
-    prompt_of_variant,
-    reason_against,
-    shown_demos,
-    shown_history,
-    variants,
-)
+from core.analysis.robustness.perturb import prompt_of_variant, reason_against, variants
+from core.analysis.robustness.perturbations import KINDS, ROWS, PerturbationKind
+from core.analysis.robustness.variant import Variant, prompt_demos, query_history
 from core.analysis.setting import Setting
 from core.errors import RequestError
 from core.prompt.titles import prompt_title
@@ -30,21 +24,22 @@ def ids_of(variant: Variant) -> list[str]:
     return [one.item_id for one in variant.case.history]
 
 
-def only(setting: Setting, kind: Kind, strength: float = 0.5, repeats: int = 6) -> list[Variant]:
+def only(setting: Setting, kind: PerturbationKind, strength: float = 0.5, repeats: int = 6) -> list[Variant]:
     found = variants(setting, kinds=[kind], strengths=[strength], repeats=repeats)
     assert len(found) == repeats
     return found
 
 
 def before(setting: Setting) -> list[str]:
-    return [one.item_id for one in shown_history(setting)]
+    return [one.item_id for one in query_history(setting)]
 
 
 def test_the_grid_holds_every_kind_strength_and_repeat(setting: Settings) -> None:
     made = variants(setting(), strengths=(0.2, 0.6), repeats=3)
     assert len(made) == len(KINDS) * 2 * 3
     assert Counter(one.kind for one in made) == dict.fromkeys(KINDS, 6)
-    assert set(NAMES) == set(KINDS) == set(get_args(Kind))
+    assert get_args(PerturbationKind) == KINDS
+    assert len({row.name for row in ROWS}) == len({row.words for row in ROWS}) == len({row.short for row in ROWS}) == 10
     assert all(one.words for one in made)
 
 
@@ -61,14 +56,14 @@ def test_a_variant_depends_on_nothing_but_its_own_name(setting: Settings) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_candidates_target_and_what_is_not_named_stay(setting: Settings, kind: Kind) -> None:
+def test_candidates_target_and_what_is_not_named_stay(setting: Settings, kind: PerturbationKind) -> None:
     base = setting()
     for one in only(base, kind):
         assert one.case.candidates == base.case.candidates
         assert one.case.target == base.case.target
         assert len(one.origin) == len(one.demos)
         changed_history = ids_of(one) != before(base)
-        changed_demos = one.demos != shown_demos(base)
+        changed_demos = one.demos != prompt_demos(base)
         expected = {"typos": (False, False)}.get(kind, (kind.startswith(("history", "popular", "inject")), False))
         if kind.startswith(("demo", "label")):
             expected = (False, True)
@@ -87,7 +82,7 @@ def test_strength_is_the_share_touched_and_at_least_one(setting: Settings, stren
     assert {len(one.demos) for one in only(base, "demo_drop", strength)} == {4 - touched}
     assert {len(one.demos) for one in only(base, "demo_duplicate", strength)} == {4 + touched}
     for one in only(base, "label_flip", strength):
-        flips = [a.liked != b.liked for a, b in zip(one.demos, shown_demos(base), strict=True)]
+        flips = [a.liked != b.liked for a, b in zip(one.demos, prompt_demos(base), strict=True)]
         assert sum(flips) == touched
         assert [place for place, flip in enumerate(flips) if flip] == list(one.touched)
     for one in only(base, "demo_permute", strength):
@@ -105,7 +100,7 @@ def test_orders_change_and_members_stay(setting: Settings) -> None:
         assert len(places) == 2
         assert places[1] == places[0] + 1
     for one in only(base, "demo_permute", 1.0):
-        assert sorted(one.demos, key=str) == sorted(shown_demos(base), key=str)
+        assert sorted(one.demos, key=str) == sorted(prompt_demos(base), key=str)
 
 
 def test_repeats_begin_with_each_demonstration_in_turn(setting: Settings) -> None:
@@ -155,7 +150,7 @@ def test_typos_leave_candidates_alone_and_change_shown_titles(setting: Settings)
 def test_an_unchanged_variant_is_the_original_prompt(setting: Settings, family: Any, chat: bool) -> None:
     base = setting(family=family, chat=chat)
     one = only(base, "demo_permute")[0]
-    plain = Variant("demo_permute", 0.5, 0, one.case, shown_demos(base), (0, 1, 2, 3))
+    plain = Variant("demo_permute", 0.5, 0, one.case, prompt_demos(base), (0, 1, 2, 3))
     assert prompt_of_variant(base, plain) == base.prompt
 
 
@@ -168,7 +163,7 @@ def test_an_unchanged_variant_is_the_original_prompt(setting: Settings, family: 
     chat=st.booleans(),
 )
 def test_every_perturbed_prompt_is_well_formed(
-    setting: Settings, kind: Kind, strength: float, seed: int, family: Any, chat: bool
+    setting: Settings, kind: PerturbationKind, strength: float, seed: int, family: Any, chat: bool
 ) -> None:
     base = setting(family=family, chat=chat)
     tokenizer: Any = base.model.tokenizer
@@ -207,7 +202,7 @@ def test_every_perturbed_prompt_is_well_formed(
     ],
 )
 def test_what_cannot_apply_is_left_out_with_its_reason(
-    setting: Settings, choices: dict[str, Any], kinds: list[Kind], reason: str
+    setting: Settings, choices: dict[str, Any], kinds: list[PerturbationKind], reason: str
 ) -> None:
     base = setting(**choices)
     for kind in kinds:

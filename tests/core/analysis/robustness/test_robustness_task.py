@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from core.analysis.robustness.inference import recommend, scores_under
-from core.analysis.robustness.kinds import KINDS, OF_DEMOS
 from core.analysis.robustness.perturb import prompt_of_variant, variants
+from core.analysis.robustness.perturbations import KINDS, QUICK, ROWS
 from core.analysis.robustness.robustness_run import robustness
-from core.analysis.robustness.robustness_task import QUICK, RobustnessReport, RobustnessTask, kinds_of
+from core.analysis.robustness.robustness_task import RobustnessReport, RobustnessTask, kinds_of
 from core.analysis.setting import Setting, set_up
 from core.data.dataset import Dataset
 from core.errors import Cancelled, RequestError
@@ -47,6 +47,7 @@ def done(planets: Dataset, model: LanguageModel) -> Callable[..., list[Robustnes
 
 
 Done = Callable[[RobustnessTask], list[RobustnessReport]]
+OF_DEMOS = tuple(row.name for row in ROWS if row.least_demos)
 
 
 def test_kinds_join_one_by_one(done: Done) -> None:
@@ -275,8 +276,8 @@ def test_wrong_choices_are_one_sentence(choices: dict[str, Any], sentence: str) 
 
 def test_the_default_is_about_sixty_variants() -> None:
     for family, expected in (("next_item", 59), ("yes_no", 65)):
-        parts = RobustnessTask(case=CaseSpec(family=family)).parts(8)
-        count = sum(len(part.strengths) * part.repeats for part in parts if part.kind != "label_flip")
+        grids = RobustnessTask(case=CaseSpec(family=family)).grids(8)
+        count = sum(len(grid.strengths) * grid.repeats for grid in grids if grid.kind != "label_flip")
         count += 6 * (family == "yes_no")
         assert count == expected
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from core.analysis.robustness.kinds import Kind
+from core.analysis.robustness.perturbations import PerturbationKind
 from core.analysis.robustness.robustness_task import Estimate, KindRow
 from core.analysis.robustness.sweep import (
     Departures,
@@ -91,7 +91,7 @@ def test_the_gain_falls_with_the_rank_and_ends_after_ten() -> None:
 
 
 def test_rows_are_means_over_the_variants_of_their_cell() -> None:
-    cells: list[tuple[Kind, float]] = [("typos", 0.1), ("inject", 0.5), ("typos", 0.1)]
+    cells: list[tuple[PerturbationKind, float]] = [("typos", 0.1), ("inject", 0.5), ("typos", 0.1)]
     rows = rows_of(cells, departures(BASE, SCORES, chosen=0, target=0), seed="case")
     assert [(row.kind, row.strength, row.count) for row in rows] == [("typos", 0.1, 2), ("inject", 0.5, 1)]
     assert rows[0].flips.mean == 0.5
