@@ -13,8 +13,8 @@ from bench.spread import mean_interval
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings
 from core.analysis.robustness.perturb import prompt_of_variant, variants
-from core.analysis.robustness.perturbations import REPEATS
-from core.analysis.robustness.robustness_task import QUICK, QUICK_STRENGTH
+from core.analysis.robustness.perturbations import QUICK, REPEATS
+from core.analysis.robustness.robustness_task import QUICK_STRENGTH
 from core.analysis.robustness.sweep import departures, gains
 from core.analysis.setting import setting_for
 from core.analysis.values import Array

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from questions import explain_task
 
 from core.analysis.setting import set_up
 from core.cli.report_lines import report_lines
 from core.errors import Cancelled, DataError, RequestError
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
+from core.question.case_spec import CaseSpec
 from core.question.checked import checked
 from core.question.task import Task
 from core.selection.improve import improve
@@ -22,7 +22,7 @@ QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budg
 
 def small(case=None, **choices):
     case = {"user": "u", "demos": 2, "candidates": 5, "history": 2, **(case or {})}
-    return ImproveTask(**{"case": explain_task(**case), **QUICK, **choices})
+    return ImproveTask(**{"case": CaseSpec(**case), **QUICK, **choices})
 
 
 def last(task, dataset, model):
