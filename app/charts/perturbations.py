@@ -16,7 +16,7 @@ from app.charts.rank_flow import FlowLine, rank_flow
 from app.text import plain, safe_mark
 from app.theme import Palette, blend, nats, number, ordinal, signed, symmetric, with_interval
 from core import columns
-from core.analysis.robustness.kinds import NAMES, Kind
+from core.analysis.robustness.perturbations import NAMES, ROWS, PerturbationKind
 from core.analysis.robustness.robustness_task import (
     Estimate,
     KindRow,
@@ -31,18 +31,7 @@ ROW = 28
 FLOW = 470
 BAR = 46
 """Pixels of one kind in the chart of score changes."""
-SHORT: dict[Kind, str] = {
-    "history_drop": "drop items",
-    "history_swap": "swap items",
-    "history_shuffle": "shuffle items",
-    "popular_replace": "replace items",
-    "inject": "inject items",
-    "demo_permute": "permute demos",
-    "demo_drop": "drop demos",
-    "demo_duplicate": "duplicate demos",
-    "label_flip": "flip answers",
-    "typos": "typos",
-}
+SHORT = {row.name: row.short for row in ROWS}
 """Names of the kinds where room is short."""
 MODES: dict[Mode, tuple[str, str]] = {"plain": ("circle", "plain model"), "changed": ("diamond-open", "changed model")}
 KIND, STRENGTH, MODEL, COUNT = "kind", "strength", "model", "variants"
@@ -138,7 +127,7 @@ def _line(report: RobustnessReport, place: int, line: RankLine, item: str | None
     return FlowLine(line.item_id, line.title, ranks, texts, line.is_target, line.item_id == item)
 
 
-def _stretches(rows: Sequence[VariantRow]) -> list[tuple[Kind, int, int]]:
+def _stretches(rows: Sequence[VariantRow]) -> list[tuple[PerturbationKind, int, int]]:
     """Kind, first place and the place after its last, for each run of variants of one kind; places from 1."""
     stretches, first = [], 1
     for kind, members in groupby(row.kind for row in rows):

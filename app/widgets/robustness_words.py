@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.text import safe_html
 from app.theme import amount, number, ordinal, with_interval
 from app.widgets.report_head import Readout
-from core.analysis.robustness.kinds import NAMES
+from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import Estimate, RobustnessReport, Weakest
 
 

@@ -64,7 +64,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
             cached, "titles", lambda name, search, limit: [pair for pair in CATALOGUE if search in pair[1]]
         )
         monkeypatch.setattr(cached, "title_of", lambda name, item: dict(CATALOGUE).get(item, item))
-        page = AppTest.from_file(SCRIPT, default_timeout=60)
+        page = AppTest.from_file(SCRIPT, default_timeout=60).run()  # Pages are known after the first run.
+        desk.submissions.clear()
         for parameter, value in query.items():
             page.query_params[parameter] = value
         page = page.switch_page(PAGE).run()

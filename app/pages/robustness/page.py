@@ -10,7 +10,7 @@ from app.widgets import robustness_words as words
 from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
 from app.widgets.panel import panel
 from app.widgets.report_head import head
-from core.analysis.robustness.kinds import NAMES
+from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import RobustnessReport
 
 

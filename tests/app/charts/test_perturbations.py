@@ -8,7 +8,7 @@ import pytest
 
 from app.charts import perturbations as robustness
 from app.theme import DARK, LIGHT, Palette, blend, contrast
-from core.analysis.robustness.kinds import KINDS, Kind
+from core.analysis.robustness.perturbations import KINDS, PerturbationKind
 from core.analysis.robustness.robustness_task import (
     Estimate,
     KindRow,
@@ -23,7 +23,7 @@ BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: col
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"
 
 
-def row(kind: Kind, strength: float, flips: float, score: float | None, **more: Any) -> KindRow:
+def row(kind: PerturbationKind, strength: float, flips: float, score: float | None, **more: Any) -> KindRow:
     made = None if score is None else Estimate(mean=score, low=score - 0.5, high=score + 0.25)
     tau = Estimate(mean=0.5)
     return KindRow(
@@ -31,7 +31,7 @@ def row(kind: Kind, strength: float, flips: float, score: float | None, **more: 
     )
 
 
-def variant(kind: Kind, ranks: tuple[int, ...], top: str, *, flips: bool) -> VariantRow:
+def variant(kind: PerturbationKind, ranks: tuple[int, ...], top: str, *, flips: bool) -> VariantRow:
     return VariantRow(
         kind=kind,
         strength=0.5,
