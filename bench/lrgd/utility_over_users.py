@@ -15,14 +15,13 @@ from bench.constants import FAMILIES
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
 from bench.results_table import Row, as_row
 from bench.spread import interval_of
-from core.analysis.quality.utility_run import CaseNumbers, floors, quality_scores, report_over, true_utility
+from core.analysis.quality.score_rows import SCORES, TRUTHS, Truth
+from core.analysis.quality.scored_case import floors, quality_scores
+from core.analysis.quality.utility_run import CaseNumbers, report_over, true_utility
 from core.analysis.quality.utility_run import rows_of as rows_over
 from core.analysis.quality.utility_task import (
     LEAST_DEMOS,
     LEAST_STORED,
-    SCORES,
-    TRUTHS,
-    Truth,
     UtilityReport,
     UtilityRow,
     UtilityTask,

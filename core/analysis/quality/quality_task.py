@@ -1,4 +1,4 @@
-"""What the quality of a prompt's demonstrations is asked with and answers: one row each, and what each score cost."""
+"""The task that scores the demonstrations of a prompt, and its report: a row each, and what each score cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScore
 from core.question.case_spec import at_defaults
 from core.question.task import Record, Report, Target, TargetTask
 
@@ -13,9 +14,6 @@ GainMethod = Literal["auto", "gradient", "leave_one_out", "default"]
 """`gradient`: one gradient with every gate at 1/2; `leave_one_out`: each demonstration deleted from the text;
 `default`: that gradient refined by text ablations; `auto`: `leave_one_out` where a proxy stands in for the target,
 because its gradient foretells the target's gain less well, else `gradient`."""
-Score = Literal["gain", "effect", "alignment", "redundancy", "stability"]
-GRADIENT = 3.0
-"""Full-prompt forward equivalents of one forward and one backward pass."""
 
 
 class QualityTask(TargetTask):
@@ -32,22 +30,8 @@ class QualityTask(TargetTask):
 
     @property
     def predicted_passes(self) -> float:
-        """One pass without a target, the gain, one gradient for the alignment and one for each perturbation.
-
-        A list of candidates that names no target may lack the item really chosen, for which a proxy then stands in.
-        """
-        demos = self.case.demo_count
-        if demos == 0:
-            return 1.0
-        deletion = 1 + demos / 2
-        may_be_proxy = self.proxy or (self.case.candidate_ids is not None and self.target is None)
-        gain = {
-            "auto": max(deletion, GRADIENT) if may_be_proxy else GRADIENT,
-            "gradient": GRADIENT,
-            "leave_one_out": deletion,
-            "default": max(self.budget, GRADIENT),
-        }[self.gain_method]
-        return 1.0 + gain + GRADIENT * (1 + self.stability)
+        """Full-prompt forward equivalents of every score, or of the whole prompt without demonstrations."""
+        return sum(row.passes(self) for row in QUALITY_SCORES) if self.case.demo_count else 1.0
 
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults."""
@@ -85,22 +69,19 @@ class QualityRow(Record):
 class ScoreCost(Record):
     """One score's unit, whether it reads the score of a target or of its proxy, and what it cost here."""
 
-    score: Score
+    score: QualityScore
     unit: str
     needs_target: bool
     passes: float | None = None
     """Full-prompt forward equivalents; null where the score was not measured."""
     seconds: float | None = None
-    shared_with: Score | None = None
+    shared_with: QualityScore | None = None
     """The score that came out of the same pass, which is counted once in the report."""
 
 
-COSTS = (
-    ScoreCost(score="gain", unit="nats", needs_target=True),
-    ScoreCost(score="effect", unit="ln of energy", needs_target=False),
-    ScoreCost(score="alignment", unit="cosine", needs_target=True),
-    ScoreCost(score="redundancy", unit="cosine", needs_target=False, shared_with="effect"),
-    ScoreCost(score="stability", unit="share", needs_target=True),
+COSTS = tuple(
+    ScoreCost(score=row.name, unit=row.unit, needs_target=row.needs_target, shared_with=row.shared_with)
+    for row in QUALITY_SCORES
 )
 """Every score before anything is measured."""
 

@@ -11,32 +11,11 @@ from scipy import stats
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
-from core.analysis.quality.quality_run import scored_setting
-from core.analysis.quality.quality_task import GainMethod
-from core.analysis.quality.scores import (
-    alignment,
-    gain,
-    label_free,
-    length_scores,
-    position_scores,
-    random_scores,
-    redundancy,
-)
-from core.analysis.quality.utility_task import (
-    FLOORS,
-    LEAST_DEMOS,
-    LEVEL,
-    SCORES,
-    TRUTHS,
-    Score,
-    Truth,
-    UtilityReport,
-    UtilityRow,
-    UtilityTask,
-    keep,
-)
+from core.analysis.quality.score_rows import FLOORS, SCORES, TRUTHS, Truth, UtilityScore
+from core.analysis.quality.scored_case import ScorerOf, floors, quality_scores
+from core.analysis.quality.utility_task import LEAST_DEMOS, LEVEL, UtilityReport, UtilityRow, UtilityTask, keep
 from core.analysis.setting import Setting, setting_for
-from core.analysis.values import Array, TargetScore, leave_one_out_masks
+from core.analysis.values import Array, leave_one_out_masks
 from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
@@ -47,8 +26,8 @@ from core.metrics.similarity import spearman
 from core.question.task import Progress
 from core.seeds import generator, seed_of
 
-ScoresOf = Callable[[Setting, Callable[[Setting], Scorer]], Mapping[Score, Array]]
-"""Scores [demo] of a setting's demonstrations; the second argument makes a scorer whose cost is counted."""
+ScoresOf = Callable[[Setting, ScorerOf], Mapping[UtilityScore, Array]]
+"""Scores [demo] of a setting's demonstrations."""
 
 TUNED_USERS = 60
 """Users kept apart because defaults were tuned on them: so many, but never more than a third of those there are."""
@@ -66,7 +45,7 @@ LEAST_CASES = 3
 class CaseNumbers:
     """What one case gives: scores and truths of its demonstrations, [demo] each; nan where one is not known."""
 
-    scores: Mapping[Score, Array]
+    scores: Mapping[UtilityScore, Array]
     truths: Mapping[Truth, Array]
 
 
@@ -134,42 +113,6 @@ def tuned_users(dataset: Dataset) -> list[str]:
 
 
 # ---- one case
-
-
-def quality_scores(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> Mapping[Score, Array]:
-    """Every score of `core.analysis.quality.scores` that a prompt's demonstrations can have, higher is better."""
-    scorer = scorer_of(setting)
-    score = TargetScore(scorer, setting.targets[0])
-    free = label_free(scorer)
-    return {
-        "gain": gain(score).values,
-        **_proxy_gains(setting, scorer_of),
-        "effect": free.gram.energy,
-        "alignment": alignment(score).values,
-        "redundancy": -redundancy(free.gram.cosines)[0],
-    }
-
-
-def _proxy_gains(setting: Setting, scorer_of: Callable[[Setting], Scorer]) -> dict[Score, Array]:
-    """Gain towards the user's latest known choice, by deletion and by gradient.
-
-    It is nan where there is no such choice, and for a demonstration cut for room.
-    """
-    methods: dict[Score, GainMethod] = {"gain_proxy": "leave_one_out", "gain_proxy_gradient": "gradient"}
-    found = {name: np.full(len(setting.prompt.demos), np.nan) for name in methods}
-    held = scored_setting(setting, proxy=True)
-    if held is not None:
-        score = TargetScore(scorer_of(held), held.targets[0])
-        for name, method in methods.items():
-            found[name][list(held.prompt.kept_demos)] = gain(score, method=method).values
-    return found
-
-
-def floors(setting: Setting) -> dict[Score, Array]:
-    """Scores that know nothing of the model: a random number, the length in tokens, and the place in the prompt."""
-    case, prompt = setting.case, setting.prompt
-    drawn = random_scores(len(prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
-    return {"random": drawn, "length": length_scores(prompt), "position": position_scores(prompt)}
 
 
 def true_utility(scorer: Scorer, target: int, offsets: Array | float = 0.0) -> dict[Truth, Array]:
@@ -254,42 +197,41 @@ def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
 # ---- over cases
 
 
-def rows_of(found: Sequence[CaseNumbers], seed: int = 0) -> tuple[UtilityRow, ...]:
+def rows_of(cases: Sequence[CaseNumbers], seed: int = 0) -> tuple[UtilityRow, ...]:
     """Every score against every truth, with the strongest floor of the same truth beside it."""
-    names = [score for score in SCORES if any(score in case.scores for case in found)]
-    rows: list[UtilityRow] = []
+    scores = [score for score in SCORES if any(score in case.scores for case in cases)]
+    table: list[UtilityRow] = []
     for truth in TRUTHS:
-        made = [_row(score, truth, found, seed) for score in names]
-        known = [abs(row.mean) for row in made if row.score in FLOORS and row.mean is not None]
-        rows += [row.model_copy(update={"floor": max(known, default=None)}) for row in made]
-    return tuple(rows)
+        rows = [_row(score, truth, cases, seed) for score in scores]
+        floor = max((abs(row.mean) for row in rows if row.score in FLOORS and row.mean is not None), default=None)
+        table += [row.model_copy(update={"floor": floor}) for row in rows]
+    return tuple(table)
 
 
-def _row(score: Score, truth: Truth, found: Sequence[CaseNumbers], seed: int) -> UtilityRow:
-    pairs = [_known(case.scores.get(score), case.truths[truth]) for case in found]
+def _row(score: UtilityScore, truth: Truth, cases: Sequence[CaseNumbers], seed: int) -> UtilityRow:
+    pairs = [_defined(case.scores.get(score), case.truths[truth]) for case in cases]
     each = np.array([spearman(*pair) for pair in pairs])
     used = np.isfinite(each)
     seed = seed_of("bootstrap", "utility", score, truth, seed)
     mean = mean_over_cases(each[used], seed=seed, draws=DRAWS, level=LEVEL, least=LEAST_CASES)
-    kept = [pair for pair, is_used in zip(pairs, used, strict=True) if is_used]
     return UtilityRow(
         score=score,
         truth=truth,
         mean=number(mean.value),
         low=number(mean.low),
         high=number(mean.high),
-        pooled=number(_pooled(kept)),
+        pooled=number(_pooled([pair for pair, is_used in zip(pairs, used, strict=True) if is_used])),
         cases=int(used.sum()),
         left_out=int((~used).sum()),
     )
 
 
-def _known(score: Array | None, truth: Array) -> tuple[Array, Array]:
-    """Both at the demonstrations whose score is known."""
+def _defined(score: Array | None, truth: Array) -> tuple[Array, Array]:
+    """Both at the demonstrations whose score is a number."""
     if score is None:
         return np.zeros(0), np.zeros(0)
-    known = np.isfinite(score)
-    return score[known], truth[known]
+    finite = np.isfinite(score)
+    return score[finite], truth[finite]
 
 
 def _pooled(pairs: Sequence[tuple[Array, Array]]) -> float:

@@ -1,13 +1,14 @@
-"""What is asked and told about whether quality scores predict the true use of demonstrations; needs no torch."""
+"""The task that holds quality scores against the true use of demonstrations, and its report; needs no torch."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from core.analysis.quality.score_rows import FLOORS, Truth, UtilityScore
 from core.errors import MaterialError
 from core.prompt.spans import Family
 from core.question.case_spec import CaseSpec
@@ -15,44 +16,6 @@ from core.question.task import Record, Report, Task
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import sealed, unsealed
 from core.words import figure
-
-Score = Literal[
-    "gain", "gain_proxy", "gain_proxy_gradient", "effect", "alignment", "redundancy", "random", "length", "position"
-]
-Truth = Literal["removal_score", "removal_ndcg", "addition_score", "addition_ndcg"]
-
-SCORES: dict[Score, str] = {
-    "gain": "gain by gradient, true target",
-    "gain_proxy": "gain by deletion, proxy target",
-    "gain_proxy_gradient": "gain by gradient, proxy target",
-    "effect": "effect",
-    "alignment": "alignment",
-    "redundancy": "low redundancy",
-    "random": "random (floor)",
-    "length": "length (floor)",
-    "position": "position (floor)",
-}
-DEFINITIONS: dict[Score, str] = {
-    "gain": "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
-    "gain_proxy": "How far the score of the user's latest known choice, held out of the prompt, falls when the "
-    "demonstration is deleted; does not know the target.",
-    "gain_proxy_gradient": "The gradient's contribution to the score of that choice; does not know the target.",
-    "effect": "ln of the energy of the equivalent gradient; needs no target.",
-    "alignment": "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
-    "redundancy": "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
-    "random": "A random number, fixed by the case.",
-    "length": "Tokens of the demonstration.",
-    "position": "Its place in the prompt; the last one is highest.",
-}
-TRUTHS: dict[Truth, str] = {
-    "removal_score": "fall of the target score on removal",
-    "removal_ndcg": "fall of NDCG@10 on removal",
-    "addition_score": "rise of the target score on addition",
-    "addition_ndcg": "rise of NDCG@10 on addition",
-}
-"""Removal: the demonstration is deleted from the text of the full prompt. Addition: it stands alone in a prompt that
-had none. Differences of target scores are in nats."""
-FLOORS: tuple[Score, ...] = ("random", "length", "position")
 
 LEAST_DEMOS = 3
 """Fewer demonstrations have no rank correlation worth the name."""
@@ -87,8 +50,9 @@ class UtilityTask(Task):
         if self.case.strategy == "manual":
             raise ValueError("demonstrations chosen by hand belong to one user, choose another strategy")
         if self.case.demos < LEAST_DEMOS:
-            found = f"a prompt with {self.case.demos}"
-            raise ValueError(f"a rank correlation needs {LEAST_DEMOS} or more demonstrations, not {found}")
+            raise ValueError(
+                f"a rank correlation needs {LEAST_DEMOS} or more demonstrations, not a prompt with {self.case.demos}"
+            )
         return self
 
     def case_of(self, user: str) -> CaseSpec:
@@ -115,7 +79,7 @@ class UtilityTask(Task):
 class UtilityRow(Record):
     """How well one score predicts one truth: Spearman's rank correlation over the demonstrations of a case."""
 
-    score: Score
+    score: UtilityScore
     truth: Truth
     mean: float | None
     """Mean over cases of the correlation within a case; null where no case has one."""
@@ -182,7 +146,7 @@ def _cases(count: int) -> str:
     return f"{count} case{'' if count == 1 else 's'}"
 
 
-# ---- kept for the page
+# ---- stored for the page
 
 
 def keep(report: UtilityReport) -> None:
@@ -192,8 +156,8 @@ def keep(report: UtilityReport) -> None:
     """
     if report.stage != "complete" or report.cases < LEAST_STORED:
         return
-    made_of = report.provenance
-    path = _path(made_of.model_id, made_of.dataset_id, report.family)
+    source = report.provenance
+    path = _path(source.model_id, source.dataset_id, report.family)
     with stored("the folder of utility reports"):
         path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     write_atomically(path, sealed(report.model_dump(mode="json")))
@@ -204,7 +168,7 @@ def latest_utility(model_id: str, dataset_id: str, family: Family) -> UtilityRep
 
     A file that is damaged, or of another version, is as good as none.
     """
-    for report in (_kept(model_id, dataset_id, family), _read(CARDS / f"utility-{family}.json")):
+    for report in (_stored(model_id, dataset_id, family), _read(CARDS / f"utility-{family}.json")):
         if report is not None and _belongs(report, model_id, dataset_id, family):
             return report
     return None
@@ -215,7 +179,7 @@ def _path(model_id: str, dataset_id: str, family: Family) -> Path:
     return home() / "utility" / f"{key}.json"
 
 
-def _kept(model_id: str, dataset_id: str, family: Family) -> UtilityReport | None:
+def _stored(model_id: str, dataset_id: str, family: Family) -> UtilityReport | None:
     try:
         return UtilityReport.model_validate(unsealed(_path(model_id, dataset_id, family)))
     except (MaterialError, ValidationError):
@@ -230,5 +194,5 @@ def _read(path: Path) -> UtilityReport | None:
 
 
 def _belongs(report: UtilityReport, model_id: str, dataset_id: str, family: Family) -> bool:
-    made_of = report.provenance
-    return (made_of.model_id, made_of.dataset_id, report.family) == (model_id, dataset_id, family)
+    source = report.provenance
+    return (source.model_id, source.dataset_id, report.family) == (model_id, dataset_id, family)

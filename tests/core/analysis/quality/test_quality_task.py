@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 from references import language_model
 
-from core.analysis.quality.quality_run import (
-    ALONE,
-    NO_DEMONSTRATIONS,
-    NO_PROXY,
-    chosen_variants,
-    quality,
-    scored_setting,
-)
+from core.analysis.quality.measures import ALONE, chosen_variants
+from core.analysis.quality.quality_run import NO_DEMONSTRATIONS, NO_PROXY, quality
 from core.analysis.quality.quality_task import QualityReport, QualityTask
+from core.analysis.quality.quality_work import scored_setting
 from core.analysis.quality.scores import alignment, gain
 from core.analysis.robustness.perturb import prompt_of_variant
 from core.analysis.setting import set_up

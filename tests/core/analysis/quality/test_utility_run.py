@@ -20,25 +20,20 @@ from references import Pair, hand_written, language_model, random_prompt
 from scipy import stats
 
 from core.analysis.quality import utility_task
-from core.analysis.quality.quality_run import scored_setting
+from core.analysis.quality.quality_work import scored_setting
+from core.analysis.quality.score_rows import SCORES, TRUTHS, Truth, UtilityScore
+from core.analysis.quality.scored_case import floors, quality_scores
 from core.analysis.quality.scores import gain
 from core.analysis.quality.utility_run import (
     CaseNumbers,
     drawn_users,
-    floors,
-    quality_scores,
     rows_of,
     true_utility,
     tuned_users,
     utility,
 )
 from core.analysis.quality.utility_task import (
-    DEFINITIONS,
     LEAST_STORED,
-    SCORES,
-    TRUTHS,
-    Score,
-    Truth,
     UtilityReport,
     UtilityRow,
     UtilityTask,
@@ -102,7 +97,7 @@ def last(task: UtilityTask, films: Dataset, model: LanguageModel, **more: Any) -
     return list(utility(task, dataset=films, model=model, **more))[-1]
 
 
-def row(report: UtilityReport, score: Score, truth: Truth = "removal_score") -> UtilityRow:
+def row(report: UtilityReport, score: UtilityScore, truth: Truth = "removal_score") -> UtilityRow:
     return next(one for one in report.of(truth) if one.score == score)
 
 
@@ -195,7 +190,7 @@ def made_row(low: float | None, mean: float | None, high: float | None, floor: f
 )
 @settings(max_examples=200, deadline=None)
 def test_only_an_interval_above_zero_and_above_the_floor_predicts(
-    low: float, width: float, floor: float | None, score: Score
+    low: float, width: float, floor: float | None, score: UtilityScore
 ) -> None:
     made = made_row(low, low + width / 2, low + width, floor, score=score)
     wanted = low > 0 and (floor is None or low > floor) and score not in ("random", "length", "position")
@@ -227,19 +222,20 @@ def test_reports_grow_case_by_case(films: Dataset, model: LanguageModel, family:
     reports = list(utility(small(cases=2, family=family), dataset=films, model=model))
     assert [(one.cases, one.stage) for one in reports] == [(1, "partial"), (2, "complete")]
     done = reports[-1]
-    assert {(one.score, one.truth) for one in done.rows} == {(s, t) for s in get_args(Score) for t in get_args(Truth)}
+    pairs = itertools.product(get_args(UtilityScore), get_args(Truth))
+    assert {(one.score, one.truth) for one in done.rows} == set(pairs)
     assert all(one.cases + one.left_out == 2 for one in done.rows)
     assert done.family == family
     assert row(done, "position").mean == done.of("removal_score")[-1].mean
     assert UtilityReport.model_validate_json(done.model_dump_json()) == done
     assert done.demos == ()
     assert done.provenance.command.startswith("demolens utility --demos 3")
-    assert set(SCORES) == set(DEFINITIONS) == set(get_args(Score))
+    assert tuple(SCORES) == get_args(UtilityScore)
     assert set(TRUTHS) == set(get_args(Truth))
 
 
 def test_a_score_that_is_the_truth_predicts_and_its_negative_does_not(films: Dataset, model: LanguageModel) -> None:
-    def oracle(setting: Setting, scorer_of: Any) -> dict[Score, Any]:
+    def oracle(setting: Setting, scorer_of: Any) -> dict[UtilityScore, Any]:
         target = setting.case.candidates.index(str(setting.case.target))
         truth = true_utility(scorer_of(setting), target)["removal_score"]
         return {"gain": truth, "effect": -truth, "alignment": np.ones(3)}
@@ -290,7 +286,7 @@ def test_the_floors_know_the_text_only(films: Dataset, model: LanguageModel) -> 
 def test_calibrated_scores_are_ranked_less_what_an_empty_prompt_gives(films: Dataset, model: LanguageModel) -> None:
     seen: list[Any] = []
 
-    def plain(setting: Setting, scorer_of: Any) -> dict[Score, Any]:
+    def plain(setting: Setting, scorer_of: Any) -> dict[UtilityScore, Any]:
         seen.append(setting)
         return {}
 

@@ -1,0 +1,193 @@
+"""The quality scores of demonstrations: a row each, with its words, unit, cost and function; needs no torch.
+
+A new score is a function of a `QualityWork` (a column of the quality report) or of a `ScoredCase` (a column held
+against the true use), in a file of its own, and a row here. Functions are named as `module:name` below
+`core.analysis.quality` and imported when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from core.analysis.quality.quality_task import QualityTask
+
+QualityScore = Literal["gain", "effect", "alignment", "redundancy", "stability"]
+UtilityScore = Literal[
+    "gain", "gain_proxy", "gain_proxy_gradient", "effect", "alignment", "redundancy", "random", "length", "position"
+]
+Truth = Literal["removal_score", "removal_ndcg", "addition_score", "addition_ndcg"]
+GRADIENT = 3.0
+"""Full-prompt forward equivalents of one forward and one backward pass."""
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(import_module(f"core.analysis.quality.{module}"), name)
+    return function
+
+
+# ---- scores of one prompt
+
+
+def _gain_passes(task: QualityTask) -> float:
+    """Cost of the gain; a list of candidates without a target may lack the item chosen, and a proxy stands in then."""
+    deletion = 1 + task.case.demo_count / 2
+    may_be_proxy = task.proxy or (task.case.candidate_ids is not None and task.target is None)
+    return {
+        "auto": max(deletion, GRADIENT) if may_be_proxy else GRADIENT,
+        "gradient": GRADIENT,
+        "leave_one_out": deletion,
+        "default": max(task.budget, GRADIENT),
+    }[task.gain_method]
+
+
+@dataclass(frozen=True)
+class QualityScoreRow:
+    """A score of a prompt's demonstrations; its name is that of a field of `QualityRow`."""
+
+    name: QualityScore
+    unit: str
+    label: str
+    """What the run says while it measures the score."""
+    place: str
+    """`function(work)`, which gives `Measured` columns; empty where another score's function gives this one too."""
+    passes: Callable[[QualityTask], float]
+    """Full-prompt forward equivalents."""
+    needs_target: bool = True
+    shared_with: QualityScore | None = None
+    """The score whose function gives this one too, in the same pass."""
+    applies: Callable[[QualityTask], bool] = lambda _task: True
+    """Whether the task's choices ask for it."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of `place`."""
+        return _function(self.place)
+
+
+QUALITY_SCORES = (
+    QualityScoreRow("gain", "nats", "computing gains", "measures:measured_gain", _gain_passes),
+    QualityScoreRow(
+        "effect",
+        "ln of energy",
+        "reading the demonstrations' equivalent gradients",
+        "measures:measured_label_free",
+        lambda _task: 1.0,
+        needs_target=False,
+    ),
+    QualityScoreRow(
+        "alignment",
+        "cosine",
+        "aligning with the score's gradient",
+        "measures:measured_alignment",
+        lambda _task: GRADIENT,
+    ),
+    QualityScoreRow("redundancy", "cosine", "", "", lambda _task: 0.0, needs_target=False, shared_with="effect"),
+    QualityScoreRow(
+        "stability",
+        "share",
+        "perturbing the prompt",
+        "measures:measured_stability",
+        lambda task: GRADIENT * task.stability,
+        applies=lambda task: task.stability > 0,
+    ),
+)
+
+
+# ---- scores held against the true use of demonstrations
+
+
+@dataclass(frozen=True)
+class UtilityScoreRow:
+    """A score that is held against what demonstrations are worth, higher is better."""
+
+    name: UtilityScore
+    words: str
+    """On the screen."""
+    definition: str
+    place: str
+    """`function(case)` of a `ScoredCase`, or of a `Setting` for a floor, [demo]."""
+    is_floor: bool = False
+    """Whether it knows nothing of the model: what other scores have to beat."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of `place`."""
+        return _function(self.place)
+
+
+UTILITY_SCORES = (
+    UtilityScoreRow(
+        "gain",
+        "gain by gradient, true target",
+        "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
+        "scored_case:gain_of_target",
+    ),
+    UtilityScoreRow(
+        "gain_proxy",
+        "gain by deletion, proxy target",
+        "How far the score of the user's latest known choice, held out of the prompt, falls when the demonstration is "
+        "deleted; does not know the target.",
+        "scored_case:gain_of_proxy_by_deletion",
+    ),
+    UtilityScoreRow(
+        "gain_proxy_gradient",
+        "gain by gradient, proxy target",
+        "The gradient's contribution to the score of that choice; does not know the target.",
+        "scored_case:gain_of_proxy_by_gradient",
+    ),
+    UtilityScoreRow(
+        "effect",
+        "effect",
+        "ln of the energy of the equivalent gradient; needs no target.",
+        "scored_case:effect",
+    ),
+    UtilityScoreRow(
+        "alignment",
+        "alignment",
+        "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
+        "scored_case:alignment_with_target",
+    ),
+    UtilityScoreRow(
+        "redundancy",
+        "low redundancy",
+        "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
+        "scored_case:low_redundancy",
+    ),
+    UtilityScoreRow(
+        "random",
+        "random (floor)",
+        "A random number, fixed by the case.",
+        "scored_case:random_floor",
+        is_floor=True,
+    ),
+    UtilityScoreRow(
+        "length",
+        "length (floor)",
+        "Tokens of the demonstration.",
+        "scored_case:length_floor",
+        is_floor=True,
+    ),
+    UtilityScoreRow(
+        "position",
+        "position (floor)",
+        "Its place in the prompt; the last one is highest.",
+        "scored_case:position_floor",
+        is_floor=True,
+    ),
+)
+SCORES: dict[UtilityScore, str] = {row.name: row.words for row in UTILITY_SCORES}
+DEFINITIONS: dict[UtilityScore, str] = {row.name: row.definition for row in UTILITY_SCORES}
+FLOORS: tuple[UtilityScore, ...] = tuple(row.name for row in UTILITY_SCORES if row.is_floor)
+TRUTHS: dict[Truth, str] = {
+    "removal_score": "fall of the target score on removal",
+    "removal_ndcg": "fall of NDCG@10 on removal",
+    "addition_score": "rise of the target score on addition",
+    "addition_ndcg": "rise of NDCG@10 on addition",
+}
+"""Removal: the demonstration is deleted from the text of the full prompt. Addition: it stands alone in a prompt that
+had none. Differences of target scores are in nats."""
