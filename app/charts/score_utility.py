@@ -12,7 +12,8 @@ from app.charts.frame import framed, hover, row_axis, ticks, upright, whiskers
 from app.text import counted
 from app.theme import Palette, between, interval, number, signed
 from core import columns
-from core.analysis.quality.utility_task import SCORES, TRUTHS, Truth, UtilityReport, UtilityRow, verdict
+from core.analysis.quality.score_rows import SCORES, TRUTHS, Truth
+from core.analysis.quality.utility_task import UtilityReport, UtilityRow, verdict
 
 ROW = 30
 """Pixels of one score's row."""

@@ -13,10 +13,9 @@ from app.widgets import failures, sidejob, tab
 from app.widgets.panel import panel, section, twin
 from core.analysis.explain.explanation import Explanation
 from core.analysis.quality.quality_task import QualityReport, QualityTask
+from core.analysis.quality.score_rows import DEFINITIONS, SCORES
 from core.analysis.quality.utility_task import (
-    DEFINITIONS,
     LEAST_DEMOS,
-    SCORES,
     UtilityReport,
     UtilityTask,
     latest_utility,

@@ -6,7 +6,8 @@ import pytest
 
 from app.charts import score_utility as utility
 from app.theme import DARK, LIGHT
-from core.analysis.quality.utility_task import SCORES, TRUTHS, UtilityReport, UtilityRow, UtilityTask, verdict
+from core.analysis.quality.score_rows import SCORES, TRUTHS
+from core.analysis.quality.utility_task import UtilityReport, UtilityRow, UtilityTask, verdict
 from core.question.task import Provenance
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
