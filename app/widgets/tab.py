@@ -89,7 +89,7 @@ def run(task: Task | None = None) -> None:
         tab.notice = str(fault)
         return
     page.selection = page.selection.after_run(page.task, task)
-    page.revisions.update(type(page.selection).model_fields)
+    page.revisions.update(list(type(page.selection).model_fields))
     page.draft = page.task = task
     tab.share(task)
 

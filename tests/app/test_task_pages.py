@@ -206,6 +206,49 @@ def test_explore_has_a_first_look_at_robustness(open_page) -> None:
     assert "variants of the prompt" in words(page)
 
 
+def go(page: AppTest, name: str) -> AppTest:
+    page = page.switch_page(f"app/pages/{name}/page.py")
+    page.query_params.clear()  # As the navigation of a browser does.
+    return page.run()
+
+
+def test_how_explore_explains_does_not_concern_other_pages_but_its_target_does(open_page) -> None:
+    page, desk = open_page("robustness", run=True)
+    assert "What you see is the result of these settings" in words(page)
+    page = go(page, "explore").selectbox(key="in-method").set_value("path").run()
+    page = page.number_input(key="in-budget").set_value(3.0).run()
+    page = page.toggle(key="in-matrix").set_value(False).run()
+    page = go(press(page, "run"), "robustness")
+    assert "What you see is the result of these settings" in words(page)
+    assert page.button(key="run").disabled
+    page = go(page, "explore").selectbox(key="in-target").set_value("103").run()
+    page = go(page, "robustness")
+    assert "Settings changed" in words(page)
+    press(page, "run")
+    assert desk.submissions[-1] == RobustnessTask(target="103")
+    page = go(page, "improve")
+    assert "target" not in type(page.session_state["view"].current.draft).model_fields
+
+
+def test_another_method_leaves_what_is_measured_beside_an_explanation(open_page) -> None:
+    page, desk = open_page("theory")
+    page = press(press(go(page, "explore"), "start-robustness"), "start-quality")
+    page = press(page.selectbox(key="in-method").set_value("path").run(), "run")
+    assert "variants of the prompt" in words(page)
+    assert "start-quality" not in {button.key for button in page.button}
+    assert [type(task) for task in desk.submissions[1:]] == [RobustnessTask, QualityTask, Explain]
+    assert desk.submissions[-1] == Explain(method="path")
+
+
+def test_a_page_left_with_choices_has_them_again(open_page) -> None:
+    page, _ = open_page("robustness")
+    page = page.number_input(key="in-repeats").set_value(5).run()
+    page = page.selectbox(key="in-user").set_value("7").run()
+    page = go(page, "theory")
+    assert page.selectbox(key="in-user").value == "7"
+    assert go(page, "robustness").number_input(key="in-repeats").value == 5
+
+
 @pytest.mark.parametrize("name", [*PAGES, "personalise"])
 def test_every_control_says_what_it_does_and_no_text_is_raw(open_page, name: str) -> None:
     page, _ = open_page(name, run=True)
