@@ -15,7 +15,7 @@ from bench.case_list import Bench
 from bench.constants import CANDIDATES
 from bench.lrgd import inference_rows, search_sets, utility_over_users
 from bench.lrgd.lrgd_part import ROWS, Course, LrgdPart, plan, share
-from bench.results_table import Row, short
+from bench.results_table import ResultRow, short
 from bench.timing import Clock
 from core.cli.output import aligned
 from core.errors import DemoLensError
@@ -56,7 +56,7 @@ class DataColumn:
         return part != "utility" or place < self.checks
 
 
-def lrgd_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
+def lrgd_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[ResultRow]]:
     """Rows so far of all data sets, after every case of every measure; a row's measure starts with the data set's name.
 
     A case that cannot be measured is left out with a note. Raises `SystemExit` with one sentence where two data sets
@@ -120,11 +120,11 @@ def table(title: str, cells: TableCells) -> str:
     return aligned(lines)
 
 
-def _cells(rows: Sequence[Row]) -> dict[str, str]:
+def _cells(rows: Sequence[ResultRow]) -> dict[str, str]:
     return dict(map(cell, rows))
 
 
-def cell(row: Row) -> tuple[str, str]:
+def cell(row: ResultRow) -> tuple[str, str]:
     """A row's line, which is the same for all data sets, and its text in the column of one of them.
 
     What differs between data sets, the number of cases, stands in the text.
@@ -137,7 +137,7 @@ def cell(row: Row) -> tuple[str, str]:
     return label, f"{_figures(row)}{note}{'!' if row.met is False else ''}"
 
 
-def _figures(row: Row) -> str:
+def _figures(row: ResultRow) -> str:
     if row.value is None:
         return NOTHING
     value, *ends = ("" if figure is None else short(figure, least=5e-4) for figure in (row.value, row.low, row.high))

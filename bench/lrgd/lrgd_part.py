@@ -13,7 +13,7 @@ from bench.case_list import Bench
 from bench.constants import BUILD
 from bench.lrgd import costs, inference_rows, search_sets, utility_over_users
 from bench.record_store import CaseRecord
-from bench.results_table import Row, write_json
+from bench.results_table import ResultRow, write_json
 from bench.timing import Clock
 from core.analysis.request import Request
 from core.analysis.setting import Setting
@@ -30,7 +30,7 @@ POOL_ROUND = 1
 
 LrgdPart = Literal["utility", "sets", "inference", "sweep", "pool"]
 Records = list[CaseRecord]
-ROWS: dict[LrgdPart, Callable[[Records], list[Row]]] = {
+ROWS: dict[LrgdPart, Callable[[Records], list[ResultRow]]] = {
     "sets": search_sets.rows_of,
     "utility": utility_over_users.rows_of,
     "inference": inference_rows.rows_of,
@@ -62,7 +62,7 @@ class Course:
         """
         self.measures = measures
         self.records: dict[LrgdPart, Records] = {part: [] for part in ROWS}
-        self.rows: dict[LrgdPart, list[Row]] = {part: [] for part in ROWS}
+        self.rows: dict[LrgdPart, list[ResultRow]] = {part: [] for part in ROWS}
         self._works: dict[LrgdPart, Callable[[int], Records]] = {
             "utility": lambda _: [utility_over_users.record_of(bench, _next(drawn))],
             "sets": lambda place: search_sets.records_of(bench, requests[place], measures),
@@ -81,12 +81,12 @@ class Course:
         self.records[part] += self._works[part](place)
         self.rows[part] = self._rows_of[part](self.records[part])
 
-    def all_rows(self) -> list[Row]:
+    def all_rows(self) -> list[ResultRow]:
         """The rows of all parts, one part after the other."""
         return [row for rows in self.rows.values() for row in rows]
 
 
-def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
+def lrgd(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every case of every measure; `count` cases of the search.
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.

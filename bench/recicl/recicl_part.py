@@ -15,7 +15,7 @@ from bench.constants import BUILD, CANDIDATES
 from bench.recicl.promises import rows_of
 from bench.recicl.step_costs import step_row
 from bench.record_store import RECICL_RECORDS
-from bench.results_table import Row, commit, write_json
+from bench.results_table import ResultRow, commit, write_json
 from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
@@ -27,7 +27,7 @@ from core.tuning.evaluation.work import EvaluationPlan, plan_evaluation
 RESULT = BUILD / "recicl.json"
 
 
-def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
+def recicl(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every round; `count` test interactions. The figures so far are also written to `RESULT`."""
     work = work_of(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
