@@ -93,10 +93,8 @@ def safe_html(text: str, limit: int | None = None) -> str:
 
 def safe_mark(text: str, limit: int = SHORT) -> str:
     """For Plotly text, which reads `<b>`, `<a>`, entities and `$…$`."""
-    mark = shortened(visible(text), limit)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;"), ("%{", "%&#123;")):
-        mark = mark.replace(character, entity)
-    return isolated(mark)
+    mark = html.escape(shortened(visible(text), limit), quote=False)
+    return isolated(mark.replace("$", "&#36;").replace("%{", "%&#123;"))
 
 
 def unique_labels(pairs: list[tuple[str, str]], limit: int = SHORT) -> dict[str, str]:

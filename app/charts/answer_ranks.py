@@ -57,7 +57,7 @@ def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.
         mode="markers",
         x=values,
         y=places,
-        marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
+        marker=mark.marker,
         error_x=whiskers(values, *ends([row.ndcg for row in rows]), mark.colour),
         **hover(f"{_name(row)}<br>NDCG@10 {value_text(row.ndcg)}" for row in rows),
     )

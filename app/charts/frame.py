@@ -67,6 +67,11 @@ def axis_key(letter: str, panel: int) -> str:
     return f"{letter}axis{panel + 1 if panel else ''}"
 
 
+def quiet_line(name: str, x: Sequence[float | None], y: Sequence[float | None], **stroke: Any) -> go.Scatter:
+    """A line that is only looked at; `stroke` as Plotly names it (`color`, `width`, `dash`, `shape`)."""
+    return go.Scatter(name=name, mode="lines", x=list(x), y=list(y), line=stroke, hoverinfo="skip")
+
+
 def legend(colours: Palette, **more: Any) -> dict[str, Any]:
     """A legend in one line above the figure, from its left end."""
     return {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": colours.ink}} | more
