@@ -15,13 +15,13 @@ from core.words import NOTHING
 
 Grid = Sequence[Sequence[float | None]]
 """[line][column]; None is an empty cell."""
-Cell = Callable[[int, int], tuple[Any, str] | None]
+CellContent = Callable[[int, int], tuple[Any, str] | None]
 """What a click on a cell, by column and line, tells, and its hover text; None where there is no cell."""
 INKS = ("#000000", "#FFFFFF")
 
 
 def signed_map(
-    z: Grid, bound: float, colours: Palette, cell: Cell, *, size: int, written: bool = False, **more: Any
+    z: Grid, bound: float, colours: Palette, cell: CellContent, *, size: int, written: bool = False, **more: Any
 ) -> list[go.Heatmap | go.Scatter]:
     """Cells on the symmetric scale up to `bound`, their numbers where they are `written`, and marks to click on.
 
@@ -75,7 +75,7 @@ def numbers(
     ]
 
 
-def click_marks(columns: int, lines: int, cell: Cell, *, size: int) -> go.Scatter:
+def click_marks(columns: int, lines: int, cell: CellContent, *, size: int) -> go.Scatter:
     """An invisible mark of `size` pixels in each cell, because a heat map takes no clicks."""
     places = [(column, line) for line in range(lines) for column in range(columns)]
     marks = [(*place, *mark) for place in places if (mark := cell(*place)) is not None]
