@@ -46,10 +46,12 @@ def as_row(measure: str, figures: Sequence[float], target: str | None = None, *,
 
     `met` overrules the comparison, for promises that one number cannot decide.
     """
-    value, low, high = map(_rounded, figures if len(figures) == 3 else (figures[0], math.nan, math.nan))
+    three = figures if len(figures) == 3 else (figures[0], math.nan, math.nan)
+    value, *ends = (0.0 if abs(figure) < ROUNDING else float(figure) for figure in three)
     if met is None and target is not None:
         met = meets(value, target)
-    return ResultRow(measure, _number(value), _number(low), _number(high), target, met)
+    number, low, high = (figure if math.isfinite(figure) else None for figure in (value, *ends))
+    return ResultRow(measure, number, low, high, target, met)
 
 
 def meets(value: float, target: str) -> bool:
@@ -59,14 +61,6 @@ def meets(value: float, target: str) -> bool:
     if parts := re.fullmatch(r"([0-9.]+) to ([0-9.]+)", target):
         return float(parts[1]) <= value <= float(parts[2])
     raise ValueError(f"target {target!r}")
-
-
-def _rounded(value: float) -> float:
-    return 0.0 if abs(value) < ROUNDING else value
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

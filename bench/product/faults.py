@@ -52,7 +52,7 @@ Use = Callable[[], object]
 def faults(cases: int, seed: int) -> Iterator[list[ResultRow]]:
     """Rows about kills, then about damaged files; fewer `cases` than `CASES` try that share of them."""
     share = min(cases / CASES, 1.0)
-    with _own_home() as folder:
+    with temporary_home() as folder:
         rows: list[ResultRow] = []
         for rows in _killed(KillField(folder, seed), share):
             yield rows
@@ -60,7 +60,8 @@ def faults(cases: int, seed: int) -> Iterator[list[ResultRow]]:
 
 
 @contextlib.contextmanager
-def _own_home() -> Iterator[Path]:
+def temporary_home() -> Iterator[Path]:
+    """A folder for the faults, with a home of DemoLens in it that is gone after the block."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="demolens-faults-") as name:
         # Without an index no worker fetches the sample model to warm up.

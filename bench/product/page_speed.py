@@ -77,7 +77,7 @@ def app(cases: int) -> Iterator[list[ResultRow]]:
     if program is None:
         raise SystemExit("bench: part app needs a Chromium on the PATH")
     clock = Clock("app", STARTS + 1 + visits)
-    os.environ["DEMOLENS_HOME"] = str(own_home(BUILD.absolute() / "bench-home"))
+    os.environ["DEMOLENS_HOME"] = str(bench_home(BUILD.absolute() / "bench-home"))
     subprocess.run([sys.executable, "-m", "core.cli.entry", "prepare"], check=True, stdout=sys.stderr)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=FLAGS)
@@ -96,7 +96,7 @@ def app(cases: int) -> Iterator[list[ResultRow]]:
         browser.close()
 
 
-def own_home(folder: Path) -> Path:
+def bench_home(folder: Path) -> Path:
     """An empty DemoLens folder that shares the sample material of the real one."""
     real = home()
     for name in SHARED:

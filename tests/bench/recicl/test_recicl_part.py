@@ -213,11 +213,11 @@ def test_an_adapter_that_has_seen_the_test_is_not_measured(bench, tuned):
     seen = card(dataset_id=bench.dataset.dataset_id, validation_until=1_000_000.0)
     (tuned / "adapters" / "tallrec" / "card.json").write_text(seen.model_dump_json())
     with pytest.raises(SystemExit, match="TALLRec-style was tuned on interactions of the test"):
-        recicl.work_of(bench, 6)
+        recicl.plan_of(bench, 6)
 
 
 def test_the_tokens_told_before_are_those_of_the_rounds(bench, small):
-    plan = recicl.work_of(bench, 6)
+    plan = recicl.plan_of(bench, 6)
     found = work.EvaluationScores()
     found.add(plan, 0)
     assert plan.rounds == 1
