@@ -14,7 +14,7 @@ from itertools import islice
 from bench.case_list import Bench
 from bench.constants import CANDIDATES
 from bench.lrgd import inference_rows, search_sets, utility_over_users
-from bench.lrgd.lrgd_part import ROWS, Course, LrgdPart, plan, share
+from bench.lrgd.lrgd_part import TABLES, Course, LrgdPart, plan, share
 from bench.results_table import ResultRow, short
 from bench.timing import Clock
 from core.cli.output import aligned
@@ -24,13 +24,6 @@ from core.metrics.ranking import ndcg_by_chance
 UTILITY_SHARE = 1.0
 """Cases of the utility check for every case of the search."""
 SWEEPS = 2
-TITLES: dict[LrgdPart, str] = {
-    "sets": "two-stage search, and its set on the held-out target",
-    "utility": "mean rank correlation of quality scores with true utility",
-    "inference": "changed inference",
-    "pool": "label-free quality of a pool",
-    "sweep": "robustness sweep",
-}
 MEANS = "mean on the held-out target (cases)"
 NOTHING = "-"
 LEGEND = (
@@ -107,8 +100,8 @@ def tables(columns: Mapping[str, DataColumn]) -> list[str]:
     """The means under every set, then one table for each part of the benchmark."""
     courses = {name: column.course for name, column in columns.items()}
     means = {name: search_sets.means(course.records["sets"], course.measures) for name, course in courses.items()}
-    rows = {part: {name: _cells(course.rows[part]) for name, course in courses.items()} for part in ROWS}
-    return [table(MEANS, means), *(table(TITLES[part], cells) for part, cells in rows.items())]
+    rows = {part: {name: _cells(course.rows[part]) for name, course in courses.items()} for part in TABLES}
+    return [table(MEANS, means), *(table(TABLES[part].title, cells) for part, cells in rows.items())]
 
 
 def table(title: str, cells: TableCells) -> str:
