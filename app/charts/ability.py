@@ -60,7 +60,7 @@ def shifts(count: int, apart: float) -> list[float]:
 
 @cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
-    """AUC with its interval over the number of demonstrations, a line a model, and the best classical reference."""
+    """AUC with its interval over the number of demonstrations, one line per model, and the best classical reference."""
     models = [(tuned, rows) for tuned in VARIANT_LABELS if (rows := _rows(evaluation, tuned))]
     most = max((row.demos or 0 for row in evaluation.ways), default=0)
     pairs = zip(models, shifts(len(models), APART), strict=True)
@@ -179,7 +179,7 @@ def _auc_words(name: str, rows: Sequence[WayRow]) -> str:
 
 
 def table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a way, references last: AUC and UAUC with the ends of their intervals."""
+    """One row per way, references last: AUC and UAUC with the ends of their intervals."""
     rows = [*(row for row in evaluation.ways if row.tuned), *(row for row in evaluation.ways if not row.tuned)]
     return pd.DataFrame(
         {

@@ -16,7 +16,7 @@ from core.words import NOTHING
 Grid = Sequence[Sequence[float | None]]
 """[line][column]; None is an empty cell."""
 CellContent = Callable[[int, int], tuple[Any, str] | None]
-"""What a click on a cell, by column and line, tells, and its hover text; None where there is no cell."""
+"""The data of a click and the hover text of a cell, by column and line; None where there is no cell."""
 INKS = ("#000000", "#FFFFFF")
 
 
@@ -54,7 +54,7 @@ def _tiles(z: Grid, ends: tuple[float, float], scale: list[list[Any]], **more: A
 def numbers(
     z: Grid, write: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
 ) -> list[go.Heatmap]:
-    """The cells' numbers, once in each ink where it is the readable one on `ground`: the text of maps not seen."""
+    """The cells' numbers in the ink that reads better on `ground`: one invisible map per ink, which holds their text."""
     return [
         go.Heatmap(
             name=f"numbers in {ink}",

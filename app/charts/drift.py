@@ -113,7 +113,7 @@ def _difference(row: DifferenceRow) -> str:
 
 
 def table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a way and period: AUC with the ends of its interval, and on how many interactions and users."""
+    """One row per way and period: AUC with the ends of its interval, and on how many interactions and users."""
     rows = evaluation.periods
     return pd.DataFrame(
         {

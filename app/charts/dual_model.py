@@ -103,7 +103,7 @@ class _Scale:
 
 
 def _decade(value: float) -> float:
-    """log10, nothing at all as the smallest on the scale."""
+    """log10; zero counts as the smallest on the scale."""
     return math.log10(value) if value > 0 else float(DECADES[0])
 
 

@@ -26,7 +26,7 @@ def framed(traces: Sequence[Any], colours: Palette, *, height: float, **layout: 
 
 
 def hover(texts: Iterable[str]) -> dict[str, Any]:
-    """The hover texts of a trace, one a mark and nothing beside them."""
+    """The hover texts of a trace, one per mark, without the box that Plotly puts beside them."""
     return {"hovertext": list(texts), "hovertemplate": "%{hovertext}<extra></extra>"}
 
 
