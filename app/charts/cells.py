@@ -54,7 +54,7 @@ def _tiles(z: Grid, ends: tuple[float, float], scale: list[list[Any]], **more: A
 def numbers(
     z: Grid, write: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
 ) -> list[go.Heatmap]:
-    """The cells' numbers in the ink that reads better on `ground`: one invisible map per ink, which holds their text."""
+    """The cells' numbers in the ink that reads better on `ground`: an invisible map per ink, which holds their text."""
     return [
         go.Heatmap(
             name=f"numbers in {ink}",
