@@ -26,10 +26,10 @@ from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
+from core.tuning.evaluation.evaluation_plan import scores_of
+from core.tuning.evaluation.evaluation_rows import measured_over_users
 from core.tuning.evaluation.record import MetricEstimate
-from core.tuning.evaluation.summary import measured_over_users
 from core.tuning.evaluation.ways import BARE, FRESH, RANKING, AnsweringWay, ModelVariant, gain
-from core.tuning.evaluation.work import scores_of
 
 LISTS = 5
 """Lists of each data set in a round; rows are reported after every round."""

@@ -20,9 +20,9 @@ from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
 from core.prompt.families import FAMILIES
+from core.tuning.evaluation.evaluation_plan import EvaluationPlan, plan_evaluation
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.rounds import evaluation_of, score_rounds
-from core.tuning.evaluation.work import EvaluationPlan, plan_evaluation
 
 RESULT = BUILD / "recicl.json"
 

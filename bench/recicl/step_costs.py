@@ -26,9 +26,9 @@ from core.lm.scoring.stream import StreamScorer
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
 from core.prompt.spans import Family, Prompt
+from core.tuning.evaluation.evaluation_plan import EvaluationPlan, ids_of
 from core.tuning.evaluation.record import StepCostRow, metric_estimate
 from core.tuning.evaluation.ways import FRESH, ModelVariant
-from core.tuning.evaluation.work import EvaluationPlan, ids_of
 
 PLAYS = 5
 """Users whose streams are played."""
