@@ -85,6 +85,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
 def safe_html(text: str, limit: int | None = None) -> str:
     """For `st.html`: escaped, and kept apart from the direction of its neighbours."""
     readable = visible(text)

@@ -12,7 +12,7 @@ from app.charts.alt_text import extremes
 from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_domains, panel_headings, row_axis, row_box
-from app.text import plain, safe_mark
+from app.text import capital, plain, safe_mark
 from app.theme import Palette, amount, nats, symmetric
 from core import columns
 from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
@@ -118,7 +118,7 @@ def alt(report: PersonaliseReport) -> str:
             f"by {amount(value)}"
             for word, (value, place, row, index) in extremes(cells, lambda cell: cell[0], ("falls", "rises"))
         ]
-        parts.append(f"{lists.capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
+        parts.append(f"{capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."
 
 
