@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -31,29 +32,12 @@ class Heading:
         return f"{self.text} ({self.unit})" if self.unit else self.text
 
 
-def _count(text: str, unit: str = "") -> Heading:
-    return Heading(text, unit, "%d")
-
-
-def _rank(text: str) -> Heading:
-    return Heading(text, "", "%g")  # Ties share the middle of their ranks, which may be a half.
-
-
-def _ratio(text: str) -> Heading:
-    return Heading(text, "", "%.3f")
-
-
-def _nats(text: str) -> Heading:
-    return Heading(text, "nats", "%.3f")
-
-
-def _share(text: str) -> Heading:
-    return Heading(text, "%", "%.0f", 100.0)
-
-
-def _seconds(text: str) -> Heading:
-    return Heading(text, "s", "%.2f")
-
+_count = partial(Heading, digits="%d")
+_rank = partial(Heading, digits="%g")  # Ties share the middle of their ranks, which may be a half.
+_ratio = partial(Heading, digits="%.3f")
+_nats = partial(Heading, unit="nats", digits="%.3f")
+_share = partial(Heading, unit="%", digits="%.0f", times=100.0)
+_seconds = partial(Heading, unit="s", digits="%.2f")
 
 COLUMNS: Mapping[str, Heading] = {
     columns.RANK: _rank("rank"),

@@ -113,7 +113,7 @@ def _moved(row: CandidateRow) -> str:
 
 
 def lead(explanation: Explanation) -> str:
-    """What did it: the demonstration with the largest amount, as HTML; empty before there are contributions."""
+    """The demonstration with the largest amount, as HTML; empty before there are contributions."""
     contributions = explanation.contributions
     if contributions is None:
         return ""
@@ -187,7 +187,7 @@ def _rank_without(rank: Rank | None, after: Rank) -> str:
 
 
 def cost(contributions: Contributions) -> str:
-    """What the answer took."""
+    """The cost of the answer."""
     back = f", {contributions.backwards} backward" if contributions.backwards else ""
     return f"{contributions.forwards} prompts scored{back}; {seconds(contributions.seconds)}"
 

@@ -159,7 +159,7 @@ class OwnOrigin:
         self._app = app
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """Pass everything on but a foreign socket, which is closed before it is open."""
+        """Pass everything on, but close a foreign socket before it opens."""
         if scope["type"] == "websocket" and not _own_origin(dict(scope["headers"])):
             await receive()
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})

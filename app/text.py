@@ -85,6 +85,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def capital(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
 def safe_html(text: str, limit: int | None = None) -> str:
     """For `st.html`: escaped, and kept apart from the direction of its neighbours."""
     readable = visible(text)
@@ -93,10 +98,8 @@ def safe_html(text: str, limit: int | None = None) -> str:
 
 def safe_mark(text: str, limit: int = SHORT) -> str:
     """For Plotly text, which reads `<b>`, `<a>`, entities and `$…$`."""
-    mark = shortened(visible(text), limit)
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;"), ("%{", "%&#123;")):
-        mark = mark.replace(character, entity)
-    return isolated(mark)
+    mark = html.escape(shortened(visible(text), limit), quote=False)
+    return isolated(mark.replace("$", "&#36;").replace("%{", "%&#123;"))
 
 
 def unique_labels(pairs: list[tuple[str, str]], limit: int = SHORT) -> dict[str, str]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from bench.constants import BUILD, CASES
-from bench.results_table import PARTS, ResultFiles, Row, commit, table_text
+from bench.results_table import PARTS, ResultFiles, ResultRow, commit, table_text
 from core.errors import DemoLensError
 
 DATA = "a folder with the data to measure on instead of the sample; repeat the option for several"
@@ -20,7 +20,7 @@ def main() -> None:
     files = ResultFiles(commit(), options.seed)
     missed = 0
     for part in (name for name in PARTS if name in options.part):
-        rows: list[Row] = []
+        rows: list[ResultRow] = []
         name = f"{part} on other data" if options.data else part
         for rows in part_rows(part, options.cases, options.seed, options.data):
             files.record(name, rows)

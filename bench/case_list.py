@@ -12,16 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.constants import (
-    CANDIDATES,
-    DEMOS,
-    FAMILIES,
-    HISTORY,
-    LEAST_INTERACTIONS,
-    STRATEGIES,
-    THREADS,
-    TUNED_USERS,
-)
+from bench.constants import CANDIDATES, DEMOS, FAMILIES, HISTORY, LEAST_INTERACTIONS, STRATEGIES, THREADS, TUNED_USERS
 from bench.record_store import CaseRecord, RecordStore
 from core.analysis.quality.utility_run import drawn_users
 from core.analysis.quality.utility_task import UtilityTask

@@ -15,9 +15,9 @@ from bench.product.page_speed import app
 from bench.product.speed import speed
 from bench.recicl.lists_of_folders import recicl_of_folders
 from bench.recicl.recicl_part import recicl
-from bench.results_table import Row
+from bench.results_table import ResultRow
 
-ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[Row]]]] = {
+ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[ResultRow]]]] = {
     "memory": lambda _cases, _seed: memory(),
     "speed": lambda cases, seed: speed(open_bench(seed), cases),
     "app": lambda cases, _seed: app(cases),
@@ -27,14 +27,14 @@ ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[Row]]]] = {
     "recicl": lambda cases, seed: recicl(open_bench(seed), cases),
 }
 """By part of `bench.results_table.PARTS`: the rows so far, from a number of cases and a seed."""
-ON_FOLDERS: dict[str, Callable[[Sequence[Bench], int], Iterator[list[Row]]]] = {
+ON_FOLDERS: dict[str, Callable[[Sequence[Bench], int], Iterator[list[ResultRow]]]] = {
     "lrgd": lrgd_of_folders,
     "recicl": recicl_of_folders,
 }
 """The same for several data sets side by side."""
 
 
-def part_rows(name: str, cases: int, seed: int, folders: Sequence[str]) -> Iterator[list[Row]]:
+def part_rows(name: str, cases: int, seed: int, folders: Sequence[str]) -> Iterator[list[ResultRow]]:
     """The rows so far of a part, on the sample or on the data of folders."""
     if not folders:
         return ON_SAMPLE[name](cases, seed)

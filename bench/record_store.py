@@ -111,6 +111,6 @@ RECICL_RECORDS = RecordStore(
             *sources("tuning/examples.py", "tuning/evaluation/reference_scores.py"),
             *sources("tuning/classical", without=("code_learning",)),
         ),
-        "steps": (*_TUNED_LM, *sources("personal/stream.py")),
+        "steps": _TUNED_LM,
     },
 )

@@ -30,7 +30,7 @@ COMPARED: Mapping[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One measure. `met` is None where nothing was promised."""
 
     measure: str
@@ -41,15 +41,17 @@ class Row:
     met: bool | None
 
 
-def as_row(measure: str, figures: Sequence[float], target: str | None = None, *, met: bool | None = None) -> Row:
+def as_row(measure: str, figures: Sequence[float], target: str | None = None, *, met: bool | None = None) -> ResultRow:
     """A row of (value, low, high) or of a value alone, compared with a target like `<= 1.5` or `0.85 to 0.95`.
 
     `met` overrules the comparison, for promises that one number cannot decide.
     """
-    value, low, high = map(_rounded, figures if len(figures) == 3 else (figures[0], math.nan, math.nan))
+    three = figures if len(figures) == 3 else (figures[0], math.nan, math.nan)
+    value, *ends = (0.0 if abs(figure) < ROUNDING else float(figure) for figure in three)
     if met is None and target is not None:
         met = meets(value, target)
-    return Row(measure, _number(value), _number(low), _number(high), target, met)
+    number, low, high = (figure if math.isfinite(figure) else None for figure in (value, *ends))
+    return ResultRow(measure, number, low, high, target, met)
 
 
 def meets(value: float, target: str) -> bool:
@@ -61,14 +63,6 @@ def meets(value: float, target: str) -> bool:
     raise ValueError(f"target {target!r}")
 
 
-def _rounded(value: float) -> float:
-    return 0.0 if abs(value) < ROUNDING else value
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
 @dataclass(frozen=True)
 class ResultFiles:
     """The rows of one run: `bench.json` for readers, `bench-run.json` to tell which part has which rows."""
@@ -77,7 +71,7 @@ class ResultFiles:
     seed: int
     folder: Path = BUILD
 
-    def record(self, part: str, rows: Sequence[Row]) -> None:
+    def record(self, part: str, rows: Sequence[ResultRow]) -> None:
         """Put a part's rows in place of its earlier ones; those of another commit or seed are dropped."""
         parts = {**self._parts(), part: [asdict(row) for row in rows]}
         names = dict.fromkeys((*PARTS, *parts))
@@ -108,7 +102,7 @@ def commit() -> str:
     return git.stdout.strip()
 
 
-def table_text(rows: Sequence[Row]) -> str:
+def table_text(rows: Sequence[ResultRow]) -> str:
     """The rows as an aligned table."""
     lines: list[tuple[str, ...]] = [("measure", "value", "low", "high", "target", "met")]
     for row in rows:

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import framed, hover, legend, level, ticks, whiskers
+from app.charts.frame import framed, hover, legend, level, quiet_line, ticks, whiskers
 from app.theme import Palette, between
 from core import columns
 from core.tuning.evaluation.record import Evaluation, MetricEstimate, WayRow
@@ -32,31 +32,45 @@ class Stroke:
     colour: str
     width: float
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """The line as Plotly describes it."""
+        return {"dash": self.dash, "width": self.width, "color": self.colour}
+
+    @property
+    def marker(self) -> dict[str, Any]:
+        """The marks as Plotly describes them."""
+        return {"symbol": self.symbol, "size": 9, "color": self.colour, "line": {"width": 1.6, "color": self.colour}}
+
 
 def stroke(tuned: ModelVariant | None, colours: Palette) -> Stroke:
     """The stroke of a model; None is a classical reference."""
-    if tuned == "recicl":
-        return Stroke("circle", "solid", colours.ink, 2.6)
-    if tuned == "tallrec":
-        return Stroke("diamond", "dash", colours.muted, 1.8)
-    if tuned == "base":
-        return Stroke("square", "dot", colours.neutral_mark, 1.8)
-    return Stroke("x-thin-open", "longdashdot", colours.neutral_mark, 1.2)
+    strokes = {
+        "recicl": Stroke("circle", "solid", colours.ink, 2.6),
+        "tallrec": Stroke("diamond", "dash", colours.muted, 1.8),
+        "base": Stroke("square", "dot", colours.neutral_mark, 1.8),
+    }
+    return strokes.get(tuned or "", Stroke("x-thin-open", "longdashdot", colours.neutral_mark, 1.2))
+
+
+def shifts(count: int, apart: float) -> list[float]:
+    """How far each of `count` models stands from its place, so that no interval hides another."""
+    return [apart * (place - (count - 1) / 2) for place in range(count)]
 
 
 @cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
-    """AUC with its interval over the number of demonstrations, a line a model, and the best classical reference."""
+    """AUC with its interval over the number of demonstrations, one line per model, and the best classical reference."""
     models = [(tuned, rows) for tuned in VARIANT_LABELS if (rows := _rows(evaluation, tuned))]
     most = max((row.demos or 0 for row in evaluation.ways), default=0)
-    best = best_reference(evaluation)
-    shifts = [APART * (place - (len(models) - 1) / 2) for place in range(len(models))]
+    pairs = zip(models, shifts(len(models), APART), strict=True)
+    traces = [_model(tuned, rows, shift, colours) for (tuned, rows), shift in pairs]
+    if (best := best_reference(evaluation)) is not None:
+        x, y = [-0.5, most + 0.5], [best.auc.value] * 2
+        traces.append(quiet_line(best.way, x, y, **stroke(None, colours).line))
     demos = sorted({row.demos for row in evaluation.ways if row.demos is not None})
     return auc_figure(
-        [
-            *(_model(tuned, rows, shift, colours) for (tuned, rows), shift in zip(models, shifts, strict=True)),
-            *([] if best is None else [_reference(best, most, colours)]),
-        ],
+        traces,
         colours,
         xaxis={
             **ticks(demos, [str(count) for count in demos]),
@@ -64,18 +78,6 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
             "range": [-0.5, most + 0.5],
             "zeroline": False,
         },
-    )
-
-
-def _reference(row: WayRow, most: int, colours: Palette) -> go.Scatter:
-    mark = stroke(None, colours)
-    return go.Scatter(
-        name=row.way,
-        mode="lines",
-        x=[-0.5, most + 0.5],
-        y=[row.auc.value] * 2,
-        line={"dash": mark.dash, "width": mark.width, "color": mark.colour},
-        hoverinfo="skip",
     )
 
 
@@ -122,8 +124,8 @@ def line(
         mode="lines+markers",
         x=list(x),
         y=values,
-        line={"dash": mark.dash, "width": mark.width, "color": mark.colour},
-        marker={"symbol": symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
+        line=mark.line,
+        marker=mark.marker | {"symbol": symbol},
         error_y=whiskers(values, *ends(estimates), mark.colour),
         **more,
     )
@@ -177,7 +179,7 @@ def _auc_words(name: str, rows: Sequence[WayRow]) -> str:
 
 
 def table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a way, references last: AUC and UAUC with the ends of their intervals."""
+    """One row per way, references last: AUC and UAUC with the ends of their intervals."""
     rows = [*(row for row in evaluation.ways if row.tuned), *(row for row in evaluation.ways if not row.tuned)]
     return pd.DataFrame(
         {

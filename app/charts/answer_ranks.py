@@ -18,14 +18,14 @@ from core.tuning.evaluation.record import Evaluation, RankingRow
 ROW, AROUND = 34, 108
 """Pixels of one way's row, and of axis and legend."""
 SHIFTS: dict[Family | None, float] = {"yes_no": -0.17, "next_item": 0.17, None: 0.0}
-"""Of each family's marks and of the references', in rows."""
+"""Shift of each family's marks and of the references', in rows."""
 REFERENCE = "classical reference"
 FAMILY, NDCG = "family", "ndcg_at_10"
 
 
 @cached_figure
 def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
-    """NDCG@10 with its interval: a row a way, a mark a family, and the line of a random order."""
+    """NDCG@10 with its interval: one row per way, one mark per family, and the line of a random order."""
     ways, chance = _ways(evaluation), ndcg_by_chance(evaluation.candidates)
     strokes = {
         "yes_no": Stroke("circle", "solid", colours.ink, 1.6),
@@ -57,7 +57,7 @@ def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.
         mode="markers",
         x=values,
         y=places,
-        marker={"symbol": mark.symbol, "size": 9, "color": mark.colour, "line": {"width": 1.6, "color": mark.colour}},
+        marker=mark.marker,
         error_x=whiskers(values, *ends([row.ndcg for row in rows]), mark.colour),
         **hover(f"{_name(row)}<br>NDCG@10 {value_text(row.ndcg)}" for row in rows),
     )
@@ -77,7 +77,7 @@ def alt(evaluation: Evaluation) -> str:
 
 
 def table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a way and family: NDCG@10 with the ends of its interval."""
+    """One row per way and family: NDCG@10 with the ends of its interval."""
     rows = evaluation.ranking
     return pd.DataFrame(
         {

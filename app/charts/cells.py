@@ -15,13 +15,13 @@ from core.words import NOTHING
 
 Grid = Sequence[Sequence[float | None]]
 """[line][column]; None is an empty cell."""
-Cell = Callable[[int, int], tuple[Any, str] | None]
-"""What a click on a cell, by column and line, tells, and its hover text; None where there is no cell."""
+CellContent = Callable[[int, int], tuple[Any, str] | None]
+"""The data of a click and the hover text of a cell, by column and line; None where there is no cell."""
 INKS = ("#000000", "#FFFFFF")
 
 
 def signed_map(
-    z: Grid, bound: float, colours: Palette, cell: Cell, *, size: int, written: bool = False, **more: Any
+    z: Grid, bound: float, colours: Palette, cell: CellContent, *, size: int, written: bool = False, **more: Any
 ) -> list[go.Heatmap | go.Scatter]:
     """Cells on the symmetric scale up to `bound`, their numbers where they are `written`, and marks to click on.
 
@@ -54,7 +54,7 @@ def _tiles(z: Grid, ends: tuple[float, float], scale: list[list[Any]], **more: A
 def numbers(
     z: Grid, write: Callable[[float], str], ground: Callable[[float], str], *, size: int = 11
 ) -> list[go.Heatmap]:
-    """The cells' numbers, once in each ink where it is the readable one on `ground`: the text of maps not seen."""
+    """The cells' numbers in the ink that reads better on `ground`: an invisible map per ink, which holds their text."""
     return [
         go.Heatmap(
             name=f"numbers in {ink}",
@@ -75,7 +75,7 @@ def numbers(
     ]
 
 
-def click_marks(columns: int, lines: int, cell: Cell, *, size: int) -> go.Scatter:
+def click_marks(columns: int, lines: int, cell: CellContent, *, size: int) -> go.Scatter:
     """An invisible mark of `size` pixels in each cell, because a heat map takes no clicks."""
     places = [(column, line) for line in range(lines) for column in range(columns)]
     marks = [(*place, *mark) for place in places if (mark := cell(*place)) is not None]

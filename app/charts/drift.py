@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.ability import AUC, DEMOS, WAY, auc_figure, best_reference, line, stroke, value_columns, value_text
+from app.charts.ability import (
+    AUC,
+    DEMOS,
+    WAY,
+    auc_figure,
+    best_reference,
+    line,
+    shifts,
+    stroke,
+    value_columns,
+    value_text,
+)
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import hover, ticks
 from app.charts.user_stream import when
@@ -39,7 +50,7 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
     ways = [rows for name in names if (rows := _rows(evaluation, name))]
     periods = sorted({row.period for row in evaluation.periods})
     return auc_figure(
-        [_line(rows, APART * (place - (len(ways) - 1) / 2), colours) for place, rows in enumerate(ways)],
+        [_line(rows, shift, colours) for rows, shift in zip(ways, shifts(len(ways), APART), strict=True)],
         colours,
         xaxis={
             **ticks(periods, [str(period) for period in periods]),
@@ -102,7 +113,7 @@ def _difference(row: DifferenceRow) -> str:
 
 
 def table(evaluation: Evaluation) -> pd.DataFrame:
-    """One row a way and period: AUC with the ends of its interval, and on how many interactions and users."""
+    """One row per way and period: AUC with the ends of its interval, and on how many interactions and users."""
     rows = evaluation.periods
     return pd.DataFrame(
         {

@@ -24,6 +24,7 @@ from app.charts.frame import (
     legend,
     level,
     panel_domains,
+    quiet_line,
     tick_font,
     ticks,
     whiskers,
@@ -102,7 +103,7 @@ class _Scale:
 
 
 def _decade(value: float) -> float:
-    """log10, nothing at all as the smallest on the scale."""
+    """log10; zero counts as the smallest on the scale."""
     return math.log10(value) if value > 0 else float(DECADES[0])
 
 
@@ -200,13 +201,13 @@ def _features(report: DualReport, colours: Palette, _head: int | None) -> go.Fig
     curves, styles = _curves(report), (("solid", "circle", colours.ink), ("dash", "square", colours.muted))
     last = curves[-1][1]
     first = last[0]
-    root = go.Scatter(
-        name="1 / root of the features",
-        mode="lines",
-        x=[point.features for point in last],
-        y=[first.error * math.sqrt(first.features / point.features) for point in last],
-        line={"dash": "dot", "width": 1, "color": colours.neutral_mark},
-        hoverinfo="skip",
+    root = quiet_line(
+        "1 / root of the features",
+        [point.features for point in last],
+        [first.error * math.sqrt(first.features / point.features) for point in last],
+        dash="dot",
+        width=1,
+        color=colours.neutral_mark,
     )
     counts = [point.features for point in report.curve]
     return framed(

@@ -26,7 +26,7 @@ def framed(traces: Sequence[Any], colours: Palette, *, height: float, **layout: 
 
 
 def hover(texts: Iterable[str]) -> dict[str, Any]:
-    """The hover texts of a trace, one a mark and nothing beside them."""
+    """The hover texts of a trace, one per mark, without the box that Plotly puts beside them."""
     return {"hovertext": list(texts), "hovertemplate": "%{hovertext}<extra></extra>"}
 
 
@@ -65,6 +65,11 @@ def axis_name(letter: str, panel: int) -> str:
 def axis_key(letter: str, panel: int) -> str:
     """Plotly's key of that axis in a layout: `xaxis`, `xaxis2` …"""
     return f"{letter}axis{panel + 1 if panel else ''}"
+
+
+def quiet_line(name: str, x: Sequence[float | None], y: Sequence[float | None], **stroke: Any) -> go.Scatter:
+    """A line that is only looked at; `stroke` as Plotly names it (`color`, `width`, `dash`, `shape`)."""
+    return go.Scatter(name=name, mode="lines", x=list(x), y=list(y), line=stroke, hoverinfo="skip")
 
 
 def legend(colours: Palette, **more: Any) -> dict[str, Any]:

@@ -94,11 +94,7 @@ def _drawn(standings: Sequence[Standing]) -> list[Standing]:
 
 def _is_better(row: Standing, reference: Standing) -> bool:
     """Whether it flips less at no lower NDCG; both rows have numbers."""
-    assert row.flips is not None
-    assert row.ndcg is not None
-    assert reference.flips is not None
-    assert reference.ndcg is not None
-    return row.flips < reference.flips and row.ndcg >= reference.ndcg
+    return (row.flips or 0.0) < (reference.flips or 0.0) and (row.ndcg or 0.0) >= (reference.ndcg or 0.0)
 
 
 def _whiskers(value: float | None, low: float | None, high: float | None, ink: str) -> dict[str, object] | None:

@@ -14,7 +14,7 @@ from app.charts.alt_text import from_to
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import axis_key, axis_name, panel_domains, panel_headings, upright
 from app.charts.rank_flow import ROW, FlowLine, list_axis, rank_flow
-from app.text import plain, safe_mark
+from app.text import capital, plain, safe_mark
 from app.theme import Palette, ordinal
 from core import columns
 from core.metrics.ranking import Rank, best_first
@@ -182,11 +182,6 @@ def flow_alt(report: PersonaliseReport) -> str:
 
 def _from_to(report: PersonaliseReport, move: RankChange) -> str:
     return from_to(report.candidates[move.index].title, move.before, move.after)
-
-
-def capital(text: str) -> str:
-    """`text` with its first letter in upper case."""
-    return text[:1].upper() + text[1:]
 
 
 def flow_table(report: PersonaliseReport) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from app.charts.alt_text import extremes
 from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_domains, panel_headings, row_axis, row_box
-from app.text import plain, safe_mark
+from app.text import capital, plain, safe_mark
 from app.theme import Palette, amount, nats, symmetric
 from core import columns
 from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
@@ -54,27 +54,22 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
         raise ValueError("a map of what moved the list needs the effects of its demonstrations")
     drawn = lists.drawn(report, limit, item)
     bound = symmetric(row.effects[index] for row in report.moved for index in drawn)
-    panels = list(enumerate(which))
-    counts, domains = [len(rows_of(report, name)) for name in which], panel_domains(len(which), GAP)
-    selected = next((line for line, index in enumerate(drawn) if report.candidates[index].item_id == item), None)
+    selected = [line for line, index in enumerate(drawn) if report.candidates[index].item_id == item]
+    traces, shapes, axes, domains = [], [], {}, panel_domains(len(which), GAP)
+    for panel, name in enumerate(which):
+        axis, count = axis_name("x", panel), len(rows_of(report, name))
+        traces += [trace.update(xaxis=axis) for trace in _panel(report, name, drawn, bound, colours)]
+        shapes += [row_box(line, count, colours, axis=axis) for line in selected]
+        axes[axis_key("x", panel)] = column_axis([f"D{demo + 1}" for demo in range(count)], domain=domains[panel])
     return framed(
-        [
-            trace.update(xaxis=axis_name("x", panel))
-            for panel, name in panels
-            for trace in _panel(report, name, drawn, bound, colours)
-        ],
+        traces,
         colours,
         height=ROW * max(len(drawn), 1) + 92,
         margin={"t": 60, "b": 8},
         yaxis=row_axis([_tick(report, index, item) for index in drawn], colours, ticklabelstandoff=4),
         annotations=panel_headings([lists.NAMES[name] for name in which], domains, colours),
-        shapes=[]
-        if selected is None
-        else [row_box(selected, counts[panel], colours, axis=axis_name("x", panel)) for panel, _ in panels],
-        **{
-            axis_key("x", panel): column_axis([f"D{demo + 1}" for demo in range(counts[panel])], domain=domains[panel])
-            for panel, _ in panels
-        },
+        shapes=shapes,
+        **axes,
     )
 
 
@@ -123,7 +118,7 @@ def alt(report: PersonaliseReport) -> str:
             f"by {amount(value)}"
             for word, (value, place, row, index) in extremes(cells, lambda cell: cell[0], ("falls", "rises"))
         ]
-        parts.append(f"{lists.capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
+        parts.append(f"{capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."
 
 

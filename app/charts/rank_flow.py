@@ -88,12 +88,8 @@ def _trace(line: FlowLine, colours: Palette, dense: bool) -> go.Scatter:
         xaxis=line.axis,
         mode="lines+markers",
         customdata=[line.item_id] * len(line.ranks),
-        line={"width": 2.6 if line.strong else thin, "color": ink, "shape": "hv" if dense else "linear"},
-        marker={
-            "size": large if line.strong else small,
-            "symbol": "diamond" if line.is_target else "circle",
-            "color": ink,
-        },
+        line={"width": 2.6 if line.strong else thin, "color": ink, "shape": "hv" if dense else None},
+        marker={"size": large if line.strong else small, "symbol": "diamond" if line.is_target else "circle"},
         **hover(line.hover),
         **UNFADED,
     )

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import UNFADED, framed, hover
+from app.charts.frame import UNFADED, framed, hover, quiet_line
 from app.charts.user_stream import when
 from app.text import counted, plain, safe_mark
 from app.theme import Palette, nats, number, ordinal, signed
@@ -48,10 +48,10 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     ]
     grey = {"width": 1.4, "color": colours.neutral_mark}
     lines = [
-        _line(name, [(0, row.objective), (path[-1].passes, row.objective)], dash=dash, **grey)
-        for name, row, dash in references
+        quiet_line(name, [0, path[-1].passes], [row.objective] * 2, dash=dash, **grey) for name, row, dash in references
     ]
-    best = _line("best", [(row.passes, row.best) for row in path], shape="hv", width=2.6, color=colours.ink)
+    passes, bests = [row.passes for row in path], [row.best for row in path]
+    best = quiet_line("best", passes, bests, shape="hv", width=2.6, color=colours.ink)
     at_the_right = {"x": 1, "xref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False}
     return framed(
         [*lines, best, _steps(path, colours)],
@@ -61,11 +61,6 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
         xaxis={"title": {"text": "cost so far (full passes)"}, "rangemode": "tozero", "zeroline": False},
         yaxis={"title": {"text": "objective J (nats)"}, "zeroline": False},
     )
-
-
-def _line(name: str, points: Sequence[tuple[float, float]], **stroke: object) -> go.Scatter:
-    x, y = ([point[axis] for point in points] for axis in (0, 1))
-    return go.Scatter(name=name, mode="lines", x=x, y=y, line=stroke, hoverinfo="skip")
 
 
 def _steps(path: Sequence[PathRow], colours: Palette) -> go.Scatter:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from app.charts.alt_text import extremes
 from app.charts.figure_cache import cached_figure
-from app.charts.frame import UNFADED, framed, hover, row_axis, tick_font, whiskers
+from app.charts.frame import UNFADED, framed, hover, quiet_line, row_axis, tick_font, whiskers
 from app.text import plain, safe_mark
 from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
 from core import columns
@@ -138,14 +138,7 @@ def _connectors(scores: list[float], colours: Palette) -> go.Scatter:
     """Dotted lines from each row to the next at the score that is reached; the last row has none."""
     x = [place for score in scores[:-1] for place in (score, score, None)]
     y = [place for row in range(len(scores) - 1) for place in (row, row + 1, None)]
-    return go.Scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"width": 1, "color": colours.neutral_mark, "dash": "dot"},
-        hoverinfo="skip",
-        name="running score",
-    )
+    return quiet_line("running score", x, y, width=1, color=colours.neutral_mark, dash="dot")
 
 
 def _axes(

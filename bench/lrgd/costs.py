@@ -11,7 +11,7 @@ from bench import plain_forward
 from bench.case_list import Bench, packed_ids
 from bench.constants import BUILD, DEMOS
 from bench.record_store import LRGD_RECORDS, CaseRecord
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import quartiles
 from bench.timing import timed
 from core.analysis.quality.pool import label_free
@@ -79,7 +79,7 @@ def _naive(bench: Bench, prompts: Sequence[Prompt]) -> None:
         plain_forward.forward(bench.untouched, packed_ids(prompt), rows)
 
 
-def sweep_rows(records: Sequence[CaseRecord]) -> list[Row]:
+def sweep_rows(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """The sweep's time and tokens over those of the naive prompts."""
     if not records:
         return []
@@ -140,7 +140,7 @@ def _alone(setting: Setting, demo: Demonstration) -> tuple[int, ...]:
     return prompt.demos[0].token_ids
 
 
-def pool_rows(records: Sequence[CaseRecord]) -> list[Row]:
+def pool_rows(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """The pool's tokens over those of encoding each demonstration once, and its seconds."""
     rows = []
     for record in records:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.case_list import Bench
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
-from bench.results_table import Row, as_row, interval_text
+from bench.results_table import ResultRow, as_row, interval_text
 from bench.spread import mean_interval
 from core.analysis.robustness.inference import choose_setting, recommend
 from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings
@@ -98,7 +98,7 @@ def measured(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -
     }
 
 
-def rows_of(records: Sequence[CaseRecord]) -> list[Row]:
+def rows_of(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """The plain model over all cases; then, by family, the setting chosen on some cases against it on the others.
 
     Records of two settings are the others: the setting was chosen before, on cases of its own.
@@ -128,7 +128,7 @@ def _plain(records: Sequence[CaseRecord], name: str) -> Interval:
     return mean_interval(table_of(records, name, settings=1)[0])
 
 
-def _against_plain(family: str, records: Sequence[CaseRecord], first: Sequence[CaseRecord]) -> list[Row]:
+def _against_plain(family: str, records: Sequence[CaseRecord], first: Sequence[CaseRecord]) -> list[ResultRow]:
     source = "chosen on the sample's cases"
     if first:
         source = f"chosen of {len(first[0]['settings']) - 1} on {len(of_family(first, family))} other cases"
@@ -141,7 +141,7 @@ def _against_plain(family: str, records: Sequence[CaseRecord], first: Sequence[C
     ]
 
 
-def _undecided(family: Family, first: Sequence[CaseRecord]) -> list[Row]:
+def _undecided(family: Family, first: Sequence[CaseRecord]) -> list[ResultRow]:
     if chosen_of(first, family) is not None:
         return []
     records = of_family(first, family)

@@ -14,8 +14,8 @@ from itertools import islice
 from bench.case_list import Bench
 from bench.constants import CANDIDATES
 from bench.lrgd import inference_rows, search_sets, utility_over_users
-from bench.lrgd.lrgd_part import ROWS, Course, LrgdPart, plan, share
-from bench.results_table import Row, short
+from bench.lrgd.lrgd_part import TABLES, Course, LrgdPart, plan, share
+from bench.results_table import ResultRow, short
 from bench.timing import Clock
 from core.cli.output import aligned
 from core.errors import DemoLensError
@@ -24,13 +24,6 @@ from core.metrics.ranking import ndcg_by_chance
 UTILITY_SHARE = 1.0
 """Cases of the utility check for every case of the search."""
 SWEEPS = 2
-TITLES: dict[LrgdPart, str] = {
-    "sets": "two-stage search, and its set on the held-out target",
-    "utility": "mean rank correlation of quality scores with true utility",
-    "inference": "changed inference",
-    "pool": "label-free quality of a pool",
-    "sweep": "robustness sweep",
-}
 MEANS = "mean on the held-out target (cases)"
 NOTHING = "-"
 LEGEND = (
@@ -56,7 +49,7 @@ class DataColumn:
         return part != "utility" or place < self.checks
 
 
-def lrgd_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
+def lrgd_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[ResultRow]]:
     """Rows so far of all data sets, after every case of every measure; a row's measure starts with the data set's name.
 
     A case that cannot be measured is left out with a note. Raises `SystemExit` with one sentence where two data sets
@@ -107,8 +100,8 @@ def tables(columns: Mapping[str, DataColumn]) -> list[str]:
     """The means under every set, then one table for each part of the benchmark."""
     courses = {name: column.course for name, column in columns.items()}
     means = {name: search_sets.means(course.records["sets"], course.measures) for name, course in courses.items()}
-    rows = {part: {name: _cells(course.rows[part]) for name, course in courses.items()} for part in ROWS}
-    return [table(MEANS, means), *(table(TITLES[part], cells) for part, cells in rows.items())]
+    rows = {part: {name: _cells(course.rows[part]) for name, course in courses.items()} for part in TABLES}
+    return [table(MEANS, means), *(table(TABLES[part].title, cells) for part, cells in rows.items())]
 
 
 def table(title: str, cells: TableCells) -> str:
@@ -120,11 +113,11 @@ def table(title: str, cells: TableCells) -> str:
     return aligned(lines)
 
 
-def _cells(rows: Sequence[Row]) -> dict[str, str]:
+def _cells(rows: Sequence[ResultRow]) -> dict[str, str]:
     return dict(map(cell, rows))
 
 
-def cell(row: Row) -> tuple[str, str]:
+def cell(row: ResultRow) -> tuple[str, str]:
     """A row's line, which is the same for all data sets, and its text in the column of one of them.
 
     What differs between data sets, the number of cases, stands in the text.
@@ -137,7 +130,7 @@ def cell(row: Row) -> tuple[str, str]:
     return label, f"{_figures(row)}{note}{'!' if row.met is False else ''}"
 
 
-def _figures(row: Row) -> str:
+def _figures(row: ResultRow) -> str:
     if row.value is None:
         return NOTHING
     value, *ends = ("" if figure is None else short(figure, least=5e-4) for figure in (row.value, row.low, row.high))

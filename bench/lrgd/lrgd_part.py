@@ -6,14 +6,13 @@ All measures go on in rounds over the cases, so a run that is cut short has meas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bench.case_list import Bench
 from bench.constants import BUILD
 from bench.lrgd import costs, inference_rows, search_sets, utility_over_users
 from bench.record_store import CaseRecord
-from bench.results_table import Row, write_json
+from bench.results_table import ResultRow, write_json
 from bench.timing import Clock
 from core.analysis.setting import Setting
 from core.question.case_spec import CaseSpec
@@ -30,19 +29,28 @@ POOL_ROUND = 1
 
 LrgdPart = Literal["utility", "sets", "inference", "sweep", "pool"]
 Records = list[CaseRecord]
-ROWS: dict[LrgdPart, Callable[[Records], list[Row]]] = {
-    "sets": search_sets.rows_of,
-    "utility": utility_over_users.rows_of,
-    "inference": inference_rows.rows_of,
-    "pool": costs.pool_rows,
-    "sweep": costs.sweep_rows,
+
+
+class LrgdTable(NamedTuple):
+    """How the records of a measure are shown."""
+
+    title: str
+    rows: Callable[[Records], list[ResultRow]]
+    means: Callable[[Records], str] | None = None
+    """The means behind the rows as a text, where there are any."""
+
+
+TABLES: dict[LrgdPart, LrgdTable] = {
+    "sets": LrgdTable("two-stage search, and its set on the held-out target", search_sets.rows_of, search_sets.text_of),
+    "utility": LrgdTable(
+        "mean rank correlation of quality scores with true utility",
+        utility_over_users.rows_of,
+        utility_over_users.text_of,
+    ),
+    "inference": LrgdTable("changed inference", inference_rows.rows_of, inference_rows.text_of),
+    "pool": LrgdTable("label-free quality of a pool", costs.pool_rows),
+    "sweep": LrgdTable("robustness sweep", costs.sweep_rows),
 }
-TEXTS: dict[LrgdPart, Callable[[Records], str]] = {
-    "sets": search_sets.text_of,
-    "utility": utility_over_users.text_of,
-    "inference": inference_rows.text_of,
-}
-"""The means behind the rows, one table a measure."""
 
 
 class Course:
@@ -61,8 +69,8 @@ class Course:
         `tried` are the ways of recommending a case, `measures` those taken of its sets.
         """
         self.measures = measures
-        self.records: dict[LrgdPart, Records] = {part: [] for part in ROWS}
-        self.rows: dict[LrgdPart, list[Row]] = {part: [] for part in ROWS}
+        self.records: dict[LrgdPart, Records] = {part: [] for part in TABLES}
+        self.rows: dict[LrgdPart, list[ResultRow]] = {part: [] for part in TABLES}
         self._works: dict[LrgdPart, Callable[[int], Records]] = {
             "utility": lambda _: [utility_over_users.record_of(bench, _next(drawn))],
             "sets": lambda place: search_sets.records_of(bench, specs[place], measures),
@@ -70,7 +78,6 @@ class Course:
             "sweep": lambda place: [costs.sweep_of(bench, specs[place])],
             "pool": lambda place: [costs.pool_of(bench, specs[place])],
         }
-        self._rows_of = ROWS | {"sets": partial(search_sets.rows_of, measures=measures)}
 
     def _inferred(self, bench: Bench, spec: CaseSpec, tried: inference_rows.Tried) -> Records:
         ways = tried(spec, self.records["inference"])
@@ -79,14 +86,15 @@ class Course:
     def take(self, part: LrgdPart, place: int) -> None:
         """Measure case number `place` of a part; raises what measuring raises, then nothing is added."""
         self.records[part] += self._works[part](place)
-        self.rows[part] = self._rows_of[part](self.records[part])
+        records = self.records[part]
+        self.rows[part] = search_sets.rows_of(records, self.measures) if part == "sets" else TABLES[part].rows(records)
 
-    def all_rows(self) -> list[Row]:
+    def all_rows(self) -> list[ResultRow]:
         """The rows of all parts, one part after the other."""
         return [row for rows in self.rows.values() for row in rows]
 
 
-def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
+def lrgd(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every case of every measure; `count` cases of the search.
 
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
@@ -102,7 +110,8 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[Row]]:
         yield course.all_rows()
     for card in utility_over_users.cards(bench, course.records["utility"]):
         write_json(BUILD / f"utility-{card.family}.json", card.model_dump(mode="json"))
-    print("\n\n".join(TEXTS[part](course.records[part]) for part in TEXTS), end="\n\n")
+    texts = [table.means(course.records[part]) for part, table in TABLES.items() if table.means]
+    print("\n\n".join(texts), end="\n\n")
 
 
 def plan(count: int, utility_share: float, sweeps: int, inference_share: float = 1.0) -> list[tuple[LrgdPart, int]]:
@@ -119,13 +128,13 @@ def plan(count: int, utility_share: float, sweeps: int, inference_share: float =
     return steps
 
 
-def _round(part: float, place: int) -> range:
-    return range(share(part, place), share(part, place + 1))
+def _round(ratio: float, place: int) -> range:
+    return range(share(ratio, place), share(ratio, place + 1))
 
 
-def share(part: float, count: int) -> int:
-    """The cases of a measure that takes `part` for every one of `count`."""
-    return int(part * count + 0.5)
+def share(ratio: float, count: int) -> int:
+    """The cases of a measure that takes `ratio` for every one of `count`."""
+    return int(ratio * count + 0.5)
 
 
 def _next(drawn: Iterator[Setting]) -> Setting:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.case_list import Bench
-from bench.constants import ABOVE_ZERO, CANDIDATES, FAMILIES
+from bench.constants import ABOVE_ZERO, CANDIDATES, DRAWS, FAMILIES
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
-from bench.results_table import Row, as_row
-from bench.spread import UNDEFINED, extremes, mean_interval, quartiles, resampled
+from bench.results_table import ResultRow, as_row
+from bench.spread import extremes, mean_interval, quartiles
 from core.analysis.setting import Setting, setting_for
 from core.analysis.values import Array
 from core.cli.output import aligned
 from core.errors import DemoLensError
 from core.lm.scoring.many import ManyScorer
 from core.metrics import binary
-from core.metrics.intervals import Interval, ends
+from core.metrics.intervals import LEVEL
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
 from core.question.case_spec import CaseSpec
@@ -179,7 +178,7 @@ def _liked(setting: Setting) -> bool:
     return dataset.liked(next(met for met in later if met.item_id == case.target))
 
 
-def rows_of(records: Sequence[CaseRecord], measures: Sequence[SetMeasure] = MEASURES) -> list[Row]:
+def rows_of(records: Sequence[CaseRecord], measures: Sequence[SetMeasure] = MEASURES) -> list[ResultRow]:
     """The set against every other one, its figures on the held-out choices, and the cost of the search."""
     if not records:
         return []
@@ -213,7 +212,7 @@ def means(records: Sequence[CaseRecord], measures: Sequence[SetMeasure]) -> dict
     }
 
 
-def _compared(measure: SetMeasure, records: Sequence[CaseRecord]) -> list[Row]:
+def _compared(measure: SetMeasure, records: Sequence[CaseRecord]) -> list[ResultRow]:
     label = f"{measure.label} ({len(records)} cases)"
     ours = measure.column(OURS, records)
     rows = [as_row(f"{label}, two-stage set", mean_interval(ours))]
@@ -223,44 +222,17 @@ def _compared(measure: SetMeasure, records: Sequence[CaseRecord]) -> list[Row]:
     return rows
 
 
-def _liked_apart(records: Sequence[CaseRecord]) -> list[Row]:
+def _liked_apart(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """AUC over cases: does a liked target score above another user's disliked one?"""
     records = _judged_by(records, "yes_no", "margin")
-    liked = np.array([record["liked"] for record in records], dtype=bool)
+    liked, users = [record["liked"] for record in records], [str(place) for place in range(len(records))]
     label = f"yes_no, AUC of liked against disliked targets ({len(records)} cases)"
-    scores = {way: np.array([_target(record, way) for record in records]) for way in (OURS, *OTHERS)}
+    scores = {way: [_target(record, way) for record in records] for way in (OURS, *OTHERS)}
+    aucs = replace(binary.over_users(scores, liked, users, draws=DRAWS), level=LEVEL)
     return [
-        as_row(f"{label}, two-stage set", auc_over_cases(liked, scores[OURS])),
-        *(
-            as_row(f"{label}, two-stage minus {way}", auc_over_cases(liked, scores[OURS], scores[way]))
-            for way in OTHERS
-        ),
+        as_row(f"{label}, two-stage set", aucs.interval(OURS)),
+        *(as_row(f"{label}, two-stage minus {way}", aucs.difference(OURS, way)) for way in OTHERS),
     ]
-
-
-def auc_over_cases(liked: NDArray[np.bool_], ours: Array, other: Array | None = None) -> Interval:
-    """AUC of our scores, minus that of others where given, with its paired bootstrap interval over the same cases.
-
-    Scores and `liked` are [case]; nan where one answer is missing.
-    """
-    if liked.all() or not liked.any():
-        return UNDEFINED
-
-    def value(picks: NDArray[np.int64]) -> Array:
-        first = _aucs(ours[picks], liked[picks])
-        return first if other is None else first - _aucs(other[picks], liked[picks])
-
-    return Interval(float(value(np.arange(len(liked))[None])[0]), *ends(value(resampled(len(liked)))))
-
-
-def _aucs(scores: Array, liked: NDArray[np.bool_]) -> Array:
-    """AUC of each row of scores [draw, case]; nan where a draw has one answer only."""
-    pairs = liked[:, :, None] & ~liked[:, None, :]
-    apart = scores[:, :, None] - scores[:, None, :]
-    won = ((apart > 0) + 0.5 * (apart == 0)) * pairs
-    count = pairs.sum(axis=(1, 2))
-    nothing = np.full(len(scores), np.nan)
-    return np.asarray(np.divide(won.sum(axis=(1, 2)), count, out=nothing, where=count > 0))
 
 
 def text_of(records: Sequence[CaseRecord]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from bench.case_list import Bench
 from bench.constants import FAMILIES
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import interval_of
 from core.analysis.quality.score_rows import SCORES, TRUTHS, Truth
 from core.analysis.quality.scored_case import floors, quality_scores
@@ -132,7 +132,7 @@ def correlations(records: Sequence[CaseRecord]) -> tuple[UtilityRow, ...]:
     return rows_over([numbers_of(record) for record in records])
 
 
-def rows_of(records: Sequence[CaseRecord]) -> list[Row]:
+def rows_of(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """Mean rank correlations over all cases, and per family with the fall of the target score on removal."""
     if not records:
         return []
@@ -143,7 +143,7 @@ def rows_of(records: Sequence[CaseRecord]) -> list[Row]:
     return rows
 
 
-def _row(correlation: UtilityRow, where: str) -> Row:
+def _row(correlation: UtilityRow, where: str) -> ResultRow:
     names = f"{SCORES[correlation.score]} with the {TRUTHS[correlation.truth]}{where}"
     promised = (correlation.score, correlation.truth) == PROMISED and not where
     figures = interval_of(correlation.mean, correlation.low, correlation.high)

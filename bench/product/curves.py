@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import mean_interval
 from core.analysis.values import Array
 
@@ -65,7 +65,7 @@ def differences(pairs: Pairs) -> list[tuple[float, float, float, float]]:
     return [(time, *mean_interval(ours.on_screen(time) - cite.joined(time))) for time in times]
 
 
-def curve_rows(pairs: Pairs) -> list[Row]:
+def curve_rows(pairs: Pairs) -> list[ResultRow]:
     """Whether we are nowhere behind, and how far ahead when ContextCite has made its first ablations."""
     (ours, cite), apart = _both(pairs), differences(pairs)
     end = float(cite.times[cite.ablations.index(EARLY)])

@@ -8,29 +8,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Damage = Callable[[Path, random.Random], None]
-
-
-def _cut(path: Path, chance: random.Random) -> None:
-    with path.open("r+b") as file:
-        file.truncate(chance.randrange(1, max(path.stat().st_size, 2)))
-
-
-def _emptied(path: Path, _: random.Random) -> None:
-    path.write_bytes(b"")
-
-
-def _zeros(path: Path, _: random.Random) -> None:
-    path.write_bytes(bytes(path.stat().st_size))
+Damage = Callable[[Path, random.Random], object]
 
 
 def _flipped(path: Path, chance: random.Random) -> None:
-    with path.open("r+b") as file:
-        place = chance.randrange(path.stat().st_size)
-        file.seek(place)
-        byte = file.read(1)[0]
-        file.seek(place)
-        file.write(bytes([byte ^ 1 << chance.randrange(8)]))
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
 
 
 def _flipped_in_secret(path: Path, chance: random.Random) -> None:
@@ -40,53 +24,29 @@ def _flipped_in_secret(path: Path, chance: random.Random) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def _other_text(path: Path, _: random.Random) -> None:
-    path.write_bytes(b'{"note": "of another program"}\n')
-
-
-def _grown(path: Path, chance: random.Random) -> None:
-    with path.open("ab") as file:
-        file.write(chance.randbytes(100))
-
-
-def _missing(path: Path, _: random.Random) -> None:
-    path.unlink()
-
-
-def _folder(path: Path, _: random.Random) -> None:
-    path.unlink()
+def _folder(path: Path) -> None:
     path.mkdir()
     (path / "inside").write_bytes(b"x")
 
 
-def _pipe(path: Path, _: random.Random) -> None:
+def _replaced(path: Path, replace: Callable[[], None]) -> None:
     path.unlink()
-    os.mkfifo(path)
-
-
-def _loose_link(path: Path, _: random.Random) -> None:
-    path.unlink()
-    path.symlink_to(path.parent / "nowhere")
-
-
-def _endless(path: Path, _: random.Random) -> None:
-    path.unlink()
-    path.symlink_to("/dev/zero")
+    replace()
 
 
 DAMAGES: Mapping[str, Damage] = {
-    "cut": _cut,
-    "emptied": _emptied,
-    "zeros": _zeros,
+    "cut": lambda path, chance: os.truncate(path, chance.randrange(1, max(path.stat().st_size, 2))),
+    "emptied": lambda path, _: path.write_bytes(b""),
+    "zeros": lambda path, _: path.write_bytes(bytes(path.stat().st_size)),
     "bit flipped": _flipped,
     "bit flipped, same size and time": _flipped_in_secret,
-    "other text": _other_text,
-    "bytes added": _grown,
-    "missing": _missing,
-    "a folder": _folder,
-    "a pipe": _pipe,
-    "a link to nothing": _loose_link,
-    "a link to a device": _endless,
+    "other text": lambda path, _: path.write_bytes(b'{"note": "of another program"}\n'),
+    "bytes added": lambda path, chance: path.write_bytes(path.read_bytes() + chance.randbytes(100)),
+    "missing": lambda path, _: path.unlink(),
+    "a folder": lambda path, _: _replaced(path, lambda: _folder(path)),
+    "a pipe": lambda path, _: _replaced(path, lambda: os.mkfifo(path)),
+    "a link to nothing": lambda path, _: _replaced(path, lambda: path.symlink_to(path.parent / "nowhere")),
+    "a link to a device": lambda path, _: _replaced(path, lambda: path.symlink_to("/dev/zero")),
 }
 
 

@@ -23,7 +23,7 @@ from bench.constants import CASES
 from bench.product.damage import DAMAGES, restored
 from bench.product.kills import KILLS, Harm, KillField
 from bench.product.tiny_material import write_wheel
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.timing import Clock
 from core.analysis.explain.explain_task import Explain
 from core.data.dataset import open_dataset
@@ -49,18 +49,19 @@ INSTRUCTION, DEMOS = (1, 5, 6), ((7, 8, 9), (10, 11))
 Use = Callable[[], object]
 
 
-def faults(cases: int, seed: int) -> Iterator[list[Row]]:
+def faults(cases: int, seed: int) -> Iterator[list[ResultRow]]:
     """Rows about kills, then about damaged files; fewer `cases` than `CASES` try that share of them."""
     share = min(cases / CASES, 1.0)
-    with _own_home() as folder:
-        rows: list[Row] = []
+    with temporary_home() as folder:
+        rows: list[ResultRow] = []
         for rows in _killed(KillField(folder, seed), share):
             yield rows
         yield [*rows, *_damaged(folder, share, seed)]
 
 
 @contextlib.contextmanager
-def _own_home() -> Iterator[Path]:
+def temporary_home() -> Iterator[Path]:
+    """A folder for the faults, with a home of DemoLens in it that is gone after the block."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="demolens-faults-") as name:
         # Without an index no worker fetches the sample model to warm up.
@@ -72,7 +73,7 @@ def _own_home() -> Iterator[Path]:
             os.environ.update(before)
 
 
-def _killed(field: KillField, share: float) -> Iterator[list[Row]]:
+def _killed(field: KillField, share: float) -> Iterator[list[ResultRow]]:
     counts = {name: math.ceil(often * share) for name, (_, often) in KILLS.items()}
     harm, rows, clock = Harm(), [], Clock("kills", sum(counts.values()))
     for name, (attempt, _) in KILLS.items():
@@ -88,7 +89,7 @@ def _killed(field: KillField, share: float) -> Iterator[list[Row]]:
     yield rows
 
 
-def _damaged(folder: Path, share: float, seed: int) -> list[Row]:
+def _damaged(folder: Path, share: float, seed: int) -> list[ResultRow]:
     chance = random.Random(seed)
     uses = _uses(folder)
     tried = [(path, use, right, way) for path, use, right, ways in uses for way in ways]

@@ -34,37 +34,29 @@ from core.work.job import ROOT
 
 PATIENCE_SECONDS = 600.0
 """How long anything may take after a kill before it counts as stuck."""
-SAVES = """
-import sys
-from core.store.results import Results
-store, number = Results(), int(sys.argv[1])
-while True:
-    number += 1
-    store.save(f"{number:016x}", str(number) * 20_000)
-    print(number, flush=True)
-"""
-JSON = """
+LOOP = """
 import sys
 from pathlib import Path
-from core.cli.output import write
+{imports}
 number = int(sys.argv[1])
 while True:
     number += 1
-    write(sys.argv[2], str(number % 10) * 1_000_000)
-    print(number, flush=True)
+    {work}
 """
-IMPORTS = """
-import sys
-from pathlib import Path
-from bench.product.tiny_material import write_data
-from core.data.dataset import open_dataset
-number = int(sys.argv[1])
-while True:
-    number += 1
-    folder = Path(sys.argv[2]) / f"data{number}"
-    write_data(folder, number)
-    print(number, open_dataset(str(folder)).dataset_id, flush=True)
-"""
+"""Does its work again and again, and acknowledges it with a line each time."""
+SAVES = LOOP.format(
+    imports="from core.store.results import Results",
+    work='Results().save(f"{number:016x}", str(number) * 20_000); print(number, flush=True)',
+)
+JSON = LOOP.format(
+    imports="from core.cli.output import write",
+    work="write(sys.argv[2], str(number % 10) * 1_000_000); print(number, flush=True)",
+)
+IMPORTS = LOOP.format(
+    imports="from bench.product.tiny_material import write_data; from core.data.dataset import open_dataset",
+    work='folder = Path(sys.argv[2]) / f"data{number}"; write_data(folder, number); '
+    "print(number, open_dataset(str(folder)).dataset_id, flush=True)",
+)
 PREPARE = """
 import sys
 from pathlib import Path

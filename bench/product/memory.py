@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.results_table import Row, as_row, table_text
+from bench.results_table import ResultRow, as_row, table_text
 from bench.spread import extremes
 from bench.timing import Clock
 
@@ -34,11 +34,11 @@ KILOBYTE = 1_024
 """Bytes in a unit of `ru_maxrss` on Linux."""
 
 
-def memory() -> Iterator[list[Row]]:
+def memory() -> Iterator[list[ResultRow]]:
     """Rows so far, after every length; each run has a process of its own, as a peak never falls again."""
     clock = Clock("memory", len(TOKENS) * ROUNDS)
     measured: dict[int, list[float]] = {}
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for tokens in TOKENS:
         for _ in range(ROUNDS):
             measured.setdefault(tokens, []).append(_in_child(tokens))
@@ -50,7 +50,7 @@ def memory() -> Iterator[list[Row]]:
     yield [*rows, *_growth({tokens: float(np.median(megabytes)) for tokens, megabytes in measured.items()})]
 
 
-def _growth(peaks: dict[int, float]) -> list[Row]:
+def _growth(peaks: dict[int, float]) -> list[ResultRow]:
     """Linear growth leaves memory per token as it is; with maps of tokens x tokens the ratio would come to 8."""
     few, many = TOKENS[0], TOKENS[-1]
     ratio = peaks[many] / many / (peaks[few] / few)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench import plain_forward
 from bench.case_list import Bench
@@ -20,7 +21,7 @@ from bench.product import contextcite
 from bench.product.curves import Curve, curve_rows, curves_json
 from bench.product.method_records import BUDGET, Measurement, record_of
 from bench.record_store import CaseRecord
-from bench.results_table import Row, as_row, interval_text, write_json
+from bench.results_table import ResultRow, as_row, interval_text, write_json
 from bench.spread import mean_interval, quartiles, ratio_interval
 from bench.timing import Clock
 from core.analysis.explain.ablation import banzhaf_of_table, shapley_of_table
@@ -117,7 +118,7 @@ def _covered(answer: CaseRecord, truth: Array) -> float:
     return float(inside.mean())
 
 
-def faithfulness(bench: Bench, count: int) -> Iterator[list[Row]]:
+def faithfulness(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every case; the curves lie in `build/bench-curves.json`."""
     subjects = bench.subjects(count)
     cases: list[CaseFigures] = []
@@ -142,7 +143,7 @@ def _by_family(cases: Sequence[CaseFigures]) -> dict[str, list[tuple[Curve, Curv
     return {name: [(case.ours, case.cite) for case in group] for name, group in groups.items() if group}
 
 
-def rows_of(cases: Sequence[CaseFigures]) -> list[Row]:
+def rows_of(cases: Sequence[CaseFigures]) -> list[ResultRow]:
     """All rows of the part."""
     lengths = np.array([case.tokens for case in cases], dtype=np.float64)
     return [
@@ -154,21 +155,21 @@ def rows_of(cases: Sequence[CaseFigures]) -> list[Row]:
     ]
 
 
-def _promised_rows(cases: Sequence[CaseFigures]) -> list[Row]:
-    cite = _column(cases, CITE)
+def _promised_rows(cases: Sequence[CaseFigures]) -> list[ResultRow]:
     rows = []
     for name, label, least, most in PROMISES:
+        ours, cite = (np.array([case.lds[method] for case in cases]) for method in (name, CITE))
         times = np.array([case.share_of_time[name] for case in cases])
         passes = np.array([case.share_of_passes[name] for case in cases])
         rows += [
-            as_row(f"{label}, LDS / ContextCite-64's", ratio_interval(_column(cases, name), cite), least),
+            as_row(f"{label}, LDS / ContextCite-64's", ratio_interval(ours, cite), least),
             as_row(f"{label}, time / ContextCite-64's", quartiles(times), most),
             as_row(f"{label}, tokens run / ContextCite-64's", quartiles(passes)),
         ]
     return rows
 
 
-def _coverage_rows(cases: Sequence[CaseFigures]) -> list[Row]:
+def _coverage_rows(cases: Sequence[CaseFigures]) -> list[ResultRow]:
     label = "90 % intervals that cover"
     later = [[share for n, share in case.covered.items() if n >= INTERVALS_FROM] for case in cases]
     numbers = sorted(set.intersection(*(set(case.covered) for case in cases)))
@@ -184,39 +185,38 @@ def _coverage_rows(cases: Sequence[CaseFigures]) -> list[Row]:
     ]
 
 
-def _lds_rows(cases: Sequence[CaseFigures]) -> list[Row]:
+def _lds_table(cases: Sequence[CaseFigures]) -> pd.DataFrame:
+    """LDS [case, method], nan where a method was not measured; the index is the family."""
+    return pd.DataFrame([case.lds for case in cases], index=[case.family for case in cases])
+
+
+def _groups(column: pd.Series) -> dict[str, Array]:
+    """A method's LDS over the cases that measured it: of both families, and of each."""
+    column = column.dropna()
+    return {"both": column.to_numpy()} | {name: column[column.index == name].to_numpy() for name in FAMILIES}
+
+
+def _lds_rows(cases: Sequence[CaseFigures]) -> list[ResultRow]:
     rows = []
-    for name in _names(cases):
-        measured = _measured_with(cases, name)
-        short = "" if len(measured) == len(cases) else f" ({len(measured)} cases)"
-        rows.append(as_row(f"LDS, {name}{short}", mean_interval(_column(measured, name))))
-        for family in FAMILIES:
-            group = [case for case in measured if case.family == family]
-            rows.append(as_row(f"LDS, {name}, {family}{short}", mean_interval(_column(group, name))))
+    for name, column in _lds_table(cases).items():
+        groups = _groups(column)
+        measured = len(groups["both"])
+        short = "" if measured == len(cases) else f" ({measured} cases)"
+        for group, values in groups.items():
+            label = f"LDS, {name}" if group == "both" else f"LDS, {name}, {group}"
+            rows.append(as_row(f"{label}{short}", mean_interval(values)))
     return rows
-
-
-def _names(cases: Sequence[CaseFigures]) -> list[str]:
-    return list(dict.fromkeys(name for case in cases for name in case.lds))
-
-
-def _measured_with(cases: Sequence[CaseFigures], name: str) -> list[CaseFigures]:
-    return [case for case in cases if name in case.lds]
-
-
-def _column(cases: Sequence[CaseFigures], name: str) -> Array:
-    return np.array([case.lds[name] for case in cases])
 
 
 def by_family_text(cases: Sequence[CaseFigures]) -> str:
     """One line a method: mean LDS over all and per family, the paired difference from ContextCite-64, and time."""
     lines = [("LDS of", "cases", "both", *FAMILIES, "minus ContextCite-64", "time / ContextCite-64's")]
-    groups = {name: _measured_with(cases, name) for name in _names(cases)}
-    for name, group in sorted(groups.items(), key=lambda entry: float(_column(entry[1], entry[0]).mean())):
-        columns = [_column([case for case in group if case.family in kind], name) for kind in (FAMILIES, *FAMILIES)]
-        means = [f"{float(column.mean()):.3f}" if len(column) else "" for column in columns]
-        difference = mean_interval(_column(group, name) - _column(group, CITE))
-        times = [case.share_of_time[name] for case in group if name in case.share_of_time]
+    table = _lds_table(cases)
+    for name in table.mean().sort_values(kind="stable").index:
+        groups = _groups(table[name])
+        means = [f"{values.mean():.3f}" if len(values) else "" for values in groups.values()]
+        difference = mean_interval((table[name] - table[CITE]).dropna().to_numpy())
+        times = [case.share_of_time[name] for case in cases if name in case.share_of_time]
         spent = f"{float(np.median(times)):.2f}" if times else ""
-        lines.append((name, str(len(group)), *means, interval_text(difference, "+.3f"), spent))
+        lines.append((name, str(len(groups["both"])), *means, interval_text(difference, "+.3f"), spent))
     return aligned(lines)

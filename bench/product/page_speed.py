@@ -25,7 +25,7 @@ from bench.case_list import measured_users
 from bench.constants import BUILD, CASES
 from bench.product.app_server import APP, FLAGS, chromium, serving
 from bench.product.sessions import Session
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import extremes, quartiles
 from bench.timing import Clock
 from core.data.cases import case_of
@@ -68,7 +68,7 @@ FOLLOWED = """([label, before]) => {
 }""".replace("OUTLINES", OUTLINES)
 
 
-def app(cases: int) -> Iterator[list[Row]]:
+def app(cases: int) -> Iterator[list[ResultRow]]:
     """Rows so far; fewer `cases` than `CASES` shorten the visits."""
     from playwright.sync_api import sync_playwright
 
@@ -77,7 +77,7 @@ def app(cases: int) -> Iterator[list[Row]]:
     if program is None:
         raise SystemExit("bench: part app needs a Chromium on the PATH")
     clock = Clock("app", STARTS + 1 + visits)
-    os.environ["DEMOLENS_HOME"] = str(own_home(BUILD.absolute() / "bench-home"))
+    os.environ["DEMOLENS_HOME"] = str(bench_home(BUILD.absolute() / "bench-home"))
     subprocess.run([sys.executable, "-m", "app.entry", "prepare"], check=True, stdout=sys.stderr)
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=FLAGS)
@@ -96,7 +96,7 @@ def app(cases: int) -> Iterator[list[Row]]:
         browser.close()
 
 
-def own_home(folder: Path) -> Path:
+def bench_home(folder: Path) -> Path:
     """An empty DemoLens folder that shares the sample material of the real one."""
     real = home()
     for name in SHARED:
@@ -108,21 +108,17 @@ def own_home(folder: Path) -> Path:
     return folder
 
 
-def memory_rows(gigabytes: np.ndarray) -> list[Row]:
+def memory_rows(gigabytes: np.ndarray) -> list[ResultRow]:
     """Rows from the resident memory [visit] of the server with its worker."""
     count = len(gigabytes)
     after, end = float(gigabytes[SETTLED - 1]), float(gigabytes[-1])
     return [
         as_row(f"memory of app + worker after {count} cases / after {SETTLED}", [end / after], LEVEL),
-        as_row(
-            f"memory of app + worker, most over {count} cases, GB",
-            extremes(gigabytes.max(), gigabytes),
-            "<= 3",
-        ),
+        as_row(f"memory of app + worker, most over {count} cases, GB", extremes(gigabytes.max(), gigabytes), "<= 3"),
     ]
 
 
-def rerun_rows(address: str, server: psutil.Process) -> list[Row]:
+def rerun_rows(address: str, server: psutil.Process) -> list[ResultRow]:
     """Rows of reruns of Explore's finished example, over Streamlit's protocol without browsers; the model is idle."""
     alone, together = _unchanged(address, server), paced(address, TABS, PACED_SECONDS)
     name = f"rerun, {TABS} sessions, a click every {EVERY_SECONDS:g} s in each, p95, seconds"
@@ -216,9 +212,7 @@ def _memory(browser: Any, address: str, server: psutil.Process, visits: int, clo
     """Resident gigabytes of the server and its worker after each of `visits` different requests."""
     gigabytes = []
     for user in _users(visits):
-        page = _page(browser)
-        page.goto(f"{address}/?user={user}&{REQUEST}")
-        page.wait_for_function(FIRST_CHART)
+        page = _opened(browser, f"{address}/?user={user}&{REQUEST}")
         page.locator('[data-testid="stProgress"]').wait_for(state="detached")
         gigabytes.append(resident(server))
         page.context.close()
@@ -242,13 +236,8 @@ def resident(process: psutil.Process) -> float:
 
 
 def _opened(browser: Any, address: str) -> Any:
-    page = _page(browser)
-    page.goto(address)
-    page.wait_for_function(FIRST_CHART)
-    return page
-
-
-def _page(browser: Any) -> Any:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.set_default_timeout(WAIT_SECONDS * 1_000)
+    page.goto(address)
+    page.wait_for_function(FIRST_CHART)
     return page

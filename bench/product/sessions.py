@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -12,7 +11,7 @@ from streamlit.proto.Common_pb2 import StringArray
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 WAIT_SECONDS = 120.0
@@ -37,21 +36,19 @@ class Session:
         self.faults: list[str] = []
         """What a run of the script ended with, other than success."""
         host = urlsplit(address).netloc
-        self._open = ExitStack()
         opening = connect(
             f"ws://{host}/_stcore/stream",
             origin=Origin(f"http://{host}"),
             subprotocols=[Subprotocol("streamlit")],
             max_size=TOO_LARGE,
         )
-        self._socket: ClientConnection = self._open.enter_context(opening)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(opening)
 
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import plain_forward
 from bench.case_list import Bench, PromptSubject, packed_ids
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import extremes, quartiles
 from bench.timing import Clock, timed
 from core.analysis.dual.parts import dual_parts
@@ -37,12 +37,12 @@ RATIOS = (
 )
 
 
-def speed(bench: Bench, count: int) -> Iterator[list[Row]]:
+def speed(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every prompt."""
     subjects = bench.subjects(count)
     clock = Clock("speed", len(subjects) + len(subjects[:FEW]) + 1)
     seconds: dict[str, list[float]] = defaultdict(list)
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     _in_turns(_short(bench, subjects[0]), 1)  # The first pass also pays for allocations.
     for done, subject in enumerate(subjects, start=1):
         for name, value in measured(bench, subject).items():
@@ -90,7 +90,7 @@ def _long(bench: Bench, subject: PromptSubject) -> Works:
     }
 
 
-def _rows(seconds: dict[str, list[float]], subjects: list[PromptSubject]) -> list[Row]:
+def _rows(seconds: dict[str, list[float]], subjects: list[PromptSubject]) -> list[ResultRow]:
     lengths = np.array([subject.prompt.length for subject in subjects], dtype=np.float64)
     rows = [as_row("tokens of the prompts of part speed", quartiles(lengths))]
     rows += [as_row("seconds of one plain forward over the prompt", quartiles(np.array(seconds["plain"])))]
@@ -99,14 +99,14 @@ def _rows(seconds: dict[str, list[float]], subjects: list[PromptSubject]) -> lis
     return rows
 
 
-def _exact(bench: Bench) -> Row:
+def _exact(bench: Bench) -> ResultRow:
     (subject,) = bench.subjects(1, demos=SHAPLEY_DEMOS)
     score = subject.score(bench.model)
     shapley(score)
     return as_row("exact Shapley of 6 demonstrations, forwards", [score.scorer.cost.forwards], "<= 64")
 
 
-def _residual(bench: Bench, subjects: list[PromptSubject], clock: Clock) -> Row:
+def _residual(bench: Bench, subjects: list[PromptSubject], clock: Clock) -> ResultRow:
     worst = []
     for subject in subjects:
         worst.append(float(dual_parts(bench.model, subject.prompt, subject.target).residual.max()))
@@ -115,7 +115,7 @@ def _residual(bench: Bench, subjects: list[PromptSubject], clock: Clock) -> Row:
     return as_row(label, extremes(max(worst), np.array(worst)), "<= 1e-5")
 
 
-def _agreement(bench: Bench, subjects: list[PromptSubject]) -> Row:
+def _agreement(bench: Bench, subjects: list[PromptSubject]) -> ResultRow:
     """Largest difference in nats between the packed pass and the three other ways of scoring."""
     worst = []
     for subject in subjects:

@@ -11,7 +11,6 @@ from typing import Any
 from core.store.material import PinnedWheel
 
 USERS, ITEMS = 12, 30
-WORDS = ("Yes", "No", "Answer", "The", "user", "liked", "movie")
 
 
 def write_model(file: Path, seed: int = 0) -> None:

@@ -16,7 +16,7 @@ from bench.case_list import Bench
 from bench.constants import FAMILIES
 from bench.recicl.promises import figures_of
 from bench.record_store import RECICL_RECORDS
-from bench.results_table import Row, as_row, interval_text
+from bench.results_table import ResultRow, as_row, interval_text
 from bench.timing import Clock
 from core.analysis.setting import Setting, setting_for
 from core.cli.output import aligned
@@ -26,10 +26,10 @@ from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import expected_ndcg
 from core.prompt.spans import Family
+from core.tuning.evaluation.evaluation_plan import scores_of
+from core.tuning.evaluation.evaluation_rows import measured_over_users
 from core.tuning.evaluation.record import MetricEstimate
-from core.tuning.evaluation.summary import measured_over_users
 from core.tuning.evaluation.ways import BARE, FRESH, RANKING, AnsweringWay, ModelVariant, gain
-from core.tuning.evaluation.work import scores_of
 
 LISTS = 5
 """Lists of each data set in a round; rows are reported after every round."""
@@ -109,7 +109,7 @@ class RankedLists:
                 apart = (fresh - bare)[:, DEPTHS.index(10)]
                 yield f"{family}, {gain(tuned)}", measured_over_users(apart, self.ranked, seed=self.bench.seed)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[ResultRow]:
         """A row for every ranker and depth, and for every gain."""
         count = f"({len(self.ranked)} lists)"
         for family, way in self.ndcg:
@@ -127,7 +127,7 @@ class RankedLists:
         return aligned(lines)
 
 
-def recicl_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Row]]:
+def recicl_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[ResultRow]]:
     """Rows so far of all data sets, after every round of `LISTS` lists of each; `count` lists, fewer if the data end.
 
     Stops with one sentence where an adapter is missing.

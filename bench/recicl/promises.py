@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.constants import ABOVE_ZERO
-from bench.results_table import Row, as_row
+from bench.results_table import ResultRow, as_row
 from bench.spread import interval_of
 from core.metrics.intervals import Interval
 from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, PeriodRow, RankingRow
@@ -26,7 +26,7 @@ STEP_RATIOS = (
 _FROM_BARE = minus(RECICL, RECICL_BARE)
 
 
-def rows_of(evaluation: Evaluation) -> list[Row]:
+def rows_of(evaluation: Evaluation) -> list[ResultRow]:
     """All figures as rows; what was promised is compared with its target."""
     return [
         *_way_rows(evaluation),
@@ -45,7 +45,7 @@ def rows_of(evaluation: Evaluation) -> list[Row]:
     ]
 
 
-def _way_rows(evaluation: Evaluation) -> Iterator[Row]:
+def _way_rows(evaluation: Evaluation) -> Iterator[ResultRow]:
     for way in evaluation.ways:
         target = LEAST_AUC if way.way == RECICL.name else None
         yield as_row(f"AUC, {way.way} ({evaluation.interactions} test interactions)", figures_of(way.auc), target)
@@ -53,7 +53,7 @@ def _way_rows(evaluation: Evaluation) -> Iterator[Row]:
         yield as_row(f"UAUC, {way.way} ({evaluation.both_answers} users with both answers)", figures_of(way.uauc))
 
 
-def _difference(row: DifferenceRow, evaluation: Evaluation) -> Row:
+def _difference(row: DifferenceRow, evaluation: Evaluation) -> ResultRow:
     """A paired difference; some of those in AUC were promised."""
     period = "" if row.period is None else f", later period {row.period}"
     label, figures = f"{row.measure.upper()}, {row.name}{period}", figures_of(row.apart)
@@ -69,12 +69,12 @@ def _promised(evaluation: Evaluation) -> set[str]:
     return {minus(RECICL, TALLREC_BARE), *(f"{RECICL.name} minus {name}" for name in blind)}
 
 
-def _period_row(row: PeriodRow) -> Row:
+def _period_row(row: PeriodRow) -> ResultRow:
     label = f"AUC in later period {row.period}, {row.way} ({row.interactions} interactions)"
     return as_row(label, figures_of(row.auc))
 
 
-def _ranking_rows(evaluation: Evaluation) -> list[Row]:
+def _ranking_rows(evaluation: Evaluation) -> list[ResultRow]:
     """The table of lists; the best family with demonstrations was promised a mean, and more than without them."""
     lists = f"({evaluation.ranked} lists of {evaluation.candidates})"
     apart = {row.name: figures_of(row.apart) for row in evaluation.differences if row.measure == "ndcg"}

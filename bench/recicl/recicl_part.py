@@ -15,27 +15,27 @@ from bench.constants import BUILD, CANDIDATES
 from bench.recicl.promises import rows_of
 from bench.recicl.step_costs import step_row
 from bench.record_store import RECICL_RECORDS
-from bench.results_table import Row, commit, write_json
+from bench.results_table import ResultRow, commit, write_json
 from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
 from core.prompt.families import FAMILIES
+from core.tuning.evaluation.evaluation_plan import EvaluationPlan, plan_evaluation
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.rounds import evaluation_of, score_rounds
-from core.tuning.evaluation.work import EvaluationPlan, plan_evaluation
 
 RESULT = BUILD / "recicl.json"
 
 
-def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
+def recicl(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     """Rows so far, after every round; `count` test interactions. The figures so far are also written to `RESULT`."""
-    work = work_of(bench, count)
-    sys.stderr.write("".join(f"recicl  {notice}\n" for notice in work.missing))
-    sys.stderr.write(f"recicl  about {work.tokens:,} tokens in {work.rounds} rounds\n")
-    steps = tuple(step for family in FAMILIES if (step := step_row(work, family)) is not None)
-    clock, evaluation = Clock("recicl", work.rounds), None
-    for answers in score_rounds(work):
-        evaluation = evaluation_of(work, answers, made_by=commit(), steps=steps)
+    plan = plan_of(bench, count)
+    sys.stderr.write("".join(f"recicl  {notice}\n" for notice in plan.missing))
+    sys.stderr.write(f"recicl  about {plan.tokens:,} tokens in {plan.rounds} rounds\n")
+    steps = tuple(step for family in FAMILIES if (step := step_row(plan, family)) is not None)
+    clock, evaluation = Clock("recicl", plan.rounds), None
+    for answers in score_rounds(plan):
+        evaluation = evaluation_of(plan, answers, made_by=commit(), steps=steps)
         clock.tick(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
         yield rows_of(evaluation)
@@ -43,7 +43,7 @@ def recicl(bench: Bench, count: int) -> Iterator[list[Row]]:
         print("\n".join(evaluation_lines(evaluation)), end="\n\n")
 
 
-def work_of(bench: Bench, count: int) -> EvaluationPlan:
+def plan_of(bench: Bench, count: int) -> EvaluationPlan:
     """`count` test interactions, a fifth as many lists, and the shipped adapters; answers are stored.
 
     Raises `SystemExit` with a sentence when an adapter was tuned on interactions of the test.

@@ -8,6 +8,7 @@ the other, and with our own pass from scratch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -25,9 +26,9 @@ from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
 from core.prompt.spans import Family, Prompt
 from core.question.case_spec import CaseSpec
+from core.tuning.evaluation.evaluation_plan import EvaluationPlan, ids_of
 from core.tuning.evaluation.record import StepCostRow, metric_estimate
 from core.tuning.evaluation.ways import FRESH, ModelVariant
-from core.tuning.evaluation.work import EvaluationPlan, ids_of
 
 PLAYS = 5
 """Users whose streams are played."""
@@ -35,18 +36,18 @@ STEPS = FRESH
 """Steps of each play: one whole turn of the window, the step in which its oldest leave among them."""
 
 
-def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
+def step_row(plan: EvaluationPlan, family: Family) -> StepCostRow | None:
     """Time and tokens of a step over those of a whole forward, by the in-context tuned model or else the base model.
 
     None where no user has enough interactions.
     """
-    tuned = _player(work)
-    plays = list(_plays(work, family))
+    tuned = _player(plan)
+    plays = list(islice(_plays(plan, family), PLAYS))
     if not plays:
         return None
-    model = work.models[tuned]
-    content = [model.model_id, model.dtype, [ids_of([_prompt(work, play, len(play.interactions))]) for play in plays]]
-    record = RECICL_RECORDS.record("steps", content, lambda: played(work, plays))
+    model = plan.models[tuned]
+    content = [model.model_id, model.dtype, [ids_of([_prompt(plan, play, len(play.interactions))]) for play in plays]]
+    record = RECICL_RECORDS.record("steps", content, lambda: played(plan, plays))
     column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
         family=family,
@@ -59,51 +60,47 @@ def step_row(work: EvaluationPlan, family: Family) -> StepCostRow | None:
     )
 
 
-def _player(work: EvaluationPlan) -> ModelVariant:
-    return "recicl" if "recicl" in work.models else "base"
+def _player(plan: EvaluationPlan) -> ModelVariant:
+    return "recicl" if "recicl" in plan.models else "base"
 
 
-def _plays(work: EvaluationPlan, family: Family) -> Iterator[Play]:
-    """Plays of the first `PLAYS` users of the ranked lists that have enough interactions."""
-    count = 0
-    for user in dict.fromkeys(listed.user_id for listed in work.lists):
+def _plays(plan: EvaluationPlan, family: Family) -> Iterator[Play]:
+    """Plays of the users of the ranked lists that have enough interactions."""
+    for user in dict.fromkeys(listed.user_id for listed in plan.lists):
         case = CaseSpec(
-            user=user, family=family, demos=FRESH, history=work.history, candidates=work.settings.candidates
+            user=user, family=family, demos=FRESH, history=plan.history, candidates=plan.settings.candidates
         )
         try:
-            play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), work.dataset)
+            play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), plan.dataset)
         except DemoLensError:
             continue
         if play.start >= FRESH and len(play.demonstrations(play.start)) >= FRESH:
             yield play
-            count += 1
-        if count == PLAYS:
-            return
 
 
-def _prompt(work: EvaluationPlan, play: Play, length: int) -> Prompt:
+def _prompt(plan: EvaluationPlan, play: Play, length: int) -> Prompt:
     case, demos = play.case_at(length), play.demonstrations(length)
-    items = work.dataset.items(item_ids(case, demos))
-    return prompt_of(play.spec, work.dataset, work.models[_player(work)], case, demos, items, liked=play.liked)
+    items = plan.dataset.items(item_ids(case, demos))
+    return prompt_of(play.spec, plan.dataset, plan.models[_player(plan)], case, demos, items, liked=play.liked)
 
 
-def played(work: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
+def played(plan: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
     """Seconds and tokens of every step, and of what it is compared with, over the same prompt right before it."""
     record: CaseRecord = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
     for play in plays:
-        stream = StreamScorer(work.models[_player(work)])
-        stream.score(_prompt(work, play, play.start))
+        stream = StreamScorer(plan.models[_player(plan)])
+        stream.score(_prompt(plan, play, play.start))
         for length in range(play.start + 1, len(play.interactions) + 1):
-            _take(work, play, length, stream, record)
+            _take(plan, play, length, stream, record)
     return record
 
 
-def _take(work: EvaluationPlan, play: Play, length: int, stream: StreamScorer, record: CaseRecord) -> None:
-    prompt, before = _prompt(work, play, length), stream.cost.tokens
+def _take(plan: EvaluationPlan, play: Play, length: int, stream: StreamScorer, record: CaseRecord) -> None:
+    prompt, before = _prompt(plan, play, length), stream.cost.tokens
     ids = packed_ids(prompt)
     record["full_seconds"].append(timed(lambda: _forward(stream, ids))[0])
     record["packed_seconds"].append(timed(Scorer(stream.model, prompt).full)[0])
-    record["seconds"].append(timed(lambda: stream.score(_prompt(work, play, length)))[0])
+    record["seconds"].append(timed(lambda: stream.score(_prompt(plan, play, length)))[0])
     record["full_tokens"].append(len(ids))
     record["tokens"].append(stream.cost.tokens - before)
 

@@ -20,7 +20,7 @@ from core.work.job import package_version
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
-    from core.tuning.evaluation.work import EvaluationPlan
+    from core.tuning.evaluation.evaluation_plan import EvaluationPlan
 
 
 def evaluate(
@@ -60,8 +60,8 @@ def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator
     """The figures after every round, or only the last ones."""
     from core.data.dataset import open_dataset
     from core.lm.loading.load import load
+    from core.tuning.evaluation.evaluation_plan import plan_evaluation
     from core.tuning.evaluation.rounds import evaluation_of, score_rounds
-    from core.tuning.evaluation.work import plan_evaluation
     from core.work.engine import use_all_cores
 
     use_all_cores()

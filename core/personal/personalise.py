@@ -1,4 +1,4 @@
-"""The one unit of work: a user's newest interactions are played one by one, and the list follows each of them."""
+"""The unit of work of a play: a user's newest interactions one by one, and the list after each of them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class _PersonaliseRun:
         self.tokens_run = self.forwards = self.longest = 0
         self.items = dataset.items(sorted({*play.case.candidates, *(row.item_id for row in play.interactions)}))
         self.aggregate = aggregate_of(task.case)
-        self.tell()
+        self.report_progress()
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
 
@@ -96,18 +96,18 @@ class _PersonaliseRun:
             scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
             free = scorer.full()
             self._spent(scorer)
-        return _Player(which, StreamScorer(model, aggregate=self.aggregate, between=self.tell), free)
+        return _Player(which, StreamScorer(model, aggregate=self.aggregate, between=self.report_progress), free)
 
     def _scorer(self, model: LanguageModel, prompt: Prompt) -> Scorer:
-        return Scorer(model, prompt, aggregate=self.aggregate, between=self.tell)
+        return Scorer(model, prompt, aggregate=self.aggregate, between=self.report_progress)
 
     def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:
         prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items, liked=self.play.liked)
         self.longest = max(self.longest, prompt.length)
         return prompt
 
-    def tell(self) -> None:
-        """Say how far the play is."""
+    def report_progress(self) -> None:
+        """Report how far the play is."""
         done = self.tokens_run / (self.task.predicted_passes * max(self.longest, 1))
         self.progress(self.label, min(done, 0.99))
 
@@ -200,7 +200,7 @@ class _PersonaliseRun:
             moved += self._moved(player.which, scorer, full)
             self._spent(scorer)
         self.label = "reading the weights again"
-        self.tell()
+        self.report_progress()
         after = weights_sha256(self.model.network)
         if after != self.weights:
             raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")
@@ -216,7 +216,7 @@ class _PersonaliseRun:
                 which=which,
                 demo_id=demo.demo_id,
                 title=self.items[demo.item_id].title,
-                answer=ANSWERS[0 if demo.liked else 1] if self.task.case.family == "yes_no" else None,
+                answer=ANSWERS[not demo.liked] if self.task.case.family == "yes_no" else None,
                 effects=tuple(row.tolist()),
             )
 

@@ -1,9 +1,9 @@
-"""Which interactions does a play know at each of its steps, and which of them are demonstrations?
+"""The interactions of a play at each of its steps, and which of them are demonstrations.
 
 With a window of exactly K latest interactions the first demonstration would be another one at every step, and nothing
 behind it could be remembered. So the window begins at a multiple of K in the user's stream and shows the latest K to
-2K - 1: it grows by one a step, then the oldest K leave it at once. Where it begins depends on what is known alone, not
-on where a play began, so the same knowledge gives the same list.
+2K - 1: it grows by one a step, then the oldest K leave it at once. Where it begins depends on the number of
+interactions, not on where a play began, so the same interactions give the same list.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from core.words import brief
 
 @dataclass(frozen=True)
 class PlayedInteraction:
-    """One interaction of a play: of the user's stream, or made by hand."""
+    """One interaction of a play: of the user's stream, or added by hand."""
 
     item_id: str
     liked: bool
     demo_id: str
-    """`user:position`; one made by hand is `added-1`, which names no interaction of the data."""
+    """`user:position`; one added by hand is `added-1`, which names no interaction of the data."""
     position: int | None = None
     timestamp: float | None = None
 
@@ -38,19 +38,19 @@ class PlayedInteraction:
 
 @dataclass(frozen=True)
 class Play:
-    """A case and what becomes known in it, one interaction after the other."""
+    """A case and the interactions that join its history, one after the other."""
 
     spec: CaseSpec
     case: Case
     """With everything before its moment as history, in data with ratings everything that has one."""
     interactions: tuple[PlayedInteraction, ...]
-    """What is known at the end, oldest first, those made by hand last."""
+    """All interactions at the end, oldest first, those added by hand last."""
     start: int
-    """How many of them are known before the first step."""
+    """How many of them come before the first step."""
     notices: tuple[str, ...]
 
     def case_at(self, count: int) -> Case:
-        """The case when the first `known` interactions have been met."""
+        """The case after the first `count` interactions."""
         rows = enumerate(self.interactions[:count])
         return replace(
             self.case, history=tuple(Interaction(row.item_id, place, None, row.timestamp) for place, row in rows)
@@ -61,7 +61,7 @@ class Play:
         return self.interactions[interaction.position].liked
 
     def demonstrations(self, count: int) -> tuple[Demonstration, ...]:
-        """The latest K to 2K - 1 of the first `known` interactions (`next_item`: of the liked ones), oldest first."""
+        """The latest K to 2K - 1 of the first `count` interactions (`next_item`: of the liked ones), oldest first."""
         both = self.spec.family == "yes_no"
         usable = [place for place in range(count) if both or self.interactions[place].liked]
         return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.spec.demos))
@@ -89,9 +89,9 @@ def window(count: int, demos: int) -> range:
 
 
 def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
-    """The play a task asks for.
+    """The play of a task.
 
-    Nothing at or after the case's moment is ever known, the target least of all. Raises `RequestError` for more known
+    Nothing at or after the case's moment takes part, the target least of all. Raises `RequestError` for more known
     interactions than there are before it, `DataError` for an unknown user or item, and for a user with nothing to play.
     """
     case = case_for(task.case, dataset)

@@ -1,6 +1,6 @@
-"""Which choices of the user may a search look at, and how well does a prompt foretell one of them?
+"""Held-out choices of a user, and how well a prompt predicts them.
 
-Never the case's target: only choices strictly before the case's moment, each turned into a case of its own.
+They lie strictly before the case's moment, so the case's target is never among them; each becomes a case of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REACH = 4
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A known choice as a case of its own: history strictly before it, itself as target and first candidate."""
+    """A past choice as a case of its own: history strictly before it, itself as target and first candidate."""
 
     case: Case
     position: int
@@ -70,7 +70,7 @@ def held_out(
 
 
 def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:
-    """Whether a demonstration shown at time `at` was known strictly before a held-out choice was made.
+    """Whether a demonstration with timestamp `at` lies strictly before a held-out choice.
 
     Without timestamps positions are compared, as if all users had started together.
     """
@@ -79,8 +79,8 @@ def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:
     return at < held.case.moment
 
 
-def foretold(scores: Floats, held: HeldOut, family: Family, objective: Objective) -> float:
-    """How well candidates' scores [candidate], the choice's first, foretell a held-out choice; higher is better, nats.
+def prediction_score(scores: Floats, held: HeldOut, family: Family, objective: Objective) -> float:
+    """How well scores [candidate], the choice's first, predict a held-out choice; higher is better, nats.
 
     `next_item`: log of the choice's softmax share among its candidates. `yes_no`: score of the choice less the mean
     of the items never met, so that a prompt that says Yes to everything gains nothing; or the choice's score alone

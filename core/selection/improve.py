@@ -1,4 +1,4 @@
-"""The one unit of work: a case becomes a better set of demonstrations, the best so far at every moment."""
+"""The unit of work of Improve: a search for a better set of demonstrations, the best so far at every moment."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from core.analysis.ledger import aggregate_of, silent
 from core.analysis.setting import Setting, set_up, tie_notices
-from core.analysis.subject import Subject, item_ids
+from core.analysis.subject import Subject
 from core.data.dataset import Dataset
-from core.data.records import Case, Demonstration
+from core.data.records import Demonstration
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
-from core.prompt.spans import Prompt
 from core.question.task import Progress
 from core.selection.heldout import HeldOut, held_out
 from core.selection.improve_task import (
@@ -30,7 +29,7 @@ from core.selection.improve_task import (
     Which,
 )
 from core.selection.judge import PromptJudge
-from core.selection.pool_effects import PoolEncoder
+from core.selection.pool_effects import PoolEncoder, prompt_with
 from core.selection.search import MemberOrder, Search, SearchStep, SetScore, views
 from core.selection.shortlist import (
     Member,
@@ -63,19 +62,19 @@ def improve(
     sentence for choices that cannot be run, and what `progress` raises.
     """
     start = time.monotonic()
-    work = _ImproveRun(task, set_up(task, dataset, model, subject), progress, start)
-    yield work.report()
-    work.judge_current()
-    for step in work.search.steps(work.starts):
-        work.path.append(step)
-        yield work.report()
-    if work.search.zero_shot is None:
-        needed = work.judge.passes(views(())) + work.search.passes
+    run = _ImproveRun(task, set_up(task, dataset, model, subject), progress, start)
+    yield run.report()
+    run.judge_current()
+    for step in run.search.steps(run.starts):
+        run.path.append(step)
+        yield run.report()
+    if run.search.zero_shot is None:
+        needed = run.judge.passes(views(())) + run.search.passes
         raise RequestError(
             f"a budget of {task.budget:g} passes", expected=f"at least {needed:.1f}, to judge the empty set"
         )
     progress("scoring the case", 0.99)
-    yield work.finished()
+    yield run.finished()
 
 
 class _ImproveRun:
@@ -92,7 +91,7 @@ class _ImproveRun:
         start = members_by_id(dataset, case, self.held, task.start or (), history=history)
         first = tuple({member.interaction: member for member in (*moving, *start)}.values())
         pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=first)
-        self.unit = _prompt(setting, case, [m.here for m in (*first, *pool)][-task.k :]).length
+        self.unit = prompt_with(setting, [member.here for member in (*first, *pool)][-task.k :]).length
         encoder = PoolEncoder(
             setting,
             [member.here for member in (*first, *pool)],
@@ -111,8 +110,9 @@ class _ImproveRun:
             effects=encoder.effects(),
         )
         entries = [row.member for row in self.rows]
-        self.members = _joined(entries, _current(setting, self.held))
-        self.current = self._order(_current(setting, self.held))
+        current = _current(setting, self.held)
+        self.members = _joined(entries, current)
+        self.current = self._order(current)
         self.start = self._order(start) if task.start else None
         self.judge = PromptJudge(
             task.case,
@@ -122,7 +122,7 @@ class _ImproveRun:
             self.members,
             objective=task.objective,
             unit=self.unit,
-            between=self._tell,
+            between=self._report_progress,
         )
         self.search = Search(
             self.judge,
@@ -136,9 +136,9 @@ class _ImproveRun:
             passes=encoder.tokens_run / self.unit,
         )
         self.notices += encoder.notices
-        self._say_what_is_short(len(entries))
+        self._note_shortages(len(entries))
         self.starts = self._starts(moving)
-        self.said = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
+        self.head_notices = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
         self.head = setting.head(task) | {
             "tokens": self.unit,
             "held_out": tuple(self._held_row(choice) for choice in self.held),
@@ -160,14 +160,14 @@ class _ImproveRun:
         places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
         return tuple(places[member.here.demo_id] for member in members)
 
-    def _say_what_is_short(self, members: int) -> None:
+    def _note_shortages(self, members: int) -> None:
         held, task = len(self.held), self.task
         if members < task.k:
             self.notices.append(f"Only {members} demonstrations can be shown, fewer than the {task.k} asked for.")
         if held < task.held_out:
             self.notices.append(f"The user has {held} choices that can be held out, fewer than {task.held_out}.")
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self.progress("judging sets of demonstrations", min(self.judge.spent / self.task.budget, 0.98))
 
     def judge_current(self) -> None:
@@ -182,14 +182,14 @@ class _ImproveRun:
     # ---- reports
 
     def report(self, **more: object) -> ImproveReport:
-        """What has been found so far."""
+        """The best set so far."""
         search = self.search
         fields: dict[str, object] = {
             **self.head,
             "path": tuple(self._path_row(number) for number in range(len(self.path))),
             "zero_shot": self._set_row(search.zero_shot),
-            "current": self._known(self.current),
-            "start": self._known(self.start) if self.start is not None else None,
+            "current": self._judged_row(self.current),
+            "start": self._judged_row(self.start) if self.start is not None else None,
             "start_objective": self.task.start_objective,
             "best": self._set_row(search.best),
             "stop": search.stop,
@@ -198,7 +198,7 @@ class _ImproveRun:
             "forwards": self.judge.forwards,
             "passes": search.passes,
             "seconds": time.monotonic() - self.began,
-            "notices": (*self.said, *self.notices),
+            "notices": (*self.head_notices, *self.notices),
         }
         return ImproveReport.model_validate(fields | more)
 
@@ -209,17 +209,15 @@ class _ImproveRun:
             orders["start"] = self.start
         assert self.search.best is not None
         orders["best"] = self.search.best.order
-        case = self.setting.case
-        if case.target not in case.candidates:
-            notice = "The item really chosen next is not among the candidates, so its rank is not compared."
-            self.notices.append(notice)
+        if self.setting.case.target not in self.setting.case.candidates:
+            self.notices.append("The item really chosen next is not among the candidates, so its rank is not compared.")
             return self.report(stage="complete")
         scores, outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in orders.items()})
         self.notices += tie_notices(scores[-1])  # The best set's.
         return self.report(
             stage="complete",
             outcomes=outcomes,
-            target_answer=_answer(self.setting),
+            target_answer=_target_answer(self.setting),
             forwards=self.judge.forwards + len(orders),
             passes=self.search.passes + cost / self.unit,
         )
@@ -227,7 +225,7 @@ class _ImproveRun:
     def _here(self, order: MemberOrder) -> tuple[Demonstration, ...]:
         return tuple(self.members[member].here for member in order)
 
-    def _known(self, order: MemberOrder) -> SetRow | None:
+    def _judged_row(self, order: MemberOrder) -> SetRow | None:
         return self._set_row(self.search.judged(order)) if self.search.knows(order) else None
 
     def _set_row(self, judged: SetScore | None) -> SetRow | None:
@@ -261,7 +259,7 @@ class _ImproveRun:
         return HeldOutRow(
             item_id=item.item_id,
             title=item.title,
-            answer=_said(self.setting, held.liked),
+            answer=_answer_word(self.setting, held.liked),
             position=held.position,
             timestamp=held.case.moment,
         )
@@ -273,7 +271,7 @@ class _ImproveRun:
             user_id=demo.user_id,
             item_id=demo.item_id,
             title=item(demo.item_id).title,
-            answer=_said(self.setting, demo.liked),
+            answer=_answer_word(self.setting, demo.liked),
             history=tuple(item(item_id).title for item_id in demo.history),
             back=row.member.back,
             recency=row.scores["recency"],
@@ -329,17 +327,12 @@ def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member
     return (*members, *(member for member in others if member.here.demo_id not in ids))
 
 
-def _prompt(setting: Setting, case: Case, demos: Sequence[Demonstration]) -> Prompt:
-    items = setting.dataset.items(sorted(item_ids(case, tuple(demos))))
-    return setting.write(case, tuple(demos), items=items)
-
-
 def _outcomes(
     setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]
 ) -> tuple[Floats, tuple[Outcome, ...], int]:
     """Scores [set, candidate], the case's target under each set, and the tokens that took."""
     case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
-    table = scorer.scores([_prompt(setting, case, demos) for demos in sets.values()])
+    table = scorer.scores([prompt_with(setting, demos) for demos in sets.values()])
     if setting.spec.calibrated:
         table = table - scorer.scores([setting.write(case, (), history=0)])
     target = case.candidates.index(str(case.target))
@@ -359,17 +352,13 @@ def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, targe
     )
 
 
-def _said(setting: Setting, liked: bool) -> str | None:
-    return ANSWERS[0 if liked else 1] if setting.spec.family == "yes_no" else None
+def _answer_word(setting: Setting, liked: bool) -> str | None:
+    return ANSWERS[not liked] if setting.spec.family == "yes_no" else None
 
 
-def _answer(setting: Setting) -> str | None:
+def _target_answer(setting: Setting) -> str | None:
     """The true answer for the case's target; None for `next_item`, and where the target has no rating."""
     case = setting.case
     later = setting.dataset.history(case.user_id)[len(case.history) :]
-    chosen = next(
-        interaction
-        for interaction in later
-        if interaction.item_id == case.target and interaction.timestamp == case.moment
-    )
-    return _said(setting, setting.dataset.liked(chosen)) if setting.dataset.is_rated(chosen) else None
+    chosen = next(row for row in later if (row.item_id, row.timestamp) == (case.target, case.moment))
+    return _answer_word(setting, setting.dataset.liked(chosen)) if setting.dataset.is_rated(chosen) else None

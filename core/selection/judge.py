@@ -1,4 +1,4 @@
-"""How well does a set of demonstrations foretell the held-out choices, by the model, and what does asking cost?"""
+"""Scores of sets of demonstrations on the held-out choices, by the model, and what scoring them costs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.lm.scoring.many import ManyScorer, sweep_tokens
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
-from core.selection.heldout import HeldOut, Objective, foretold
+from core.selection.heldout import HeldOut, Objective, prediction_score
 from core.selection.search import MemberOrder, Question
 from core.selection.shortlist import Member
 
@@ -67,16 +67,15 @@ class PromptJudge:
         return sweep_tokens([*self._content_free(), *self._all(questions)]) / self.unit
 
     def scores(self, questions: Sequence[Question]) -> Floats:
-        """Held-out scores [question, held-out choice] in nats; see `foretold`. Raises `ComputeError`."""
+        """Held-out scores [question, held-out choice] in nats; see `prediction_score`. Raises `ComputeError`."""
         free = self._content_free()
         table = self._scorer.scores([*free, *self._all(questions)])
         if self._free is None:
             self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
         scores = table[len(free) :].reshape(len(questions), len(self.held), -1) - self._free
-        family = self.spec.family
-        return np.array(
-            [[foretold(s, h, family, self.objective) for s, h in zip(row, self.held, strict=True)] for row in scores]
-        )
+        family, objective = self.spec.family, self.objective
+        rows = (zip(row, self.held, strict=True) for row in scores)
+        return np.array([[prediction_score(each, held, family, objective) for each, held in row] for row in rows])
 
     def _all(self, questions: Sequence[Question]) -> list[Prompt]:
         for question in questions:

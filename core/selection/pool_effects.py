@@ -1,4 +1,4 @@
-"""What does the model itself make of a pool: embeddings and label-free effects, each demonstration encoded once."""
+"""Embeddings and label-free effects of a pool by the model, each demonstration encoded once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.prompt.spans import Prompt
 
 
 class PoolEncoder:
-    """A pool encoded behind the instruction, unless that may run more than `most_tokens`; 0 leaves it out unsaid.
+    """A pool encoded behind the instruction, unless that may run more than `most_tokens`; 0 leaves it out silently.
 
     `between` is called before every pass and may raise `Cancelled`.
     """
@@ -30,12 +30,12 @@ class PoolEncoder:
         self._encoded: Encoded | None = None
         if not most_tokens:
             return
-        alone = [_prompt(setting, (demo,)).demos for demo in demos]
+        alone = [prompt_with(setting, (demo,)).demos for demo in demos]
         if not all(alone):
             self.notices = ("The pool is not encoded: a demonstration is too long for the model's context.",)
             return
         spans = [spans_of_demo[0].token_ids for spans_of_demo in alone]
-        bare = _prompt(setting, ())
+        bare = prompt_with(setting, ())
         encoded = Encoded(setting.model, bare.instruction.token_ids, [*spans, bare.query.token_ids], between=between)
         if encoded.each_once > most_tokens:
             reason = f"it may run {encoded.each_once} tokens, and {most_tokens} are half the budget"
@@ -63,6 +63,8 @@ class PoolEncoder:
         return label_free(self._encoded).effect[: self._demos]
 
 
-def _prompt(setting: Setting, demos: tuple[Demonstration, ...]) -> Prompt:
+def prompt_with(setting: Setting, demos: Sequence[Demonstration]) -> Prompt:
+    """The case's prompt with these demonstrations in place of its own."""
+    demos = tuple(demos)
     items = setting.dataset.items(sorted(item_ids(setting.case, demos)))
     return prompt_of(setting.spec, setting.dataset, setting.model, setting.case, demos, items)

@@ -1,4 +1,4 @@
-"""Stage two: which of the shortlisted demonstrations, in which order, foretell the held-out choices best?
+"""Stage two: the search for the shortlisted demonstrations, in an order, that predict the held-out choices best.
 
 An anytime search: greedy growth by the end of the prompt, then exchanges, removals and other orders of the best set so
 far. What it maximises is J = mean - lambda * standard deviation of the held-out score over held-out choices and small
@@ -99,7 +99,7 @@ class Search:
     stop: SearchStop | None = None
     guards: set[str] = field(default_factory=set)
     """Which guards held something back: `worse` than zero-shot, too `close` members."""
-    _known: dict[Question, Floats] = field(default_factory=dict)
+    _scores: dict[Question, Floats] = field(default_factory=dict)
     _gains: dict[int, float] = field(default_factory=dict)
 
     def steps(self, starts: Sequence[MemberOrder] = ()) -> Iterator[SearchStep]:
@@ -119,13 +119,13 @@ class Search:
 
     def judged(self, order: MemberOrder) -> SetScore:
         """A set's mean and spread over all its views, which must have been asked."""
-        cells = np.concatenate([self._known[view] for view in views(order)])
+        cells = np.concatenate([self._scores[view] for view in views(order)])
         mean, spread = float(cells.mean()), float(cells.std())
         return SetScore(order, mean - self.lam * spread, mean, spread)
 
     def cells(self, order: MemberOrder) -> Floats:
         """A set's scores [view, held-out choice]."""
-        return np.stack([self._known[view] for view in views(order)])
+        return np.stack([self._scores[view] for view in views(order)])
 
     def judge_aside(self, order: MemberOrder) -> SetScore | None:
         """Judge a set that the search itself may not return, such as a reference; None where it cannot be afforded."""
@@ -229,7 +229,7 @@ class Search:
 
     def knows(self, order: MemberOrder) -> bool:
         """Whether a set has been judged on all its views."""
-        return all(view in self._known for view in views(order))
+        return all(view in self._scores for view in views(order))
 
     # ---- asking and keeping count
 
@@ -253,13 +253,13 @@ class Search:
         return SearchStep(move, tried, top, self.best, self.passes)
 
     def _not_worse(self, order: MemberOrder) -> bool:
-        """Whether a set foretells no worse than zero-shot, on average over all prompts and over the plain ones."""
+        """Whether a set predicts no worse than zero-shot, on average over all prompts and over the plain ones."""
         cells, bare = self.cells(order), self.cells(())
         return bool(cells.mean() >= bare.mean() and cells[0].mean() >= bare[0].mean())
 
     def _plain(self, order: MemberOrder) -> float:
         """Mean less lambda times spread over the held-out choices on the plain prompt alone."""
-        cells = self._known[Question(order)]
+        cells = self._scores[Question(order)]
         return float(cells.mean() - self.lam * cells.std())
 
     def _ask_most(self, questions: Sequence[Question]) -> list[Question]:
@@ -275,14 +275,14 @@ class Search:
 
     def _ask(self, questions: Sequence[Question], spare: float = 0.0) -> bool:
         """Have all questions answered together; False, and nothing asked, where less than `spare` would be left."""
-        new = [question for question in dict.fromkeys(questions) if question not in self._known]
+        new = [question for question in dict.fromkeys(questions) if question not in self._scores]
         if not new:
             return True
         cost = self.judge.passes(new)
         if self.passes + cost + spare > self.budget:
             return False
         for question, row in zip(new, self.judge.scores(new), strict=True):
-            self._known[question] = row
+            self._scores[question] = row
         self.passes += cost
         return True
 

@@ -1,6 +1,6 @@
-"""Stage one: which few of a pool of demonstrations are worth trying in a prompt? No full prompt is run.
+"""Stage one: the shortlist of a pool of demonstrations that are worth trying. No full prompt is run.
 
-A pool holds what was known before the earliest held-out choice. The user's own latest interactions move with the
+A pool holds interactions before the earliest held-out choice. The user's own latest interactions move with the
 moment instead: at a held-out choice they are the latest ones before it, in the case the latest before the case.
 """
 

@@ -1,4 +1,4 @@
-"""What did the search come to, on the choices it was judged on and on the case's own target? Plain sentences."""
+"""Plain sentences on the outcome of a search: on the held-out choices, and on the case's own target."""
 
 from __future__ import annotations
 

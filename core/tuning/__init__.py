@@ -1,1 +1,1 @@
-"""RecICL: tuning that keeps in-context learning, its evaluation, and personalisation without touching weights."""
+"""RecICL: tuning that keeps in-context learning, its evaluation, and classical recommenders as references."""

@@ -1,7 +1,7 @@
-"""Which prompts is a model tuned and judged on: every interaction with what its user was known to like before it?
+"""The examples that a model is tuned and judged on: an interaction, and what its user had liked before it.
 
-Nothing at or after an interaction's own moment enters its example: neither its demonstrations nor any history, those
-of the demonstrations included (which end before the demonstration's own moment). Ties are out.
+Nothing at or after an interaction's moment enters its example, neither demonstrations nor histories; the history of a
+demonstration ends before the demonstration's moment. Interactions at the same moment are left out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from core.data.dataset import Dataset
 from core.data.duck import first_row
@@ -33,7 +33,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Example:
-    """One interaction to foretell, with what was known strictly before it."""
+    """One interaction to predict, with what happened strictly before it."""
 
     user_id: str
     position: int
@@ -92,9 +92,9 @@ def examples_in(
 ) -> tuple[Example, ...]:
     """An example for each interaction inside the window, by user and position; `limit` of them drawn by the seed.
 
-    `demos` is the most demonstrations, `history` the most titles in each history. `next_item` asks for and shows
-    liked interactions only; `yes_no` leaves out interactions without a rating, whose answer nobody knows.
-    Raises `DataError` when no interaction can be asked for, `RequestError` for negative numbers, for a window with
+    `demos` is the most demonstrations, `history` the most titles in each history. `next_item` uses liked interactions
+    only; `yes_no` leaves out interactions without a rating, which have no answer.
+    Raises `DataError` when the window has no such interaction, `RequestError` for negative numbers, for a window with
     ends over data without timestamps, and for `yes_no` over data without ratings.
     """
     if min(demos, history) < 0 or (limit is not None and limit < 1):
@@ -126,7 +126,7 @@ def prompt_of(
     codes: Codes | None = None,
     candidates: tuple[str, ...] | None = None,
 ) -> Prompt:
-    """The example's prompt without a chat template; its only candidate is the query's item unless others are given.
+    """The example's prompt without a chat template; its only candidate is the query's item, unless others are named.
 
     Raises `PromptError` as `core.prompt.build.build` does.
     """
@@ -157,18 +157,18 @@ def prompt_of(
 
 
 @dataclass(frozen=True)
-class _Stream:
-    """One user's interactions whose answer is known, in order of time."""
+class _UserStream:
+    """One user's interactions that have an answer, in order of time."""
 
     user_id: str
-    met: tuple[Interaction, ...]
+    interactions: tuple[Interaction, ...]
     liked: tuple[bool, ...]
     demo_places: tuple[int, ...]
-    """Places in `met` that may be demonstrations."""
+    """Places in `interactions` that may be demonstrations."""
 
     def example(self, position: int, demos: int, history: int) -> Example:
-        place = bisect_left(self.met, position, key=lambda met: met.position)
-        query, moment = self.met[place], _clock(self.met[place])
+        place = bisect_left(self.interactions, position, key=lambda row: row.position)
+        query, moment = self.interactions[place], _clock(self.interactions[place])
         before = self._before(self.demo_places, moment)
         return Example(
             user_id=self.user_id,
@@ -181,30 +181,26 @@ class _Stream:
         )
 
     def _demo(self, place: int, history: int) -> Demonstration:
-        demo_places = self.met[place]
+        row = self.interactions[place]
         return Demonstration(
-            demo_id=f"{self.user_id}:{demo_places.position}",
+            demo_id=f"{self.user_id}:{row.position}",
             user_id=self.user_id,
-            position=demo_places.position,
-            history=self._titles(_clock(demo_places), history),
-            item_id=demo_places.item_id,
+            position=row.position,
+            history=self._titles(_clock(row), history),
+            item_id=row.item_id,
             liked=self.liked[place],
             source="recent",
         )
 
     def _titles(self, moment: float, count: int) -> tuple[str, ...]:
         """The latest `count` item ids liked strictly before `moment`, oldest first."""
-        latest: list[str] = []
-        for place in range(self._before(range(len(self.met)), moment) - 1, -1, -1):
-            if len(latest) == count:
-                break
-            if self.liked[place]:
-                latest.append(self.met[place].item_id)
-        return tuple(reversed(latest))
+        before = range(self._before(range(len(self.interactions)), moment) - 1, -1, -1)
+        latest = islice((self.interactions[place].item_id for place in before if self.liked[place]), count)
+        return tuple(latest)[::-1]
 
     def _before(self, places: Sequence[int], moment: float) -> int:
         """How many of `places` lie strictly before `moment`."""
-        return bisect_left(places, moment, key=lambda place: _clock(self.met[place]))
+        return bisect_left(places, moment, key=lambda place: _clock(self.interactions[place]))
 
 
 def _clock(interaction: Interaction) -> float:
@@ -235,14 +231,14 @@ def _quantile(dataset: Dataset, window: Window, share: float) -> float:
 
 
 def _usable(dataset: Dataset, family: Family) -> str:
-    """SQL: interactions that can be asked for or shown."""
+    """SQL condition of the interactions that can be queries or demonstrations."""
     if not dataset.has_ratings:
         return "true"
     return "rating IS NOT NULL" if FAMILIES[family].labelled else f"rating >= {dataset.like_threshold!r}"
 
 
 def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str, int]]:
-    """(user id, position) of the interactions to ask for, by user and position."""
+    """(user id, position) of the query interactions, by user and position."""
     inside = "true" if window == Window() else "timestamp >= $since AND timestamp < $until"
     query = (
         "SELECT user_id, position FROM interactions JOIN users USING (user_id)"
@@ -252,30 +248,30 @@ def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str
     if not rows:
         what = "interaction with a rating" if FAMILIES[family].labelled else "liked interaction"
         raise DataError(
-            f"no {what} of the data set {dataset.name} lies {_said(window)}",
+            f"no {what} of the data set {dataset.name} lies {_window_words(window)}",
             expected="a stretch of time with interactions",
         )
     return rows
 
 
-def _said(window: Window) -> str:
+def _window_words(window: Window) -> str:
     since = "" if window.since is None else f" from {window.since:.0f}"
     until = "" if window.until is None else f" before {window.until:.0f}"
     return f"in time{since}{until}" if since or until else "anywhere"
 
 
-def _streams(dataset: Dataset, users: Iterable[str], family: Family) -> dict[str, _Stream]:
+def _streams(dataset: Dataset, users: Iterable[str], family: Family) -> dict[str, _UserStream]:
     query = (
         "SELECT user_id, item_id, position, rating, timestamp FROM interactions"
         f" WHERE user_id IN (SELECT unnest($users)) AND {_usable(dataset, 'yes_no')} ORDER BY user_id, position"
     )
-    met: dict[str, list[Interaction]] = {user: [] for user in users}
-    for user, *rest in dataset.cursor().execute(query, {"users": list(met)}).fetchall():
-        met[user].append(Interaction(*rest))
-    return {user: _stream(dataset, user, rows, family) for user, rows in met.items()}
+    streams: dict[str, list[Interaction]] = {user: [] for user in users}
+    for user, *rest in dataset.cursor().execute(query, {"users": list(streams)}).fetchall():
+        streams[user].append(Interaction(*rest))
+    return {user: _stream(dataset, user, rows, family) for user, rows in streams.items()}
 
 
-def _stream(dataset: Dataset, user: str, rows: Sequence[Interaction], family: Family) -> _Stream:
+def _stream(dataset: Dataset, user: str, rows: Sequence[Interaction], family: Family) -> _UserStream:
     liked = tuple(map(dataset.liked, rows))
     demo_places = tuple(place for place, answer in enumerate(liked) if answer or FAMILIES[family].labelled)
-    return _Stream(user, tuple(rows), liked, demo_places)
+    return _UserStream(user, tuple(rows), liked, demo_places)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench.results_table import ResultFiles, Row, as_row, meets, table_text
+from bench.results_table import ResultFiles, ResultRow, as_row, meets, table_text
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_an_unknown_target_is_refused():
 
 
 def test_a_row_without_interval_or_target():
-    assert as_row("forwards", [64.0]) == Row("forwards", 64.0, None, None, None, None)
+    assert as_row("forwards", [64.0]) == ResultRow("forwards", 64.0, None, None, None, None)
 
 
 def test_what_could_not_be_measured_is_null_and_not_met():
-    assert as_row("x", [float("nan")], "<= 1") == Row("x", None, None, None, "<= 1", False)
+    assert as_row("x", [float("nan")], "<= 1") == ResultRow("x", None, None, None, "<= 1", False)
 
 
 def test_what_only_the_order_of_summing_leaves_is_zero():

@@ -5,20 +5,22 @@ from __future__ import annotations
 from urllib.parse import urlparse
 
 import pytest
-from browser.driving import CHROMIUM, FLAGS, WAIT, serving
+from browser.driving import CHROMIUM, WAIT
+
+from bench.product.app_server import FLAGS, serving
 
 
 @pytest.fixture(scope="module")
 def server():
-    with serving("tests/browser/fake_app.py", "PORT", "5") as address:
-        yield address
+    with serving("tests/browser/fake_app.py", "PORT", "5") as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")
 def slow_server():
     """Its jobs outlast any page load, so that there is something to cancel."""
-    with serving("tests/browser/fake_app.py", "PORT", "120") as address:
-        yield address
+    with serving("tests/browser/fake_app.py", "PORT", "120") as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from browser.driving import MARKS, WAIT, drawn, headline, link, run_task, serving
+from browser.driving import MARKS, WAIT, drawn, headline, link, run_task
 
 from app.theme import contrast
+from bench.product.app_server import serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = MARKS
@@ -189,7 +190,7 @@ def test_a_wrong_link_gets_the_defaults_and_a_notice(server, visit):
 
 @pytest.fixture
 def hostile_server():
-    with serving("tests/browser/fake_app.py", "PORT", "0", json.dumps({"titles": HOSTILE})) as address:
+    with serving("tests/browser/fake_app.py", "PORT", "0", json.dumps({"titles": HOSTILE})) as (address, _):
         yield address
 
 
@@ -235,7 +236,7 @@ def test_the_headers_are_there_and_a_foreign_host_is_refused(server):
 
 @pytest.fixture
 def real_server():
-    with serving("-m", "app.serve", "--port", "PORT") as address:
+    with serving("-m", "app.serve", "--port", "PORT") as (address, _):
         yield address
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from browser.driving import MARKS, WAIT, idle, run_task, serving
+from browser.driving import MARKS, WAIT, idle, run_task
+
+from bench.product.app_server import serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [*MARKS, pytest.mark.slow]
@@ -58,7 +60,7 @@ TASKS = {
 @pytest.fixture(scope="module")
 def quick_server():
     """Its jobs are done at once."""
-    with serving("tests/browser/fake_app.py", "PORT", "0") as address:
+    with serving("tests/browser/fake_app.py", "PORT", "0") as (address, _):
         yield address
 
 

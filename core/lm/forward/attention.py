@@ -24,7 +24,7 @@ from transformers.masking_utils import sdpa_mask
 from core.errors import ComputeError, ModelError
 from core.lm.forward.dual_change import DualChange, changed
 from core.lm.forward.forest import Forest
-from core.lm.forward.output_head import widen
+from core.lm.forward.output_head import wide, widen
 
 NAME = "demolens"
 _POSITIONS = ("position_ids", "cache_position")
@@ -277,7 +277,7 @@ class _Gated(torch.autograd.Function):
         ctx: Any, query: Tensor, keys: Tensor, values: Tensor, gates: Tensor | None, views: list[BlockView], form: Form
     ) -> Tensor:
         output = query.new_empty(*query.shape[:2], values.shape[-1])
-        norms = _wide(query.new_empty(query.shape[:2]))
+        norms = wide(query.new_empty(query.shape[:2]))
         for view in views:
             rows, chosen, _, _ = view
             scores, _ = _scores(query, keys, view, form)
@@ -294,7 +294,7 @@ class _Gated(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Any, ...]:
         query, keys, values, gates, output, norms = ctx.saved_tensors
         grad_query, grad_keys, grad_values = map(torch.zeros_like, (query, keys, values))
-        grad_gates = torch.zeros_like(_wide(gates)) if gates is not None else None
+        grad_gates = torch.zeros_like(wide(gates)) if gates is not None else None
         kv_heads, form = keys.shape[0], ctx.form
         for view in ctx.views:
             rows, chosen, _, inside = view
@@ -303,8 +303,8 @@ class _Gated(torch.autograd.Function):
             gate = _gate_of(gates, view, kv_heads) if gates is not None else None
             weights = plain * gate if gate is not None else plain
             grad_out, out = _grouped(grad_output, rows, kv_heads), _grouped(output, rows, kv_heads)
-            pull = _wide(torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)))
-            pull = pull - (_wide(grad_out) * _wide(out)).sum(-1, keepdim=True)
+            pull = wide(torch.matmul(grad_out, values[:, chosen].unsqueeze(1).transpose(-1, -2)))
+            pull = pull - (wide(grad_out) * wide(out)).sum(-1, keepdim=True)
             if grad_gates is not None:
                 by_key = (plain * pull).sum(-2).flatten(0, 1).masked_fill(inside, 0.0)
                 grad_gates[:, chosen] += by_key
@@ -325,7 +325,7 @@ def _scores(query: Tensor, keys: Tensor, view: BlockView, form: Form) -> tuple[T
     rows, chosen, mask, _ = view
     grouped = _grouped(query, rows, keys.shape[0])
     flat = torch.matmul(grouped.flatten(1, 2), keys[:, chosen].transpose(-1, -2))
-    raw = _wide(flat.view(*grouped.shape[:3], -1)) * form.scale
+    raw = wide(flat.view(*grouped.shape[:3], -1)) * form.scale
     if form.softcap is None:
         return raw + mask, None
     bent = torch.tanh(raw / form.softcap)
@@ -336,11 +336,6 @@ def _grouped(tensor: Tensor, rows: slice, kv_heads: int) -> Tensor:
     """Rows of [head, rows, ...] as [kv_head, group, rows, ...]."""
     chosen = tensor[:, rows]
     return chosen.reshape(kv_heads, -1, *chosen.shape[1:])
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """At least single precision: sums of exponentials lose too much in half."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _gate_of(gates: Tensor, view: BlockView, kv_heads: int) -> Tensor:
@@ -379,7 +374,7 @@ def _look(
 ) -> None:
     """Write down, for the probe's rows, what each part of the prompt puts into the attention output."""
     heads, width = query.shape[0], values.shape[-1]
-    outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=_wide(query).dtype)
+    outputs = torch.zeros(heads, len(probe.rows), probe.parts, width, dtype=wide(query).dtype)
     masses = torch.zeros(heads, len(probe.rows), probe.parts, dtype=outputs.dtype)
     norms = torch.zeros(heads, len(probe.rows), dtype=outputs.dtype)
     for rows, chosen, mask, inside in views:
@@ -396,7 +391,7 @@ def _look(
         label = probe.label_of.to(query.device)[chosen]
         for part in range(probe.parts):
             weights_of_part = weights * (label == part)
-            outputs[:, here, part] = _over_keys(weights_of_part, _wide(values[:, chosen])).flatten(0, 1).cpu()
+            outputs[:, here, part] = _over_keys(weights_of_part, wide(values[:, chosen])).flatten(0, 1).cpu()
             masses[:, here, part] = weights_of_part.sum(-1).flatten(0, 1).cpu()
     probe.outputs[layer], probe.masses[layer], probe.norms[layer] = outputs, masses, norms
 
@@ -405,7 +400,7 @@ def _ordinary(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, fo
     """Attention as any caller of the network expects it, for calls that carry no forest; [batch, rows, head, width]."""
     rows, total, groups = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = _wide(torch.matmul(query, key.transpose(-1, -2))) * form.scale
+    scores = wide(torch.matmul(query, key.transpose(-1, -2))) * form.scale
     if form.softcap is not None:
         scores = torch.tanh(scores / form.softcap) * form.softcap
     if mask is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.lm.forward.output_head import wide
 from core.seeds import generator
 
 
@@ -67,7 +68,7 @@ def _mean_of_others(values: Tensor, demo_of: Tensor) -> Tensor:
     counts = torch.bincount(owner)
     if int((counts > 0).sum()) < 2:
         return torch.zeros_like(values)
-    inner = _wide(values[:, inside])
+    inner = wide(values[:, inside])
     sums = inner.new_zeros(inner.shape[0], len(counts), inner.shape[2]).index_add_(1, owner, inner)
     others = (sums.sum(dim=1, keepdim=True) - sums) / (len(owner) - counts)[:, None]
     result = torch.zeros_like(values)
@@ -77,13 +78,8 @@ def _mean_of_others(values: Tensor, demo_of: Tensor) -> Tensor:
 
 def _noise(tensor: Tensor, inside: Tensor, seed: int, layer: int, kind: str) -> Tensor:
     """Standard normals times the root mean square of each demonstration token, 0 elsewhere; [kv_head, token, width]."""
-    inner = _wide(tensor[:, inside])
+    inner = wide(tensor[:, inside])
     draws = torch.from_numpy(generator("dual noise", seed, layer, kind).standard_normal(inner.shape, dtype="float32"))
     result = torch.zeros_like(tensor)
     result[:, inside] = (draws.to(inner) * inner.square().mean(dim=-1, keepdim=True).sqrt()).to(tensor.dtype)
     return result
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """At least single precision, for sums over many tokens."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

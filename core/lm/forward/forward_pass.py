@@ -13,6 +13,7 @@ from core.errors import ComputeError
 from core.lm.forward.attention import Pass, Probe, running
 from core.lm.forward.dual_change import DualChange
 from core.lm.forward.forest import Forest, Memory, Segment
+from core.lm.forward.output_head import wide
 from core.lm.forward.rotation import turning_point
 
 
@@ -56,7 +57,7 @@ def run(
         )
     logits = output.logits[0]
     memory = replace(_memory(forest, forward), stretched=stretched) if keep else None
-    return logits if logits.dtype == torch.float64 else logits.float(), memory
+    return wide(logits), memory
 
 
 def _run_stretched(

@@ -37,6 +37,11 @@ class WideHead(torch.nn.Linear):
             return super().forward(input.to(self.weight.dtype))
 
 
+def wide(tensor: Tensor) -> Tensor:
+    """In single precision at least: sums of exponentials, and sums over many tokens, lose too much in half."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def widen(network: Any) -> None:
     """Make the output layer of `network` a `WideHead`; its weights and its name stay.
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from core.errors import ComputeError, MaterialError, RequestError
 from core.lm.forward.forest import Forest, Memory, Segment
 from core.lm.forward.forward_pass import run
+from core.lm.forward.output_head import wide
 from core.lm.forward.rotation import beyond, turning_point
 from core.lm.scoring.sweep import end_of_pack, most_tokens
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
@@ -129,7 +130,7 @@ class Encoded:
         missing = [place for key, place in place_of.items() if key not in memories]
         for place, memory in zip(missing, self._encode(missing) if missing else (), strict=True):
             memories[self._keys[place]] = self._stored(self._keys[place], memory)
-        return [_wide(memories[self._keys[place]]) for place in places]
+        return [_each(memories[self._keys[place]], wide) for place in places]
 
     def _stored(self, key: str, memory: DemoMemory) -> DemoMemory:
         rounded = _rounded(memory, self.storage)
@@ -277,15 +278,11 @@ def _part(memory: Memory, tokens: slice) -> DemoMemory:
 
 def _rounded(memory: DemoMemory, storage: Storage) -> DemoMemory:
     """As it will be stored; numbers too large for 16 bits keep the whole demonstration in single precision."""
-    wide = _wide(memory)
+    whole = _each(memory, wide)
     if storage == "full":
-        return wide
-    half = _each(wide, Tensor.half)
-    return half if all(bool(torch.isfinite(tensor).all()) for tensor in (*half.keys, *half.values)) else wide
-
-
-def _wide(memory: DemoMemory) -> DemoMemory:
-    return _each(memory, lambda tensor: tensor if tensor.dtype == torch.float64 else tensor.float())
+        return whole
+    half = _each(whole, Tensor.half)
+    return half if all(bool(torch.isfinite(tensor).all()) for tensor in (*half.keys, *half.values)) else whole
 
 
 def _each(memory: DemoMemory, change: Callable[[Tensor], Tensor]) -> DemoMemory:

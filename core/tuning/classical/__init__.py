@@ -1,1 +1,1 @@
-"""What a language model is held against: recommenders learned from the interactions alone, and codes from them."""
+"""Recommenders learned from the interactions alone, which language models are compared with, and codes from them."""

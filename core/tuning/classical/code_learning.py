@@ -1,4 +1,4 @@
-"""Which 32 bits say what other users' answers tell about a user and an item?"""
+"""Codes of 32 bits for users and items, learned from the answers of all users."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def learn_codes(dataset: Dataset, window: Window, seed: int = 0) -> Codes:
     Bit j of a user is 1 when the user's factor j is above the median user's, and the same among items: every bit
     parts its users, and its items, in halves. Users and items meet in the same factors, so a bit that both have is a
     factor on which they agree. The first factor is the highest bit of the first number. Users and items outside the
-    window have the code of no one, `NO_CODE`; one whose own bits are all 0 is given the last bit.
+    window have the code of no one, `NO_CODE`; a code whose bits would all be 0 has its last bit set.
     Raises `RequestError` for data without ratings, one answer only, or an empty window.
     """
     rows = training_rows(dataset, window, rated=True)

@@ -1,4 +1,4 @@
-"""What does matrix factorisation make of who liked what before the cut?"""
+"""Matrix factorisation of who liked what before the cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.data.dataset import Dataset
 from core.metrics.binary import auc
 from core.seeds import seed_of
-from core.tuning.classical.references import TrainingRows, both_answers, training_rows
+from core.tuning.classical.references import TrainingRows, best_number, both_answers, training_rows
 from core.tuning.examples import Window
 
 PATIENCE = 4
@@ -60,7 +60,7 @@ class Factors:
     """(items, factors)"""
 
     def logits(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log-odds of a like for pairs of numbers, shape (rows,); -1 stands for one never seen, who has zeros."""
+        """Log-odds of a like for pairs of numbers, shape (rows,); -1 stands for an unknown id, which has zeros."""
         user_factors = np.where(user[:, None] >= 0, self.user_factors[user], 0.0)
         item_factors = np.where(item[:, None] >= 0, self.item_factors[item], 0.0)
         biases = np.where(user >= 0, self.user_bias[user], 0.0) + np.where(item >= 0, self.item_bias[item], 0.0)
@@ -103,7 +103,7 @@ def matrix_factorisation(dataset: Dataset, window: Window, seed: int = 0) -> Fac
 
 
 def best_setting(rows: TrainingRows, seed: int) -> tuple[Choice, str]:
-    """The best setting of `GRID` with its best number of epochs, and how it was found, in words.
+    """The best setting of `GRID` with its best number of epochs, and how it was chosen, in words.
 
     The default `Choice` where the latest tenth, or what is before it, does not hold both answers.
     """
@@ -144,7 +144,7 @@ def epochs(rows: TrainingRows, used: NDArray[np.bool_], choice: Choice, seed: in
 
 
 class _Values:
-    """The numbers being learned."""
+    """The parameters of a fit."""
 
     def __init__(self, users: int, items: int, share: float, choice: Choice, random: torch.Generator) -> None:
         self.choice = choice
@@ -173,17 +173,11 @@ class _Values:
 
 def _best_epoch(rows: TrainingRows, late: NDArray[np.bool_], choice: Choice, seed: int) -> tuple[int, float]:
     """The number of epochs with the best AUC on the late rows, fitted on the others, and that AUC."""
-    user, item = _known(rows.user, late), _known(rows.item, late)
-    best, reached = 1, -1.0
-    for number, factors in enumerate(epochs(rows, ~late, choice, seed), start=1):
-        value = auc(factors.logits(user, item), rows.liked[late])
-        if value > reached:
-            best, reached = number, value
-        elif number - best >= PATIENCE:
-            break
-    return best, reached
+    user, item = _numbers(rows.user, late), _numbers(rows.item, late)
+    fits = epochs(rows, ~late, choice, seed)
+    return best_number((auc(factors.logits(user, item), rows.liked[late]) for factors in fits), PATIENCE)
 
 
-def _known(numbers: NDArray[np.int64], late: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The late rows' numbers, -1 for one that the other rows never show."""
+def _numbers(numbers: NDArray[np.int64], late: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The late rows' numbers, -1 for a number that no other row has."""
     return np.where(np.isin(numbers[late], numbers[~late]), numbers[late], -1)

@@ -1,12 +1,12 @@
-"""What would a recommender without a language model answer, and what do the two plainest of them say?
+"""Recommenders without a language model, and the two plainest of them: item mean and popularity.
 
-Each reference sees the interactions of one training window and nothing later. Two more live beside this file:
+Each reference sees the interactions of one training window and nothing later. Two more stand beside this file:
 `core.tuning.classical.factorisation` (matrix factorisation) and `core.tuning.classical.sasrec`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from core.errors import RequestError
 from core.tuning.examples import Window
 
 PRIOR = 5.0
-"""Answers at the global mean that every item is given before its own are counted (`item_mean`)."""
+"""Answers at the global mean that are added to the answers of every item (`item_mean`)."""
 LATEST = 0.1
 """Share of the training window, its latest, on which `TrainingRows.recent` validates choices."""
 _NUMBERS = ("user_place", "item_place", "answer", "moment")
@@ -35,7 +35,7 @@ class Reference(Protocol):
 
     @property
     def needs(self) -> str:
-        """What it saw, and the choices it was fitted with, in words."""
+        """What it was fitted on, and with which choices, in words."""
         ...
 
     def scores(self, user_id: str, history: Sequence[str], item_ids: Sequence[str]) -> NDArray[np.float64]:
@@ -130,6 +130,17 @@ def both_answers(dataset: Dataset, rows: TrainingRows, what: str) -> None:
     if rows.liked.all() or not rows.liked.any():
         only = "likes" if rows.liked.all() else "dislikes"
         raise RequestError(f"the training window holds only {only}", expected=f"both answers for {what}")
+
+
+def best_number(values: Iterable[float], patience: int) -> tuple[int, float]:
+    """Number, from 1, of the highest value before `patience` values in a row are no higher, and that value."""
+    best, reached = 1, -1.0
+    for number, value in enumerate(values, start=1):
+        if value > reached:
+            best, reached = number, value
+        elif number - best >= patience:
+            break
+    return best, reached
 
 
 @dataclass(frozen=True)

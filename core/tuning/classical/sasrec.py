@@ -1,9 +1,10 @@
-"""Which item comes next by the order of what was liked, as SASRec sees it (arXiv 1808.09781)?"""
+"""SASRec (arXiv 1808.09781): the next item by the order of the items that a user liked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,11 +14,11 @@ from torch import nn
 from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.seeds import seed_of
-from core.tuning.classical.references import TrainingRows, training_rows
+from core.tuning.classical.references import TrainingRows, best_number, training_rows
 from core.tuning.examples import Window
 
 REDRAWS = 20
-"""How often a negative that the user has met is drawn again before it is kept."""
+"""How often a negative that the user has met is drawn again before it is accepted."""
 PATIENCE = 5
 """Epochs without a better validation before the search for their number ends."""
 PIECES = 1_024
@@ -163,19 +164,15 @@ def sequences_of(rows: TrainingRows, length: int) -> Sequences:
 
 
 def best_epoch(sequences: Sequences, shape: Shape, seed: int) -> tuple[int, str]:
-    """How many epochs are best on the late targets when the others are learned, and how that was found, in words."""
+    """How many epochs are best on the late targets when the others are learned, and how that was chosen, in words."""
     late = sequences.late & (sequences.targets > 0)
     if not late.any() or not ((sequences.targets > 0) & ~late).any():
         return shape.epochs, "not validated, as there are too few"
     some = np.flatnonzero(late.any(axis=1))
     negatives = _negatives(np.random.default_rng(seed), sequences, some)
-    best, reached = 1, -1.0
-    for number, network in zip(range(1, shape.epochs + 1), _epochs(sequences, shape, seed, ~late), strict=False):
-        value = _pairs_won(network, sequences, some, late, negatives)
-        if value > reached:
-            best, reached = number, value
-        elif number - best >= PATIENCE:
-            break
+    networks = islice(_epochs(sequences, shape, seed, ~late), shape.epochs)
+    values = (_pairs_won(network, sequences, some, late, negatives) for network in networks)
+    best, reached = best_number(values, PATIENCE)
     return best, f"where the next item beats a random one in {reached:.3f} of the latest tenth"
 
 
@@ -220,14 +217,10 @@ def _loss(
     random: np.random.Generator,
 ) -> torch.Tensor:
     negatives = _negatives(random, sequences, batch)
-    targets = sequences.targets[batch]
-    size = int((targets > 0).sum(axis=1).max())
-    states = network(torch.from_numpy(sequences.inputs[batch, :size]))
-    counted = torch.from_numpy((used[batch] & (targets > 0))[:, :size])
-    states = states[counted]
-    target_logits, negative_logits = (
-        (states * network.item(torch.from_numpy(ids[:, :size])[counted])).sum(dim=1) for ids in (targets, negatives)
-    )
+    there = sequences.targets[batch] > 0
+    size = int(there.sum(axis=1).max())
+    counted = (used[batch] & there)[:, :size]
+    target_logits, negative_logits = _logits(network, sequences, batch, counted, negatives)
     return -(nn.functional.logsigmoid(target_logits) + nn.functional.logsigmoid(-negative_logits)).mean()
 
 
@@ -243,13 +236,23 @@ def _pairs_won(
     with torch.inference_mode():
         for part in np.split(np.arange(len(some)), range(PIECES, len(some), PIECES)):
             batch, counted = some[part], late[some[part]]
-            states = network(torch.from_numpy(sequences.inputs[batch]))[torch.from_numpy(counted)]
-            target_logits, negative_logits = (
-                (states * network.item(torch.from_numpy(ids[counted]))).sum(dim=1)
-                for ids in (sequences.targets[batch], negatives[part])
-            )
+            target_logits, negative_logits = _logits(network, sequences, batch, counted, negatives[part])
             margins.append((target_logits - negative_logits).sign())
     return float((1 + torch.cat(margins).mean()) / 2)
+
+
+def _logits(
+    network: Network,
+    sequences: Sequences,
+    batch: NDArray[np.int64],
+    counted: NDArray[np.bool_],
+    negatives: NDArray[np.int64],
+) -> list[torch.Tensor]:
+    """Log-odds of the batch's targets and of its negatives where `counted` [piece, place]; (places,) each."""
+    size = counted.shape[1]
+    states = network(torch.from_numpy(sequences.inputs[batch, :size]))[torch.from_numpy(counted)]
+    pairs = (ids[:, :size][counted] for ids in (sequences.targets[batch], negatives))
+    return [(states * network.item(torch.from_numpy(ids))).sum(dim=1) for ids in pairs]
 
 
 def _negatives(random: np.random.Generator, sequences: Sequences, batch: NDArray[np.int64]) -> NDArray[np.int64]:

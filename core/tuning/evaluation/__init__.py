@@ -1,1 +1,1 @@
-"""How well a tuned model answers and ranks after its training, beside every other way."""
+"""The evaluation of tuned models on later interactions: answers, rankings, and their intervals."""

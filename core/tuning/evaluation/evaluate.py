@@ -1,21 +1,20 @@
-"""Which later interactions are models and references asked about, and what does each of them answer?
+"""The later interactions and lists of an evaluation, their prompts, and the scores of references.
 
-Everything asked lies in a window after the training cut. An answer may use what the user did strictly before the
-interaction asked about, and the weights as they were trained: nothing else.
+All of them lie in a window after the training cut. A score may use what the user did strictly before the interaction,
+and the weights as they were trained: nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from core.data.dataset import Dataset
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.many import scores_of_prompts
-from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
@@ -80,9 +79,8 @@ def draw_lists(
     order = [users[int(place)] for place in generator("lists", dataset.dataset_id, seed).permutation(len(users))]
     most = max(map(len, queues.values()), default=0)
     keys = [queues[user][turn] for turn in range(most) for user in order if turn < len(queues[user])]
-    return tuple(
-        _listed(dataset, {family: pools[family][key] for family in families}, candidates, seed) for key in keys[:count]
-    )
+    rows = [{family: pools[family][key] for family in families} for key in keys[:count]]
+    return tuple(_candidate_list(dataset, row, candidates, seed) for row in rows)
 
 
 def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history: int) -> dict[tuple[str, int], Example]:
@@ -91,7 +89,7 @@ def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history:
     return {(row.user_id, row.position): row for row in rows if row.demos}
 
 
-def _listed(dataset: Dataset, examples: dict[Family, Example], count: int, seed: int) -> CandidateList:
+def _candidate_list(dataset: Dataset, examples: dict[Family, Example], count: int, seed: int) -> CandidateList:
     query = examples["next_item"]
     catalogue = dataset.catalogue
     met = {catalogue.places[interaction.item_id] for interaction in dataset.history(query.user_id)}
@@ -111,49 +109,32 @@ def fewer(example: Example, demos: int) -> Example:
 
 def answer_prompts(model: LanguageModel, dataset: Dataset, examples: Sequence[Example], *, demos: int) -> list[Prompt]:
     """Prompts that end where the answer Yes or No stands next, with at most `demos` demonstrations each."""
-    return [_prompt(model, dataset, example, demos, "yes_no") for example in examples]
+    return _prompts(model, dataset, [(example, None) for example in examples], demos, "yes_no")
 
 
 def list_prompts(
     model: LanguageModel, dataset: Dataset, lists: Sequence[CandidateList], *, family: Family, demos: int
 ) -> list[Prompt]:
     """Prompts with all candidates of each list, and at most `demos` demonstrations."""
-    return [_prompt(model, dataset, row.examples[family], demos, family, row.candidates) for row in lists]
+    return _prompts(model, dataset, [(row.examples[family], row.candidates) for row in lists], demos, family)
 
 
-def _prompt(
+def _prompts(
     model: LanguageModel,
     dataset: Dataset,
-    example: Example,
+    rows: Sequence[tuple[Example, tuple[str, ...] | None]],
     demos: int,
     family: Family,
-    candidates: tuple[str, ...] | None = None,
-) -> Prompt:
-    return prompt_of(
-        fewer(example, demos),
-        dataset,
-        model.tokenizer,
-        family=family,
-        context=model.context,
-        codes=model.codes_for(dataset.dataset_id),
-        candidates=candidates,
-    )
-
-
-def scored(
-    model: LanguageModel, prompts: Sequence[Prompt], *, between: Callable[[], None] = lambda: None
-) -> tuple[Floats, Cost]:
-    """Scores [prompt, candidate] in nats, and their cost: what prompts share, such as the instruction, is run once.
-
-    A `yes_no` score is logit(Yes) - logit(No), a `next_item` score the title's log-probability.
-    """
-    return scores_of_prompts(model, prompts, between=between)
+) -> list[Prompt]:
+    codes = model.codes_for(dataset.dataset_id)
+    write = partial(prompt_of, dataset=dataset, tokenizer=model.tokenizer, family=family, context=model.context)
+    return [write(fewer(example, demos), codes=codes, candidates=candidates) for example, candidates in rows]
 
 
 def answers_of(
     reference: Reference, dataset: Dataset, examples: Sequence[Example], *, until: float | None = None
 ) -> Floats:
-    """A reference's score for each item asked about, (asked,); it knows the user's liked items before the interaction.
+    """A reference's score of each example's item, (example,); it sees the user's liked items before the interaction.
 
     `until` hides what came at or after that timestamp, as for a model that gets nothing new after its training.
     """
@@ -170,7 +151,7 @@ def list_scores_of(
 
 
 def liked_before(dataset: Dataset, example: Example, *, until: float | None = None) -> tuple[str, ...]:
-    """Items that the user liked strictly before the interaction asked about (and before `until`), oldest first.
+    """Items that the user liked strictly before the example's interaction (and before `until`), oldest first.
 
     Without timestamps earlier positions count as before.
     """

@@ -1,4 +1,4 @@
-"""Which choices does an evaluation have?"""
+"""The choices of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.question.case_spec import Text
 
 PER_LIST = 5
-"""Test interactions for every list that is ranked, where nothing else is asked: 200 lists for 1,000."""
+"""Test interactions for every list that is ranked, unless `lists` says otherwise: 200 lists for 1,000."""
 HISTORY = 3
 """Titles in each history where neither the choices nor an adapter's card says how many."""
 

@@ -1,4 +1,4 @@
-"""What an evaluation of tuned models found: one small record, kept as JSON beside the adapter and shown on the page."""
+"""The record of an evaluation of tuned models, a JSON file beside the adapter that the page shows."""
 
 from __future__ import annotations
 

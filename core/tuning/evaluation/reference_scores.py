@@ -1,4 +1,4 @@
-"""What do classical recommenders, fitted on everything before the test, answer to what the models are asked?"""
+"""Scores of classical recommenders, fitted on everything before the test, on the same examples as the models."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ READS = {
 
 @dataclass
 class ReferenceScores:
-    """What the references answer, by name: scores [asked] and [list, candidate]."""
+    """Scores of the references, by name: [example] and [list, candidate]."""
 
     answers: dict[str, list[float]] = field(default_factory=dict)
     lists: dict[str, list[list[float]]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    """What each saw, or why it could not be fitted; one sentence each."""
+    """What each was fitted on, or why it could not be fitted; one sentence each."""
 
 
 def questions_of(examples: Sequence[Example], lists: Sequence[CandidateList]) -> list[object]:
-    """What a reference is asked, as JSON can hold it."""
+    """The examples and lists that references score, as JSON can hold them."""
     return [[[row.user_id, row.position] for row in examples], [[row.user_id, *row.candidates] for row in lists]]
 
 
@@ -56,7 +56,8 @@ def score_references(
 ) -> ReferenceScores:
     """Scores of every reference; SASRec answers with a fresh history and with one cut at the split.
 
-    `between` is told the name of the one that is fitted next. What the data do not suffice for is left out and told.
+    `between` receives the name of the reference that is fitted next. A reference that the data do not suffice for is
+    left out, with a notice.
     """
     scores = ReferenceScores()
     for name, fit in FITS.items():

@@ -1,4 +1,4 @@
-"""From answers to an evaluation: what was asked round by round, and all figures of it so far."""
+"""The rounds of an evaluation, and all its figures after any of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import numpy as np
 
 from core.metrics.binary import LEVEL
 from core.prompt.build import ANSWERS
+from core.tuning.evaluation.evaluation_plan import EvaluationPlan, EvaluationScores
+from core.tuning.evaluation.evaluation_rows import (
+    MEASURES,
+    Answers,
+    difference_rows,
+    period_rows,
+    ranking_rows,
+    way_rows,
+)
 from core.tuning.evaluation.record import Evaluation, StepCostRow
-from core.tuning.evaluation.summary import MEASURES, Answers, difference_rows, period_rows, ranking_rows, way_rows
-from core.tuning.evaluation.work import EvaluationPlan, EvaluationScores
 from core.tuning.examples import periods
 
 PERIODS = 4
@@ -19,9 +26,9 @@ PERIODS = 4
 
 
 def score_rounds(plan: EvaluationPlan) -> Iterator[EvaluationScores]:
-    """What was answered so far, after every round of `work`; the last is everything.
+    """The scores so far, after every round of `plan`; the last are all.
 
-    Every round asks all ways the same, so whoever stops early has measured all of them on the same share.
+    In every round all ways score the same examples, so an early stop leaves all of them measured on the same share.
     """
     scores = EvaluationScores()
     for number in range(plan.rounds):
@@ -32,7 +39,7 @@ def score_rounds(plan: EvaluationPlan) -> Iterator[EvaluationScores]:
 def evaluation_of(
     plan: EvaluationPlan, scores: EvaluationScores, *, made_by: str, steps: tuple[StepCostRow, ...] = ()
 ) -> Evaluation:
-    """All figures of what was answered so far."""
+    """All figures of the scores so far."""
     answers, (lists, list_scores) = scores.answered(plan), scores.lists_so_far(plan)
     seed = plan.settings.seed
     users = set(answers.users) or {row.user_id for row in lists}

@@ -1,4 +1,4 @@
-"""Which ways of answering are held against each other: which weights, and how many demonstrations?"""
+"""The ways of answering that an evaluation compares: a model and a number of demonstrations each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a network say at the answers of some prompts, and how wrong is it? One pass over a padded batch."""
+"""Logits and loss of a network at the answers of some prompts, in one pass over a padded batch."""
 
 from __future__ import annotations
 

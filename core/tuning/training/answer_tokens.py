@@ -1,4 +1,4 @@
-"""Which tokens of a prompt are answers, and what should the model have said there?"""
+"""The answer tokens of a prompt and their labels."""
 
 from __future__ import annotations
 

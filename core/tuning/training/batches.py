@@ -1,10 +1,11 @@
-"""Which examples does a run learn from and which is it judged on, and in which order do they come?"""
+"""The training and validation examples of a run, and their order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.data.dataset import Dataset
 from core.errors import DataError
@@ -79,33 +80,15 @@ def training_set(settings: TuningSettings, dataset: Dataset) -> TrainingSet:
     """
     windows = split_times(dataset, share=settings.share, validation=settings.validation)
     limits = _shares(settings)
-    training: dict[Family, tuple[Example, ...]] = {
-        family: examples_in(
-            dataset,
-            windows[0],
-            demos=settings.demos,
-            history=settings.history,
-            limit=limits[family],
-            seed=settings.seed,
-            family=family,
-        )
-        for family in settings.families
-    }
-    without_validation = TrainingSet(settings, dataset.dataset_id, windows, training, ())
-    if FAMILIES[without_validation.judged].labelled:
-        _check_answers(training[without_validation.judged], settings)
+    draw = partial(examples_in, dataset, demos=settings.demos, history=settings.history, seed=settings.seed)
+    training = {family: draw(windows[0], limit=limits[family], family=family) for family in settings.families}
+    examples = TrainingSet(settings, dataset.dataset_id, windows, training, ())
+    if FAMILIES[examples.judged].labelled:
+        _check_answers(training[examples.judged], settings)
     if settings.validation_examples == 0:
-        return without_validation
-    validation = examples_in(
-        dataset,
-        windows[1],
-        demos=settings.demos,
-        history=settings.history,
-        limit=settings.validation_examples,
-        seed=settings.seed,
-        family=without_validation.judged,
-    )
-    return replace(without_validation, validation=validation)
+        return examples
+    validation = draw(windows[1], limit=settings.validation_examples, family=examples.judged)
+    return replace(examples, validation=validation)
 
 
 def _shares(settings: TuningSettings) -> dict[Family, int | None]:

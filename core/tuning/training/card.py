@@ -1,4 +1,4 @@
-"""What was tuned, on what, how, and what came of it: the record that lies beside every tuned model."""
+"""The card beside every tuned model: the data, the settings, the training curve and the result."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def runs_of(card: Card) -> tuple[EarlierRun, ...]:
 
 
 def command_of(settings: TuningSettings, out: Path) -> str:
-    """The command that repeats a run; of the folder only its name is told."""
+    """The command that repeats a run; it names the folder without its path."""
     return f"{command_line.command_of(settings, 'tune')} --out {shlex.quote(out.name)}"
 
 
@@ -129,7 +129,7 @@ def plain_name(name: str) -> str:
 
 
 def licences(settings: TuningSettings, dataset: Dataset) -> tuple[str, str]:
-    """What is known of the licences of data and model."""
+    """The licences of data and model."""
     sample = next(f"{licence}: {note}" for name, licence, note, _ in LICENCES if name.startswith("SmolLM2"))
     return dataset.licence, sample if settings.model == "sample" else "see the model's own files"
 

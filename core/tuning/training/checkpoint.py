@@ -1,4 +1,4 @@
-"""How does a tuning run survive the death of its process? Whole checkpoints, told from broken ones when read.
+"""Checkpoints of a tuning run, whole or recognised as broken when they are read.
 
 A checkpoint is a folder that appears by one rename: `tensors.safetensors`, and `state.json` with the tensors' SHA-256
 and its own. The last two are kept.
@@ -56,7 +56,7 @@ class TrainingState(Record):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to go on."""
+    """The state and the tensors from which a run goes on."""
 
     state: TrainingState
     tensors: Mapping[str, Tensor]
@@ -68,7 +68,7 @@ class Checkpoints:
     def __init__(self, folder: Path, settings: TuningSettings, key: str) -> None:
         self.folder, self.settings, self.key = folder, settings, key
         self.notices: list[str] = []
-        """What was wrong with what was found, one sentence each."""
+        """Which checkpoints were not used and why, one sentence each."""
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint, or None where there is none at all.

@@ -1,4 +1,4 @@
-"""Which process of a parallel run is this, and how do all of them add up what each has found?
+"""The processes of a parallel run: the share of each, and sums over all of them.
 
 `accelerate launch` starts one process per GPU, `torchrun` any number of them on a CPU; each holds the whole model and
 takes its share of every batch. A single process needs neither them nor this: it adds nothing and waits for no one.

@@ -1,4 +1,4 @@
-"""From a finished run to the files that others load: an adapter in PEFT's format or a whole model, with its card."""
+"""The files of a finished run: an adapter in PEFT's format or a whole model, with its card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.card import CARD, Card, LearnedFamily, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, writing
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
-from core.tuning.training.session import TrainingRun
+from core.tuning.training.training_run import TrainingRun
 
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),

@@ -1,4 +1,4 @@
-"""May a run begin from an adapter that was tuned before, and with which weights?"""
+"""The adapter that a run begins from: its checks, its weights, and what it was tuned on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Start:
     tensors: Mapping[str, Tensor]
     """By their names in PEFT's file."""
     notice: str
-    """What a reader must know about what it saw before; empty where all of it lies in the run's training period."""
+    """A warning about what it was tuned on; empty where all of it lies in the run's training period."""
     codes: Codes | None = None
     """Codes of users and items that it was tuned to read; None where it knows none."""
     runs: tuple[EarlierRun, ...] = ()

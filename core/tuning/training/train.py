@@ -24,8 +24,8 @@ from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpo
 from core.tuning.training.lora import attach_lora, stored_names
 from core.tuning.training.processes import Processes
 from core.tuning.training.result import store_run
-from core.tuning.training.session import Encode, TrainingRun
 from core.tuning.training.start import Start, check_codes, fill, open_start
+from core.tuning.training.training_run import Encode, TrainingRun
 from core.tuning.training.training_settings import Loss, TuningSettings
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8

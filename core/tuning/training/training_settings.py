@@ -1,4 +1,4 @@
-"""Which choices does a tuning run have?"""
+"""The choices of a tuning run."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from bench import case_list as cases
 from bench import folder_cases
 from bench.lrgd import lrgd_of_folders, search_sets
 from bench.lrgd.lrgd_of_folders import NOTHING, cell, table
-from bench.lrgd.lrgd_part import ROWS
+from bench.lrgd.lrgd_part import TABLES
 from bench.lrgd.search_sets import OTHERS, OURS
 from bench.results_table import as_row
 from core.errors import RequestError
@@ -97,7 +97,7 @@ def test_every_data_set_has_its_turn_at_every_step(benches, small, monkeypatch):
     list(lrgd_of_folders.lrgd_of_folders(benches, 3))
     turns = [(taken[at], taken[at + 1]) for at in range(0, len(taken), 2)]
     assert all(one[1:] == other[1:] and one[0] != other[0] for one, other in turns)
-    assert {part for _, part, _ in taken} == set(ROWS)
+    assert {part for _, part, _ in taken} == set(TABLES)
 
 
 def test_a_case_that_cannot_be_measured_is_left_out_and_told(benches, small, monkeypatch, capsys):

@@ -107,12 +107,16 @@ def test_a_set_below_zero_shot_is_told():
 
 
 def test_auc_over_cases_is_the_share_of_pairs_in_order():
-    liked = np.array([True, False, True, False])
-    scores = np.array([3.0, 1.0, 1.0, 2.0])
-    value, low, high = search_sets.auc_over_cases(liked, scores)
-    assert value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
-    assert low <= value <= high
-    assert np.isnan(search_sets.auc_over_cases(np.ones(4, dtype=bool), scores, scores)).all()
+    label = "yes_no, AUC of liked against disliked targets (4 cases), two-stage"
+    cases = list(zip([3.0, 1.0, 1.0, 2.0], [True, False, True, False], strict=True))
+    records = [searched("yes_no", 0, liked, [score, 0.0], [0.0, 0.0]) for score, liked in cases]
+    rows = {row.measure: row for row in search_sets.rows_of(records)}
+    row = rows[f"{label} set"]
+    assert row.value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
+    assert row.low <= row.value <= row.high
+    assert rows[f"{label} minus random 4"].value == pytest.approx(row.value - 0.5)
+    one_answer = {row.measure: row for row in search_sets.rows_of([{**record, "liked": True} for record in records])}
+    assert one_answer[f"{label} set"].value is None
 
 
 # ---- inference

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.product.damage import DAMAGES, restored
-from bench.product.faults import _own_home
+from bench.product.faults import temporary_home
 from bench.product.kills import Harm, KillField, imports, json_files, leftover, saves
 from bench.product.tiny_material import write_data
 from core.data.dataset import open_dataset
@@ -24,7 +24,7 @@ NO_HARM = (0, 0, 0, 0, 0)
 
 @pytest.fixture
 def field() -> Iterator[KillField]:
-    with _own_home() as folder:
+    with temporary_home() as folder:
         yield KillField(folder, seed=1)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.product.page_speed import SHARED, memory_rows, own_home
+from bench.product.page_speed import SHARED, bench_home, memory_rows
 
 
 def test_memory_is_held_against_that_after_five_visits():
@@ -18,7 +18,7 @@ def test_the_benchs_folder_shares_the_material_and_nothing_else(tmp_path, monkey
     (real / "results").mkdir()
     monkeypatch.setenv("DEMOLENS_HOME", str(real))
     for _ in range(2):
-        folder = own_home(tmp_path / "bench")
+        folder = bench_home(tmp_path / "bench")
         assert sorted(path.name for path in folder.iterdir()) == sorted(SHARED)
         assert (folder / "models" / "m").is_dir()
     assert (real / "models" / "m").is_dir()

@@ -17,8 +17,8 @@ from bench.recicl.promises import rows_of
 from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.tuning.classical.sasrec import Shape, sasrec
+from core.tuning.evaluation import evaluation_plan, reference_scores
 from core.tuning.evaluation import evaluation_settings as settings
-from core.tuning.evaluation import reference_scores, work
 from core.tuning.evaluation.record import (
     DifferenceRow,
     MetricEstimate,
@@ -129,8 +129,8 @@ def bench(tiny_llama, tiny_tokenizer, tmp_path_factory, store):
 def small(monkeypatch, tmp_path):
     """Rounds of six interactions and two lists of five, one play, quick references, no adapter shipped."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(work, "ROUND", 6)
-    monkeypatch.setattr(work, "LISTS", 2)
+    monkeypatch.setattr(evaluation_plan, "ROUND", 6)
+    monkeypatch.setattr(evaluation_plan, "LISTS", 2)
     monkeypatch.setattr(settings, "PER_LIST", 3)
     monkeypatch.setattr(recicl, "CANDIDATES", 5)
     monkeypatch.setattr(recicl_steps, "PLAYS", 1)
@@ -213,12 +213,12 @@ def test_an_adapter_that_has_seen_the_test_is_not_measured(bench, tuned):
     seen = card(dataset_id=bench.dataset.dataset_id, validation_until=1_000_000.0)
     (tuned / "adapters" / "tallrec" / "card.json").write_text(seen.model_dump_json())
     with pytest.raises(SystemExit, match="TALLRec-style was tuned on interactions of the test"):
-        recicl.work_of(bench, 6)
+        recicl.plan_of(bench, 6)
 
 
 def test_the_tokens_told_before_are_those_of_the_rounds(bench, small):
-    plan = recicl.work_of(bench, 6)
-    found = work.EvaluationScores()
+    plan = recicl.plan_of(bench, 6)
+    found = evaluation_plan.EvaluationScores()
     found.add(plan, 0)
     assert plan.rounds == 1
     assert found.tokens == plan.tokens

@@ -11,7 +11,7 @@ import pytest
 from core.data.cases import case_of
 from core.data.records import Case, Interaction
 from core.errors import DataError
-from core.selection.heldout import HeldOut, foretold, held_out, is_before
+from core.selection.heldout import HeldOut, held_out, is_before, prediction_score
 from core.selection.shortlist import pool_of
 
 
@@ -99,19 +99,19 @@ def _one(liked: bool) -> HeldOut:
 
 def test_scores_follow_their_formulas():
     scores = np.array([1.0, 0.5, -1.5])
-    assert foretold(scores, _one(True), "yes_no", "margin") == pytest.approx(1.0 - (0.5 - 1.5) / 2)
-    assert foretold(scores, _one(False), "yes_no", "margin") == pytest.approx(-1.5)
-    assert foretold(scores, _one(False), "yes_no", "truth") == -1.0
-    assert foretold(scores[:1], _one(True), "yes_no", "margin") == 1.0
+    assert prediction_score(scores, _one(True), "yes_no", "margin") == pytest.approx(1.0 - (0.5 - 1.5) / 2)
+    assert prediction_score(scores, _one(False), "yes_no", "margin") == pytest.approx(-1.5)
+    assert prediction_score(scores, _one(False), "yes_no", "truth") == -1.0
+    assert prediction_score(scores[:1], _one(True), "yes_no", "margin") == 1.0
     expected = 1.0 - math.log(math.e + math.exp(0.5) + math.exp(-1.5))
-    assert foretold(scores, _one(True), "next_item", "margin") == pytest.approx(expected)
+    assert prediction_score(scores, _one(True), "next_item", "margin") == pytest.approx(expected)
 
 
 def test_a_prompt_that_says_yes_to_everything_gains_nothing():
     scores = np.array([1.0, 0.5, -1.5])
     for liked in (True, False):
-        assert foretold(scores + 7, _one(liked), "yes_no", "margin") == pytest.approx(
-            foretold(scores, _one(liked), "yes_no", "margin")
+        assert prediction_score(scores + 7, _one(liked), "yes_no", "margin") == pytest.approx(
+            prediction_score(scores, _one(liked), "yes_no", "margin")
         )
 
 

@@ -10,7 +10,7 @@ from core.analysis.subject import item_ids
 from core.data.cases import case_of
 from core.lm.scoring.score import Scorer
 from core.question.case_spec import CaseSpec
-from core.selection.heldout import foretold, held_out
+from core.selection.heldout import held_out, prediction_score
 from core.selection.judge import PromptJudge
 from core.selection.search import Question, views
 from core.selection.shortlist import latest, pool_of
@@ -36,7 +36,7 @@ def _one_by_one(judge, question, films, model):
         if judge.spec.scoring == "calibrated":
             bare = judge.spec.model_copy(update={"history": 0})
             scores = scores - Scorer(model, prompt_of(bare, films, model, case, (), items)).full()
-        values.append(foretold(scores, one, judge.spec.family, "margin"))
+        values.append(prediction_score(scores, one, judge.spec.family, "margin"))
     return values
 
 

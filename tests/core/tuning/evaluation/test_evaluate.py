@@ -13,6 +13,7 @@ from references import language_model
 
 from core.data.dataset import open_dataset
 from core.errors import RequestError
+from core.lm.scoring.many import scores_of_prompts
 from core.prompt.families import FAMILIES
 from core.tuning.classical.references import ByItem
 from core.tuning.evaluation.evaluate import (
@@ -24,9 +25,8 @@ from core.tuning.evaluation.evaluate import (
     liked_before,
     list_prompts,
     list_scores_of,
-    scored,
 )
-from core.tuning.evaluation.summary import MEASURES, Answers, gains_at_10, way_rows
+from core.tuning.evaluation.evaluation_rows import MEASURES, Answers, gains_at_10, way_rows
 from core.tuning.evaluation.ways import RECICL
 from core.tuning.examples import Window, split_times
 
@@ -149,7 +149,7 @@ def test_auc_of_a_model_is_the_share_of_pairs_in_order_by_plain_calls(dataset, m
     asked = asked_of(dataset)
     prompts = answer_prompts(model, dataset, asked, demos=demos)
     assert [len(prompt.demos) for prompt in prompts] == [min(demos, len(one.demos)) for one in asked]
-    table, cost = scored(model, prompts)
+    table, cost = scores_of_prompts(model, prompts)
     assert table.shape == (12, 1)
     assert cost.tokens < sum(prompt.length for prompt in prompts)
     expected = [slow(tiny_llama, prompt) for prompt in prompts]
@@ -183,7 +183,7 @@ def test_a_scorer_that_knows_the_answers_has_auc_one_and_its_opposite_zero(datas
 def test_lists_are_scored_candidate_by_candidate(dataset, model, tiny_llama, family):
     lists = lists_of(dataset, 2)
     prompts = list_prompts(model, dataset, lists, family=family, demos=4)
-    table, _ = scored(model, prompts)
+    table, _ = scores_of_prompts(model, prompts)
     assert table.shape == (2, 6)
     if family == "yes_no":
         expected = [[slow(tiny_llama, prompt, place) for place in range(6)] for prompt in prompts]
@@ -220,7 +220,7 @@ def test_a_score_knows_neither_its_own_answer_nor_anything_later(dataset, altere
     assert keys
     assert all(before[key].liked is not after[key].liked for key in keys)
     pairs = [
-        scored(model, answer_prompts(model, data, [found[key] for key in keys], demos=demos))[0]
+        scores_of_prompts(model, answer_prompts(model, data, [found[key] for key in keys], demos=demos))[0]
         for data, found in ((dataset, before), (other, after))
     ]
     assert np.array_equal(*pairs)
@@ -232,11 +232,12 @@ def test_a_score_follows_what_came_before(dataset, altered, model):
     moment, other = altered
     before, after = by_place(dataset), by_place(other)
     key = next(key for key, one in before.items() if key[0] == "u2" and one.timestamp > moment and key in after)
-    one, two = (
-        scored(model, answer_prompts(model, data, [dataclasses.replace(found[key], item_id="0")], demos=4))[0]
-        for data, found in ((dataset, before), (other, after))
-    )
-    assert not np.allclose(one, two)
+    prompts = [
+        answer_prompts(model, data, [dataclasses.replace(examples[key], item_id="0")], demos=4)
+        for data, examples in ((dataset, before), (other, after))
+    ]
+    first, second = (scores_of_prompts(model, alone)[0] for alone in prompts)
+    assert not np.allclose(first, second)
 
 
 # ---- references

@@ -13,7 +13,7 @@ from adapters import saved_adapter
 
 from core.cli import command
 from core.cli.schemas import schema_text
-from core.tuning.evaluation import reference_scores, work
+from core.tuning.evaluation import evaluation_plan, reference_scores
 from core.tuning.evaluation.record import Evaluation, read_evaluation
 from core.tuning.evaluation.ways import RECICL, RECICL_BARE, TALLREC
 from core.tuning.training.card import Card
@@ -35,8 +35,8 @@ def asked(
     free_films: Path, llama_folder: Path, tuning_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
     """The command's status on the films, or on other data; small rounds and references that are quick to fit."""
-    monkeypatch.setattr(work, "ROUND", 4)
-    monkeypatch.setattr(work, "LISTS", 2)
+    monkeypatch.setattr(evaluation_plan, "ROUND", 4)
+    monkeypatch.setattr(evaluation_plan, "LISTS", 2)
     fits = {name: reference_scores.FITS[name] for name in ("item mean", "popularity")}
     monkeypatch.setattr(reference_scores, "FITS", fits)
 
@@ -78,15 +78,15 @@ def test_the_file_grows_with_every_round(
     asked: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result, seen = tmp_path / "found.json", []
-    add = work.EvaluationScores.add
+    add = evaluation_plan.EvaluationScores.add
 
-    def stopped(found: work.EvaluationScores, plan: work.EvaluationPlan, number: int) -> None:
+    def stopped(found: evaluation_plan.EvaluationScores, plan: evaluation_plan.EvaluationPlan, number: int) -> None:
         if number == 1:
             seen.append(read_evaluation(result).interactions)
             raise KeyboardInterrupt
         add(found, plan, number)
 
-    monkeypatch.setattr(work.EvaluationScores, "add", stopped)
+    monkeypatch.setattr(evaluation_plan.EvaluationScores, "add", stopped)
     assert asked("--json", str(result)) == 130
     assert seen == [4]
     assert read_evaluation(result).interactions == 4
@@ -97,14 +97,14 @@ def test_codes_that_an_adapter_was_tuned_with_stand_in_the_prompts(
 ) -> None:
     tuned("coded", codes=True)
     shown: dict[str, set[bool]] = {}
-    score = work.scored
+    score = evaluation_plan.scored
 
     def noted(model: Any, prompts: Any, **more: Any) -> Any:
         texts = {"User code: " in prompt.query.text for prompt in prompts}
         shown.setdefault("base" if model.adapter is None else "coded", set()).update(texts)
         return score(model, prompts, **more)
 
-    monkeypatch.setattr(work, "scored", noted)
+    monkeypatch.setattr(evaluation_plan, "scored", noted)
     assert asked("--recicl", str(tmp_path / "coded")) == 0
     assert shown == {"base": {False}, "coded": {True}}
 

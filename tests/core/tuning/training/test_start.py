@@ -15,8 +15,8 @@ from core.errors import ModelError, RequestError
 from core.lm.loading.adapter import WEIGHTS
 from core.lm.loading.load import load
 from core.tuning.training.card import Card, readme
-from core.tuning.training.session import TrainingRun
 from core.tuning.training.train import tune
+from core.tuning.training.training_run import TrainingRun
 from core.tuning.training.training_settings import TuningSettings
 
 

@@ -28,8 +28,8 @@ from core.tuning.training.batches import training_set
 from core.tuning.training.card import Card, read_card
 from core.tuning.training.checkpoint import checkpoints_in
 from core.tuning.training.lora import attach_lora, linear_layers
-from core.tuning.training.session import rate
 from core.tuning.training.train import BETAS, EPSILON, tune
+from core.tuning.training.training_run import rate
 from core.tuning.training.training_settings import TuningSettings
 
 WEIGHTS = "adapter_model.safetensors"

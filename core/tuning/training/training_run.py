@@ -42,7 +42,7 @@ Encode = Callable[[Family, Example, Loss], EncodedPrompt]
 
 @dataclass
 class TrainingRun:
-    """What is learned, and where it stands."""
+    """The parameters that are trained, and the state of the run."""
 
     settings: TuningSettings
     material: TrainingSet
@@ -141,7 +141,7 @@ class TrainingRun:
     def _point(self, *, validate: bool) -> None:
         """Add a point to the curve, with a validation if wanted and possible, and keep the best weights."""
         curve, mean = self.state.curve, None
-        if curve and curve[-1].step == self.state.step:  # Its loss is told already; the validation comes with it.
+        if curve and curve[-1].step == self.state.step:  # Its loss is there already; the validation joins it.
             curve, mean = curve[:-1], curve[-1].loss
         elif curve:
             mean = self.state.loss / (self.state.step - curve[-1].step)

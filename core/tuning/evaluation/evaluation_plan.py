@@ -1,4 +1,4 @@
-"""What an evaluation asks, who answers it, and the answers themselves, one round at a time."""
+"""The plan of an evaluation: its examples, lists and models, and their scores one round at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.data.dataset import Dataset
 from core.errors import ModelError, RequestError
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.many import sweep_tokens
+from core.lm.scoring.many import scores_of_prompts, sweep_tokens
 from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
@@ -24,11 +24,10 @@ from core.tuning.evaluation.evaluate import (
     draw_examples,
     draw_lists,
     list_prompts,
-    scored,
 )
+from core.tuning.evaluation.evaluation_rows import Answers
 from core.tuning.evaluation.evaluation_settings import HISTORY, EvaluationSettings
 from core.tuning.evaluation.reference_scores import ReferenceScores, questions_of, score_references
-from core.tuning.evaluation.summary import Answers
 from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, VARIANT_LABELS, ModelVariant
 from core.tuning.examples import Example, Window, split_times
 from core.tuning.training.card import Card, later, read_card
@@ -38,23 +37,23 @@ ROUND, LISTS = 25, 5
 PromptGroup = tuple[Family | None, str, ModelVariant]
 """Family of the lists (none: single answers), name of the way, and its model."""
 ScoreCache = Callable[[str, object, Callable[[], dict[str, Any]]], dict[str, Any]]
-"""`keep(part, asked, measure)` gives what `measure` gives, or what it gave before to whoever asked the same."""
+"""`cache(part, content, measure)` returns what `measure` returns, or what it returned before for equal content."""
 
 
-def uncached(_part: str, _asked: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Keeps nothing."""
+def uncached(_part: str, _content: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Measure anew."""
     return measure()
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What is asked, and who answers."""
+    """The examples and lists of an evaluation, and the models that score them."""
 
     settings: EvaluationSettings
     dataset: Dataset
     test: Window
     examples: tuple[Example, ...]
-    """Empty over data without ratings, where nobody is known to have said No."""
+    """Empty over data without ratings, where no answer is No."""
     lists: tuple[CandidateList, ...]
     history: int
     """Most titles in each history."""
@@ -64,12 +63,7 @@ class EvaluationPlan:
     """A sentence for each that is not, and for what the data lack."""
     keep: ScoreCache = uncached
     between: Callable[[str], None] = lambda _: None
-    """Told what comes next, in a few words."""
-
-    @property
-    def families(self) -> tuple[Family, ...]:
-        """In which lists can be ranked."""
-        return families_of(self.dataset)
+    """Called with what comes next, in a few words."""
 
     @property
     def rounds(self) -> int:
@@ -86,7 +80,7 @@ class EvaluationPlan:
             groups[None, way.name, way.tuned] = answer_prompts(model, self.dataset, examples, demos=way.demos)
         for way in (way for way in RANKING if way.tuned in self.models and lists):
             model = self.models[way.tuned]
-            for family in self.families:
+            for family in families_of(self.dataset):
                 prompts = list_prompts(model, self.dataset, lists, family=family, demos=way.demos)
                 groups[family, way.name, way.tuned] = prompts
         return groups
@@ -98,7 +92,7 @@ class EvaluationPlan:
 
     @cached_property
     def references(self) -> ReferenceScores:
-        """Scores of the classical references on everything that is asked; they are fitted when this is read first."""
+        """Scores of the classical references on the same examples and lists; they are fitted on first use."""
         if not self.settings.references:
             return ReferenceScores()
         seed = self.settings.seed
@@ -112,7 +106,7 @@ class EvaluationPlan:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Which models are missing, and what each reference saw."""
+        """Which models are missing, and what each reference was fitted on."""
         return (*self.missing, *self.references.notices)
 
 
@@ -131,8 +125,8 @@ def plan_evaluation(
 ) -> EvaluationPlan:
     """The test of the settings, and the models that are there; `model` may have any adapter or none.
 
-    Raises `ModelError` for an adapter that was asked for and cannot be used, `DataError` for data without timestamps,
-    and `RequestError` when an adapter was tuned on interactions of the test or nothing can be asked.
+    Raises `ModelError` for an adapter of the settings that cannot be used, `DataError` for data without timestamps,
+    and `RequestError` when an adapter was tuned on interactions of the test or the test has no example.
     """
     *_, test = split_times(dataset, share=settings.share)
     models, missing = _models(settings, model)
@@ -207,7 +201,7 @@ class EvaluationScores:
     """Of the forward passes, when they were made."""
 
     def add(self, plan: EvaluationPlan, number: int) -> None:
-        """Measure a round, or take it from where its scores are kept."""
+        """Score a round, or take its scores from the cache."""
         for (family, name, tuned), prompts in plan.prompts(number).items():
             plan.between(name if family is None else f"{name}, lists, {family}")
             record = scores_of(plan.models[tuned], prompts, plan.keep)
@@ -242,14 +236,14 @@ def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: ScoreCache)
 
     def measure() -> dict[str, Any]:
         start = time.perf_counter()
-        scores, cost = scored(model, prompts)
+        scores, cost = scores_of_prompts(model, prompts)
         return {"scores": scores.tolist(), "tokens": cost.tokens, "seconds": time.perf_counter() - start}
 
     return keep("scores", [model.model_id, model.dtype, ids_of(prompts)], measure)
 
 
 def ids_of(prompts: Sequence[Prompt]) -> list[object]:
-    """What a model is shown of each prompt: the tokens of the prefix and of every candidate, and what is read."""
+    """What a model reads of each prompt: the tokens of the prefix and of every candidate, and those of the answers."""
     return [
         [
             [token for span in prompt.prefix for token in span.token_ids],

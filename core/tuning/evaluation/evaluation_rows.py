@@ -1,4 +1,4 @@
-"""How good are the answers of each way, how sure is that, and does it last in later periods?
+"""Figures of an evaluation with their intervals: each way, differences of ways, later periods, rankings.
 
 Intervals are percentiles over bootstrap samples that draw whole users; differences are paired on the same samples.
 """
@@ -24,7 +24,6 @@ from core.tuning.evaluation.ways import (
     RECICL_BARE,
     TALLREC,
     TALLREC_BARE,
-    AnsweringWay,
     gain,
     minus,
 )
@@ -37,7 +36,7 @@ _GAINS = {gain("recicl"): (RECICL, RECICL_BARE), gain("tallrec"): (TALLREC, TALL
 
 @dataclass(frozen=True)
 class Answers:
-    """Scores of every way on the same interactions; arrays have shape (asked,)."""
+    """Scores of every way on the same interactions; arrays have shape (example,)."""
 
     examples: tuple[Example, ...]
     scores: Mapping[str, Floats]
@@ -78,20 +77,18 @@ def _inside(moment: float | None, window: Window) -> bool:
 
 def way_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[WayRow, ...]:
     """AUC and UAUC of every way, in the order of the scores."""
-    rows = []
-    for name in judged["auc"].values:
-        way = _WAYS.get(name)
-        figures = {measure: metric_estimate(judged[measure].interval(name)) for measure in MEASURES}
-        rows.append(
-            WayRow(
-                way=name,
-                tuned=None if way is None else way.tuned,
-                demos=None if way is None else way.demos,
-                auc=figures["auc"],
-                uauc=figures["uauc"],
-            )
+    return tuple(
+        WayRow.model_validate(
+            _way_fields(name) | {measure: metric_estimate(judged[measure].interval(name)) for measure in MEASURES}
         )
-    return tuple(rows)
+        for name in judged["auc"].values
+    )
+
+
+def _way_fields(name: str) -> dict[str, object]:
+    """How rows name a way, or a classical reference, which has neither adapter nor demonstrations."""
+    way = _WAYS.get(name)
+    return {"way": name, "tuned": way and way.tuned, "demos": None if way is None else way.demos}
 
 
 def difference_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[DifferenceRow, ...]:
@@ -110,8 +107,15 @@ def _differences(measure: AnswerMeasure, resampled: Resampled) -> list[Differenc
     for name, (fresh, bare) in _GAINS.items():
         weights[name] = {fresh.name: 1.0, bare.name: -1.0}
     weights[GAINS] = {RECICL.name: 1.0, RECICL_BARE.name: -1.0, TALLREC.name: -1.0, TALLREC_BARE.name: 1.0}
+    return _difference_rows(measure, resampled, weights)
+
+
+def _difference_rows(
+    measure: AnswerMeasure, resampled: Resampled, weights: Mapping[str, Mapping[str, float]], period: int | None = None
+) -> list[DifferenceRow]:
+    """A row for each weighted sum of ways, by its name; sums with a way that is missing are left out."""
     return [
-        DifferenceRow(name=name, measure=measure, apart=metric_estimate(resampled.combination(each)))
+        DifferenceRow(name=name, measure=measure, period=period, apart=metric_estimate(resampled.combination(each)))
         for name, each in weights.items()
         if each.keys() <= resampled.values.keys()
     ]
@@ -122,7 +126,7 @@ def period_rows(
 ) -> tuple[tuple[PeriodRow, ...], tuple[DifferenceRow, ...]]:
     """AUC of every way in each window, and there RecICL with fresh demonstrations minus both TALLRec-style ways.
 
-    A window in which nothing was asked gives no rows.
+    A window without examples gives no rows.
     """
     rows: list[PeriodRow] = []
     apart: list[DifferenceRow] = []
@@ -131,36 +135,21 @@ def period_rows(
         if part.examples:
             resampled = part.resampled("auc", seed)
             rows += [_period(name, resampled, part, number, window) for name in resampled.values]
-            apart += _against(resampled, (TALLREC_BARE, TALLREC), number)
+            weights = {minus(RECICL, other): {RECICL.name: 1.0, other.name: -1.0} for other in (TALLREC_BARE, TALLREC)}
+            apart += _difference_rows("auc", resampled, weights, period=number)
     return tuple(rows), tuple(apart)
 
 
 def _period(name: str, resampled: Resampled, part: Answers, number: int, window: Window) -> PeriodRow:
-    way = _WAYS.get(name)
-    return PeriodRow(
-        way=name,
-        tuned=None if way is None else way.tuned,
-        demos=None if way is None else way.demos,
-        period=number,
-        since=window.since,
-        until=window.until,
-        interactions=len(part.examples),
-        users=len(set(part.users)),
-        auc=metric_estimate(resampled.interval(name)),
-    )
-
-
-def _against(resampled: Resampled, others: Sequence[AnsweringWay], number: int) -> list[DifferenceRow]:
-    return [
-        DifferenceRow(
-            name=minus(RECICL, other),
-            measure="auc",
-            period=number,
-            apart=metric_estimate(resampled.difference(RECICL.name, other.name)),
-        )
-        for other in others
-        if {RECICL.name, other.name} <= resampled.values.keys()
-    ]
+    fields = {
+        "period": number,
+        "since": window.since,
+        "until": window.until,
+        "interactions": len(part.examples),
+        "users": len(set(part.users)),
+        "auc": metric_estimate(resampled.interval(name)),
+    }
+    return PeriodRow.model_validate(_way_fields(name) | fields)
 
 
 def gains_at_10(lists: Sequence[CandidateList], scores: Floats) -> Floats:

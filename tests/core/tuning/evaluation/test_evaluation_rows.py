@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from core.tuning.evaluation.evaluate import CandidateList
-from core.tuning.evaluation.record import MetricEstimate, metric_estimate
-from core.tuning.evaluation.summary import (
+from core.tuning.evaluation.evaluation_rows import (
     MEASURES,
     Answers,
     difference_rows,
@@ -17,6 +16,7 @@ from core.tuning.evaluation.summary import (
     ranking_rows,
     way_rows,
 )
+from core.tuning.evaluation.record import MetricEstimate, metric_estimate
 from core.tuning.evaluation.ways import (
     ANSWERING,
     BASE_BARE,
