@@ -74,7 +74,7 @@ class Bench:
         """The spec about a user's latest choice."""
         return CaseSpec(user=user, family=family, demos=demos, candidates=candidates)
 
-    def stored(
+    def record(
         self, store: RecordStore, measurement: str, question: object, measure: Callable[[], CaseRecord]
     ) -> CaseRecord:
         """The record of a question about these data to this model, from `store` or measured now."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.constants import DRAWS
 from core.metrics.intervals import Floats, Interval, ends, mean_over_cases, resamples
@@ -31,11 +30,6 @@ def extremes(value: float, values: Floats) -> Interval:
     return Interval(float(value), float(values.min()), float(values.max()))
 
 
-def resampled(cases: int) -> NDArray[np.int64]:
-    """Bootstrap samples of case numbers, [draw, case]; the same for everything measured on as many cases."""
-    return resamples(cases, seed=0, draws=DRAWS)
-
-
 def mean_interval(values: Floats) -> Interval:
     """Mean over cases with its bootstrap interval; the ends are nan below 2 cases."""
     return mean_over_cases(values, seed=0, draws=DRAWS)
@@ -45,6 +39,6 @@ def ratio_interval(above: Floats, below: Floats) -> Interval:
     """Ratio of the means of two paired measurements with its bootstrap interval over cases."""
     if len(above) < 2:
         return Interval(float(above.mean() / below.mean()), math.nan, math.nan) if len(above) else UNDEFINED
-    picks = resampled(len(above))
+    picks = resamples(len(above), seed=0, draws=DRAWS)
     draws = above[picks].mean(axis=1) / below[picks].mean(axis=1)
     return Interval(float(above.mean() / below.mean()), *ends(draws))

@@ -39,10 +39,10 @@ UNWRITTEN = BUILD / "encodings"
 def sweep_of(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Seconds and tokens of one sweep over a case's variants, and of as many naive prompts."""
     spec = spec.model_copy(update={"demos": SWEEP_DEMOS})
-    return bench.stored(LRGD_RECORDS, "sweep", spec.model_dump(mode="json"), lambda: swept(bench, spec))
+    return bench.record(LRGD_RECORDS, "sweep", spec.model_dump(mode="json"), lambda: time_sweep(bench, spec))
 
 
-def swept(bench: Bench, spec: CaseSpec) -> CaseRecord:
+def time_sweep(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Kinds take turns between the sweep and the naive prompts, so that a busy machine slows both.
 
     The sweep also scores the case as it is; the naive side does not. A naive prompt is one plain forward of the
@@ -102,10 +102,10 @@ def sweep_rows(records: Sequence[CaseRecord]) -> list[ResultRow]:
 def pool_of(bench: Bench, spec: CaseSpec) -> CaseRecord:
     """Tokens and seconds of the label-free scores of `POOL` demonstrations."""
     question = [POOL, spec.model_dump(mode="json")]
-    return bench.stored(LRGD_RECORDS, "pool", question, lambda: pooled(bench, spec, POOL))
+    return bench.record(LRGD_RECORDS, "pool", question, lambda: time_pool(bench, spec, POOL))
 
 
-def pooled(bench: Bench, spec: CaseSpec, size: int) -> CaseRecord:
+def time_pool(bench: Bench, spec: CaseSpec, size: int) -> CaseRecord:
     """Every demonstration is encoded anew and nothing is written, so that what the disk holds does not help."""
     setting = setting_for(spec.model_copy(update={"demos": 0}), bench.dataset, bench.model)
     demos = latest_of_others(setting, size)

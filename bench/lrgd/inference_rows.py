@@ -30,30 +30,30 @@ RANDOM = (0.1, 0.25)
 long as this choice of it."""
 
 
-def _tried() -> tuple[InferenceSettings, ...]:
+def _settings() -> tuple[InferenceSettings, ...]:
     random = [each for each in GRID if (each.sigma, each.dropout) in ((RANDOM[0], 0.0), (0.0, RANDOM[1]))]
     fewer = [each.model_copy(update={"samples": SAMPLES}) for each in random]
     return (*(each for each in GRID if not each.random), *fewer)
 
 
-SETTINGS = _tried()
+SETTINGS = _settings()
 """The plain model first."""
-Tried = Callable[[CaseSpec, Sequence[CaseRecord]], Sequence[InferenceSettings]]
+WaysOf = Callable[[CaseSpec, Sequence[CaseRecord]], Sequence[InferenceSettings]]
 """The ways of recommending a case, from the records of the cases before it; an empty sequence leaves the case out."""
 CHOSEN = (PLAIN, InferenceSettings(beta=0.1))
 """For other data: the plain model, and what the sample's cases choose for `yes_no` (for `next_item`: nothing)."""
 
 
-def first_all(choosing: int) -> Tried:
+def first_all(choosing: int) -> WaysOf:
     """Everything on the first `choosing` cases; after them the plain model and what they choose for a case's family."""
 
-    def tried(spec: CaseSpec, records: Sequence[CaseRecord]) -> Sequence[InferenceSettings]:
+    def ways_of(spec: CaseSpec, records: Sequence[CaseRecord]) -> Sequence[InferenceSettings]:
         if len(records) < choosing:
             return SETTINGS
         number = chosen_of(_choosing(records), spec.family)
         return () if number is None else (SETTINGS[0], SETTINGS[number])
 
-    return tried
+    return ways_of
 
 
 def as_chosen(*_: object) -> Sequence[InferenceSettings]:
@@ -67,22 +67,22 @@ def chosen_of(records: Sequence[CaseRecord], family: Family) -> int | None:
     return choose_setting(table_of(records, "ndcg"), table_of(records, "flips")) if records else None
 
 
-def record_of(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -> CaseRecord:
+def record_of(bench: Bench, spec: CaseSpec, ways: Sequence[InferenceSettings]) -> CaseRecord:
     """First places and NDCG of a case and its standard perturbations under every setting, the plain one first."""
-    question = [spec.model_dump(mode="json"), [each.model_dump(mode="json") for each in tried]]
-    return bench.stored(LRGD_RECORDS, "inference", question, lambda: measured(bench, spec, tried))
+    question = [spec.model_dump(mode="json"), [each.model_dump(mode="json") for each in ways]]
+    return bench.record(LRGD_RECORDS, "inference", question, lambda: measure_case(bench, spec, ways))
 
 
-def measured(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -> CaseRecord:
+def measure_case(bench: Bench, spec: CaseSpec, ways: Sequence[InferenceSettings]) -> CaseRecord:
     """By setting: whether each variant changes the setting's own first place, and NDCG@10 before and after."""
     setting = setting_for(spec, bench.dataset, bench.model)
     perturbed = variants(setting, kinds=QUICK, strengths=(QUICK_STRENGTH,), repeats=REPEATS)
     prompts = [setting.prompt, *(prompt_of_variant(setting, variant) for variant in perturbed)]
-    table = np.empty((len(tried), len(prompts), len(setting.case.candidates)))
+    table = np.empty((len(ways), len(prompts), len(setting.case.candidates)))
     tokens = 0
     for place, prompt in enumerate(prompts):
         scorer = Scorer(bench.model, prompt)
-        for number, inference in enumerate(tried):
+        for number, inference in enumerate(ways):
             table[number, place] = recommend(scorer, inference, setting.case.seed).scores
         tokens += scorer.cost.tokens
     chosen = setting.case.candidates.index(str(setting.case.target))
@@ -90,7 +90,7 @@ def measured(bench: Bench, spec: CaseSpec, tried: Sequence[InferenceSettings]) -
     ndcg = [gains(scores, chosen) for scores in table]
     return {
         "family": spec.family,
-        "settings": [inference.name for inference in tried],
+        "settings": [inference.name for inference in ways],
         "flips": [each.tolist() for each in flips],
         "ndcg": [each[1:].tolist() for each in ndcg],
         "ndcg_before": [float(each[0]) for each in ndcg],
@@ -111,16 +111,16 @@ def rows_of(records: Sequence[CaseRecord]) -> list[ResultRow]:
     ]
     first = _choosing(records)
     for family in sorted({record["family"] for record in records}):
-        others = [record for record in of_family(records, family) if not _tries_all(record)]
+        others = [record for record in of_family(records, family) if not _has_all_settings(record)]
         rows += _against_plain(family, others, first) if others else _undecided(family, first)
     return rows
 
 
 def _choosing(records: Sequence[CaseRecord]) -> list[CaseRecord]:
-    return [record for record in records if _tries_all(record)]
+    return [record for record in records if _has_all_settings(record)]
 
 
-def _tries_all(record: CaseRecord) -> bool:
+def _has_all_settings(record: CaseRecord) -> bool:
     return len(record["settings"]) > 2
 
 

@@ -61,12 +61,12 @@ class Course:
         bench: Bench,
         specs: Sequence[CaseSpec],
         drawn: Iterator[Setting],
-        tried: inference_rows.Tried,
+        ways_of: inference_rows.WaysOf,
         measures: Sequence[search_sets.SetMeasure],
     ) -> None:
         """`specs` are the cases, `drawn` those of the utility check.
 
-        `tried` are the ways of recommending a case, `measures` those taken of its sets.
+        `ways_of` gives the ways of recommending a case, `measures` those taken of its sets.
         """
         self.measures = measures
         self.records: dict[LrgdPart, Records] = {part: [] for part in TABLES}
@@ -74,13 +74,13 @@ class Course:
         self._works: dict[LrgdPart, Callable[[int], Records]] = {
             "utility": lambda _: [utility_over_users.record_of(bench, _next(drawn))],
             "sets": lambda place: search_sets.records_of(bench, specs[place], measures),
-            "inference": lambda place: self._inferred(bench, specs[place], tried),
+            "inference": lambda place: self._inferred(bench, specs[place], ways_of),
             "sweep": lambda place: [costs.sweep_of(bench, specs[place])],
             "pool": lambda place: [costs.pool_of(bench, specs[place])],
         }
 
-    def _inferred(self, bench: Bench, spec: CaseSpec, tried: inference_rows.Tried) -> Records:
-        ways = tried(spec, self.records["inference"])
+    def _inferred(self, bench: Bench, spec: CaseSpec, ways_of: inference_rows.WaysOf) -> Records:
+        ways = ways_of(spec, self.records["inference"])
         return [inference_rows.record_of(bench, spec, ways)] if ways else []
 
     def take(self, part: LrgdPart, place: int) -> None:
@@ -100,8 +100,8 @@ def lrgd(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     At the end `build/utility-<family>.json` is what the project may ship for the page as the check of each family.
     """
     specs = search_sets.specs(bench, share(INFERENCE_SHARE, count))
-    tried = inference_rows.first_all(share(CHOOSING_SHARE, count))
-    course = Course(bench, specs, utility_over_users.settings(bench), tried, search_sets.allowed(bench))
+    ways_of = inference_rows.first_all(share(CHOOSING_SHARE, count))
+    course = Course(bench, specs, utility_over_users.settings(bench), ways_of, search_sets.allowed(bench))
     steps = plan(count, UTILITY_SHARE, SWEEPS, INFERENCE_SHARE)
     clock = Clock("lrgd", len(steps))
     for part, place in steps:

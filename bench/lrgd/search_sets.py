@@ -144,11 +144,11 @@ def records_of(bench: Bench, spec: CaseSpec, measures: Sequence[SetMeasure] = ME
 
 def _record_of(bench: Bench, spec: CaseSpec, objective: Objective) -> CaseRecord:
     task = ImproveTask(case=spec, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
-    record = bench.stored(LRGD_RECORDS, "sets", task.model_dump(mode="json"), lambda: measured(bench, task))
+    record = bench.record(LRGD_RECORDS, "sets", task.model_dump(mode="json"), lambda: search_and_score(bench, task))
     return {"objective": objective, **record}
 
 
-def measured(bench: Bench, task: ImproveTask) -> CaseRecord:
+def search_and_score(bench: Bench, task: ImproveTask) -> CaseRecord:
     """Runs the search to its end, then scores the case once under each set."""
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
     assert report.best is not None

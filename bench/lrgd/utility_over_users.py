@@ -66,10 +66,10 @@ def _settings_of(bench: Bench, family: Family) -> Iterator[Setting]:
 def record_of(bench: Bench, setting: Setting) -> CaseRecord:
     """Scores and truths of the demonstrations of one case."""
     question = setting.spec.model_dump(mode="json")
-    return bench.stored(LRGD_RECORDS, "utility", question, lambda: measured(bench, setting))
+    return bench.record(LRGD_RECORDS, "utility", question, lambda: measure_case(bench, setting))
 
 
-def measured(bench: Bench, setting: Setting) -> CaseRecord:
+def measure_case(bench: Bench, setting: Setting) -> CaseRecord:
     """What a utility task measures on one case; undefined numbers are null."""
     scorers: list[Scorer] = []
 

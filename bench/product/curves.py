@@ -46,7 +46,7 @@ class PooledCurve:
         return np.array([np.interp(time, self.times, line, left=np.nan) for line in self.lds])
 
 
-def pooled(curves: Sequence[Curve]) -> PooledCurve:
+def pool_curves(curves: Sequence[Curve]) -> PooledCurve:
     """The answers that every case has."""
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
     times = np.array([np.median([curve[n][0] for curve in curves]) for n in shared])
@@ -54,7 +54,7 @@ def pooled(curves: Sequence[Curve]) -> PooledCurve:
 
 
 def _both(pairs: Pairs) -> tuple[PooledCurve, PooledCurve]:
-    return pooled([ours for ours, _ in pairs]), pooled([cite for _, cite in pairs])
+    return pool_curves([ours for ours, _ in pairs]), pool_curves([cite for _, cite in pairs])
 
 
 def differences(pairs: Pairs) -> list[tuple[float, float, float, float]]:

@@ -50,7 +50,7 @@ DAMAGES: Mapping[str, Damage] = {
 }
 
 
-def restored(path: Path, copy: Path) -> None:
+def restore(path: Path, copy: Path) -> None:
     """Put the whole file back in whatever stands there now."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

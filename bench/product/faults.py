@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from bench.constants import CASES
-from bench.product.damage import DAMAGES, restored
+from bench.product.damage import DAMAGES, restore
 from bench.product.kills import KILLS, Harm, KillField
 from bench.product.tiny_material import write_wheel
 from bench.results_table import ResultRow, as_row
@@ -41,7 +41,7 @@ from core.work.forecast import Forecaster
 
 STUCK_SECONDS = 180
 SLOW_WAYS = ("cut", "bit flipped, same size and time", "missing", "a folder")
-"""Ways that are tried on the weights, which take a conversion each."""
+"""Ways that are trials on the weights, which take a conversion each."""
 WEIGHTS = ("complete.json", "config.json", "model.safetensors", "tokenizer.json")
 """Files of a converted model that are damaged."""
 KEY = "c0ffee" * 8
@@ -54,9 +54,9 @@ def faults(cases: int, seed: int) -> Iterator[list[ResultRow]]:
     share = min(cases / CASES, 1.0)
     with temporary_home() as folder:
         rows: list[ResultRow] = []
-        for rows in _killed(KillField(folder, seed), share):
+        for rows in _kill_rows(KillField(folder, seed), share):
             yield rows
-        yield [*rows, *_damaged(folder, share, seed)]
+        yield [*rows, *_damage_rows(folder, share, seed)]
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def temporary_home() -> Iterator[Path]:
             os.environ.update(before)
 
 
-def _killed(field: KillField, share: float) -> Iterator[list[ResultRow]]:
+def _kill_rows(field: KillField, share: float) -> Iterator[list[ResultRow]]:
     counts = {name: math.ceil(often * share) for name, (_, often) in KILLS.items()}
     harm, rows, clock = Harm(), [], Clock("kills", sum(counts.values()))
     for name, (attempt, _) in KILLS.items():
@@ -89,19 +89,19 @@ def _killed(field: KillField, share: float) -> Iterator[list[ResultRow]]:
     yield rows
 
 
-def _damaged(folder: Path, share: float, seed: int) -> list[ResultRow]:
+def _damage_rows(folder: Path, share: float, seed: int) -> list[ResultRow]:
     chance = random.Random(seed)
     uses = _uses(folder)
-    tried = [(path, use, right, way) for path, use, right, ways in uses for way in ways]
-    tried = chance.sample(tried, math.ceil(len(tried) * share))
+    trials = [(path, use, right, way) for path, use, right, ways in uses for way in ways]
+    trials = chance.sample(trials, math.ceil(len(trials) * share))
     counts = dict.fromkeys(("wrong", "crashed", "stuck", "not mended"), 0)
-    clock = Clock("damaged files", len(tried))
-    for path, use, right, way in tried:
+    clock = Clock("damaged files", len(trials))
+    for path, use, right, way in trials:
         outcome = _outcome(path, use, right, way, chance)
         clock.tick(f"{path.name}, {way}: {outcome}")
         if outcome in counts:
             counts[outcome] += 1
-    rows = [as_row("damaged files: ways", (len(tried),), ">= 103" if share == 1.0 else None)]
+    rows = [as_row("damaged files: ways", (len(trials),), ">= 103" if share == 1.0 else None)]
     return rows + [as_row(f"damaged files: {name}", (count,), "<= 0") for name, count in counts.items()]
 
 
@@ -123,7 +123,7 @@ def _outcome(path: Path, use: Use, right: object, way: str, chance: random.Rando
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return "crashed"
     finally:
-        restored(path, whole)
+        restore(path, whole)
         whole.unlink()
 
 

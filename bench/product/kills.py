@@ -94,7 +94,7 @@ class KillField:
         write_model(self.model)
         write_data(self.data)
 
-    def killed(self, script: str, *words: str, after: int, span: float) -> list[str]:
+    def kill(self, script: str, *words: str, after: int, span: float) -> list[str]:
         """Run a script, kill it within `span` seconds after it wrote `after` lines; returns all that it wrote."""
         process = subprocess.Popen([sys.executable, "-c", script, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -145,7 +145,7 @@ def saves(field: KillField, kills: int) -> Iterator[Harm]:
     """Results that were acknowledged are there, whole."""
     number, store = 0, Results()
     for _ in range(kills):
-        lines = field.killed(SAVES, str(number), after=1, span=0.4)
+        lines = field.kill(SAVES, str(number), after=1, span=0.4)
         acknowledged = [int(line) for line in lines if line.isdigit()]
         lost = sum(store.load(f"{saved:016x}") != str(saved) * 20_000 for saved in acknowledged)
         number = max(acknowledged, default=number) + 1
@@ -159,7 +159,7 @@ def json_files(field: KillField, kills: int) -> Iterator[Harm]:
     number, path = 0, field.folder / "out" / "found.json"
     path.parent.mkdir()
     for _ in range(kills):
-        last = int(field.killed(JSON, str(number), str(path), after=1, span=0.4)[-1])
+        last = int(field.kill(JSON, str(number), str(path), after=1, span=0.4)[-1])
         text = path.read_text()
         torn = len(text) != 1_000_000 or len(set(text)) != 1
         lost = text[:1] not in (str(last % 10), str((last + 1) % 10))
@@ -172,7 +172,7 @@ def imports(field: KillField, kills: int) -> Iterator[Harm]:
     """Imported data are there, and what was broken off is imported anew."""
     number = 0
     for _ in range(kills):
-        lines = field.killed(IMPORTS, str(number), str(field.folder), after=1, span=1.0)
+        lines = field.kill(IMPORTS, str(number), str(field.folder), after=1, span=1.0)
         lost = 0
         for line in lines:
             name, _, dataset_id = line.partition(" ")
@@ -191,7 +191,7 @@ def prepare(field: KillField, kills: int) -> Iterator[Harm]:
     for _ in range(kills):
         shutil.rmtree(home() / "models")
         shutil.rmtree(home() / "material", ignore_errors=True)
-        field.killed(PREPARE, "0", str(field.model), after=1, span=8.0)
+        field.kill(PREPARE, "0", str(field.model), after=1, span=8.0)
         yield field.after()
     folder = converted(field.model, where="tiny")
     material = extracted(write_wheel(home() / "wheels")) / "a.txt"

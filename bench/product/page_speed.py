@@ -120,7 +120,7 @@ def memory_rows(gigabytes: np.ndarray) -> list[ResultRow]:
 
 def rerun_rows(address: str, server: psutil.Process) -> list[ResultRow]:
     """Rows of reruns of Explore's finished example, over Streamlit's protocol without browsers; the model is idle."""
-    alone, together = _unchanged(address, server), paced(address, TABS, PACED_SECONDS)
+    alone, together = _unchanged(address, server), click_in_tabs(address, TABS, PACED_SECONDS)
     name = f"rerun, {TABS} sessions, a click every {EVERY_SECONDS:g} s in each, p95, seconds"
     return [
         as_row("rerun of Explore without a change, ms of CPU", quartiles(alone), "<= 60"),
@@ -144,16 +144,16 @@ def _unchanged(address: str, server: psutil.Process) -> np.ndarray:
     return np.array(milliseconds)
 
 
-def paced(address: str, tabs: int, seconds: float) -> np.ndarray:
+def click_in_tabs(address: str, tabs: int, seconds: float) -> np.ndarray:
     """Seconds of every rerun while `tabs` sessions click for so long, each at its own pace.
 
     Every second click selects another demonstration, the others change nothing.
     """
     with ThreadPoolExecutor(tabs) as pool:
-        return np.concatenate(list(pool.map(lambda number: _clicking(address, number, seconds), range(tabs))))
+        return np.concatenate(list(pool.map(lambda number: _click_for(address, number, seconds), range(tabs))))
 
 
-def _clicking(address: str, number: int, seconds: float) -> np.ndarray:
+def _click_for(address: str, number: int, seconds: float) -> np.ndarray:
     pace = np.random.default_rng(number)
     with Session(address) as tab:
         tab.run()

@@ -45,7 +45,7 @@ def speed(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     rows: list[ResultRow] = []
     _in_turns(_short(bench, subjects[0]), 1)  # The first pass also pays for allocations.
     for done, subject in enumerate(subjects, start=1):
-        for name, value in measured(bench, subject).items():
+        for name, value in time_competitors(bench, subject).items():
             seconds[name].append(value)
         rows = _rows(seconds, subjects[:done])
         clock.tick(f"{subject.family} {subject.prompt.length} tokens")
@@ -56,7 +56,7 @@ def speed(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     yield [*rows, _residual(bench, subjects[:FEW], clock), _agreement(bench, subjects[:FEW])]
 
 
-def measured(bench: Bench, subject: PromptSubject) -> dict[str, float]:
+def time_competitors(bench: Bench, subject: PromptSubject) -> dict[str, float]:
     """Seconds of every competitor on one prompt; they take turns, so that a busy machine slows all of them."""
     seconds = _in_turns(_short(bench, subject), ROUNDS) | _in_turns(_long(bench, subject), 1)
     seconds["one by one"] = seconds["plain"] * len(subject.prompt.candidates)

@@ -148,10 +148,10 @@ def recicl_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Res
 def lists_of(bench: Bench, count: int) -> RankedLists:
     """`count` lists of a data set, none ranked yet."""
     models = {way.tuned: bench.model.with_adapter(way.adapter) for way in RANKING}
-    return RankedLists(bench, list(islice(bench.users(), count)), models, counted(bench.dataset))
+    return RankedLists(bench, list(islice(bench.users(), count)), models, interaction_counts(bench.dataset))
 
 
-def counted(dataset: Dataset) -> dict[str, int]:
+def interaction_counts(dataset: Dataset) -> dict[str, int]:
     """Interactions by item, without each user's last one."""
     query = (
         "SELECT item_id, count(*) FROM (SELECT item_id FROM interactions"

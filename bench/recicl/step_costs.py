@@ -47,7 +47,7 @@ def step_row(plan: EvaluationPlan, family: Family) -> StepCostRow | None:
         return None
     model = plan.models[tuned]
     content = [model.model_id, model.dtype, [ids_of([_prompt(plan, play, len(play.interactions))]) for play in plays]]
-    record = RECICL_RECORDS.record("steps", content, lambda: played(plan, plays))
+    record = RECICL_RECORDS.record("steps", content, lambda: time_steps(plan, plays))
     column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
         family=family,
@@ -84,7 +84,7 @@ def _prompt(plan: EvaluationPlan, play: Play, length: int) -> Prompt:
     return prompt_of(play.spec, plan.dataset, plan.models[_player(plan)], case, demos, items, liked=play.liked)
 
 
-def played(plan: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
+def time_steps(plan: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:
     """Seconds and tokens of every step, and of what it is compared with, over the same prompt right before it."""
     record: CaseRecord = {name: [] for name in ("seconds", "tokens", "full_seconds", "full_tokens", "packed_seconds")}
     for play in plays:

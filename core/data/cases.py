@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.data.catalogue import Catalogue
 from core.data.dataset import Dataset
 from core.data.records import Case, Interaction, Sampling, Split
 from core.errors import DataError, RequestError
@@ -120,23 +122,23 @@ def _sampled(
 ) -> tuple[str, ...]:
     if count < 2:
         raise RequestError(f"{count} candidates", expected="2 or more, as one item needs no ranking")
-    catalogue = dataset.catalogue
-    touched = {catalogue.places[interaction.item_id] for interaction in met}
-    free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(touched, dtype=np.int64), assume_unique=True)
+    free = dataset.catalogue.others(interaction.item_id for interaction in met)
     if free.size == 0:
         raise DataError(f"user {brief(user)} has met every item", expected="an item to rank the target against")
     random = generator(dataset.dataset_id, user, split, sampling, count, seed)
-    weights = catalogue.popularity[free] if sampling == "popularity" else np.ones(free.size)
-    places = _weighted(random, free, weights, count - 1)
-    chosen = [target.item_id, *(catalogue.ids[place] for place in places)]
+    chosen = [target.item_id, *draw_items(dataset.catalogue, free, count - 1, sampling, random)]
     return tuple(chosen[place] for place in random.permutation(len(chosen)))
 
 
-def _weighted(random: np.random.Generator, free: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
-    """`count` distinct members of `free`, drawn one after the other by weight; weight 0 comes after all others.
+def draw_items(
+    catalogue: Catalogue, places: NDArray[np.int64], count: int, sampling: Sampling, random: np.random.Generator
+) -> list[str]:
+    """`count` distinct items at `places` (fewer where there are no more), drawn one after the other.
 
-    The least of exponential waiting times with these rates is such a draw (Efraimidis and Spirakis 2006).
+    `popularity` draws by it, an item of popularity 0 after all others. The least of exponential waiting times with
+    these rates is such a draw (Efraimidis and Spirakis 2006).
     """
-    waits = random.exponential(size=free.size)
+    weights = catalogue.popularity[places] if sampling == "popularity" else np.ones(places.size)
+    waits = random.exponential(size=places.size)
     rated = np.where(weights > 0, waits / np.maximum(weights, 1e-12), np.inf)
-    return free[np.lexsort((waits, rated))[:count]]
+    return [catalogue.ids[place] for place in places[np.lexsort((waits, rated))[:count]]]

@@ -47,6 +47,11 @@ class Catalogue:
         """The items with these ids, in the given order. Raises `DataError` naming an unknown one."""
         return {item_id: self.item(item_id) for item_id in item_ids}
 
+    def others(self, item_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Places of all items but these, rising; shape (items,)."""
+        excluded = {self.places[item_id] for item_id in item_ids}
+        return np.setdiff1d(np.arange(len(self.ids)), np.fromiter(excluded, dtype=np.int64), assume_unique=True)
+
     def _at(self, place: int) -> Item:
         return Item(
             item_id=self.ids[place],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from core.data.cases import draw_items
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Sampling
 from core.errors import DataError
@@ -128,21 +129,15 @@ def _as_case(
 
 def _never_met(dataset: Dataset, case: Case, choice: Interaction, count: int, sampling: Sampling) -> tuple[str, ...]:
     """`count` items (fewer where the catalogue has no more) that the user never met; the case's target is none."""
-    catalogue = dataset.catalogue
-    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(case.user_id)}
-    if case.target is not None:
-        met.add(catalogue.places[case.target])
-    free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64), assume_unique=True)
+    met = {row.item_id for row in dataset.history(case.user_id)} | ({case.target} if case.target is not None else set())
     random = generator(case.dataset_id, case.user_id, choice.position, "held out", sampling, case.seed)
-    weights = catalogue.popularity[free] if sampling == "popularity" else np.ones(free.size)
-    waits = random.exponential(size=free.size) / np.maximum(weights, 1e-12)  # Efraimidis and Spirakis 2006
-    return tuple(catalogue.ids[place] for place in free[np.argsort(waits, kind="stable")[:count]])
+    return tuple(draw_items(dataset.catalogue, dataset.catalogue.others(met), count, sampling, random))
 
 
 def _one_less(
     met: tuple[Interaction, ...], titles: int, liked: Callable[[Interaction], bool], random: np.random.Generator
 ) -> tuple[Interaction, ...]:
-    """The history without one, drawn at random, of its latest `shown` liked interactions."""
+    """The history without one, drawn at random, of its latest `titles` liked interactions."""
     positions = [interaction.position for interaction in met if liked(interaction)][-titles:] if titles else []
     if not positions:
         return met

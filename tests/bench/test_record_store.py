@@ -32,7 +32,7 @@ def test_a_question_is_about_one_model_and_one_data_set(tmp_path, monkeypatch):
         Bench(SimpleNamespace(model_id=model), SimpleNamespace(dataset_id=dataset), 0)
         for model, dataset in (("m", "d"), ("n", "d"), ("m", "e"), ("m", "d"))
     ]
-    records = [bench.stored(LRGD_RECORDS, "sets", "a", lambda: {"value": next(calls)}) for bench in benches]
+    records = [bench.record(LRGD_RECORDS, "sets", "a", lambda: {"value": next(calls)}) for bench in benches]
     assert [record["value"] for record in records] == [1, 2, 3, 1]
 
 

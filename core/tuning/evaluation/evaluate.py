@@ -92,8 +92,7 @@ def _pool(dataset: Dataset, window: Window, family: Family, demos: int, history:
 def _candidate_list(dataset: Dataset, examples: dict[Family, Example], count: int, seed: int) -> CandidateList:
     query = examples["next_item"]
     catalogue = dataset.catalogue
-    met = {catalogue.places[interaction.item_id] for interaction in dataset.history(query.user_id)}
-    free = np.setdiff1d(np.arange(len(catalogue.ids)), np.fromiter(met, dtype=np.int64))
+    free = catalogue.others(row.item_id for row in dataset.history(query.user_id))
     if len(free) < count - 1:
         raise RequestError(f"{len(free)} items that the user never met", expected=f"{count - 1} to rank against")
     random = generator("candidates", dataset.dataset_id, query.user_id, query.position, count, seed)

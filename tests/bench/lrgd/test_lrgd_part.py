@@ -236,7 +236,7 @@ def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
 def test_sets_are_scored_as_the_search_scores_them(bench, small):
     (asked,) = search_sets.specs(bench, 1)
     task = ImproveTask(case=asked, k=2, pool=10, budget=8, held_out=2, shortlist=5)
-    record = search_sets.measured(bench, task)
+    record = search_sets.search_and_score(bench, task)
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
     told = {one.which: one.score for one in report.outcomes}
     at = record["target"]
@@ -258,7 +258,7 @@ def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
 
 def test_a_shipped_card_is_the_report_of_the_command_that_it_names(bench, monkeypatch):
     made = list(itertools.islice(utility_over_users.settings(bench), 5))
-    records = [utility_over_users.measured(bench, one) for one in made]
+    records = [utility_over_users.measure_case(bench, one) for one in made]
     monkeypatch.setattr(utility_over_users, "LEAST_STORED", 2)
     for card in utility_over_users.cards(bench, records):
         *_, report = utility(card.task, dataset=bench.dataset, model=bench.model)
@@ -277,7 +277,7 @@ def test_too_few_users_for_the_utility_check_end_the_run_with_a_sentence(bench, 
 
 def test_utility_truths_are_those_of_deletion(bench):
     setting = setting_for(CaseSpec(user="u3", demos=3, candidates=4, history=2), bench.dataset, bench.model)
-    record = utility_over_users.measured(bench, setting)
+    record = utility_over_users.measure_case(bench, setting)
     table = Scorer(bench.model, setting.prompt).subsets(all_masks(3))
     at = setting.case.candidates.index(setting.case.target)
     expected = [table[7, at] - table[7 - (1 << k), at] for k in range(3)]
@@ -289,7 +289,7 @@ def test_utility_truths_are_those_of_deletion(bench):
 
 def test_the_plain_setting_is_the_scorer_itself(bench, few_settings):
     asked = CaseSpec(user="u3", demos=3, candidates=4, history=3)
-    record = inference_rows.measured(bench, asked, few_settings)
+    record = inference_rows.measure_case(bench, asked, few_settings)
     setting = setting_for(asked, bench.dataset, bench.model)
     scores = Scorer(bench.model, setting.prompt).full()
     rank = 1 + int((scores > scores[setting.case.candidates.index(setting.case.target)]).sum())
@@ -302,5 +302,5 @@ def test_a_pool_reaches_back_for_what_the_latest_of_others_lack(bench):
     found = costs.latest_of_others(setting, 20)
     assert len({one.demo_id for one in found}) == 20
     assert "u3" not in {one.user_id for one in found}
-    pool = costs.pooled(bench, setting.spec, 6)
+    pool = costs.time_pool(bench, setting.spec, 6)
     assert pool["tokens"] == pool["each_once"] - 5 * len(setting.prompt.instruction.token_ids)

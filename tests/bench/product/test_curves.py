@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from bench.product.curves import curve_rows, curves_json, differences, pooled
+from bench.product.curves import curve_rows, curves_json, differences, pool_curves
 
 OURS = [{0: (0.1, 0.5), 4: (0.2, 0.7), 8: (0.3, 0.8)}, {0: (0.12, 0.4), 4: (0.22, 0.6), 7: (0.3, 0.9)}]
 CITE = [{4: (0.06, 0.1), 8: (0.12, 0.3), 16: (0.25, 0.5), 64: (1.0, 0.9)}] * 2
 
 
 def test_pooled_keeps_the_answers_that_every_case_has():
-    one = pooled(OURS)
+    one = pool_curves(OURS)
     assert one.ablations == (0, 4)
     assert one.times == pytest.approx([0.11, 0.21])
     assert one.lds.tolist() == [[0.5, 0.7], [0.4, 0.6]]
 
 
 def test_ours_is_what_stands_on_the_screen():
-    one = pooled(OURS)
+    one = pool_curves(OURS)
     assert np.isnan(one.on_screen(0.1)).all()
     assert one.on_screen(0.11).tolist() == [0.5, 0.4]
     assert one.on_screen(0.2).tolist() == [0.5, 0.4]
@@ -23,7 +23,7 @@ def test_ours_is_what_stands_on_the_screen():
 
 
 def test_theirs_is_joined_by_straight_lines():
-    one = pooled(CITE)
+    one = pool_curves(CITE)
     assert np.isnan(one.joined(0.05)).all()
     assert one.joined(0.09) == pytest.approx([0.2, 0.2])
     assert one.joined(2.0) == pytest.approx([0.9, 0.9])

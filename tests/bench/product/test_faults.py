@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.product.damage import DAMAGES, restored
+from bench.product.damage import DAMAGES, restore
 from bench.product.faults import temporary_home
 from bench.product.kills import Harm, KillField, imports, json_files, leftover, saves
 from bench.product.tiny_material import write_data
@@ -92,6 +92,6 @@ def test_every_way_really_damages_and_is_taken_back(tmp_path: Path) -> None:
         shutil.copy2(path, copy)
         damage(path, random.Random(1))
         assert not path.is_file() or path.is_symlink() or path.read_bytes() != copy.read_bytes(), way
-        restored(path, copy)
+        restore(path, copy)
         assert path.read_bytes() == copy.read_bytes()
         assert path.stat().st_mtime_ns == copy.stat().st_mtime_ns

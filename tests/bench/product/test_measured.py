@@ -11,7 +11,7 @@ from bench.case_list import PromptSubject
 from bench.product import contextcite
 from bench.product.method_faithfulness import by_family_text, figures_of, rows_of
 from bench.product.method_records import record_of
-from bench.product.speed import measured
+from bench.product.speed import time_competitors
 from core.analysis.values import all_masks
 
 
@@ -46,6 +46,6 @@ def test_a_whole_case_from_model_to_rows(bench, subjects, tmp_path, monkeypatch)
 
 def test_every_competitor_of_the_speed_part_runs(bench, subjects):
     for subject in subjects:
-        found = measured(bench, subject)
+        found = time_competitors(bench, subject)
         assert {"packed", "plain packed", "gradient", "loo", "naive loo", "copied cache"} <= set(found)
         assert min(found.values()) > 0

@@ -10,7 +10,7 @@ from references import language_model
 from bench import folder_cases
 from bench.case_list import FAMILIES, Bench
 from bench.recicl import lists_of_folders
-from bench.recicl.lists_of_folders import DEPTHS, POPULARITY, RankedLists, counted
+from bench.recicl.lists_of_folders import DEPTHS, POPULARITY, RankedLists, interaction_counts
 from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.lm.scoring.score import Scorer
@@ -42,7 +42,7 @@ def test_popularity_does_not_know_last_choices(write, tmp_path, monkeypatch):
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "home"))
     # u0 meets 0 1 2, u1 meets 7 8, u2 meets 14 alone: without the last ones 0, 1 and 7 stay, each once.
     dataset = open_dataset(write(tmp_path / "few", [3, 2, 1]))
-    assert counted(dataset) == {"0": 1, "1": 1, "7": 1}
+    assert interaction_counts(dataset) == {"0": 1, "1": 1, "7": 1}
     dataset.close()
 
 
