@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.constants import CANDIDATES, DEMOS, FAMILIES, HISTORY, LEAST_INTERACTIONS, STRATEGIES, THREADS, TUNED_USERS
+from bench.constants import CANDIDATES, DEMOS, FAMILIES, HISTORY, STRATEGIES, THREADS
 from bench.record_store import CaseRecord, RecordStore
-from core.analysis.quality.utility_run import drawn_users
+from core.analysis.quality.utility_run import TUNED_HISTORY, TUNED_USERS, drawn_users
 from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.setting import setting_for
 from core.analysis.values import TargetScore
@@ -132,7 +132,7 @@ def packed_ids(prompt: Prompt) -> list[int]:
 
 def measured_users(dataset: Dataset, seed: int) -> Iterator[str]:
     """Users to measure on, in the order of the seed: enough interactions, and not tuned on."""
-    users = [user for user, count in dataset.users(limit=1_000) if count >= LEAST_INTERACTIONS]
+    users = [user for user, count in dataset.users(limit=1_000) if count >= TUNED_HISTORY]
     tuned = {users[place] for place in generator("dev").permutation(len(users))[:TUNED_USERS]}
     free = [user for user in users if user not in tuned]
     return iter([free[place] for place in generator("bench", seed).permutation(len(free))])

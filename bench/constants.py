@@ -19,10 +19,6 @@ FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
 STRATEGIES: dict[Family, tuple[Strategy, ...]] = {"yes_no": ("recent", "random"), "next_item": ("recent", "similar")}
 HISTORY: dict[Family, int] = {"yes_no": 8, "next_item": 10}
 """Titles in each history: with these the median prompt of either family has about 600 tokens (measured: 591, 589)."""
-LEAST_INTERACTIONS = 30
-"""Interactions that a user of the sample data needs to be measured on."""
-TUNED_USERS = 60
-"""Users that the defaults were tuned on: so many, first in the order of seed `dev`. They are never measured on."""
 DRAWS = 2_000
 """Bootstrap samples of the cases."""
 ABOVE_ZERO = "> 0"
