@@ -60,7 +60,7 @@ def main() -> None:
 def status_of(run: Callable[[], object]) -> int:
     """The exit status of `run`, its error said in one sentence on stderr; no traceback ever."""
     try:
-        found = run()
+        status = run()
     except (KeyboardInterrupt, typer.Abort):
         return say_stopped()
     except typer.TyperException as error:
@@ -77,9 +77,9 @@ def status_of(run: Callable[[], object]) -> int:
         log_to_file("command")
         sentence, _ = unexpected(error)
         return write_error(SHORT_OF_MEMORY, MISTAKE) if short_of_memory(error) else write_error(sentence, FAULT)
-    if found == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
+    if status == STOPPED:  # Typer turns Ctrl-C inside a command into this status, without a word.
         return say_stopped()
-    return found if isinstance(found, int) else 0
+    return status if isinstance(status, int) else 0
 
 
 @app.callback(invoke_without_command=True)

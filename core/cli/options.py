@@ -52,8 +52,8 @@ def _value(value: object) -> object:
 
 
 def _option(name: str, field: FieldInfo, usual: BaseModel | None) -> inspect.Parameter:
-    kind, shown = _kind(field)
-    info = typer.Option(help=_help(field, getattr(usual, name, field.default)), metavar=shown, show_default=False)
+    kind, metavar = _kind(field)
+    info = typer.Option(help=_help(field, getattr(usual, name, field.default)), metavar=metavar, show_default=False)
     return inspect.Parameter(
         name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind, info]
     )
@@ -73,7 +73,7 @@ def _kind(field: FieldInfo) -> tuple[Any, str | None]:
 
 def _without_none(annotation: Any) -> Any:
     """`X` of `X | None`, without its constraints."""
-    kinds = [one for one in get_args(annotation) if one is not NoneType]
+    kinds = [part for part in get_args(annotation) if part is not NoneType]
     plain = kinds[0] if get_origin(annotation) in (Union, UnionType) and len(kinds) == 1 else annotation
     return get_args(plain)[0] if get_origin(plain) is Annotated else plain
 

@@ -24,8 +24,8 @@ def schema_text(kind: str) -> str:
     """The JSON schema (draft 2020-12) of what `demolens KIND --json` writes; raises `RequestError` for no kind."""
     if kind not in SHAPES:
         raise RequestError(f"no command {kind[:40]!r} that writes JSON", expected=f"one of {', '.join(SHAPES)}")
-    made = SHAPES[kind].model_json_schema(mode="serialization")
-    return json.dumps(made, indent=2, sort_keys=True) + "\n"
+    schema = SHAPES[kind].model_json_schema(mode="serialization")
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 def write_schemas(folder: Path) -> list[Path]:

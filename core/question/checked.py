@@ -25,11 +25,11 @@ def checked(kind: type[T], where: str, choices: Mapping[str, object]) -> T:
         if not place:
             raise RequestError(_plain(first["msg"]), where=where) from None
         if first["type"] == "extra_forbidden":
-            known = ", ".join(kind.model_fields)
-            raise RequestError(f"an unknown choice {place[0]!r:.80}", expected=f"one of {known}", where=where) from None
-        found = f"{place[0]} is {first.get('input')!r:.80}"
+            names = ", ".join(kind.model_fields)
+            raise RequestError(f"an unknown choice {place[0]!r:.80}", expected=f"one of {names}", where=where) from None
+        problem = f"{place[0]} is {first.get('input')!r:.80}"
         expected = "text in UTF-8, not bytes" if first["type"] == "string_unicode" else _plain(first["msg"])
-        raise RequestError(found, expected=expected, where=where) from None
+        raise RequestError(problem, expected=expected, where=where) from None
 
 
 def _plain(message: str) -> str:

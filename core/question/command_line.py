@@ -28,14 +28,14 @@ def task_of(kind: type[T], choices: Mapping[str, object], where: str = "task") -
 
     Raises `RequestError` with one sentence naming the option, what was found and what was expected.
     """
-    own = own_fields(kind)
-    fields = (*CaseSpec.model_fields, *own)
+    own_names = own_fields(kind)
+    fields = (*CaseSpec.model_fields, *own_names)
     unknown = next((name for name in choices if name not in fields), None)
     if unknown is not None:
         raise RequestError(f"an unknown choice {unknown!r:.80}", expected=f"one of {', '.join(fields)}", where=where)
     usual: CaseSpec = kind.model_fields["case"].default
-    case = usual.model_dump() | {name: value for name, value in choices.items() if name not in own}
-    return checked(kind, where, {"case": case} | {name: choices[name] for name in own if name in choices})
+    case = usual.model_dump() | {name: value for name, value in choices.items() if name not in own_names}
+    return checked(kind, where, {"case": case} | {name: choices[name] for name in own_names if name in choices})
 
 
 def command_line(task: Task) -> str:

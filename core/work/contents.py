@@ -104,9 +104,9 @@ class Hashes:
         """The hash of what `file` holds; empty where it cannot be read."""
         key = (os.fspath(file), state)
         with self._lock:
-            known = self._known.get(key)
-        if known is not None:
-            return known
+            entry = self._known.get(key)
+        if entry is not None:
+            return entry
         now = time.time_ns()
         try:
             with regular(file) as stream:

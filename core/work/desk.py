@@ -480,8 +480,10 @@ def local_desk(
     """A desk whose worker is a thread of this process: for notebooks and tests. Its runs cannot be ended by force."""
     from core.work.engine import ModelEngine
 
-    made = engine or ModelEngine()
-    return Desk(start=lambda listener: ThreadRunner(listener, engine=made), results=results, forecaster=forecaster)
+    local_engine = engine or ModelEngine()
+    return Desk(
+        start=lambda listener: ThreadRunner(listener, engine=local_engine), results=results, forecaster=forecaster
+    )
 
 
 def _stored_entry(entry: _Entry, stored: Report) -> _Entry:

@@ -111,8 +111,8 @@ class Forecaster:
             peak_bytes=peak_bytes,
         )
         self._refresh()
-        kept = (*self._stored.observations, seen)[-MOST_OBSERVATIONS:]
-        self._stored = self._stored.model_copy(update={"observations": kept})
+        observations = (*self._stored.observations, seen)[-MOST_OBSERVATIONS:]
+        self._stored = self._stored.model_copy(update={"observations": observations})
         self._write()
 
     def forecast(self, task: Task, tokens: int | None = None) -> Forecast:
@@ -181,8 +181,8 @@ def _method_of(task: Task) -> str:
 
 def _nearest(seen: Sequence[Observation], task: Task) -> list[Observation]:
     """The observations of the same model and method, else of the same model."""
-    same = [one for one in seen if one.model == _model_of(task.case)]
-    return [one for one in same if one.method == _method_of(task)] or same
+    same = [row for row in seen if row.model == _model_of(task.case)]
+    return [row for row in same if row.method == _method_of(task)] or same
 
 
 def _rate(seen: Observation) -> float:

@@ -33,11 +33,11 @@ def interruptible() -> None:
     """From now on the first Ctrl-C raises `KeyboardInterrupt`, and a second one ends this process at once."""
     if _listening or threading.current_thread() is not threading.main_thread():
         return
-    hears, told = socket.socketpair()
-    told.setblocking(False)
-    _listening.extend((hears, told))
+    hears, waker = socket.socketpair()
+    waker.setblocking(False)
+    _listening.extend((hears, waker))
     signal.signal(signal.SIGINT, _interrupt)
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     sys.unraisablehook = _swallowed
     threading.Thread(target=_listen, args=(hears,), daemon=True, name="Ctrl-C").start()
     if hasattr(signal, "pthread_sigmask"):

@@ -163,8 +163,8 @@ def peak_bytes() -> int:
 def engine_named(name: str) -> Engine:
     """The engine that `package.module:callable` makes."""
     module, _, maker = name.partition(":")
-    made: Engine = getattr(importlib.import_module(module), maker)()
-    return made
+    engine: Engine = getattr(importlib.import_module(module), maker)()
+    return engine
 
 
 def _private_stdout() -> BinaryIO:

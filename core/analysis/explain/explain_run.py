@@ -122,7 +122,7 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
     """The explanation as far as scores [candidate] with and without demonstrations tell."""
     case = setting.case
     head = setting.head(task)
-    shown = (*setting.dataset.notices, *setting.model.notices, *setting.shortages, *tie_notices(few_shot))
+    notices = (*setting.dataset.notices, *setting.model.notices, *setting.shortages, *tie_notices(few_shot))
     return Explanation.model_validate(
         head
         | {
@@ -133,7 +133,7 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
             "candidates": _candidates(setting, few_shot, zero_shot),
             "target_index": case.candidates.index(str(case.target)) if case.target in case.candidates else None,
             "prompt": _prompt(setting),
-            "notices": shown,
+            "notices": notices,
         }
     )
 
