@@ -70,29 +70,29 @@ def dual(
         yield ledger.complete(report)
         return
     features = max(task.features)
-    made = explicit(soft, features, generator("features", task.case.seed, features, 0))
-    descents = tuple(_descent(made, task.steps, decay, progress) for decay in (0.0, task.weight_decay))
+    model_of_head = explicit(soft, features, generator("features", task.case.seed, features, 0))
+    descents = tuple(_descent(model_of_head, task.steps, decay, progress) for decay in (0.0, task.weight_decay))
     yield ledger.complete(report, descents=descents, descent_features=features)
 
 
 def _check_head(task: DualTask, model: LanguageModel) -> None:
-    for name, asked, known in (("layer", task.layer, model.layers), ("head", task.head, model.heads)):
-        if asked is not None and asked >= known:
+    for name, number, count in (("layer", task.layer, model.layers), ("head", task.head, model.heads)):
+        if number is not None and number >= count:
             raise RequestError(
-                f"{name} {asked} of a model with {known} {name}s",
-                expected=f"a number from 0 to {known - 1}",
+                f"{name} {number} of a model with {count} {name}s",
+                expected=f"a number from 0 to {count - 1}",
                 where=name,
             )
 
 
 @dataclass
 class _Choice:
-    """The head that was asked for, or the one in which the demonstrations write most among those not ruled out."""
+    """The head that the task names, or that in which the demonstrations write most among those not ruled out."""
 
     task: DualTask
     labels: Tensor
     demos: int
-    found: Head | None = None
+    head: Head | None = None
     size: float = -1.0
 
     def see(self, attention: Attention, outputs: Tensor) -> None:
@@ -103,7 +103,7 @@ class _Choice:
         number = int(sizes.argmax()) if self.task.head is None else self.task.head
         if float(sizes[number]) > self.size:
             self.size = float(sizes[number])
-            self.found = attention.head(number, self.labels, self.demos)
+            self.head = attention.head(number, self.labels, self.demos)
 
 
 def _read(task: DualTask, setting: Setting, progress: Progress) -> tuple[DualParts, Head]:
@@ -124,9 +124,9 @@ def _read(task: DualTask, setting: Setting, progress: Progress) -> tuple[DualPar
             f"out of memory on {model.device} with one prompt of {len(choice.labels)} tokens",
             expected="a shorter prompt, a smaller model or another device",
         ) from error
-    if choice.found is None or not np.isfinite(parts.residual).all():
+    if choice.head is None or not np.isfinite(parts.residual).all():
         raise ComputeError("the model gave attention that is not finite numbers", expected="finite attention")
-    return parts, choice.found
+    return parts, choice.head
 
 
 def _report(task: DualTask, setting: Setting, parts: DualParts, head: Head) -> DualReport:
@@ -204,14 +204,14 @@ def _curve(task: DualTask, kernel: Kernel, progress: Progress, behind: float, la
     counts = sorted(set(task.features))
     for done, features in enumerate(counts):
         share = behind + 0.2 * done / len(counts)
-        found = errors(
+        sampled = errors(
             kernel,
             features,
             draws=task.draws,
             seed=task.case.seed,
             between=partial(progress, label, share),
         )
-        low, middle, high = np.quantile(found, [LOW, 0.5, HIGH]).tolist()
+        low, middle, high = np.quantile(sampled, [LOW, 0.5, HIGH]).tolist()
         points.append(FeaturePoint(features=features, error=middle, low=low, high=high))
     return tuple(points)
 
@@ -219,16 +219,16 @@ def _curve(task: DualTask, kernel: Kernel, progress: Progress, behind: float, la
 def _descent(dual: ExplicitDual, steps: int, decay: float, progress: Progress) -> Descent:
     """Losses in units of |sum of dW_k|^2 / eta, the fall of the plain loss in one step."""
     unit = _fall(dual)
-    losses, found = [], []
+    losses, distances = [], []
     for done, step in enumerate(descend(dual, steps=steps, decay=decay)):
         progress("gradient descent on the demonstrations", CURVE_SHARE + 0.1 * (done / steps + (decay > 0)))
         losses.append(step.loss / unit)
-        found.append(dual.error(step.weights))
+        distances.append(dual.error(step.weights))
     lowest = minimum(dual, decay=decay)
     return Descent(
         weight_decay=decay,
         loss=tuple(losses),
-        error=tuple(found),
+        error=tuple(distances),
         limit_error=None if lowest is None else dual.error(lowest),
         limit_loss=None if lowest is None else -1 / (2 * decay),
     )

@@ -224,10 +224,10 @@ def errors(
 
     `between` is called before every draw and may raise `Cancelled`.
     """
-    found = []
+    distances = []
     for draw in range(draws):
         between()
         dual = explicit(kernel, features, generator("features", seed, features, draw))
         *_, last = descend(dual, steps=1)
-        found.append(dual.error(last.weights))
-    return np.array(found)
+        distances.append(dual.error(last.weights))
+    return np.array(distances)

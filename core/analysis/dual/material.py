@@ -68,20 +68,20 @@ class Material:
             places = np.roll(places, 1)
         samples = []
         for k, source in enumerate(places.tolist()):
-            own, other = self._numbers(k), self._numbers(source)
-            before = rng.permutation(own[: self.answers[k].start]).tolist()
+            tokens, other = self._numbers(k), self._numbers(source)
+            before = rng.permutation(tokens[: self.answers[k].start]).tolist()
             answer = other[self.answers[source].start : self.answers[source].stop]
-            origin = [*before, *answer, *own[self.answers[k].stop :]]
+            origin = [*before, *answer, *tokens[self.answers[k].stop :]]
             samples.append(self._sample(origin, range(len(before), len(before) + len(answer))))
         return tuple(samples)
 
     def _numbers(self, demo: int) -> list[int]:
         """Numbers of a demonstration's tokens among those of all demonstrations."""
-        first = sum(len(one) for one in self.demos[:demo])
+        first = sum(len(tokens) for tokens in self.demos[:demo])
         return list(range(first, first + len(self.demos[demo])))
 
     def _sample(self, origin: Sequence[int], answer: range) -> Sample:
-        every = [token for one in self.demos for token in one]
+        every = [token for tokens in self.demos for token in tokens]
         start = len(self.instruction)
         return Sample(
             token_ids=(*self.instruction, *(every[number] for number in origin)),
@@ -93,10 +93,10 @@ class Material:
 def material_of(setting: Setting) -> Material:
     """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
     prompt, labelled = setting.prompt, setting.spec.family == "yes_no"
-    shown = [setting.demos[index] for index in prompt.kept_demos]
-    texts = [prompt_title(setting.items[demo.item_id].title) for demo in shown]
+    demos = [setting.demos[index] for index in prompt.kept_demos]
+    texts = [prompt_title(setting.items[demo.item_id].title) for demo in demos]
     if labelled:
-        texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in shown]
+        texts = [ANSWERS[0] if demo.liked else ANSWERS[1] for demo in demos]
     target, _ = setting.targets
     tail = prompt.candidates[target].token_ids if labelled else ()
     return Material(

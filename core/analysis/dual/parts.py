@@ -75,7 +75,7 @@ class Head:
     softcap: float | None
     sink: float | None
     """Logit of the key without a value, if there is one."""
-    own: Tensor
+    output: Tensor
     """[value width]: the model's own attention output."""
 
 
@@ -95,7 +95,7 @@ class Attention:
     softcap: float | None
     sinks: Tensor | None
     """[head] logits of keys without a value, or None."""
-    own: Tensor
+    output: Tensor
     """[head, width]: the output of the model's own (eager) attention function."""
 
     def weights(self) -> tuple[Tensor, Tensor]:
@@ -114,9 +114,9 @@ class Attention:
         """Outputs [head, part, width], masses [head, part] and sink masses [head] by `labels` [token]."""
         weights, sink = self.weights()
         grouped = weights.view(self.keys.shape[0], -1, weights.shape[1])
-        own = [labels == part for part in range(parts)]
-        outputs = [(grouped[..., at] @ self.values[:, at]).flatten(0, 1) for at in own]
-        return torch.stack(outputs, dim=1), torch.stack([weights[:, at].sum(-1) for at in own], dim=1), sink
+        tokens = [labels == part for part in range(parts)]
+        outputs = [(grouped[..., at] @ self.values[:, at]).flatten(0, 1) for at in tokens]
+        return torch.stack(outputs, dim=1), torch.stack([weights[:, at].sum(-1) for at in tokens], dim=1), sink
 
     def head(self, number: int, labels: Tensor, demos: int) -> Head:
         """One query head on its group's keys and values, without the tokens it cannot see."""
@@ -132,7 +132,7 @@ class Attention:
             scale=self.scale,
             softcap=self.softcap,
             sink=None if self.sinks is None else float(self.sinks[number]),
-            own=self.own[number],
+            output=self.output[number],
         )
 
 
@@ -170,8 +170,8 @@ def dual_parts(
 
     def look(attention: Attention) -> None:
         outputs, masses, sinks = attention.split(labels, parts)
-        error = torch.linalg.vector_norm(outputs.sum(dim=1) - attention.own, dim=-1)
-        size = torch.linalg.vector_norm(attention.own, dim=-1).clamp_min(1e-12)
+        error = torch.linalg.vector_norm(outputs.sum(dim=1) - attention.output, dim=-1)
+        size = torch.linalg.vector_norm(attention.output, dim=-1).clamp_min(1e-12)
         rows[attention.layer] = (outputs, masses, sinks, error / size)
         see(attention, outputs)
 
@@ -185,9 +185,10 @@ def dual_parts(
 def position_in(tokens: int, position: int) -> int:
     """`position`, negative from the end, as a number from 0; raises `RequestError` where there is no such token."""
     if not -tokens <= position < tokens:
-        found = f"token {position} of a prompt of {tokens} tokens"
         raise RequestError(
-            found, expected=f"a number from 0 to {tokens - 1}, or from -{tokens} to -1", where="position"
+            f"token {position} of a prompt of {tokens} tokens",
+            expected=f"a number from 0 to {tokens - 1}, or from -{tokens} to -1",
+            where="position",
         )
     return position % tokens
 
@@ -228,10 +229,11 @@ def own_attention(network: Any, token_ids: list[int], at: int, look: Callable[[A
         output = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
         for start in range(0, query.shape[2], ROWS):
             stop = min(start + ROWS, query.shape[2])
-            own = mask.rows(start, stop)
-            output[:, start:stop] = eager(module, query[:, :, start:stop], key, value, own, **rest)[0]
+            rows = mask.rows(start, stop)
+            output[:, start:stop] = eager(module, query[:, :, start:stop], key, value, rows, **rest)[0]
             if start <= at < stop:
-                visible = own[0, 0, at - start] == 0 if own is not None else torch.ones(key.shape[2], dtype=torch.bool)
+                all_tokens = torch.ones(key.shape[2], dtype=torch.bool)
+                visible = all_tokens if rows is None else rows[0, 0, at - start] == 0
                 look(_attention(module, query[0, :, at], key[0], value[0], visible, output[0, at], rest))
         return output, None
 
@@ -246,7 +248,7 @@ def own_attention(network: Any, token_ids: list[int], at: int, look: Callable[[A
 
 
 def _attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, own: Tensor, rest: dict[str, Any]
+    module: Any, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, output: Tensor, rest: dict[str, Any]
 ) -> Attention:
     scale, sinks = rest.get("scaling"), rest.get("s_aux")
     return Attention(
@@ -258,7 +260,7 @@ def _attention(
         scale=float(scale) if scale is not None else query.shape[-1] ** -0.5,
         softcap=rest.get("softcap"),
         sinks=None if sinks is None else _exact(sinks),
-        own=_exact(own),
+        output=_exact(output),
     )
 
 

@@ -29,7 +29,7 @@ from core.lm.scoring.sweep import Cost
 
 _WITNESS = "demolens_updates"
 
-Weights = dict[str, Tensor]
+TrainedRows = dict[str, Tensor]
 """Parameter name -> its trained rows, in single precision or wider."""
 
 
@@ -52,18 +52,18 @@ def layers_of(network: Any) -> tuple[Layer, ...]:
 
     Raises `ModelError` unless every layer has modules `q_proj`, `k_proj`, `v_proj`, or one `qkv_proj` in that order.
     """
-    found: dict[int, Layer] = {}
+    layers: dict[int, Layer] = {}
     for name, module in network.named_modules():
         layer = _layer(name, module, network.config.get_text_config())
         if layer is not None:
-            found[int(module.layer_idx)] = layer
+            layers[int(module.layer_idx)] = layer
     count = network.config.get_text_config().num_hidden_layers
-    if sorted(found) != list(range(count)):
+    if sorted(layers) != list(range(count)):
         raise ModelError(
-            f"{len(found)} of the model's {count} layers have separate key and value projections",
+            f"{len(layers)} of the model's {count} layers have separate key and value projections",
             expected="k_proj and v_proj (or one qkv_proj) in every layer, to fine-tune them alone",
         )
-    return tuple(found[number] for number in sorted(found))
+    return tuple(layers[number] for number in sorted(layers))
 
 
 def _layer(name: str, module: Any, config: Any) -> Layer | None:
@@ -122,7 +122,7 @@ class Seen:
 class Tuned:
     """One epoch of fine-tuning."""
 
-    weights: Weights
+    weights: TrainedRows
     queries: tuple[Array, ...]
     """As in `Seen`, each sample's written down just before its own step."""
     loss: float
@@ -133,7 +133,7 @@ class Tuned:
 class _Watch:
     """What the attention function writes down during one pass."""
 
-    own: int
+    query_length: int
     context: slice
     scores: dict[int, Tensor] = field(default_factory=dict)
     summed: dict[int, Tensor] = field(default_factory=dict)
@@ -151,17 +151,25 @@ class Trainee:
         self.cost = cost if cost is not None else Cost()
         self.layers = layers_of(network)
 
-    def copies(self) -> Weights:
+    def copies(self) -> TrainedRows:
         """Fresh copies of the key and value projections, ready for a gradient."""
         named = dict(self.network.named_parameters())
         wide = {name: _wide(named[name].detach()[first:]) for layer in self.layers for name, first in layer.trained}
         return {name: weight.clone().requires_grad_() for name, weight in wide.items()}
 
     def read(
-        self, token_ids: Sequence[int], *, own: int, context: slice = slice(0, 0), weights: Weights | None = None
+        self,
+        token_ids: Sequence[int],
+        *,
+        query_length: int,
+        context: slice = slice(0, 0),
+        weights: TrainedRows | None = None,
     ) -> Reading:
-        """What `token_ids` show at their last token; `own` last tokens are the query, `context` the demonstrations."""
-        watch = _Watch(own, context)
+        """What `token_ids` show at their last token.
+
+        The last `query_length` tokens are the query, those at `context` the demonstrations.
+        """
+        watch = _Watch(query_length, context)
         with torch.no_grad(), _witnessed(self.network), self._queries() as queries, self._outputs() as outputs:
             self._logits(token_ids, [len(token_ids) - 1], weights, watch=watch)
         numbers = range(len(self.layers))
@@ -172,7 +180,7 @@ class Trainee:
             tuple(_array(queries[number][-1]) for number in numbers),
         )
 
-    def see(self, samples: Sequence[Sample], weights: Weights | None = None) -> Seen:
+    def see(self, samples: Sequence[Sample], weights: TrainedRows | None = None) -> Seen:
         """Loss and query vectors of the samples, without training: one pass that runs their instruction once."""
         start = samples[0].start
         forest = Forest(
@@ -188,8 +196,8 @@ class Trainee:
         table = self._table(samples)
         for number, sample in enumerate(samples, start=1):
             self._write(table, queries, forest.rows_of(number), sample)
-        wanted = [sample.token_ids[place] for sample in samples for place in sample.answer]
-        each = torch.nn.functional.cross_entropy(logits, torch.tensor(wanted, device=logits.device), reduction="none")
+        answers = [sample.token_ids[place] for sample in samples for place in sample.answer]
+        each = torch.nn.functional.cross_entropy(logits, torch.tensor(answers, device=logits.device), reduction="none")
         ends = np.cumsum([len(sample.answer) for sample in samples])[:-1]
         losses = [part.mean() for part in np.split(_array(each), ends)]
         return Seen(_finite(float(np.mean(losses))), table)
@@ -210,13 +218,13 @@ class Trainee:
             }
         return Tuned(weights, table, self.see(samples, weights).loss)
 
-    def _loss(self, sample: Sample, weights: Weights | None, table: tuple[Array, ...]) -> Tensor:
+    def _loss(self, sample: Sample, weights: TrainedRows | None, table: tuple[Array, ...]) -> Tensor:
         """Mean -log p of the answer's tokens; the sample's query vectors are written into `table`."""
         with self._queries() as queries:
             logits = self._logits(sample.token_ids, [place - 1 for place in sample.answer], weights)
         self._write(table, queries, range(sample.start, len(sample.token_ids)), sample)
-        wanted = torch.tensor([sample.token_ids[place] for place in sample.answer], device=logits.device)
-        return torch.nn.functional.cross_entropy(logits, wanted)
+        answer = torch.tensor([sample.token_ids[place] for place in sample.answer], device=logits.device)
+        return torch.nn.functional.cross_entropy(logits, answer)
 
     @staticmethod
     def _write(table: tuple[Array, ...], queries: dict[int, Tensor], rows: range, sample: Sample) -> None:
@@ -229,7 +237,7 @@ class Trainee:
         return tuple(np.full((tokens, layer.width), math.nan) for layer in self.layers)
 
     def _logits(
-        self, token_ids: Sequence[int], rows: Sequence[int], weights: Weights | None, *, watch: _Watch | None = None
+        self, token_ids: Sequence[int], rows: Sequence[int], weights: TrainedRows | None, *, watch: _Watch | None = None
     ) -> Tensor:
         """Logits [rows, vocab] in single precision or wider, with `weights` in place of the network's own."""
         device = self.network.device
@@ -246,7 +254,7 @@ class Trainee:
         """What `call` gives in one pass over that many tokens, counted."""
         self.between()
         try:
-            made = call()
+            tensor = call()
         except torch.OutOfMemoryError as error:
             raise ComputeError(
                 f"out of memory on {self.network.device} in one pass over {tokens} tokens",
@@ -254,27 +262,26 @@ class Trainee:
             ) from error
         self.cost.forwards += 1
         self.cost.tokens += tokens
-        return made
+        return tensor
 
-    def _parameters(self, weights: Weights | None) -> dict[str, Tensor]:
+    def _parameters(self, weights: TrainedRows | None) -> dict[str, Tensor]:
         if weights is None:
             return {}
         named = dict(self.network.named_parameters())
-        made = {}
+        parameters = {}
         for layer in self.layers:
             for name, first in layer.trained:
-                own = named[name]
-                rows = weights[name].to(own.dtype)
-                made[name] = torch.cat([own[:first], rows]) if first else rows
-        return made
+                rows = weights[name].to(named[name].dtype)
+                parameters[name] = torch.cat([named[name][:first], rows]) if first else rows
+        return parameters
 
     def _queries(self) -> AbstractContextManager[dict[int, Tensor]]:
         """Query vectors [token, head x width] of each layer during one pass."""
-        return _noted([(layer.query, _columns(layer.width)) for layer in self.layers])
+        return _captured([(layer.query, _columns(layer.width)) for layer in self.layers])
 
     def _outputs(self) -> AbstractContextManager[dict[int, Tensor]]:
         """Output [hidden width] of each attention module at the last token during one pass."""
-        return _noted([(layer.attention, _last_row) for layer in self.layers])
+        return _captured([(layer.attention, _last_row) for layer in self.layers])
 
 
 @dataclass(frozen=True)
@@ -293,8 +300,8 @@ class _Reweighted:
 
 def _row_before(forest: Forest, sample: int, place: int) -> int:
     """The row of the token before `place` of a sample, all of which continue segment 0."""
-    own = place - 1 - len(forest.new[0].token_ids)
-    return forest.rows_of(sample + 1)[own] if own >= 0 else place - 1
+    at = place - 1 - len(forest.new[0].token_ids)
+    return forest.rows_of(sample + 1)[at] if at >= 0 else place - 1
 
 
 def _columns(width: int) -> Callable[[Any], Tensor]:
@@ -307,7 +314,7 @@ def _last_row(output: Any) -> Tensor:
 
 
 @contextmanager
-def _noted(parts: Sequence[tuple[Any, Callable[[Any], Tensor]]]) -> Iterator[dict[int, Tensor]]:
+def _captured(parts: Sequence[tuple[Any, Callable[[Any], Tensor]]]) -> Iterator[dict[int, Tensor]]:
     """For each (module, what to take of its output), by number, what was taken during one pass."""
     seen: dict[int, Tensor] = {}
 
@@ -357,7 +364,7 @@ def _witness(
             scores = torch.tanh(scores / softcap) * softcap
         if attention_mask is not None:
             scores = scores.masked_fill(~attention_mask[0, :, -1], math.nan)
-        watch.scores[number] = scores[:, scores.shape[1] - watch.own :]
+        watch.scores[number] = scores[:, scores.shape[1] - watch.query_length :]
         watch.summed[number] = scores[:, watch.context].sum(0)
     return output, None
 

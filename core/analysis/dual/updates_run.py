@@ -28,6 +28,7 @@ from core.analysis.dual.updates_task import (
     conclusion,
     findings,
 )
+from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
 from core.analysis.subject import Subject
 from core.analysis.values import Array
@@ -61,8 +62,8 @@ def measures(
     """
     of_layers = [
         _of_layer(
-            tuple(_unit(one.outputs[n]) for one in (few, zero, tuned)),
-            tuple(_visible(one.scores[n], few.scores[n]) for one in (few, zero, tuned)),
+            tuple(_unit(reading.outputs[n]) for reading in (few, zero, tuned)),
+            tuple(_visible(reading.scores[n], few.scores[n]) for reading in (few, zero, tuned)),
             rng,
             precision,
         )
@@ -76,8 +77,8 @@ def measures(
     ]
     return {
         measure: (
-            np.array([one[measure][0] for one in of_layers]),
-            np.array([one[measure][1] for one in of_layers]),
+            np.array([pairs[measure][0] for pairs in of_layers]),
+            np.array([pairs[measure][1] for pairs in of_layers]),
         )
         for measure in LABELS
     }
@@ -107,17 +108,17 @@ def similarity(first: Array, second: Array) -> float:
     """Cosine of the last axis, mean over the others; nan where no pair has two vectors other than zero."""
     size = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     dots = (first * second).sum(axis=-1)
-    known = size > 0
-    return float(np.mean(np.clip(dots[known] / size[known], -1.0, 1.0))) if np.any(known) else math.nan
+    defined = size > 0
+    return float(np.mean(np.clip(dots[defined] / size[defined], -1.0, 1.0))) if np.any(defined) else math.nan
 
 
 def rank_correlation(first: Array, second: Array) -> float:
     """Kendall's tau-b of two vectors where the first is finite; nan for fewer than 2 values or one that is constant."""
-    known = np.isfinite(first)
-    one, other = first[known], second[known]
-    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+    finite = np.isfinite(first)
+    first, second = first[finite], second[finite]
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return math.nan
-    return float(stats.kendalltau(one, other).statistic)
+    return float(stats.kendalltau(first, second).statistic)
 
 
 def _unit(vector: Array) -> Array:
@@ -175,9 +176,9 @@ class _Study:
         self._keep("shuffled", self.trainee, (self.few, self.zero), mixed, seen, order, rng)
 
     def _both(self, trainee: Trainee) -> tuple[Reading, Reading]:
-        own = len(self.material.query)
-        few = trainee.read(self.material.few_shot, own=own, context=self.material.context)
-        return few, trainee.read(self.material.zero_shot, own=own)
+        length = len(self.material.query)
+        few = trainee.read(self.material.few_shot, query_length=length, context=self.material.context)
+        return few, trainee.read(self.material.zero_shot, query_length=length)
 
     def _keep(
         self,
@@ -190,7 +191,7 @@ class _Study:
         rng: np.random.Generator,
     ) -> None:
         trained = trainee.tune(samples, rate=self.rate, order=order)
-        tuned = trainee.read(self.material.zero_shot, own=len(self.material.query), weights=trained.weights)
+        tuned = trainee.read(self.material.zero_shot, query_length=len(self.material.query), weights=trained.weights)
         precision = torch.finfo(trainee.network.dtype).eps
         values = measures(*readings, tuned, start, trained, rng=rng, precision=precision)
         self.outcomes[subject].append(_Outcome(values, start.loss, trained.loss))
@@ -199,17 +200,19 @@ class _Study:
         """The report with the rows of all repeats so far."""
         repeats = len(self.outcomes["shuffled"])
         rows = tuple(_row(measure, subject, self.outcomes[subject]) for measure in LABELS for subject in SUBJECTS)
-        tunings = tuple(_tuning(subject, made, len(self.material.demos)) for subject, made in self.outcomes.items())
-        found = findings(rows, repeats)
-        said = {
+        tunings = tuple(
+            _tuning(subject, outcomes, len(self.material.demos)) for subject, outcomes in self.outcomes.items()
+        )
+        judged = findings(rows, repeats)
+        update = {
             "repeats": repeats,
             "rows": rows,
             "tunings": tunings,
-            "findings": found,
-            "conclusion": conclusion(found),
+            "findings": judged,
+            "conclusion": conclusion(judged),
             "notices": (*report.notices, *notices(rows, tunings, self.rate, self.material)),
         }
-        return report.model_copy(update=said)
+        return report.model_copy(update=update)
 
 
 def updates(
@@ -245,43 +248,43 @@ def updates(
 
 
 def _row(measure: Measure, subject: Learner, outcomes: Sequence[_Outcome]) -> UpdateRow:
-    values, baselines = (np.stack([one.values[measure][which] for one in outcomes]) for which in (0, 1))
+    values, baselines = (np.stack([outcome.values[measure][which] for outcome in outcomes]) for which in (0, 1))
     means = [_mean(each) for each in values]
-    known = [mean for mean in means if math.isfinite(mean)] if len(means) > 1 else []
+    finite = [mean for mean in means if math.isfinite(mean)] if len(means) > 1 else []
     return UpdateRow(
         measure=measure,
         subject=subject,
-        by_layer=tuple(_number(_mean(column)) for column in values.T),
-        mean=_number(_mean(np.array(means))),
-        low=min(known, default=None),
-        high=max(known, default=None),
-        baseline_by_layer=tuple(_number(_mean(column)) for column in baselines.T),
-        baseline=_number(_mean(np.array([_mean(each) for each in baselines]))),
+        by_layer=tuple(number(_mean(column)) for column in values.T),
+        mean=number(_mean(np.array(means))),
+        low=min(finite, default=None),
+        high=max(finite, default=None),
+        baseline_by_layer=tuple(number(_mean(column)) for column in baselines.T),
+        baseline=number(_mean(np.array([_mean(each) for each in baselines]))),
     )
 
 
 def _tuning(subject: Learner, outcomes: Sequence[_Outcome], steps: int) -> TuningRow:
     return TuningRow(
         subject=subject,
-        loss_before=float(np.mean([one.before for one in outcomes])),
-        loss_after=float(np.mean([one.after for one in outcomes])),
+        loss_before=float(np.mean([outcome.before for outcome in outcomes])),
+        loss_after=float(np.mean([outcome.after for outcome in outcomes])),
         steps=steps,
     )
 
 
 def notices(rows: Sequence[UpdateRow], tunings: Sequence[TuningRow], rate: float, material: Material) -> Iterator[str]:
     """What a reader should know: a rate that raised the loss, layers without a figure, answers all equal."""
-    for made in tunings:
-        if made.loss_after > made.loss_before:
+    for row in tunings:
+        if row.loss_after > row.loss_before:
             yield (
-                f"Fine-tuning {SUBJECTS[made.subject]} at learning rate {rate:g} raised the loss it trains, from "
-                f"{made.loss_before:.3f} to {made.loss_after:.3f} nats per token: try a smaller rate."
+                f"Fine-tuning {SUBJECTS[row.subject]} at learning rate {rate:g} raised the loss it trains, from "
+                f"{row.loss_before:.3f} to {row.loss_after:.3f} nats per token: try a smaller rate."
             )
     undefined: dict[tuple[Measure, str], list[str]] = {}
-    for row in rows:
-        layers = ", ".join(str(layer) for layer, value in enumerate(row.by_layer) if value is None)
+    for measured in rows:
+        layers = ", ".join(str(layer) for layer, value in enumerate(measured.by_layer) if value is None)
         if layers:
-            undefined.setdefault((row.measure, layers), []).append(SUBJECTS[row.subject])
+            undefined.setdefault((measured.measure, layers), []).append(SUBJECTS[measured.subject])
     for (measure, layers), subjects in undefined.items():
         yield (
             f"{LABELS[measure]} is not defined in layer {layers} for {', '.join(subjects)}: "
@@ -296,9 +299,5 @@ def _answer(material: Material, demo: int) -> tuple[int, ...]:
 
 
 def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan

@@ -1,4 +1,4 @@
-"""What is asked and told about the in-context update beside the update of real fine-tuning; needs no torch."""
+"""The task that holds the in-context update beside that of real fine-tuning, and its report; needs no torch."""
 
 from __future__ import annotations
 
@@ -143,27 +143,28 @@ def _finding(measure: Measure, rows: Sequence[UpdateRow], repeats: int) -> Findi
     )
 
 
-def conclusion(found: Sequence[Finding]) -> str:
+def conclusion(findings: Sequence[Finding]) -> str:
     """What the figures say, in words: which similarities stand out from both controls, and which do not."""
-    known = [one for one in found if one.exceeds is not None]
-    if not known:
-        figures = "; ".join(_figures(one) for one in found)
+    judged = [finding for finding in findings if finding.exceeds is not None]
+    if not judged:
+        figures = "; ".join(map(_figures, findings))
         return f"No conclusion: the figures have no spread over repeats to be judged by. {figures}."
-    above, rest = [one for one in known if one.exceeds], [one for one in known if not one.exceeds]
+    above = [finding for finding in judged if finding.exceeds]
+    rest = [finding for finding in judged if not finding.exceeds]
     sentences = []
     if above:
         sentences.append(
-            f"In {_count(above, found)} the in-context update is more like real fine-tuning than both controls are, "
+            f"In {_count(above, findings)} the in-context update is more like real fine-tuning than both controls are, "
             f"by more than the spread over repeats: {'; '.join(map(_figures, above))}."
         )
     if rest:
         subject = "it" if above else "the in-context update"
         sentences.append(
-            f"In {_count(rest, found)} {subject} does not stand out from its controls, so the similarity is no sign "
+            f"In {_count(rest, findings)} {subject} does not stand out from its controls, so the similarity is no sign "
             f"of learning by gradient descent: {'; '.join(map(_figures, rest))}."
         )
-    if len(known) < len(found):
-        missing = ", ".join(LABELS[one.measure] for one in found if one.exceeds is None)
+    if len(judged) < len(findings):
+        missing = ", ".join(LABELS[finding.measure] for finding in findings if finding.exceeds is None)
         sentences.append(f"Not judged: {missing}.")
     return " ".join(sentences)
 
@@ -172,10 +173,10 @@ def _count(some: Sequence[Finding], every: Sequence[Finding]) -> str:
     return f"{len(some)} of {len(every)} measures"
 
 
-def _figures(one: Finding) -> str:
-    control = f"{_number(one.control)} for {SUBJECTS[one.stronger]}" if one.stronger else "no control"
-    spread = "" if one.spread is None else f", spread {_number(one.spread)}"
-    return f"{LABELS[one.measure]} {_number(one.model)} against {control}{spread}"
+def _figures(finding: Finding) -> str:
+    control = f"{_number(finding.control)} for {SUBJECTS[finding.stronger]}" if finding.stronger else "no control"
+    spread = "" if finding.spread is None else f", spread {_number(finding.spread)}"
+    return f"{LABELS[finding.measure]} {_number(finding.model)} against {control}{spread}"
 
 
 def _number(value: float | None) -> str:

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
-from core.metrics.intervals import central
-
-Array = NDArray[np.float64]
+from core.metrics.intervals import Floats, central
 
 FLAT = 1e3
 """Prior variance of the mean score, in units of the overall scale: wide enough to say nothing."""
@@ -29,7 +27,7 @@ FLAT = 1e3
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed before any ablation; the overall scale is learned from the scores.
+    """What is assumed before any ablation; the overall scale is learned from the scores.
 
     The defaults were chosen on MovieLens cases that the benchmark leaves out.
     """
@@ -54,17 +52,17 @@ class Prior:
 class Posterior:
     """What the scores say: means and joint draws of the contributions."""
 
-    mean: Array
+    mean: Floats
     """[demo]"""
     intercept: float
-    draws: Array
+    draws: Floats
     """[draw, demo]: draws from the mixture over hyperparameters."""
-    covariance: Array
+    covariance: Floats
     """[demo, demo] of the best single setting; guides the choice of further subsets."""
     setting: tuple[float, float]
     """Additive share and size share with the highest marginal likelihood."""
 
-    def interval(self, level: float = 0.9) -> tuple[Array, Array]:
+    def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
         """Central interval of each contribution, [demo] twice."""
         return central(self.draws, (1 - level) / 2)
 
@@ -72,18 +70,18 @@ class Posterior:
 @dataclass(frozen=True)
 class _Fit:
     log_evidence: float
-    mean: Array
-    covariance: Array
+    mean: Floats
+    covariance: Floats
     intercept: float
     freedom: float
 
 
-def signs(masks: NDArray[np.bool_]) -> Array:
+def signs(masks: NDArray[np.bool_]) -> Floats:
     """Masks [subset, demo] as +1 (kept) and -1 (left out)."""
     return np.where(masks, 1.0, -1.0)
 
 
-def interaction_kernel(agreement: NDArray[np.int64], demos: int, decay: float) -> Array:
+def interaction_kernel(agreement: NDArray[np.int64], demos: int, decay: float) -> Floats:
     """Covariance of the interaction terms of two subsets that agree on `agreement` of `demos` places.
 
     Degrees 2..K together have variance 1; all terms of one degree share theirs equally, `decay` times the total of the
@@ -109,8 +107,8 @@ def _symmetric(same: int, different: int, degree: int) -> int:
 
 def posterior(
     masks: NDArray[np.bool_],
-    scores: Array,
-    guess: Array,
+    scores: Floats,
+    guess: Floats,
     *,
     prior: Prior | None = None,
     seed: int = 0,
@@ -141,19 +139,19 @@ def posterior(
 class _Covariance:
     """Prior covariances in units of the overall scale, at one setting."""
 
-    kernel: Array
+    kernel: Floats
     """[subset, subset] of the scores around the guess."""
-    cross: Array
+    cross: Floats
     """[demo, subset] between contributions and scores."""
-    own: Array
+    contributions: Floats
     """[demo, demo] of the contributions."""
 
 
-def _scale(guess: Array, prior: Prior) -> float:
+def _scale(guess: Floats, prior: Prior) -> float:
     return prior.scale_guess * float(np.sum(guess**2)) / 4 + 1e-8
 
 
-def _covariance(x: Array, guess: Array, prior: Prior, setting: tuple[float, float]) -> _Covariance:
+def _covariance(x: Floats, guess: Floats, prior: Prior, setting: tuple[float, float]) -> _Covariance:
     share, size_share = setting
     count, demos = x.shape
     linear = _linear_prior(guess, share, prior.guess_spread, _scale(guess, prior))
@@ -166,13 +164,13 @@ def _covariance(x: Array, guess: Array, prior: Prior, setting: tuple[float, floa
     return _Covariance(kernel, cross, linear + step @ by_size @ step)
 
 
-def _size_kernel(demos: int) -> Array:
+def _size_kernel(demos: int) -> Floats:
     """Covariance [size, size] of a smooth function of log2(1 + size): the first demonstrations may matter most."""
     at = np.log2(1 + np.arange(demos + 1))
     return np.asarray(np.exp(-((at[:, None] - at[None, :]) ** 2) / 2))
 
 
-def _average_step(demos: int) -> Array:
+def _average_step(demos: int) -> Floats:
     """Weights [size] that read a demonstration's average effect off a function of the size alone."""
     weights = np.zeros(demos + 1)
     for others in range(demos):
@@ -182,39 +180,39 @@ def _average_step(demos: int) -> Array:
     return weights
 
 
-def _fit(masks: NDArray[np.bool_], scores: Array, guess: Array, prior: Prior, setting: tuple[float, float]) -> _Fit:
+def _fit(masks: NDArray[np.bool_], scores: Floats, guess: Floats, prior: Prior, setting: tuple[float, float]) -> _Fit:
     x = signs(masks)
-    believed = _covariance(x, guess, prior, setting)
+    covariances = _covariance(x, guess, prior, setting)
     expected = prior.guess_factor * guess
     residual = scores - scores.mean() - x @ expected / 2
-    factor = cho_factor(believed.kernel, lower=True)
+    factor = cho_factor(covariances.kernel, lower=True)
     solved = cho_solve(factor, residual)
     freedom = prior.degrees_of_freedom + len(scores) - 1
     spread = (prior.degrees_of_freedom * _scale(guess, prior) + float(residual @ solved)) / freedom
-    covariance = (believed.own - believed.cross @ cho_solve(factor, believed.cross.T)) * spread
+    covariance = (covariances.contributions - covariances.cross @ cho_solve(factor, covariances.cross.T)) * spread
     log_evidence = (
         -float(np.log(np.diag(factor[0])).sum())
         - freedom / 2 * float(np.log(freedom * spread))
         + float(gammaln(freedom / 2))
     )
     intercept = float(scores.mean()) + FLAT * float(solved.sum())
-    return _Fit(log_evidence, expected + believed.cross @ solved, covariance, intercept, freedom)
+    return _Fit(log_evidence, expected + covariances.cross @ solved, covariance, intercept, freedom)
 
 
-def _linear_prior(guess: Array, share: float, spread: float, scale: float) -> Array:
+def _linear_prior(guess: Floats, share: float, spread: float, scale: float) -> Floats:
     """Prior covariance [demo, demo] of the additive part around the guess, in units of the overall scale."""
     demos = len(guess)
     return np.asarray(4 * share / max(demos, 1) * np.eye(demos) + np.outer(guess, guess) * (spread**2 / scale))
 
 
-def _interactions(x: Array, demos: int, decay: float) -> Array:
+def _interactions(x: Floats, demos: int, decay: float) -> Floats:
     if demos < 2:
         return np.zeros((len(x), len(x)))
     agreement = np.rint((demos + x @ x.T) / 2).astype(np.int64)
     return interaction_kernel(agreement, demos, decay)
 
 
-def _draw(fits: list[_Fit], weights: Array, rng: np.random.Generator, draws: int) -> Array:
+def _draw(fits: list[_Fit], weights: Floats, rng: np.random.Generator, draws: int) -> Floats:
     parts = []
     for fit, number in zip(fits, rng.multinomial(draws, weights), strict=True):
         root = np.linalg.cholesky(_positive(fit.covariance))
@@ -224,7 +222,7 @@ def _draw(fits: list[_Fit], weights: Array, rng: np.random.Generator, draws: int
     return np.concatenate(parts)
 
 
-def _positive(covariance: Array) -> Array:
+def _positive(covariance: Floats) -> Floats:
     """The nearest covariance with positive eigenvalues: rounding leaves tiny negative ones once all is known."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     floor = 1e-12 * max(float(values.max(initial=0.0)), 1e-12)
@@ -234,9 +232,9 @@ def _positive(covariance: Array) -> Array:
 def next_subsets(
     masks: NDArray[np.bool_],
     pool: NDArray[np.bool_],
-    costs: Array,
+    costs: Floats,
     *,
-    guess: Array,
+    guess: Floats,
     setting: tuple[float, float],
     count: int,
     prior: Prior | None = None,
@@ -246,23 +244,22 @@ def next_subsets(
     Greedy A-optimal design under the surrogate's covariance; scores are not needed, only where they will be taken.
     """
     prior = prior or Prior()
-    believed = _covariance(signs(np.concatenate([masks, pool])), guess, prior, setting)
-    kernel, cross = believed.kernel, believed.cross
-    known = list(range(len(masks)))
+    covariances = _covariance(signs(np.concatenate([masks, pool])), guess, prior, setting)
+    kernel, cross = covariances.kernel, covariances.cross
     offset = len(masks)
-    kernel, cross = _condition(kernel, cross, known)
-    picked: list[int] = []
+    kernel, cross = _condition(kernel, cross, list(range(offset)))
+    chosen: list[int] = []
     for _ in range(min(count, len(pool))):
         variance = np.maximum(np.diag(kernel)[offset:], 1e-12)
         gain = (cross[:, offset:] ** 2).sum(0) / variance / costs
-        gain[picked] = -np.inf
+        gain[chosen] = -np.inf
         best = int(gain.argmax())
-        picked.append(best)
+        chosen.append(best)
         kernel, cross = _condition(kernel, cross, [offset + best])
-    return np.array(picked, dtype=np.int64)
+    return np.array(chosen, dtype=np.int64)
 
 
-def _condition(kernel: Array, cross: Array, at: list[int]) -> tuple[Array, Array]:
+def _condition(kernel: Floats, cross: Floats, at: list[int]) -> tuple[Floats, Floats]:
     """Covariances after seeing the places `at`."""
     if not at:
         return kernel, cross

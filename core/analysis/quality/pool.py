@@ -87,14 +87,14 @@ def label_free(
     start, before = time.monotonic(), encoded.tokens_run
     sketch: _Sketch | None = None
     checked = _checked(len(encoded), seed)
-    kept: dict[int, DemoMemory] = {}
+    memories: dict[int, DemoMemory] = {}
     rows: list[_Row] = []
     for place, memory in enumerate(encoded):
         progress("encoding the demonstrations", place / len(encoded))
         sketch = sketch or _Sketch(memory, encoded.scales, features, seed)
         rows.append(sketch.row(memory))
         if place in checked:
-            kept[place] = memory
+            memories[place] = memory
     assert sketch is not None
     log_norms = np.stack([row.log_norm for row in rows])
     common = _log_mean(2 * log_norms) / 2 if normaliser == "pool" else log_norms
@@ -108,7 +108,7 @@ def label_free(
         redundancy=largest,
         nearest=nearest,
         cosines=cosines,
-        cosine_error=_error(kept, cosines, np.broadcast_to(common, log_norms.shape), sketch, encoded.scales),
+        cosine_error=_error(memories, cosines, np.broadcast_to(common, log_norms.shape), sketch, encoded.scales),
         tokens=tokens,
         each_once=encoded.each_once,
         passes=tokens * len(encoded) / encoded.each_once,
@@ -201,8 +201,8 @@ def _orthogonal(heads: int, width: int, features: int, random: torch.Generator) 
     blocks = -(-features // width)
     turns = torch.linalg.qr(torch.randn(heads, blocks, width, width, generator=random)).Q
     lengths = torch.linalg.vector_norm(torch.randn(heads, blocks, width, width, generator=random), dim=-1, keepdim=True)
-    made: Tensor = (turns * lengths).flatten(1, 2)[:, :features].transpose(1, 2).contiguous()
-    return made
+    frequencies: Tensor = (turns * lengths).flatten(1, 2)[:, :features].transpose(1, 2).contiguous()
+    return frequencies
 
 
 def _log_mean(logs: Array) -> Array:
@@ -228,28 +228,28 @@ def _checked(demos: int, seed: int) -> set[int]:
 
 
 def _error(
-    kept: dict[int, DemoMemory],
+    memories: dict[int, DemoMemory],
     cosines: NDArray[np.float32],
     log_norms: Array,
     sketch: _Sketch,
     scales: tuple[float, ...],
 ) -> float:
-    """Root mean square error of the sketched cosines over all pairs of the kept demonstrations.
+    """Root mean square error of the sketched cosines over all pairs of `memories`.
 
     A demonstration's own norm comes back into the exact products by dividing its values by it.
     """
-    places = sorted(kept)
+    places = sorted(memories)
     if len(places) < 2:
         return math.nan
-    owner = torch.tensor([number for number, place in enumerate(places) for _ in range(kept[place].tokens)])
+    owner = torch.tensor([number for number, place in enumerate(places) for _ in range(memories[place].tokens)])
     norms = torch.from_numpy(log_norms[places])
     grams = []
     for layer, heads in sketch.heads.items():
         mean = norms[:, heads].mean(dim=0)
-        keys = torch.cat([kept[place].keys[layer] for place in places], dim=1)
+        keys = torch.cat([memories[place].keys[layer] for place in places], dim=1)
         values = torch.cat(
             [
-                kept[place].values[layer].double() * torch.exp(mean - norms[number, heads])[:, None, None]
+                memories[place].values[layer].double() * torch.exp(mean - norms[number, heads])[:, None, None]
                 for number, place in enumerate(places)
             ],
             dim=1,

@@ -68,19 +68,19 @@ def layer_gram(keys: Tensor, values: Tensor, owner: Tensor, demos: int, *, scale
     """
     seen = owner >= 0
     keys, values = _double(keys[:, seen]) * math.sqrt(scale), _double(values[:, seen])
-    own = owner[seen].to(keys.device)
+    demo_of = owner[seen].to(keys.device)
     kv_heads = len(keys)
     half_norms = keys.square().sum(-1) / 2
     lift = half_norms.new_full((kv_heads, demos), -math.inf)
-    lift = lift.scatter_reduce(1, own.expand(kv_heads, -1), half_norms, "amax")
+    lift = lift.scatter_reduce(1, demo_of.expand(kv_heads, -1), half_norms, "amax")
     lift = torch.where(torch.isfinite(lift), lift, 0.0)
     sums = keys.new_zeros(kv_heads, demos, demos)
     for demo in range(demos):
-        mine, later = own == demo, own >= demo
-        exponent = keys[:, mine] @ keys[:, later].transpose(1, 2)
-        exponent -= lift[:, demo, None, None] + lift[:, None, own[later]]
-        products = exponent.exp_().mul_(values[:, mine] @ values[:, later].transpose(1, 2)).sum(1)
-        sums[:, demo].index_add_(1, own[later], products)
+        here, later = demo_of == demo, demo_of >= demo
+        exponent = keys[:, here] @ keys[:, later].transpose(1, 2)
+        exponent -= lift[:, demo, None, None] + lift[:, None, demo_of[later]]
+        products = exponent.exp_().mul_(values[:, here] @ values[:, later].transpose(1, 2)).sum(1)
+        sums[:, demo].index_add_(1, demo_of[later], products)
     sums = sums + sums.triu(1).transpose(1, 2)
     shares = torch.logsumexp(-2 * _double(norms).to(keys.device).view(kv_heads, -1), dim=1)
     logs = torch.log(sums.abs()) + (lift[:, :, None] + lift[:, None, :]) + shares[:, None, None]
@@ -250,8 +250,8 @@ def alignment(score: TargetScore) -> Alignment:
     return Alignment(values, _cosine(slopes, part_squares, pull_squares[None, :]), slopes, meter.read())
 
 
-def _cosine(product: Array, one_square: Array, other_square: Array) -> Array:
-    length = np.sqrt(one_square * other_square)
+def _cosine(product: Array, square: Array, other_square: Array) -> Array:
+    length = np.sqrt(square * other_square)
     return np.asarray(np.divide(product, length, out=np.full_like(product, np.nan), where=length > 0))
 
 
@@ -264,10 +264,10 @@ def _reading_probe(score: TargetScore, outputs: dict[int, Tensor]) -> Probe:
     ends = np.cumsum([len(span.token_ids) for span in spans]) - 1
     read_at = ends[-len(score.candidates) :] if prompt.answer_ids is not None else ends[[len(prompt.prefix) - 1]]
 
-    def keep(seen: Attended) -> None:
+    def store(seen: Attended) -> None:
         outputs[seen.layer] = seen.output
 
-    return Probe(torch.from_numpy(np.ascontiguousarray(read_at)), torch.tensor(label), demos + 1, tap=keep)
+    return Probe(torch.from_numpy(np.ascontiguousarray(read_at)), torch.tensor(label), demos + 1, tap=store)
 
 
 def stability(gains: Array, perturbed: Sequence[Array]) -> tuple[Array, Array]:

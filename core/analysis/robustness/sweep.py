@@ -23,8 +23,7 @@ PERSISTENCE = 0.9
 DRAWS = 1_000
 """Bootstrap samples of the variants or cases."""
 
-Cell = tuple[PerturbationKind, float]
-"""Kind and strength."""
+KindStrength = tuple[PerturbationKind, float]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ def gains(scores: Array, chosen: int) -> Array:
     return np.array([expected_ndcg(row, chosen) for row in scores])
 
 
-def rows_of(cells: Sequence[Cell], apart: Departures, *, seed: object, mode: Mode = "plain") -> tuple[KindRow, ...]:
+def rows_of(
+    cells: Sequence[KindStrength], apart: Departures, *, seed: object, mode: Mode = "plain"
+) -> tuple[KindRow, ...]:
     """One row per kind and strength in the order they come, over the variants [variant] that `cells` name."""
     return tuple(
         _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in vars(apart).items()})
@@ -157,14 +158,14 @@ def _order(touched: Sequence[Sequence[int]]) -> Callable[[Weakness], tuple[float
 MEASURES = ("tau", "overlap", "ndcg", "score")
 
 
-def _row(cell: Cell, mode: Mode, seed: object, values: dict[str, Array]) -> KindRow:
+def _row(cell: KindStrength, mode: Mode, seed: object, values: dict[str, Array]) -> KindRow:
     kind, strength = cell
     estimates = {name: estimate(column, seed=(seed, mode, *cell, name)) for name, column in values.items()}
     head = {"kind": kind, "strength": strength, "mode": mode, "count": len(values["flips"])}
     return KindRow.model_validate(head | estimates)
 
 
-def _at(cells: Sequence[Cell], cell: Cell) -> list[int]:
+def _at(cells: Sequence[KindStrength], cell: KindStrength) -> list[int]:
     return [variant for variant, other in enumerate(cells) if other == cell]
 
 

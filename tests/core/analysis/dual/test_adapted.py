@@ -58,7 +58,9 @@ def test_an_epoch_is_that_of_the_merged_model(networks: tuple[Any, Any]) -> None
 
 def test_it_reads_as_the_merged_model(networks: tuple[Any, Any]) -> None:
     made = material()
-    here, there = (Trainee(one).read(made.few_shot, own=len(made.query), context=made.context) for one in networks)
+    here, there = (
+        Trainee(one).read(made.few_shot, query_length=len(made.query), context=made.context) for one in networks
+    )
     for one, other in ((here.outputs, there.outputs), (here.scores, there.scores), (here.queries, there.queries)):
         for layer, expected in zip(one, other, strict=True):
             np.testing.assert_allclose(layer, expected, atol=1e-8)

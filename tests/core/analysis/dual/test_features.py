@@ -37,7 +37,7 @@ def head(*, width: int = 8, tokens: int = 30, demos: int = 3, spread: float = 1.
     labels = torch.from_numpy(rng.integers(0, demos, tokens)) if demos else torch.zeros(tokens, dtype=torch.long)
     labels[: tokens // 3] = demos
     sizes: dict[str, Any] = {"scale": width**-0.5, "softcap": None, "sink": None}
-    return Head(0, 0, query, keys, values, labels, demos, own=torch.zeros(5), **{**sizes, **more})
+    return Head(0, 0, query, keys, values, labels, demos, output=torch.zeros(5), **{**sizes, **more})
 
 
 def kernel(**choices: Any) -> Kernel:

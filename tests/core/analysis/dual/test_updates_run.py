@@ -180,7 +180,7 @@ def test_the_shared_weights_are_never_touched(pair: Pair, fault: str) -> None:
     def work() -> None:
         trainee = Trainee(network, between=between)
         made = trainee.tune(material().samples, rate=0.5, order=range(4))
-        trainee.read(material().zero_shot, own=5, weights=made.weights)
+        trainee.read(material().zero_shot, query_length=5, weights=made.weights)
 
     if fault == "none":
         work()
@@ -204,7 +204,7 @@ def test_an_exception_inside_a_pass_leaves_weights_hooks_and_attention(
 
     monkeypatch.setattr(tuning, "attend", broken)
     with pytest.raises(ComputeError, match="out of memory on cpu in one pass over"):
-        trainee.read(material().zero_shot, own=5, weights=made.weights)
+        trainee.read(material().zero_shot, query_length=5, weights=made.weights)
     assert state_hash(network) == before
     assert network.config._attn_implementation == NAME
     assert not any(module._forward_hooks for module in network.modules())
@@ -244,7 +244,7 @@ def test_a_model_without_such_projections_is_one_sentence() -> None:
 def test_a_reading_is_the_untouched_network_s_own(pair: Pair) -> None:
     """Outputs are those of o_proj; scores up to a constant from the log of eager's attention weights."""
     made = material()
-    read = Trainee(pair.model.network).read(made.few_shot, own=len(made.query), context=made.context)
+    read = Trainee(pair.model.network).read(made.few_shot, query_length=len(made.query), context=made.context)
     taken: list[torch.Tensor] = []
     attentions = [layer.self_attn for layer in pair.reference.model.layers]
     hooks = [one.o_proj.register_forward_hook(lambda _m, _g, out: taken.append(out[0, -1])) for one in attentions]
@@ -358,10 +358,10 @@ def test_sim_aou_is_that_of_slow_fine_tuning(tiny_llama: Any) -> None:
     reference.set_attn_implementation("eager")
     trainee = Trainee(language_model(copy.deepcopy(tiny_llama).double()).network)
     own = len(made.query)
-    few = trainee.read(made.few_shot, own=own, context=made.context)
+    few = trainee.read(made.few_shot, query_length=own, context=made.context)
     trained = trainee.tune(made.samples, rate=RATE, order=range(4))
-    zero = trainee.read(made.zero_shot, own=own)
-    tuned = trainee.read(made.zero_shot, own=own, weights=trained.weights)
+    zero = trainee.read(made.zero_shot, query_length=own)
+    tuned = trainee.read(made.zero_shot, query_length=own, weights=trained.weights)
     start, rng = trainee.see(made.samples), np.random.default_rng(0)
     found = measures(few, zero, tuned, start, trained, rng=rng, precision=1e-15)["sim_aou"][0]
 
