@@ -39,21 +39,21 @@ def evaluate(
     settings = checked(EvaluationSettings, "evaluate", choices)
     check_target(json_to)
     log_to_file("command")
-    found, to_file = None, json_to not in ("", "-")
-    for found in _evaluations(settings, every_round=to_file):
+    evaluation, to_file = None, json_to not in ("", "-")
+    for evaluation in _evaluations(settings, every_round=to_file):
         if to_file:
-            with contextlib.suppress(RequestError):  # Hours of work go on; the last one tells.
-                write(json_to, _text(found))
-    if found is None:
+            with contextlib.suppress(RequestError):  # Hours of work go on; an error of the last write is raised.
+                write(json_to, _text(evaluation))
+    if evaluation is None:
         raise RequestError("no interaction to ask about", expected="later ones of users with earlier ones")
     if json_to:
-        write_or_print(json_to, _text(found))
+        write_or_print(json_to, _text(evaluation))
     else:
-        write_out("\n".join(evaluation_lines(found)) + "\n")
+        write_out("\n".join(evaluation_lines(evaluation)) + "\n")
 
 
-def _text(found: Evaluation) -> str:
-    return found.model_dump_json(indent=1) + "\n"
+def _text(evaluation: Evaluation) -> str:
+    return evaluation.model_dump_json(indent=1) + "\n"
 
 
 def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator[Evaluation]:
@@ -76,10 +76,10 @@ def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator
         report("loading the model", 0.0)
         model = load(settings.model, device=settings.device, dtype=settings.dtype)
         work = plan_evaluation(settings, dataset, model, between=between)
-        for found in score_rounds(work):
+        for records in score_rounds(work):
             done += 1
             if every_round or done == work.rounds:
-                yield evaluation_of(work, found, made_by=f"demolens {package_version()}")
+                yield evaluation_of(work, records, made_by=f"demolens {package_version()}")
 
 
 def _label(what: str, done: int, work: EvaluationPlan | None, spent: float) -> str:
@@ -89,56 +89,55 @@ def _label(what: str, done: int, work: EvaluationPlan | None, spent: float) -> s
     return f"round {done + 1} of {work.rounds}, about {seconds(left)} left: {what}"
 
 
-def evaluation_lines(found: Evaluation) -> Iterator[str]:
-    """On what it was measured, tables of single answers, of lists and of differences, and what a reader must know."""
+def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
+    """What it was measured on, tables of single answers, of lists and of differences, and the notices."""
     yield (
-        f"{escaped(found.dataset_name)}: {found.interactions} test interactions and {found.ranked} lists of"
-        f" {found.candidates} of {found.users} users, {found.both_answers} of them with both answers (for UAUC);"
-        f" intervals of {100 * found.level:.0f} % over users"
+        f"{escaped(evaluation.dataset_name)}: {evaluation.interactions} test interactions and {evaluation.ranked} lists"
+        f" of {evaluation.candidates} of {evaluation.users} users, {evaluation.both_answers} of them with both answers"
+        f" (for UAUC); intervals of {100 * evaluation.level:.0f} % over users"
     )
-    for table in (_answers(found), _lists(found), _differences(found)):
+    for table in (_answers(evaluation), _lists(evaluation), _differences(evaluation)):
         if len(table) > 1:
             yield ""
             yield aligned(table)
     yield ""
-    yield from (escaped(notice) for notice in found.notices)
+    yield from (escaped(notice) for notice in evaluation.notices)
 
 
-def _answers(found: Evaluation) -> list[tuple[str, ...]]:
+def _answers(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """One line a way that is measured: AUC and UAUC with their intervals, and AUC in each later period."""
-    numbers = sorted({one.period for one in found.periods})
-    at = {(one.way, one.period): one.auc for one in found.periods}
+    numbers = sorted({row.period for row in evaluation.periods})
+    by_period = {(row.way, row.period): row.auc for row in evaluation.periods}
     lines = [("way", "AUC", "interval", "UAUC", "interval", *(f"period {number}" for number in numbers))]
-    for one in found.ways:
-        later = (_number((at.get((one.way, number)) or MetricEstimate(value=None)).value) for number in numbers)
-        auc, uauc = one.auc, one.uauc
-        if auc.value is None and uauc.value is None:
-            continue
-        lines.append((one.way, _number(auc.value), _between(auc), _number(uauc.value), _between(uauc), *later))
+    for row in evaluation.ways:
+        later = (by_period.get((row.way, number)) or MetricEstimate(value=None) for number in numbers)
+        if row.auc.value is not None or row.uauc.value is not None:
+            estimates = (*_estimate(row.auc), *_estimate(row.uauc))
+            lines.append((row.way, *estimates, *(_number(auc.value) for auc in later)))
     return lines
 
 
-def _lists(found: Evaluation) -> list[tuple[str, ...]]:
+def _lists(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """One line a way and family: NDCG@10 with its interval."""
     lines: list[tuple[str, ...]] = [("way", "family", "NDCG@10", "interval")]
-    lines += [(one.way, one.family or "", _number(one.ndcg.value), _between(one.ndcg)) for one in found.ranking]
-    return lines
+    return lines + [(row.way, row.family or "", *_estimate(row.ndcg)) for row in evaluation.ranking]
 
 
-def _differences(found: Evaluation) -> list[tuple[str, ...]]:
+def _differences(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """One line for each measured paired difference over the whole test."""
     lines: list[tuple[str, ...]] = [("difference", "of", "value", "interval")]
-    lines += [
-        (one.name, one.measure.upper(), _number(one.apart.value), _between(one.apart))
-        for one in found.differences
-        if one.period is None and one.apart.value is not None
+    return lines + [
+        (row.name, row.measure.upper(), *_estimate(row.apart))
+        for row in evaluation.differences
+        if row.period is None and row.apart.value is not None
     ]
-    return lines
+
+
+def _estimate(estimate: MetricEstimate) -> tuple[str, str]:
+    """The value and its interval."""
+    low, high = estimate.low, estimate.high
+    return _number(estimate.value), "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _between(one: MetricEstimate) -> str:
-    return "-" if one.low is None or one.high is None else f"{one.low:.3f} to {one.high:.3f}"

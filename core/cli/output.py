@@ -1,4 +1,4 @@
-"""Where does a command put what it found: a file, stdout, a table in a terminal?"""
+"""Where does a command put its result: a file, stdout, a table in a terminal?"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(target: str, text: str) -> None:
 
 
 def write_or_print(target: str, text: str) -> None:
-    """Write a whole file; where that fails the text goes to stdout, so that no work is lost, and the error tells."""
+    """Write a whole file; where that fails the text goes to stdout, so that no work is lost, and the error says so."""
     try:
         write(target, text)
     except RequestError as error:

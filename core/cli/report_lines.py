@@ -1,4 +1,4 @@
-"""A report of a task as a few lines for a terminal: what was asked, then a table for each kind of row it holds."""
+"""A report of a task as a few lines for a terminal: a heading, then a table for each kind of row it holds."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def _notes(report: Report) -> Iterator[str]:
 
 def heading(report: Report) -> Iterator[str]:
     """On which data and model, and what it cost."""
-    made = report.provenance
+    source = report.provenance
     count = len(report.demos)
-    yield f"{escaped(made.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
+    yield f"{escaped(source.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
     spent = f"{report.passes:.1f} full passes, {seconds(report.seconds)}"
-    yield f"{escaped(made.model_name)} on {made.device}, {made.dtype}, {spent}"
+    yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {spent}"
 
 
 def _verdict(report: ImproveReport) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _tables(report: Report) -> Iterator[str]:
         elif isinstance(value, BaseModel) and name != "provenance":
             yield ""
             yield from _table(_words(name), [value])
-        elif isinstance(value, tuple) and value and all(isinstance(one, BaseModel) for one in value):
+        elif isinstance(value, tuple) and value and all(isinstance(row, BaseModel) for row in value):
             yield ""
             yield from _table(f"{_words(name)} ({len(value)})", value)
 

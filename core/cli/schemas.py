@@ -1,4 +1,4 @@
-"""What does the JSON of each kind of work look like? One schema a kind, kept in `assets/schemas` in step with the code.
+"""What does the JSON of each kind of work look like? One schema a kind, stored in `assets/schemas`.
 
 `demolens schema --into assets/schemas` writes them all anew.
 """

@@ -22,26 +22,26 @@ def step_lines(report: PersonaliseReport) -> list[str]:
     before: dict[str, ListRow] = {}
     for row in report.stream:
         lines += ["", f"Step {row.step}: {_new(row)}"]
-        for found in row.lists:
-            lines += _list(report, found, before.get(found.which))
-        before = {found.which: found for found in row.lists}
+        for ranking in row.lists:
+            lines += _list(report, ranking, before.get(ranking.which))
+        before = {ranking.which: ranking for ranking in row.lists}
     return [*lines, "", *_moved(report), *_cost(report), *(f"Note: {escaped(notice)}" for notice in report.notices)]
 
 
 def _new(row: StepRow) -> str:
-    shown = "1 demonstration" if len(row.demo_ids) == 1 else f"{len(row.demo_ids)} demonstrations"
+    demos = "1 demonstration" if len(row.demo_ids) == 1 else f"{len(row.demo_ids)} demonstrations"
     if row.title is None:
-        return f"the list before the play, {shown}"
+        return f"the list before the play, {demos}"
     by_hand = ", made by hand" if row.kind == "added" else ""
-    return f"{_short(row.title)} = {'liked' if row.liked else 'not liked'}{by_hand}, {shown}"
+    return f"{_short(row.title)} = {'liked' if row.liked else 'not liked'}{by_hand}, {demos}"
 
 
-def _list(report: PersonaliseReport, found: ListRow, before: ListRow | None) -> Iterator[str]:
-    yield f"  {found.which}: {duration(found.seconds)}, {found.tokens_run} of {found.tokens} tokens run"
-    for place in best_first(found.ranks, report.candidates)[:TOP]:
-        row, rank = report.candidates[place], found.ranks[place]
+def _list(report: PersonaliseReport, ranking: ListRow, before: ListRow | None) -> Iterator[str]:
+    yield f"  {ranking.which}: {duration(ranking.seconds)}, {ranking.tokens_run} of {ranking.tokens} tokens run"
+    for place in best_first(ranking.ranks, report.candidates)[:TOP]:
+        row, rank = report.candidates[place], ranking.ranks[place]
         mark = "  <- chosen next" if row.is_target else ""
-        yield f"{rank:>6g} {_move(rank, before, place):>4} {found.scores[place]:+9.3f}  {_short(row.title)}{mark}"
+        yield f"{rank:>6g} {_move(rank, before, place):>4} {ranking.scores[place]:+9.3f}  {_short(row.title)}{mark}"
 
 
 def _move(rank: Rank, before: ListRow | None, place: int) -> str:
@@ -53,7 +53,7 @@ def _move(rank: Rank, before: ListRow | None, place: int) -> str:
 
 def _moved(report: PersonaliseReport) -> Iterator[str]:
     for which in dict.fromkeys(row.which for row in report.moved):
-        last = next(found for found in report.stream[-1].lists if found.which == which)
+        last = next(ranking for ranking in report.stream[-1].lists if ranking.which == which)
         top = best_first(last.ranks, report.candidates)[0]
         title = _short(report.candidates[top].title)
         yield f"{which}: nats by which the score of {title} falls without each demonstration"
@@ -69,8 +69,8 @@ def _effect(row: MovedRow, place: int) -> str:
 
 def _cost(report: PersonaliseReport) -> Iterator[str]:
     steps: dict[str, list[float]] = {}
-    for found in (found for row in report.stream[1:] for found in row.lists):
-        steps.setdefault(found.which, []).append(found.seconds)
+    for ranking in (ranking for row in report.stream[1:] for ranking in row.lists):
+        steps.setdefault(ranking.which, []).append(ranking.seconds)
     if report.full_seconds is not None:
         each = ", ".join(f"{which} {duration(statistics.median(times))}" for which, times in steps.items())
         step = f"Median step: {each}. " if each else ""

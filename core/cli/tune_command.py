@@ -41,7 +41,7 @@ def tune(
 
 
 def _lines(card: Card, out: str) -> Iterator[str]:
-    """What came of it, in a few lines."""
+    """The result in a few lines."""
     yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {seconds(card.seconds)}"
     measured = [point for point in card.curve if point.validation_loss is not None]
     for point in measured:

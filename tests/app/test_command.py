@@ -41,3 +41,20 @@ def test_the_page_starts_with_or_without_the_example(
     assert served[0][-4:] == ["--port", "8600", "--address", "127.0.0.1"]
     expected = {None: "all is ready", "error": "demolens: no answer from the index", "bug": "something unexpected"}
     assert expected[problem] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--port", "0"], "demolens: Invalid value for '--port'"),
+        (["--address", "0.0.0.0"], "demolens: --address: '0.0.0.0' lets other machines in."),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(
+    capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert called("app", *words) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(sentence)
+    assert output.err.count("\n") == 1
