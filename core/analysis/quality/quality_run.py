@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask
-from core.analysis.quality.quality_work import Measured, QualityWork
+from core.analysis.quality.quality_work import QualityWork
 from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScoreRow
 from core.analysis.subject import Subject
 from core.data.dataset import Dataset
@@ -40,7 +40,7 @@ def quality(
         yield ledger.complete(report, NO_DEMONSTRATIONS)
         return
     work = QualityWork(task, ledger, setting)
-    measured = [row for row in QUALITY_SCORES if row.shared_with is None and row.applies(task)]
+    measured = [row for row in QUALITY_SCORES if row.function is not None and row.applies(task)]
     stages = sorted(measured, key=lambda row: row.needs_target)
     for score in stages:
         if score.needs_target and work.target_setting is None:
@@ -53,7 +53,8 @@ def quality(
 
 def _joined(report: QualityReport, score: QualityScoreRow, work: QualityWork) -> QualityReport:
     """The report with one more score, or two that share a pass."""
-    measured: Measured = score.function(work)
+    assert score.function is not None
+    measured = score.function(work)
     rows = list(report.rows)
     for at, place in enumerate(work.places if score.needs_target else range(len(rows))):
         values = {name: column[at] for name, column in measured.columns.items()}

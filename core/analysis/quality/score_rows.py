@@ -1,8 +1,7 @@
 """The quality scores of demonstrations: a row each, with its words, unit, cost and function; needs no torch.
 
-A new score is a function of a `QualityWork` (a column of the quality report) or of a `ScoredCase` (a column held
-against the true use), in a file of its own, and a row here. Functions are named as `module:name` below
-`core.analysis.quality` and imported when they are used.
+A new score is a function in a file of its own and a row here: of a `QualityWork` for a column of the quality report,
+of a `ScoredCase` for a score that is held against the true use. `function_at("module:name")` imports it on first use.
 """
 
 from __future__ import annotations
@@ -14,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from core.analysis.quality.quality_task import QualityTask
+    from core.analysis.quality.quality_work import Measured, QualityWork
+    from core.analysis.quality.scored_case import ScoredCase
+    from core.analysis.values import Array
 
 QualityScore = Literal["gain", "effect", "alignment", "redundancy", "stability"]
 UtilityScore = Literal[
@@ -24,10 +26,10 @@ GRADIENT = 3.0
 """Full-prompt forward equivalents of one forward and one backward pass."""
 
 
-def _function(place: str) -> Callable[..., Any]:
+def function_at(place: str) -> Callable[..., Any]:
+    """The function `module:name` below `core.analysis.quality`, imported when it is called."""
     module, _, name = place.partition(":")
-    function: Callable[..., Any] = getattr(import_module(f"core.analysis.quality.{module}"), name)
-    return function
+    return lambda *values: getattr(import_module(f"core.analysis.quality.{module}"), name)(*values)
 
 
 # ---- scores of one prompt
@@ -53,8 +55,8 @@ class QualityScoreRow:
     unit: str
     label: str
     """What the run says while it measures the score."""
-    place: str
-    """`function(work)`, which gives `Measured` columns; empty where another score's function gives this one too."""
+    function: Callable[[QualityWork], Measured] | None
+    """None where another score's function gives this one too."""
     passes: Callable[[QualityTask], float]
     """Full-prompt forward equivalents."""
     needs_target: bool = True
@@ -63,19 +65,14 @@ class QualityScoreRow:
     applies: Callable[[QualityTask], bool] = lambda _task: True
     """Whether the task's choices ask for it."""
 
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The function of `place`."""
-        return _function(self.place)
-
 
 QUALITY_SCORES = (
-    QualityScoreRow("gain", "nats", "computing gains", "measures:measured_gain", _gain_passes),
+    QualityScoreRow("gain", "nats", "computing gains", function_at("measures:measured_gain"), _gain_passes),
     QualityScoreRow(
         "effect",
         "ln of energy",
         "reading the demonstrations' equivalent gradients",
-        "measures:measured_label_free",
+        function_at("measures:measured_label_free"),
         lambda _task: 1.0,
         needs_target=False,
     ),
@@ -83,15 +80,15 @@ QUALITY_SCORES = (
         "alignment",
         "cosine",
         "aligning with the score's gradient",
-        "measures:measured_alignment",
+        function_at("measures:measured_alignment"),
         lambda _task: GRADIENT,
     ),
-    QualityScoreRow("redundancy", "cosine", "", "", lambda _task: 0.0, needs_target=False, shared_with="effect"),
+    QualityScoreRow("redundancy", "cosine", "", None, lambda _task: 0.0, needs_target=False, shared_with="effect"),
     QualityScoreRow(
         "stability",
         "share",
         "perturbing the prompt",
-        "measures:measured_stability",
+        function_at("measures:measured_stability"),
         lambda task: GRADIENT * task.stability,
         applies=lambda task: task.stability > 0,
     ),
@@ -109,15 +106,10 @@ class UtilityScoreRow:
     words: str
     """On the screen."""
     definition: str
-    place: str
-    """`function(case)` of a `ScoredCase`, or of a `Setting` for a floor, [demo]."""
+    function: Callable[[ScoredCase], Array]
+    """Gives the scores, [demo]."""
     is_floor: bool = False
     """Whether it knows nothing of the model: what other scores have to beat."""
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The function of `place`."""
-        return _function(self.place)
 
 
 UTILITY_SCORES = (
@@ -125,58 +117,50 @@ UTILITY_SCORES = (
         "gain",
         "gain by gradient, true target",
         "Contribution to the true target's score by one gradient at half learning rate; knows the target.",
-        "scored_case:gain_of_target",
+        lambda case: case.gain,
     ),
     UtilityScoreRow(
         "gain_proxy",
         "gain by deletion, proxy target",
         "How far the score of the user's latest known choice, held out of the prompt, falls when the demonstration is "
         "deleted; does not know the target.",
-        "scored_case:gain_of_proxy_by_deletion",
+        lambda case: case.proxy_gain("leave_one_out"),
     ),
     UtilityScoreRow(
         "gain_proxy_gradient",
         "gain by gradient, proxy target",
         "The gradient's contribution to the score of that choice; does not know the target.",
-        "scored_case:gain_of_proxy_by_gradient",
+        lambda case: case.proxy_gain("gradient"),
     ),
     UtilityScoreRow(
         "effect",
         "effect",
         "ln of the energy of the equivalent gradient; needs no target.",
-        "scored_case:effect",
+        lambda case: case.free.gram.energy,
     ),
     UtilityScoreRow(
         "alignment",
         "alignment",
         "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
-        "scored_case:alignment_with_target",
+        lambda case: case.alignment,
     ),
     UtilityScoreRow(
         "redundancy",
         "low redundancy",
         "Minus the largest cosine with another demonstration's equivalent gradient; needs no target.",
-        "scored_case:low_redundancy",
+        lambda case: -case.redundancy,
     ),
     UtilityScoreRow(
-        "random",
-        "random (floor)",
-        "A random number, fixed by the case.",
-        "scored_case:random_floor",
-        is_floor=True,
+        "random", "random (floor)", "A random number, fixed by the case.", lambda case: case.random, is_floor=True
     ),
     UtilityScoreRow(
-        "length",
-        "length (floor)",
-        "Tokens of the demonstration.",
-        "scored_case:length_floor",
-        is_floor=True,
+        "length", "length (floor)", "Tokens of the demonstration.", lambda case: case.length, is_floor=True
     ),
     UtilityScoreRow(
         "position",
         "position (floor)",
         "Its place in the prompt; the last one is highest.",
-        "scored_case:position_floor",
+        lambda case: case.position,
         is_floor=True,
     ),
 )

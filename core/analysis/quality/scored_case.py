@@ -28,40 +28,73 @@ ScorerOf = Callable[[Setting], Scorer]
 """Makes a scorer of a setting's prompt whose cost is counted."""
 
 
-class ScoredCase:
-    """A setting, and the passes over it that its scores share."""
+def _no_scorer(_setting: Setting) -> Scorer:
+    raise AssertionError("a floor knows nothing of the model")
 
-    def __init__(self, setting: Setting, scorer_of: ScorerOf) -> None:
+
+class ScoredCase:
+    """A setting, and the scores of its demonstrations, [demo] each; scores that share a pass run it once."""
+
+    def __init__(self, setting: Setting, scorer_of: ScorerOf = _no_scorer) -> None:
         self.setting, self.scorer_of = setting, scorer_of
 
     @cached_property
-    def scorer(self) -> Scorer:
-        """The scorer of the prompt."""
+    def _score(self) -> TargetScore:
+        return TargetScore(self._scorer, self.setting.targets[0])
+
+    @cached_property
+    def _scorer(self) -> Scorer:
         return self.scorer_of(self.setting)
 
     @cached_property
-    def score(self) -> TargetScore:
-        """The score of the true target."""
-        return TargetScore(self.scorer, self.setting.targets[0])
-
-    @cached_property
-    def free(self) -> LabelFree:
-        """The pass without a target."""
-        return label_free(self.scorer)
-
-    @cached_property
-    def proxy(self) -> tuple[Setting, TargetScore] | None:
+    def _proxy(self) -> tuple[Setting, TargetScore] | None:
         """The setting with the proxy target, and its score; None where there is none."""
         held = scored_setting(self.setting, proxy=True)
         return None if held is None else (held, TargetScore(self.scorer_of(held), held.targets[0]))
 
+    @property
+    def gain(self) -> Array:
+        """Gain by one gradient towards the true target."""
+        return gain(self._score).values
+
     def proxy_gain(self, method: GainMethod) -> Array:
-        """Gain towards the proxy target, [demo]; nan without one, and for a demonstration cut for room."""
+        """Gain towards the proxy target; nan without one, and for a demonstration cut for room."""
         gains = np.full(len(self.setting.prompt.demos), np.nan)
-        if self.proxy is not None:
-            held, score = self.proxy
+        if self._proxy is not None:
+            held, score = self._proxy
             gains[list(held.prompt.kept_demos)] = gain(score, method=method).values
         return gains
+
+    @cached_property
+    def free(self) -> LabelFree:
+        """The pass without a target."""
+        return label_free(self._scorer)
+
+    @property
+    def redundancy(self) -> Array:
+        """Largest cosine with another demonstration."""
+        return redundancy(self.free.gram.cosines)[0]
+
+    @property
+    def alignment(self) -> Array:
+        """Alignment with the true target's gradient."""
+        return alignment(self._score).values
+
+    @property
+    def random(self) -> Array:
+        """See `random_scores`."""
+        case = self.setting.case
+        return random_scores(len(self.setting.prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
+
+    @property
+    def length(self) -> Array:
+        """See `length_scores`."""
+        return length_scores(self.setting.prompt)
+
+    @property
+    def position(self) -> Array:
+        """See `position_scores`."""
+        return position_scores(self.setting.prompt)
 
 
 def quality_scores(setting: Setting, scorer_of: ScorerOf) -> Mapping[UtilityScore, Array]:
@@ -72,50 +105,5 @@ def quality_scores(setting: Setting, scorer_of: ScorerOf) -> Mapping[UtilityScor
 
 def floors(setting: Setting) -> Mapping[UtilityScore, Array]:
     """Scores that know nothing of the model, [demo] each."""
-    return {row.name: row.function(setting) for row in UTILITY_SCORES if row.is_floor}
-
-
-def gain_of_target(case: ScoredCase) -> Array:
-    """Gain by one gradient towards the true target."""
-    return gain(case.score).values
-
-
-def gain_of_proxy_by_deletion(case: ScoredCase) -> Array:
-    """Gain towards the proxy target, each demonstration deleted from the text."""
-    return case.proxy_gain("leave_one_out")
-
-
-def gain_of_proxy_by_gradient(case: ScoredCase) -> Array:
-    """Gain towards the proxy target by one gradient."""
-    return case.proxy_gain("gradient")
-
-
-def effect(case: ScoredCase) -> Array:
-    """Energy of the equivalent gradient."""
-    return case.free.gram.energy
-
-
-def alignment_with_target(case: ScoredCase) -> Array:
-    """Alignment with the true target's gradient."""
-    return alignment(case.score).values
-
-
-def low_redundancy(case: ScoredCase) -> Array:
-    """Minus the redundancy."""
-    return -redundancy(case.free.gram.cosines)[0]
-
-
-def random_floor(setting: Setting) -> Array:
-    """A random number, fixed by the case."""
-    case = setting.case
-    return random_scores(len(setting.prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
-
-
-def length_floor(setting: Setting) -> Array:
-    """The length in tokens."""
-    return length_scores(setting.prompt)
-
-
-def position_floor(setting: Setting) -> Array:
-    """The place in the prompt."""
-    return position_scores(setting.prompt)
+    case = ScoredCase(setting)
+    return {row.name: row.function(case) for row in UTILITY_SCORES if row.is_floor}

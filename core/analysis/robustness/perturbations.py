@@ -298,13 +298,7 @@ ROWS = (
     Perturbation("inject", "unrelated items injected", "inject items", _inject, obstacle=_no_new_items),
     Perturbation("demo_permute", "demonstrations permuted", "permute demos", _demo_permute, DEMO_PASSES, least_demos=2),
     Perturbation(
-        "demo_drop",
-        "demonstrations dropped",
-        "drop demos",
-        _demo_drop,
-        DEMO_PASSES,
-        least_demos=1,
-        every_demo=True,
+        "demo_drop", "demonstrations dropped", "drop demos", _demo_drop, DEMO_PASSES, least_demos=1, every_demo=True
     ),
     Perturbation(
         "demo_duplicate", "demonstrations duplicated", "duplicate demos", _demo_duplicate, DEMO_PASSES, least_demos=1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ from references import language_model
 
 from core.analysis.quality.measures import ALONE, chosen_variants
 from core.analysis.quality.quality_run import NO_DEMONSTRATIONS, NO_PROXY, quality
-from core.analysis.quality.quality_task import QualityReport, QualityTask
+from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask
 from core.analysis.quality.quality_work import scored_setting
+from core.analysis.quality.score_rows import QUALITY_SCORES, UTILITY_SCORES, QualityScore, UtilityScore
 from core.analysis.quality.scores import alignment, gain
 from core.analysis.robustness.perturb import prompt_of_variant
 from core.analysis.setting import set_up
@@ -244,3 +245,10 @@ def test_the_forecast_counts_what_is_asked() -> None:
     assert asked({}, demos=8, candidate_ids=("1", "2")).predicted_passes == 9, "the target may be none of them"
     assert asked({}, demos=8, candidate_ids=("1", "2"), target="1").predicted_passes == 7
     assert asked(demos=0).predicted_passes == 1
+
+
+def test_every_score_is_a_row_with_a_column() -> None:
+    assert tuple(row.name for row in QUALITY_SCORES) == get_args(QualityScore)
+    assert tuple(row.name for row in UTILITY_SCORES) == get_args(UtilityScore)
+    assert all(row.name in QualityRow.model_fields for row in QUALITY_SCORES)
+    assert all((row.function is None) == (row.shared_with is not None) for row in QUALITY_SCORES)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.analysis.robustness.perturb import prompt_of_variant, reason_against, variants
-from core.analysis.robustness.perturbations import KINDS, ROWS, PerturbationKind
+from core.analysis.robustness.perturbations import KINDS, PERTURBATIONS, ROWS, Perturbation, PerturbationKind
 from core.analysis.robustness.variant import Variant, prompt_demos, query_history
 from core.analysis.setting import Setting
 from core.errors import RequestError
@@ -230,3 +230,12 @@ def test_one_demonstration_and_one_title_are_enough_for_the_rest(setting: Settin
     made = variants(base, strengths=[0.1], repeats=1)
     assert {one.kind for one in made} == set(KINDS) - {"demo_permute", "history_swap", "history_shuffle"}
     assert all(prompt_of_variant(base, one) for one in made)
+
+
+def test_a_row_is_all_that_a_new_perturbation_needs(setting: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    name: Any = "history_reverse"
+    row = Perturbation(name, "history reversed", "reverse", lambda draw: draw.with_history(draw.history[::-1], "back"))
+    monkeypatch.setitem(PERTURBATIONS, name, row)
+    base = setting()
+    assert reason_against(base, name) is None
+    assert [ids_of(variant) for variant in only(base, name, repeats=1)] == [before(base)[::-1]]
