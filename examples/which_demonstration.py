@@ -1,22 +1,22 @@
-"""Which demonstration moved this recommendation, and would another set do better? Run it in the checkout:
+"""Which demonstration moved this recommendation, and would another set do better?
 
-.venv/bin/python examples/which_demonstration.py            the sample's user 12
-.venv/bin/python examples/which_demonstration.py 7 4        user 7, four demonstrations
+Run it in the checkout: `.venv/bin/python examples/which_demonstration.py [USER [DEMONSTRATIONS]]`.
 """
 
-# %% What is asked: a case, and questions about it.
+# %% A case: which user, how many demonstrations.
 import sys
 
 from core import CaseSpec, Explain, ImproveTask, command_line, explain, load, open_dataset, run
 
-user, demos = (*sys.argv[1:], "12", "4")[:2] if len(sys.argv) > 2 else ((*sys.argv[1:2], "12")[0], "4")
-case = CaseSpec(user=user, demos=int(demos), candidates=8)
+user = sys.argv[1] if len(sys.argv) > 1 else "12"
+demos = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+case = CaseSpec(user=user, demos=demos, candidates=6, history=3)
 
 # %% Data and model are opened once, for as many questions as you like.
 dataset, model = open_dataset(case.dataset), load(case.model)
 
 # %% What does each demonstration add to the score of the item really chosen next?
-*_, report = explain(Explain(case=case, budget=6, matrix=False), dataset=dataset, model=model)
+*_, report = explain(Explain(case=case, budget=4, matrix=False), dataset=dataset, model=model)
 answer = report.contributions
 print(f"The score of {answer.target.title!r} goes from {answer.zero_shot:+.2f} to {answer.few_shot:+.2f} nats.")
 for demo, value, low, high in sorted(
@@ -26,9 +26,10 @@ for demo, value, low, high in sorted(
 print(f"Trust: LDS {'not measured' if answer.lds is None else f'{answer.lds:.2f}'}")
 
 # %% Would other demonstrations do better? A small search; the target has no part in it.
-task = ImproveTask(case=case, k=2, pool=12, shortlist=4, held_out=2, negatives=2, budget=20)
+task = ImproveTask(case=case, k=2, pool=12, shortlist=4, held_out=2, negatives=2, budget=12)
 for better in run(task, dataset=dataset, model=model):
-    print(f"{better.stage}: best objective {better.best.objective if better.best else float('nan'):+.3f} nats")
+    if better.best is not None:
+        print(f"best objective so far {better.best.objective:+.3f} nats")
 print("Best set:", ", ".join(better.best.demo_ids) or "none: no demonstrations do best")
 
 # %% The same on the command line, with JSON for others.
