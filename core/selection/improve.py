@@ -16,6 +16,7 @@ from core.lm.scoring.many import ManyScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
+from core.prompt.families import FAMILIES
 from core.question.task import Progress
 from core.selection.heldout import HeldOut, held_out
 from core.selection.improve_task import (
@@ -105,7 +106,7 @@ class _ImproveRun:
             size=max(task.shortlist, len(first)),
             lambda_mmr=task.mmr,
             first=first,
-            both_answers=self._answers,
+            both_answers=_has_both_answers(setting),
             embedded=encoder.embeddings(),
             effects=encoder.effects(),
         )
@@ -144,10 +145,6 @@ class _ImproveRun:
             "held_out": tuple(self._held_row(choice) for choice in self.held),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
-
-    @property
-    def _answers(self) -> bool:
-        return self.task.case.family == "yes_no" and self.setting.dataset.has_ratings
 
     def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
@@ -296,9 +293,14 @@ class _ImproveRun:
         return tuple(sentences)
 
 
+def _has_both_answers(setting: Setting) -> bool:
+    """Whether held-out choices have a true answer Yes or No."""
+    return FAMILIES[setting.request.family].labelled and setting.dataset.has_ratings
+
+
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
-    yes_no, rated = task.case.family == "yes_no", setting.dataset.has_ratings
-    if task.objective == "truth" and not (yes_no and rated):
+    both_answers = _has_both_answers(setting)
+    if task.objective == "truth" and not both_answers:
         raise RequestError(
             "the objective truth needs Yes and No as true answers",
             expected="the family yes_no and a data set with ratings, or the objective margin",
@@ -308,7 +310,7 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
         setting.case,
         count=task.held_out,
         negatives=0 if task.objective == "truth" else task.negatives,
-        both_answers=yes_no and rated,
+        both_answers=both_answers,
         sampling=task.case.sampling,
         history=task.case.history,
     )
@@ -353,7 +355,7 @@ def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, targe
 
 
 def _answer_word(setting: Setting, liked: bool) -> str | None:
-    return ANSWERS[not liked] if setting.spec.family == "yes_no" else None
+    return ANSWERS[not liked] if FAMILIES[setting.spec.family].labelled else None
 
 
 def _target_answer(setting: Setting) -> str | None:
