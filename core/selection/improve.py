@@ -295,7 +295,7 @@ class _ImproveRun:
 
 def _has_both_answers(setting: Setting) -> bool:
     """Whether held-out choices have a true answer Yes or No."""
-    return FAMILIES[setting.request.family].labelled and setting.dataset.has_ratings
+    return FAMILIES[setting.spec.family].labelled and setting.dataset.has_ratings
 
 
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
