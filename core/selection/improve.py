@@ -25,9 +25,9 @@ from core.selection.improve_task import (
     ImproveTask,
     Outcome,
     PathRow,
+    SetRole,
     SetRow,
     ShortlistRow,
-    Which,
 )
 from core.selection.judge import PromptJudge
 from core.selection.pool_effects import PoolEncoder, prompt_with
@@ -201,7 +201,7 @@ class _ImproveRun:
 
     def finished(self) -> ImproveReport:
         """The report with the case's own target, scored once under each set."""
-        orders: dict[Which, MemberOrder] = {"zero_shot": (), "current": self.current}
+        orders: dict[SetRole, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             orders["start"] = self.start
         assert self.search.best is not None
@@ -330,7 +330,7 @@ def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member
 
 
 def _outcomes(
-    setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]
+    setting: Setting, sets: dict[SetRole, tuple[Demonstration, ...]]
 ) -> tuple[Floats, tuple[Outcome, ...], int]:
     """Scores [set, candidate], the case's target under each set, and the tokens that took."""
     case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
@@ -343,7 +343,7 @@ def _outcomes(
     return table, outcomes, scorer.cost.tokens
 
 
-def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
+def _outcome(which: SetRole, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
     return Outcome(
         which=which,
         demo_ids=tuple(demo.demo_id for demo in demos),

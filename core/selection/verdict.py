@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.selection.improve_task import ImproveReport, SetRow, Which
+from core.selection.improve_task import ImproveReport, SetRole, SetRow
 from core.words import counted, figure, ordinal
 
-WITH: dict[Which, str] = {
+WITH: dict[SetRole, str] = {
     "best": "with the set found",
     "zero_shot": "without demonstrations",
     "current": "with the case's own demonstrations",
