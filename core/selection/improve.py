@@ -116,9 +116,7 @@ class _ImproveRun:
         self.current = self._order(current)
         self.start = self._order(start) if task.start else None
         self.judge = PromptJudge(
-            task.case,
-            dataset,
-            setting.model,
+            setting,
             self.held,
             self.members,
             objective=task.objective,
