@@ -11,7 +11,7 @@ from app.charts import lists
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import BARE, framed, hover, legend, panel_domains
 from app.theme import Palette, number
-from core.personal.personalise_task import PersonaliseReport, Which
+from core.personal.personalise_task import PersonaliseReport, PlayedModel
 from core.words import duration
 
 HEIGHT = 270
@@ -19,13 +19,13 @@ GAP = 0.12
 """Share of the width between the panels of time and of tokens."""
 
 
-def median(report: PersonaliseReport, which: Which) -> float | None:
+def median(report: PersonaliseReport, which: PlayedModel) -> float | None:
     """Median seconds of the steps after the first list; None before any was played."""
     seconds = [ranked.seconds for row, ranked in lists.listed(report, which) if row.step > 0]
     return statistics.median(seconds) if seconds else None
 
 
-def share(report: PersonaliseReport, which: Which) -> float | None:
+def share(report: PersonaliseReport, which: PlayedModel) -> float | None:
     """That median over the seconds of one pass over the whole prompt; None where either is missing."""
     seconds = median(report, which)
     return None if seconds is None or not report.full_seconds else seconds / report.full_seconds
@@ -58,7 +58,7 @@ def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
     )
 
 
-def _times(report: PersonaliseReport, which: Which, colours: Palette, *, strong: bool) -> go.Scatter:
+def _times(report: PersonaliseReport, which: PlayedModel, colours: Palette, *, strong: bool) -> go.Scatter:
     played = lists.listed(report, which)
     ink = colours.ink if strong else colours.neutral_mark
     steps = ["before the play" if row.step == 0 else f"step {row.step}" for row, _ in played]
@@ -87,7 +87,7 @@ def _whole(seconds: float, last: int, colours: Palette) -> go.Scatter:
     )
 
 
-def _tokens(report: PersonaliseReport, which: Which, colours: Palette) -> list[go.Bar]:
+def _tokens(report: PersonaliseReport, which: PlayedModel, colours: Palette) -> list[go.Bar]:
     played = lists.listed(report, which)
     shared = {"x": [row.step for row, _ in played], "xaxis": "x2", "yaxis": "y2"} | hover(
         [f"step {row.step}<br>{ranked.tokens_run} of {ranked.tokens} tokens run" for row, ranked in played]

@@ -18,9 +18,9 @@ from app.text import capital, plain, safe_mark
 from app.theme import Palette, ordinal
 from core import columns
 from core.metrics.ranking import Rank, best_first
-from core.personal.personalise_task import ListRow, PersonaliseReport, StepRow, Which
+from core.personal.personalise_task import ListRow, PersonaliseReport, PlayedModel, StepRow
 
-NAMES: dict[Which, str] = {"base": "base model", "adapter": "with the adapter"}
+NAMES: dict[PlayedModel, str] = {"base": "base model", "adapter": "with the adapter"}
 LEGIBLE = 15
 """Pixels from one rank to the next below which only the strong lines have room for their title."""
 TICKS = 12
@@ -46,23 +46,23 @@ class RankChange:
         return self.before - self.after
 
 
-def models(report: PersonaliseReport) -> tuple[Which, ...]:
+def models(report: PersonaliseReport) -> tuple[PlayedModel, ...]:
     """The models that have played so far, the base first."""
     played = {ranked.which for row in report.stream for ranked in row.lists}
     return tuple(which for which in NAMES if which in played)
 
 
-def leading(report: PersonaliseReport) -> Which:
+def leading(report: PersonaliseReport) -> PlayedModel:
     """The model that the page speaks of: the adapter where it plays."""
     return "adapter" if "adapter" in models(report) else "base"
 
 
-def listed(report: PersonaliseReport, which: Which) -> list[tuple[StepRow, ListRow]]:
+def listed(report: PersonaliseReport, which: PlayedModel) -> list[tuple[StepRow, ListRow]]:
     """Every step that this model has played, with its list."""
     return [(row, ranked) for row in report.stream for ranked in row.lists if ranked.which == which]
 
 
-def moves(report: PersonaliseReport, which: Which, step: int | None = None) -> list[RankChange]:
+def moves(report: PersonaliseReport, which: PlayedModel, step: int | None = None) -> list[RankChange]:
     """Every candidate's move from the list before the play to that of `step` (none: the last), in their order."""
     lists = _until(report, which, step)
     if not lists or len(lists[-1].ranks) != len(report.candidates):
@@ -71,18 +71,18 @@ def moves(report: PersonaliseReport, which: Which, step: int | None = None) -> l
     return [RankChange(index, before, after) for index, (before, after) in enumerate(ranks)]
 
 
-def _until(report: PersonaliseReport, which: Which, step: int | None) -> list[ListRow]:
+def _until(report: PersonaliseReport, which: PlayedModel, step: int | None) -> list[ListRow]:
     """The lists of this model up to `step`; none: all."""
     return [ranked for row, ranked in listed(report, which) if step is None or row.step <= step]
 
 
-def _ranked(report: PersonaliseReport, which: Which) -> list[int]:
+def _ranked(report: PersonaliseReport, which: PlayedModel) -> list[int]:
     """Candidates by their place in the last list of this model."""
     changes = moves(report, which)
     return best_first([move.after for move in changes], report.candidates) if changes else []
 
 
-def climber(report: PersonaliseReport, which: Which) -> RankChange | None:
+def climber(report: PersonaliseReport, which: PlayedModel) -> RankChange | None:
     """The candidate that rises most, of equals the better placed; None where none rises."""
     changes = moves(report, which)
     best = max(
@@ -140,7 +140,7 @@ def _steps(last: int, domain: list[float]) -> dict[str, Any]:
     return list_axis(steps, names, [-0.35, last + 0.35], domain=domain)
 
 
-def _line(report: PersonaliseReport, which: Which, index: int, item: str | None) -> FlowLine:
+def _line(report: PersonaliseReport, which: PlayedModel, index: int, item: str | None) -> FlowLine:
     row, played = report.candidates[index], listed(report, which)
     return FlowLine(
         row.item_id,

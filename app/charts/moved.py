@@ -15,7 +15,7 @@ from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_dom
 from app.text import capital, plain, safe_mark
 from app.theme import Palette, amount, nats, symmetric
 from core import columns
-from core.personal.personalise_task import MovedRow, PersonaliseReport, Which
+from core.personal.personalise_task import MovedRow, PersonaliseReport, PlayedModel
 
 ROW = 25
 """Pixels of one candidate's row."""
@@ -25,17 +25,17 @@ GAP = 0.04
 """Share of the width between two panels."""
 
 
-def models(report: PersonaliseReport) -> tuple[Which, ...]:
+def models(report: PersonaliseReport) -> tuple[PlayedModel, ...]:
     """The models whose last list was taken apart, the base first."""
     return tuple(which for which in lists.NAMES if any(row.which == which for row in report.moved))
 
 
-def rows_of(report: PersonaliseReport, which: Which) -> list[MovedRow]:
+def rows_of(report: PersonaliseReport, which: PlayedModel) -> list[MovedRow]:
     """The demonstrations of the last list in prompt order: `D1` is the first."""
     return [row for row in report.moved if row.which == which]
 
 
-def strongest(report: PersonaliseReport, which: Which, candidate: int) -> tuple[int, MovedRow] | None:
+def strongest(report: PersonaliseReport, which: PlayedModel, candidate: int) -> tuple[int, MovedRow] | None:
     """Place (from 0) and row of the demonstration that raises a candidate most; None where none raises it."""
     rows = list(enumerate(rows_of(report, which)))
     best = max(rows, key=lambda pair: pair[1].effects[candidate], default=None)
@@ -74,7 +74,7 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
 
 
 def _panel(
-    report: PersonaliseReport, which: Which, drawn: list[int], bound: float, colours: Palette
+    report: PersonaliseReport, which: PlayedModel, drawn: list[int], bound: float, colours: Palette
 ) -> list[go.Heatmap | go.Scatter]:
     rows = rows_of(report, which)
     z = [[row.effects[index] for row in rows] for index in drawn]

@@ -27,11 +27,12 @@ from core.personal.personalise_task import (
     MovedRow,
     PersonaliseReport,
     PersonaliseTask,
+    PlayedModel,
     StepRow,
-    Which,
 )
 from core.personal.play import Play, play_of
 from core.prompt.build import ANSWERS
+from core.prompt.families import FAMILIES
 from core.prompt.spans import Prompt
 from core.question.task import Progress
 
@@ -61,7 +62,7 @@ def personalise(
 class _Player:
     """One model of a play."""
 
-    which: Which
+    which: PlayedModel
     scorer: StreamScorer
     free: Floats | float
     """Scores [candidate] under a prompt that knows nothing of the user, for calibrated scoring; else 0."""
@@ -83,14 +84,14 @@ class _PersonaliseRun:
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
 
-    def _models(self) -> Iterator[tuple[Which, LanguageModel]]:
+    def _models(self) -> Iterator[tuple[PlayedModel, LanguageModel]]:
         """The model that the report is about, and the base model beside an adapter."""
         adapted = self.model.adapter is not None
         yield "adapter" if adapted else "base", self.model
         if adapted and self.task.compare:
             yield "base", self.model.with_adapter(None)
 
-    def _player(self, which: Which, model: LanguageModel) -> _Player:
+    def _player(self, which: PlayedModel, model: LanguageModel) -> _Player:
         free: Floats | float = 0.0
         if self.task.case.calibrated:
             scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
@@ -118,7 +119,7 @@ class _PersonaliseRun:
     # ---- one step
 
     def take(self, count: int) -> None:
-        """The lists when the first `known` interactions of the play have been met."""
+        """The lists after the first `count` interactions of the play."""
         started = time.monotonic()
         self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count)
         self.prompt = self._prompt(self.case, self.demos)
@@ -206,7 +207,7 @@ class _PersonaliseRun:
             raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")
         return self.report(stage="complete", moved=tuple(moved), weights_after=after, full_seconds=seconds[0])
 
-    def _moved(self, which: Which, scorer: Scorer, full: Floats) -> Iterator[MovedRow]:
+    def _moved(self, which: PlayedModel, scorer: Scorer, full: Floats) -> Iterator[MovedRow]:
         if not scorer.demos:
             return
         effects = full - scorer.subsets(leave_one_out_masks(scorer.demos))
@@ -216,7 +217,7 @@ class _PersonaliseRun:
                 which=which,
                 demo_id=demo.demo_id,
                 title=self.items[demo.item_id].title,
-                answer=ANSWERS[not demo.liked] if self.task.case.family == "yes_no" else None,
+                answer=ANSWERS[not demo.liked] if FAMILIES[self.task.case.family].labelled else None,
                 effects=tuple(row.tolist()),
             )
 

@@ -11,7 +11,7 @@ from core.metrics.ranking import Rank
 from core.question.case_spec import CaseSpec, Text
 from core.question.task import Record, Report, Task
 
-Which = Literal["base", "adapter"]
+PlayedModel = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
 USUAL_CASE = CaseSpec(demos=4, adapter="recicl", history=3)
 """The case as the shipped adapter was tuned."""
@@ -61,7 +61,7 @@ class PersonaliseTask(Task):
 class ListRow(Record):
     """The list of one model at one step."""
 
-    which: Which
+    which: PlayedModel
     scores: tuple[float, ...]
     """[candidate], nats."""
     ranks: tuple[Rank, ...]
@@ -96,7 +96,7 @@ class StepRow(Record):
 class MovedRow(Record):
     """What one demonstration does to the last list of one model: scores with it minus scores without it."""
 
-    which: Which
+    which: PlayedModel
     demo_id: str
     title: str
     answer: str | None

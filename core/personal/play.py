@@ -15,6 +15,7 @@ from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of
+from core.prompt.families import FAMILIES
 from core.question.case_spec import CaseSpec
 from core.words import brief
 
@@ -62,7 +63,7 @@ class Play:
 
     def demonstrations(self, count: int) -> tuple[Demonstration, ...]:
         """The latest K to 2K - 1 of the first `count` interactions (`next_item`: of the liked ones), oldest first."""
-        both = self.spec.family == "yes_no"
+        both = FAMILIES[self.spec.family].labelled
         usable = [place for place in range(count) if both or self.interactions[place].liked]
         return tuple(self._demonstration(usable[place]) for place in window(len(usable), self.spec.demos))
 
@@ -145,7 +146,7 @@ def _notices(task: PersonaliseTask, count: int, steps: list[PlayedInteraction]) 
             f" {spec.demos} leave it together, so that most steps reuse what was read before."
         )
     out = sum(not interaction.liked for interaction in steps)
-    if spec.family == "next_item" and out:
+    if not FAMILIES[spec.family].labelled and out:
         which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
         notices.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
     return notices

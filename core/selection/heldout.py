@@ -17,7 +17,7 @@ from core.data.records import Case, Demonstration, Interaction, Sampling
 from core.errors import DataError
 from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
-from core.words import brief
+from core.words import brief, counted
 
 if TYPE_CHECKING:
     from core.metrics.intervals import Floats
@@ -60,9 +60,8 @@ def held_out(
     """
     usable = [choice for choice in case.history if dataset.is_rated(choice) and _strictly_before(case.history, choice)]
     if not usable:
-        before = len(case.history)
         raise DataError(
-            f"user {brief(case.user_id)} has {before} interaction{'' if before == 1 else 's'} before the case's moment"
+            f"user {brief(case.user_id)} has {counted(len(case.history), 'interaction')} before the case's moment"
             " and none that can be held out",
             expected="at least 2 at different times: one to hold out and one before it",
         )

@@ -16,6 +16,7 @@ from core.lm.scoring.many import ManyScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.build import ANSWERS
+from core.prompt.families import FAMILIES
 from core.question.task import Progress
 from core.selection.heldout import HeldOut, held_out
 from core.selection.improve_task import (
@@ -24,9 +25,9 @@ from core.selection.improve_task import (
     ImproveTask,
     Outcome,
     PathRow,
+    SetRole,
     SetRow,
     ShortlistRow,
-    Which,
 )
 from core.selection.judge import PromptJudge
 from core.selection.pool_effects import PoolEncoder, prompt_with
@@ -105,7 +106,7 @@ class _ImproveRun:
             size=max(task.shortlist, len(first)),
             lambda_mmr=task.mmr,
             first=first,
-            both_answers=self._answers,
+            both_answers=_has_both_answers(setting),
             embedded=encoder.embeddings(),
             effects=encoder.effects(),
         )
@@ -115,9 +116,7 @@ class _ImproveRun:
         self.current = self._order(current)
         self.start = self._order(start) if task.start else None
         self.judge = PromptJudge(
-            task.case,
-            dataset,
-            setting.model,
+            setting,
             self.held,
             self.members,
             objective=task.objective,
@@ -144,10 +143,6 @@ class _ImproveRun:
             "held_out": tuple(self._held_row(choice) for choice in self.held),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
-
-    @property
-    def _answers(self) -> bool:
-        return self.task.case.family == "yes_no" and self.setting.dataset.has_ratings
 
     def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
@@ -204,7 +199,7 @@ class _ImproveRun:
 
     def finished(self) -> ImproveReport:
         """The report with the case's own target, scored once under each set."""
-        orders: dict[Which, MemberOrder] = {"zero_shot": (), "current": self.current}
+        orders: dict[SetRole, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             orders["start"] = self.start
         assert self.search.best is not None
@@ -296,9 +291,14 @@ class _ImproveRun:
         return tuple(sentences)
 
 
+def _has_both_answers(setting: Setting) -> bool:
+    """Whether held-out choices have a true answer Yes or No."""
+    return FAMILIES[setting.spec.family].labelled and setting.dataset.has_ratings
+
+
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
-    yes_no, rated = task.case.family == "yes_no", setting.dataset.has_ratings
-    if task.objective == "truth" and not (yes_no and rated):
+    both_answers = _has_both_answers(setting)
+    if task.objective == "truth" and not both_answers:
         raise RequestError(
             "the objective truth needs Yes and No as true answers",
             expected="the family yes_no and a data set with ratings, or the objective margin",
@@ -308,7 +308,7 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
         setting.case,
         count=task.held_out,
         negatives=0 if task.objective == "truth" else task.negatives,
-        both_answers=yes_no and rated,
+        both_answers=both_answers,
         sampling=task.case.sampling,
         history=task.case.history,
     )
@@ -328,7 +328,7 @@ def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member
 
 
 def _outcomes(
-    setting: Setting, sets: dict[Which, tuple[Demonstration, ...]]
+    setting: Setting, sets: dict[SetRole, tuple[Demonstration, ...]]
 ) -> tuple[Floats, tuple[Outcome, ...], int]:
     """Scores [set, candidate], the case's target under each set, and the tokens that took."""
     case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
@@ -341,7 +341,7 @@ def _outcomes(
     return table, outcomes, scorer.cost.tokens
 
 
-def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
+def _outcome(which: SetRole, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
     return Outcome(
         which=which,
         demo_ids=tuple(demo.demo_id for demo in demos),
@@ -353,7 +353,7 @@ def _outcome(which: Which, demos: Sequence[Demonstration], scores: Floats, targe
 
 
 def _answer_word(setting: Setting, liked: bool) -> str | None:
-    return ANSWERS[not liked] if setting.spec.family == "yes_no" else None
+    return ANSWERS[not liked] if FAMILIES[setting.spec.family].labelled else None
 
 
 def _target_answer(setting: Setting) -> str | None:

@@ -12,7 +12,7 @@ from core.question.task import Record, Report, Task
 from core.selection.heldout import Objective
 from core.selection.search import SearchMove, SearchStop
 
-Which = Literal["zero_shot", "current", "start", "best"]
+SetRole = Literal["zero_shot", "current", "start", "best"]
 
 
 class ImproveTask(Task):
@@ -118,7 +118,7 @@ class PathRow(SetRow):
 class Outcome(Record):
     """The case's own target under one set, scored once after the search; it had no part in the choice."""
 
-    which: Which
+    which: SetRole
     demo_ids: tuple[str, ...]
     score: float
     """Target score, nats."""

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from core.analysis.ledger import aggregate_of
-from core.analysis.setting import prompt_of
+from core.analysis.setting import Setting
 from core.analysis.subject import item_ids
-from core.data.dataset import Dataset
-from core.data.records import Case, Demonstration
-from core.lm.loading.load import LanguageModel
+from core.data.records import Demonstration
 from core.lm.scoring.many import ManyScorer, sweep_tokens
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
-from core.question.case_spec import CaseSpec
 from core.selection.heldout import HeldOut, Objective, prediction_score
 from core.selection.search import MemberOrder, Question
 from core.selection.shortlist import Member
@@ -29,9 +26,7 @@ class PromptJudge:
 
     def __init__(
         self,
-        spec: CaseSpec,
-        dataset: Dataset,
-        model: LanguageModel,
+        setting: Setting,
         held: Sequence[HeldOut],
         members: Sequence[Member],
         *,
@@ -39,10 +34,10 @@ class PromptJudge:
         unit: int,
         between: Callable[[], None] = lambda: None,
     ) -> None:
-        self.spec, self.dataset, self.model, self.held, self.members = spec, dataset, model, held, members
-        self.objective, self.unit = objective, unit
-        self._scorer = ManyScorer(model, aggregate=aggregate_of(spec), between=between)
-        self._items = dataset.items(sorted(set(_shown(held, members))))
+        self.setting, self.held, self.members, self.objective, self.unit = setting, held, members, objective, unit
+        self.spec = setting.spec
+        self._scorer = ManyScorer(setting.model, aggregate=aggregate_of(self.spec), between=between)
+        self._items = setting.dataset.items(sorted(set(_items_of(held, members))))
         self._prompts: dict[Question, list[Prompt]] = {}
         self._free: Floats | None = None
 
@@ -86,19 +81,16 @@ class PromptJudge:
     def _prompt(self, question: Question, choice: int) -> Prompt:
         held = self.held[choice]
         case = held.shortened if question.shortened else held.case
-        return self._built(case, self.demos(question.order, choice))
+        return self.setting.write(case, self.demos(question.order, choice), items=self._items)
 
     def _content_free(self) -> list[Prompt]:
         """The prompts that calibrated scores are held against, until they have been scored."""
         missing = self.spec.calibrated and self._free is None
-        return [self._built(held.case, (), history=0) for held in self.held] if missing else []
-
-    def _built(self, case: Case, demos: tuple[Demonstration, ...], *, history: int | None = None) -> Prompt:
-        spec = self.spec if history is None else self.spec.model_copy(update={"history": history})
-        return prompt_of(spec, self.dataset, self.model, case, demos, self._items)
+        cases = [held.case for held in self.held] if missing else []
+        return [self.setting.write(case, (), history=0, items=self._items) for case in cases]
 
 
-def _shown(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:
+def _items_of(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:
     for choice in held:
         yield from item_ids(choice.case, ())
     for member in members:

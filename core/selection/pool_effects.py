@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.analysis.quality.pool import embeddings, label_free
-from core.analysis.setting import Setting, prompt_of
+from core.analysis.setting import Setting
 from core.analysis.subject import item_ids
 from core.data.records import Demonstration
 from core.lm.scoring.encoded import Encoded
@@ -67,4 +67,4 @@ def prompt_with(setting: Setting, demos: Sequence[Demonstration]) -> Prompt:
     """The case's prompt with these demonstrations in place of its own."""
     demos = tuple(demos)
     items = setting.dataset.items(sorted(item_ids(setting.case, demos)))
-    return prompt_of(setting.spec, setting.dataset, setting.model, setting.case, demos, items)
+    return setting.write(setting.case, demos, items=items)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.selection.improve_task import ImproveReport, SetRow, Which
-from core.words import figure, ordinal
+from core.selection.improve_task import ImproveReport, SetRole, SetRow
+from core.words import counted, figure, ordinal
 
-WITH: dict[Which, str] = {
+WITH: dict[SetRole, str] = {
     "best": "with the set found",
     "zero_shot": "without demonstrations",
     "current": "with the case's own demonstrations",
@@ -44,8 +44,7 @@ def target_place(report: ImproveReport) -> str:
     unchanged = not best.demo_ids or stands(report)
     named = [which for which in WITH if which in rows and not (which == "best" and unchanged)]
     places = [f"{ordinal(rows[which].rank)} {WITH[which]}" for which in named]
-    count = len(report.held_out)
-    judged = f"Sets were judged on {count} known choice{'s' * (count != 1)}"
+    judged = f"Sets were judged on {counted(len(report.held_out), 'known choice')}"
     text = (
         f"{judged}; the item really chosen next had no part in that. "
         f"Of {rows['zero_shot'].candidates} candidates it ranks {' and '.join([', '.join(places[:-1]), places[-1]])}."
@@ -64,8 +63,7 @@ def _leader(report: ImproveReport, best: SetRow) -> str:
 
 
 def _size(best: SetRow) -> str:
-    count = len(best.demo_ids)
-    return f"{count} demonstration{'s' * (count != 1)}"
+    return counted(len(best.demo_ids), "demonstration")
 
 
 def _apart(best: SetRow, other: SetRow) -> str:

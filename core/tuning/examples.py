@@ -30,6 +30,30 @@ class Window:
     since: float | None = None
     until: float | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no end at all."""
+        return self.since is None and self.until is None
+
+    @property
+    def condition(self) -> str:
+        """SQL condition of the interactions inside, with `parameters`; an open window holds those without time, too."""
+        return "true" if self.is_open else "timestamp >= $since AND timestamp < $until"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Values of the names in `condition`."""
+        if self.is_open:
+            return {}
+        since = -math.inf if self.since is None else self.since
+        return {"since": since, "until": math.inf if self.until is None else self.until}
+
+    def holds(self, moment: float | None) -> bool:
+        """Whether a timestamp lies inside."""
+        if moment is None:
+            return self.is_open
+        return (self.since is None or self.since <= moment) and (self.until is None or moment < self.until)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -101,7 +125,7 @@ def examples_in(
         raise RequestError(
             f"{demos} demonstrations, {history} titles, {limit} examples", expected="0 or more, and at least 1 example"
         )
-    if window != Window():
+    if not window.is_open:
         _check_time(dataset)
     if FAMILIES[family].labelled and not dataset.has_ratings:
         raise RequestError(
@@ -216,15 +240,10 @@ def _check_time(dataset: Dataset) -> None:
         )
 
 
-def _bounds(window: Window) -> dict[str, object]:
-    since = -math.inf if window.since is None else window.since
-    return {"since": since, "until": math.inf if window.until is None else window.until}
-
-
 def _quantile(dataset: Dataset, window: Window, share: float) -> float:
     """The discrete quantile of the window's timestamps. Raises `DataError` for an empty window."""
-    query = "SELECT quantile_disc(timestamp, $share) FROM interactions WHERE timestamp >= $since AND timestamp < $until"
-    (moment,) = first_row(dataset.cursor(), query, {"share": share, **_bounds(window)})
+    query = f"SELECT quantile_disc(timestamp, $share) FROM interactions WHERE {window.condition}"
+    (moment,) = first_row(dataset.cursor(), query, {"share": share, **window.parameters})
     if moment is None:
         raise DataError("no interaction lies in the stretch of time that is to be divided", expected="more data")
     return float(str(moment))
@@ -239,12 +258,11 @@ def _usable(dataset: Dataset, family: Family) -> str:
 
 def _queries(dataset: Dataset, window: Window, family: Family) -> list[tuple[str, int]]:
     """(user id, position) of the query interactions, by user and position."""
-    inside = "true" if window == Window() else "timestamp >= $since AND timestamp < $until"
     query = (
         "SELECT user_id, position FROM interactions JOIN users USING (user_id)"
-        f" WHERE {inside} AND {_usable(dataset, family)} ORDER BY place, position"
+        f" WHERE {window.condition} AND {_usable(dataset, family)} ORDER BY place, position"
     )
-    rows = dataset.cursor().execute(query, {} if window == Window() else _bounds(window)).fetchall()
+    rows = dataset.cursor().execute(query, window.parameters).fetchall()
     if not rows:
         what = "interaction with a rating" if FAMILIES[family].labelled else "liked interaction"
         raise DataError(

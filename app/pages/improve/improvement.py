@@ -16,10 +16,10 @@ from app.widgets.report_head import Readout, readouts_row
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
 from core.question.task import TargetTask
-from core.selection.improve_task import ImproveReport, Outcome, SetRow, Which
+from core.selection.improve_task import ImproveReport, Outcome, SetRole, SetRow
 from core.selection.verdict import stands, target_place
 
-NAMES: dict[Which, str] = {
+NAMES: dict[SetRole, str] = {
     "zero_shot": "no demonstrations",
     "current": "the case's own demonstrations",
     "start": "the earlier set",

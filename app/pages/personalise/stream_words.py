@@ -13,7 +13,7 @@ from app.theme import amount, number, ordinal
 from app.widgets import failures
 from app.widgets.report_head import Readout
 from core.lm.loading.adapter import is_there
-from core.personal.personalise_task import PersonaliseReport, Which
+from core.personal.personalise_task import PersonaliseReport, PlayedModel
 from core.words import duration
 
 HASH = 12
@@ -48,7 +48,7 @@ def leads(report: PersonaliseReport) -> list[str]:
     return [text for text in sentences if text]
 
 
-def _target(report: PersonaliseReport, which: Which) -> str:
+def _target(report: PersonaliseReport, which: PlayedModel) -> str:
     best = lists.climber(report, which)
     for move in lists.moves(report, which):
         if report.candidates[move.index].is_target and move != best:
@@ -71,7 +71,7 @@ def _base(report: PersonaliseReport) -> str:
     return f"The base model moves {title} from {ordinal(move.before)} to {ordinal(move.after)}."
 
 
-def _cause(report: PersonaliseReport, which: Which) -> str:
+def _cause(report: PersonaliseReport, which: PlayedModel) -> str:
     best = lists.climber(report, which)
     strongest = None if best is None else moved.strongest(report, which, best.index)
     if best is None or strongest is None:

@@ -42,7 +42,9 @@ def run(
     if forest.memory.segments and forest.memory.stretched != stretched:
         raise ComputeError("a pass over prompts of another length than those remembered", expected=f"up to {turn} both")
     if turn is not None and stretched and reach <= turn:
-        return _run_stretched(network, forest, rows, turn, gates, keep, probe, changes)
+        longer, gates, probe = _lengthened(forest, turn, gates, probe)
+        logits, memory = run(network, longer, rows, gates=gates, keep=keep, probe=probe, changes=changes)
+        return logits, None if memory is None else memory.first(len(forest.segments))
     device = network.device
     on_device = None if gates is None else gates.to(device)
     forward = Pass(forest=forest, gates=on_device, keep=keep, probe=probe, changes=changes)
@@ -60,24 +62,15 @@ def run(
     return wide(logits), memory
 
 
-def _run_stretched(
-    network: Any,
-    forest: Forest,
-    rows: Sequence[int],
-    turn: int,
-    gates: Tensor | None,
-    keep: bool,
-    probe: Probe | None,
-    changes: Sequence[DualChange],
-) -> tuple[Tensor, Memory | None]:
-    """`run` with one token more, of no prompt, at the turning point: the network looks at the largest position."""
-    longer = replace(forest, new=(*forest.new, Segment((0,), None, turn)))
+def _lengthened(
+    forest: Forest, turn: int, gates: Tensor | None, probe: Probe | None
+) -> tuple[Forest, Tensor | None, Probe | None]:
+    """The same with one token more, of no prompt, at the turning point: the network looks at the largest position."""
     if gates is not None:
         gates = torch.cat([gates, gates.new_ones(*gates.shape[:-1], 1)], dim=-1)
     if probe is not None:
         probe = replace(probe, label_of=torch.cat([probe.label_of, probe.label_of.new_full((1,), probe.parts)]))
-    logits, memory = run(network, longer, rows, gates=gates, keep=keep, probe=probe, changes=changes)
-    return logits, None if memory is None else memory.first(len(forest.segments))
+    return replace(forest, new=(*forest.new, Segment((0,), None, turn))), gates, probe
 
 
 def _memory(forest: Forest, forward: Pass) -> Memory:

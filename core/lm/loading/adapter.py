@@ -108,8 +108,8 @@ def checked_adapter(name: str) -> AdapterFiles:
     rule = lora_rule(config, where=f"{name}, {CONFIG}")
     if not (path / WEIGHTS).is_file():
         pickled = sorted(file.name for file in path.iterdir() if file.suffix in PICKLES)
-        fault = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
-        raise ModelError(fault, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
+        problem = f"the adapter is only there as {pickled[0]}, which can run code" if pickled else f"no {WEIGHTS}"
+        raise ModelError(problem, expected=f"{WEIGHTS} (PEFT writes it with safe_serialization=True)", where=name)
     shapes = tensor_shapes(path / WEIGHTS, where=name)
     names = _tensor_names(shapes, name)
     shapes = {names[tensor]: shape for tensor, shape in shapes.items()}
@@ -136,8 +136,8 @@ def _tensor_names(tensors: Iterable[str], where: str) -> dict[str, str]:
     for tensor in tensors:
         match = _BESIDE.fullmatch(tensor)
         if match is None:
-            fault = f"the adapter replaces {tensor[:200]} of the model"
-            raise ModelError(fault, expected="LoRA layers alone", where=where)
+            problem = f"the adapter replaces {tensor[:200]} of the model"
+            raise ModelError(problem, expected="LoRA layers alone", where=where)
         names[tensor] = f"{match['module']}.{match['part']}{match['end'] or ''}"
         adapters.add(match["adapter"])
     if len(adapters) > 1:

@@ -79,9 +79,9 @@ def attached(network: Any, adapter: AdapterFiles) -> Any:
     except Exception as error:  # a damaged adapter can fail in any of the library's classes
         if short_of_memory(error):
             raise too_large(adapter.where) from None
-        fault = f"the adapter cannot be added ({type(error).__name__})"
+        problem = f"the adapter cannot be added ({type(error).__name__})"
         raise ModelError(
-            fault, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
+            problem, expected=f"an adapter trained on this model, not on {adapter.base}", where=adapter.where
         ) from None
     _check_attached(adapted, report.unexpected_keys, adapter)
     _fuse(adapted)
@@ -153,10 +153,10 @@ def _sizes(layer: Any) -> tuple[int, int] | None:
 def _check_layers(meant: frozenset[str], adapter: AdapterFiles) -> None:
     """Refuse an adapter whose two files disagree about its layers."""
     for name in sorted(meant ^ adapter.layers):
-        fault = f"{CONFIG} asks for {name}, {WEIGHTS} lacks it"
+        problem = f"{CONFIG} asks for {name}, {WEIGHTS} lacks it"
         if name not in meant:
-            fault = f"{WEIGHTS} has {name}, {CONFIG} does not"
-        raise ModelError(fault, expected=f"one and the same in {CONFIG} and {WEIGHTS}", where=adapter.where)
+            problem = f"{WEIGHTS} has {name}, {CONFIG} does not"
+        raise ModelError(problem, expected=f"one and the same in {CONFIG} and {WEIGHTS}", where=adapter.where)
 
 
 def _check_attached(network: Any, unexpected: Sequence[str], adapter: AdapterFiles) -> None:

@@ -68,5 +68,5 @@ def _rendered(template: str, special: dict[str, str], where: str) -> tuple[str, 
     raise _refused(f"a chat template that fails ({reason})", "one that renders a single user message", where)
 
 
-def _refused(fault: str, expected: str, where: str) -> ModelError:
-    return ModelError(fault, expected=expected, where=where)
+def _refused(problem: str, expected: str, where: str) -> ModelError:
+    return ModelError(problem, expected=expected, where=where)

@@ -30,5 +30,5 @@ def codes_beside(folder: Path, *, where: str) -> Codes | None:
     try:
         return Codes(users, items, dataset_id)
     except (PromptError, TypeError) as error:  # TypeError: a code that is no text
-        fault = str(error) if isinstance(error, PromptError) else "a code that is no text"
-        raise ModelError(fault, where=f"{where}, {CODES}") from None
+        problem = str(error) if isinstance(error, PromptError) else "a code that is no text"
+        raise ModelError(problem, where=f"{where}, {CODES}") from None

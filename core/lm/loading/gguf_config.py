@@ -174,8 +174,8 @@ class _SettingsReader:
         if self.family.partial:
             scaled["partial_rotary_factor"] = self.turned / self.width
         elif self.turned != self.width:
-            fault = f"{self.head.architecture}.rope.dimension_count is {self.turned}"
-            raise self.refused(fault, f"{self.width}, the width of a head")
+            problem = f"{self.head.architecture}.rope.dimension_count is {self.turned}"
+            raise self.refused(problem, f"{self.width}, the width of a head")
         if self.head.architecture != "gemma3":
             return {"rope_parameters": scaled}
         local = {"rope_type": "default", "rope_theta": float(self.number("rope.freq_base_swa", 10_000.0))}
@@ -189,8 +189,8 @@ class _SettingsReader:
         louder = float(self.number("rope.scaling.attn_factor", 1.0) * self.number("rope.scaling.yarn_attn_factor", 1.0))
         if self.head.factors:
             if kind not in ("linear", "none", "longrope") or (factor != 1.0 and kind != "none"):
-                fault = f"the scaling {str(kind)[:40]} by {factor:g} beside {next(iter(self.head.factors))}"
-                raise self.refused(fault, "one or the other")
+                problem = f"the scaling {str(kind)[:40]} by {factor:g} beside {next(iter(self.head.factors))}"
+                raise self.refused(problem, "one or the other")
             return base | self.allowed("factors", self.by_factors(float(base["rope_theta"]), louder))
         if kind == "yarn":
             return base | self.allowed("yarn", self.yarn(factor, louder))
@@ -205,8 +205,8 @@ class _SettingsReader:
     def allowed(self, way: str, scaled: dict[str, Any]) -> dict[str, Any]:
         if way in self.family.scalings or scaled["rope_type"] == "default":
             return scaled
-        fault = f"the rotation of {self.head.architecture} is scaled ({scaled['rope_type']})"
-        raise self.refused(fault, f"{' or '.join(self.family.scalings)} for it")
+        problem = f"the rotation of {self.head.architecture} is scaled ({scaled['rope_type']})"
+        raise self.refused(problem, f"{' or '.join(self.family.scalings)} for it")
 
     def yarn(self, factor: float, louder: float) -> dict[str, Any]:
         """arXiv 2309.00071; llama.cpp multiplies its root of the temperature by the file's own factor."""
@@ -277,8 +277,8 @@ class _SettingsReader:
         width = int(self.number("attention.key_length", self.share))
         values = int(self.number("attention.value_length", width))
         if values != width or (width != self.share and not self.family.head_width):
-            fault = f"heads with keys of {width} and values of {values} numbers"
-            raise self.refused(fault, f"{width if values != width else self.share} for both")
+            problem = f"heads with keys of {width} and values of {values} numbers"
+            raise self.refused(problem, f"{width if values != width else self.share} for both")
         return width
 
     @property
@@ -286,8 +286,8 @@ class _SettingsReader:
         """How many numbers of a query and key the rotation turns."""
         return int(self.number("rope.dimension_count", self.width))
 
-    def refused(self, fault: str, expected: str) -> ModelError:
-        return ModelError(fault, expected=expected, where=self.where)
+    def refused(self, problem: str, expected: str) -> ModelError:
+        return ModelError(problem, expected=expected, where=self.where)
 
 
 def _llama3(factors: list[float], base: float, turned: int) -> dict[str, Any] | None:

@@ -68,11 +68,11 @@ def _check_room(head: GgufHead, where: str) -> None:
     needed = head.numbers * 4
     memory, disk = psutil.virtual_memory().available, shutil.disk_usage(home()).free
     if 2 * needed > memory:
-        fault = f"converting takes about {2 * needed / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are free"
-        raise ModelError(fault, expected="a smaller model or more memory", where=where)
+        problem = f"converting takes about {2 * needed / 1e9:.1f} GB of memory, {memory / 1e9:.1f} GB are free"
+        raise ModelError(problem, expected="a smaller model or more memory", where=where)
     if needed > disk:
-        fault = f"the converted model takes {needed / 1e9:.1f} GB on the disk, {disk / 1e9:.1f} GB are free"
-        raise ModelError(fault, expected="more room, or DEMOLENS_HOME on another disk", where=where)
+        problem = f"the converted model takes {needed / 1e9:.1f} GB on the disk, {disk / 1e9:.1f} GB are free"
+        raise ModelError(problem, expected="more room, or DEMOLENS_HOME on another disk", where=where)
 
 
 def _make(file: Path, folder: Path, source: str, head: GgufHead, settings: Mapping[str, Any], where: str) -> None:
@@ -89,8 +89,8 @@ def _check_whole(model: Path, head: GgufHead, where: str) -> None:
     """Every number of the file must be one of the network's: a tensor that no layer took would be lost silently."""
     numbers = weights_in(model, where=where).numbers
     if numbers != weights_of(head):
-        fault = f"the file holds {weights_of(head)} weights, the network made from it {numbers}"
-        raise ModelError(fault, expected="a file whose every tensor belongs to the network", where=where)
+        problem = f"the file holds {weights_of(head)} weights, the network made from it {numbers}"
+        raise ModelError(problem, expected="a file whose every tensor belongs to the network", where=where)
 
 
 def _check_unchanged(file: Path, source: str, where: str) -> None:
@@ -110,8 +110,8 @@ def _run_child(file: Path, part: Path, head: GgufHead, settings: Mapping[str, An
         between=lambda: tell(f"converting {file.name} (the first time only)"),
     )
     if done.status is None:
-        fault = f"not converted within {CPU_SECONDS:.0f} s of processor time"
-        raise ModelError(fault, expected="a smaller GGUF file", where=where)
+        problem = f"not converted within {CPU_SECONDS:.0f} s of processor time"
+        raise ModelError(problem, expected="a smaller GGUF file", where=where)
     answer = answer_of(done.output)
     if done.status or not answer.get("done"):
         reason = str(answer.get("error", "the converter died; it may have used up its memory"))[:200]

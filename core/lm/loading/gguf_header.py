@@ -108,8 +108,8 @@ class _Cursor:
             raise self.refused(f"a text of {length} bytes at byte {self.place}")
         return self.take(length).decode("utf-8", "replace")
 
-    def refused(self, fault: str) -> ModelError:
-        return ModelError(fault, expected="a GGUF file that is whole", where=self.where)
+    def refused(self, problem: str) -> ModelError:
+        return ModelError(problem, expected="a GGUF file that is whole", where=self.where)
 
 
 def _head(cursor: _Cursor) -> GgufHead:

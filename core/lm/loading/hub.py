@@ -40,9 +40,9 @@ def _cached(repo: str, revision: str | None, reason: str = "") -> tuple[Path, st
     try:
         folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except Exception:
-        fault = f"offline, and the model is not in the local cache{f' ({reason})' if reason else ''}"
+        problem = f"offline, and the model is not in the local cache{f' ({reason})' if reason else ''}"
         expected = f"a model folder, a cached model, or {ALLOWED}=1 and a network"
-        raise ModelError(fault, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
+        raise ModelError(problem, expected=expected, where=f"{repo}@{revision}" if revision else repo) from None
     return folder, folder.name
 
 

@@ -158,12 +158,12 @@ def _check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> Non
     """Refuse what does not fit, by the headers alone, and a configuration that asks for more than the files hold."""
     needed, free = int(folder.weights.numbers * BYTES[dtype] * ROOM), free_bytes(device)
     if needed > free:
-        fault = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
-        raise ModelError(fault, expected="a smaller model or more memory", where=where)
+        problem = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
+        raise ModelError(problem, expected="a smaller model or more memory", where=where)
     described = _numbers_described(folder, where)
     if described > 2 * folder.weights.numbers:
-        fault = f"config.json describes {described} weights, the files hold {folder.weights.numbers}"
-        raise ModelError(fault, expected="weights that belong to the configuration", where=where)
+        problem = f"config.json describes {described} weights, the files hold {folder.weights.numbers}"
+        raise ModelError(problem, expected="weights that belong to the configuration", where=where)
 
 
 def _numbers_described(folder: ModelFolder, where: str) -> int:
@@ -198,13 +198,15 @@ def _network(folder: ModelFolder, device: str, dtype: str, where: str) -> Any:
 def _check_complete(report: Any, where: str) -> None:
     """Refuse a model some of whose weights would be random numbers."""
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in report["mismatched_keys"]]
-    for names, fault in (
+    for names, problem in (
         (mismatched, "do not have the shape that config.json describes"),
         (report["missing_keys"], "are missing"),
     ):
         if names:
             first = ", ".join(sorted(map(str, names))[:3])
-            raise ModelError(f"{len(names)} weights {fault}: {first}", expected="all of them in the files", where=where)
+            raise ModelError(
+                f"{len(names)} weights {problem}: {first}", expected="all of them in the files", where=where
+            )
 
 
 def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
@@ -221,8 +223,8 @@ def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
 def _check_vocabulary(network: Any, tokenizer: TextTokenizer, where: str) -> tuple[str, ...]:
     rows = network.get_input_embeddings().weight.shape[0]
     if tokenizer.text_size > rows:
-        fault = f"the tokenizer has {tokenizer.text_size} tokens, the model knows {rows}"
-        raise ModelError(fault, expected="the tokenizer of this model", where=where)
+        problem = f"the tokenizer has {tokenizer.text_size} tokens, the model knows {rows}"
+        raise ModelError(problem, expected="the tokenizer of this model", where=where)
     if tokenizer.size > rows:
         return (f"The tokenizer has {tokenizer.size - rows} control tokens that the model does not know.",)
     return ()

@@ -103,10 +103,10 @@ class _Matcher:
                 raise TimeoutError
             return regex.fullmatch(pattern, name, timeout=left)
         except TimeoutError:
-            fault, expected = f"the pattern {pattern[:80]!r} takes too long", f"at most {MATCH_SECONDS:.0f} s"
+            problem, expected = f"the pattern {pattern[:80]!r} takes too long", f"at most {MATCH_SECONDS:.0f} s"
         except (regex.error, RecursionError, OverflowError, MemoryError):
-            fault, expected = f"the pattern {pattern[:80]!r} is no regular expression", "one for names of layers"
-        raise ModelError(fault, expected=expected, where=self.where)
+            problem, expected = f"the pattern {pattern[:80]!r} is no regular expression", "one for names of layers"
+        raise ModelError(problem, expected=expected, where=self.where)
 
 
 def _fits(match: _Matcher, names: str | Sequence[str], name: str) -> bool:

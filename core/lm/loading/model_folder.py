@@ -107,8 +107,8 @@ def _check_kind(config: Mapping[str, Any], where: str) -> None:
     named = architectures if isinstance(architectures, list) and architectures else ["no architecture"]
     several = [key for key in _SEVERAL_PARTS if config.get(key)]
     if named[0] not in classes or config.get("is_encoder_decoder") or several:
-        fault = f"not a causal language model: model_type {str(kind)[:60]}, {str(named[0])[:80]}"
-        raise ModelError(fault, expected="one such as LlamaForCausalLM", where=f"{where}, config.json")
+        problem = f"not a causal language model: model_type {str(kind)[:60]}, {str(named[0])[:80]}"
+        raise ModelError(problem, expected="one such as LlamaForCausalLM", where=f"{where}, config.json")
     if config.get("quantization_config"):
-        fault = "the weights are quantised"
-        raise ModelError(fault, expected="float32, bfloat16 or float16 weights", where=f"{where}, config.json")
+        problem = "the weights are quantised"
+        raise ModelError(problem, expected="float32, bfloat16 or float16 weights", where=f"{where}, config.json")

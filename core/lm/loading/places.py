@@ -44,8 +44,8 @@ def place_of(name: str) -> Place:
         return Place("folder", path)
     if path.is_file() and path.suffix.lower() == ".gguf":
         return Place("gguf", path)
-    fault = "a file that is not GGUF" if path.exists() else "no such folder or file"
-    raise ModelError(fault, expected="sample, a model folder, a .gguf file, or a hub name org/model", where=name)
+    problem = "a file that is not GGUF" if path.exists() else "no such folder or file"
+    raise ModelError(problem, expected="sample, a model folder, a .gguf file, or a hub name org/model", where=name)
 
 
 def allowed_path(name: str) -> Path:

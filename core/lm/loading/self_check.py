@@ -73,9 +73,9 @@ def proven(network: Any, *, where: str) -> Proof:
     proof = Proof(**{name: _apart(rows, plain[name]) for name, rows in forests.items()})
     for name, meaning in _MEANINGS.items():
         if not getattr(proof, name) <= LIMIT:
-            fault = f"in the model family {_family(network)}, {meaning} differ from plain passes"
+            problem = f"in the model family {_family(network)}, {meaning} differ from plain passes"
             share = f"by {getattr(proof, name):.1%} of the spread of the logits"
-            raise ModelError(f"{fault} {share}", expected=f"at most {LIMIT:.1%}: {_SUCH_AS}", where=where)
+            raise ModelError(f"{problem} {share}", expected=f"at most {LIMIT:.1%}: {_SUCH_AS}", where=where)
     return proof
 
 
@@ -242,8 +242,8 @@ def _refusing(network: Any, where: str, what: str) -> Iterator[None]:
         with torch.no_grad():
             yield
     except torch.OutOfMemoryError:
-        fault = "out of memory in a pass over a few dozen tokens"
-        raise ModelError(fault, expected="a smaller model or more memory", where=where) from None
+        problem = "out of memory in a pass over a few dozen tokens"
+        raise ModelError(problem, expected="a smaller model or more memory", where=where) from None
     except Exception as error:  # an unknown family can fail in any of the library's classes
         if short_of_memory(error):
             raise too_large(where) from None

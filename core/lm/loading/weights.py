@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from core.errors import ModelError
+from core.errors import ModelError, too_large
 from core.lm.loading.json_files import parsed_object, read_object, unreadable
 
 INDEX = "model.safetensors.index.json"
@@ -56,7 +56,7 @@ def weights_in(folder: Path, *, where: str) -> Weights:
 
 def tensor_shapes(file: Path, *, where: str) -> dict[str, tuple[int, ...]]:
     """Shape of each tensor, from the header; raises `ModelError` unless the tensors fill the file without a gap."""
-    where = f"{where}, {file.name}"
+    model, where = where, f"{where}, {file.name}"
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
@@ -69,17 +69,19 @@ def tensor_shapes(file: Path, *, where: str) -> dict[str, tuple[int, ...]]:
             return {name: tuple(entry["shape"]) for name, entry in header.items()}
     except OSError as error:
         raise unreadable(error, where=where) from None
+    except MemoryError:  # The library maps the whole file, which a limit on address space can forbid.
+        raise too_large(model) from None
     except SafetensorError as error:
-        raise ModelError(_fault(header, size - 8 - length, str(error)), expected="safetensors", where=where) from None
+        raise ModelError(_problem(header, size - 8 - length, str(error)), expected="safetensors", where=where) from None
 
 
-def _fault(header: Mapping[str, Any], size: int, error: str) -> str:
+def _problem(header: Mapping[str, Any], size: int, error: str) -> str:
     """The library's complaint about a file with `size` bytes of weights, in words of its user."""
     if not error.endswith("file not fully covered"):
         return f"a header that does not describe tensors ({error.removeprefix('Error while deserializing header: ')})"
     end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    fault = "the file is cut short" if end > size else "the file goes on after its last tensor"
-    return f"{fault}: {size} bytes of weights instead of {end}"
+    problem = "the file is cut short" if end > size else "the file goes on after its last tensor"
+    return f"{problem}: {size} bytes of weights instead of {end}"
 
 
 def _files(folder: Path, where: str) -> dict[Path, list[str]]:
@@ -113,6 +115,6 @@ def _no_weights(folder: Path, where: str) -> ModelError:
 
 def _plain_name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not name.endswith(".safetensors") or any(mark in name for mark in "/\\:\0"):
-        fault = f"the file name {str(name)[:80]!r}"
-        raise ModelError(fault, expected="a .safetensors file in the same folder", where=where)
+        problem = f"the file name {str(name)[:80]!r}"
+        raise ModelError(problem, expected="a .safetensors file in the same folder", where=where)
     return name

@@ -91,21 +91,19 @@ def training_rows(dataset: Dataset, window: Window, *, rated: bool = False) -> T
     In data without ratings `rated` leaves nothing out.
     Raises `RequestError` when nothing lies in the window, or it has ends and the data have no timestamps.
     """
-    if not dataset.has_time and (window.since is not None or window.until is not None):
+    if not dataset.has_time and not window.is_open:
         raise RequestError(
             f"the data set {dataset.name} has no timestamps to cut at", expected="a training window without ends"
         )
-    bounds = [("timestamp >= ?", window.since), ("timestamp < ?", window.until)]
     rating = "rating IS NOT NULL" if rated and dataset.has_ratings else "true"
-    inside = " AND ".join([rating, *(test for test, bound in bounds if bound is not None)])
-    liked = "coalesce(rating >= ?, false)" if dataset.has_ratings else "? IS NOT NULL"
+    liked = "coalesce(rating >= $threshold, false)" if dataset.has_ratings else "$threshold IS NOT NULL"
     query = (
         "SELECT user_id, item_id, (dense_rank() OVER (ORDER BY user_id) - 1)::BIGINT AS user_place,"
         f" (dense_rank() OVER (ORDER BY item_id) - 1)::BIGINT AS item_place, {liked} AS answer,"
-        f" coalesce(timestamp, 'nan'::DOUBLE) AS moment FROM interactions WHERE {inside}"
-        " ORDER BY user_place, position"
+        " coalesce(timestamp, 'nan'::DOUBLE) AS moment FROM interactions"
+        f" WHERE {rating} AND {window.condition} ORDER BY user_place, position"
     )
-    parameters = [dataset.like_threshold, *(bound for _, bound in bounds if bound is not None)]
+    parameters = {"threshold": dataset.like_threshold, **window.parameters}
     table = dataset.cursor().sql(query, params=parameters).to_arrow_table()
     if table.num_rows == 0:
         raise RequestError("no interaction lies in the training window", expected="a window with interactions")

@@ -60,19 +60,13 @@ class Answers:
 
     def within(self, window: Window) -> Answers:
         """Those whose interaction lies in the window."""
-        inside = np.array([_inside(example.timestamp, window) for example in self.examples], dtype=bool)
+        inside = np.array([window.holds(example.timestamp) for example in self.examples], dtype=bool)
         examples = tuple(example for example, keep in zip(self.examples, inside, strict=True) if keep)
         return Answers(examples, {name: values[inside] for name, values in self.scores.items()})
 
     def resampled(self, measure: AnswerMeasure, seed: int) -> Resampled:
         """One measure of all ways, with its bootstrap samples of the users."""
         return over_users(self.scores, self.liked, self.users, measure=measure, seed=seed)
-
-
-def _inside(moment: float | None, window: Window) -> bool:
-    if moment is None:
-        return window.since is None and window.until is None
-    return (window.since is None or window.since <= moment) and (window.until is None or moment < window.until)
 
 
 def way_rows(judged: Mapping[AnswerMeasure, Resampled]) -> tuple[WayRow, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.words import counted
+
 ModelVariant = Literal["base", "tallrec", "recicl"]
 """`base`: untouched; `tallrec`: tuned on prompts without demonstrations; `recicl`: tuned on prompts with them."""
 VARIANT_LABELS: dict[ModelVariant, str] = {"base": "base model", "tallrec": "TALLRec-style", "recicl": "RecICL"}
@@ -21,7 +23,7 @@ class AnsweringWay:
     @property
     def name(self) -> str:
         """As in tables: `RecICL, 4 demonstrations`."""
-        return f"{VARIANT_LABELS[self.tuned]}, {self.demos} demonstration{'' if self.demos == 1 else 's'}"
+        return f"{VARIANT_LABELS[self.tuned]}, {counted(self.demos, 'demonstration')}"
 
     @property
     def adapter(self) -> str | None:

@@ -54,7 +54,7 @@ def store_run(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
 def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
     """The account of a run that has stopped."""
     data_licence, model_licence = licences(run.settings, dataset)
-    state, material = run.state, run.material
+    state, examples = run.state, run.examples
     last = run.settings.keep == "last" or state.best_step is None
     assert state.stop is not None
     measure: Literal["validation_auc", "validation_loss"] = (
@@ -76,13 +76,13 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
         arithmetic="bfloat16" if in_bfloat16(model.device, autocast=run.settings.autocast) else "float32",
         processes=run.processes.count,
         versions=versions(),
-        train_until=material.windows[0].until,
-        validation_until=material.windows[1].until,
+        train_until=examples.windows[0].until,
+        validation_until=examples.windows[1].until,
         learned=_learned(run),
-        validation_examples=len(material.validation),
-        weights=sum(tensor.numel() for tensor in run.learned.values()),
+        validation_examples=len(examples.validation),
+        weights=sum(tensor.numel() for tensor in run.weights.values()),
         steps=state.step,
-        planned_steps=material.steps,
+        planned_steps=examples.steps,
         stop=state.stop,
         best_step=state.step if last or state.best_step is None else state.best_step,
         best="last" if last else measure,
@@ -94,7 +94,7 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
 
 def _learned(run: TrainingRun) -> tuple[LearnedFamily, ...]:
     rows = []
-    for family, examples in run.material.training.items():
+    for family, examples in run.examples.training.items():
         yes, no = answer_counts(examples, run.settings.loss)
         answers = yes if FAMILIES[family].labelled else None
         rows.append(LearnedFamily(family=family, examples=len(examples), labels=yes + no, yes=answers))
@@ -120,7 +120,7 @@ def _notices(run: TrainingRun, model: LanguageModel) -> list[str]:
 
 def _adapter(run: TrainingRun) -> dict[str, bytes]:
     names = stored_names(run.wrapped)
-    tensors = as_stored({names[name]: tensor for name, tensor in run.learned.items()}, half=run.settings.half)
+    tensors = as_stored({names[name]: tensor for name, tensor in run.weights.items()}, half=run.settings.half)
     return {CONFIG: adapter_config(run.wrapped), WEIGHTS: safetensors.torch.save(tensors, metadata={"format": "pt"})}
 
 

@@ -89,15 +89,20 @@ def check_codes(name: str, learned: Codes | None, run_codes: Codes | None) -> No
 
 
 @torch.no_grad()
-def fill(learned: Mapping[str, Tensor], names: Mapping[str, str], start: Start) -> None:
+def copy_weights(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Give each weight the value of its name."""
+    for name, weight in weights.items():
+        weight.copy_(values[name])
+
+
+def begin_from(weights: Mapping[str, Tensor], names: Mapping[str, str], start: Start) -> None:
     """Give each trainable weight the adapter's value; `names` maps its name in the network to that in PEFT's file.
 
     Raises `ModelError` for an adapter with other matrices.
     """
-    shapes = {names[name]: tuple(parameter.shape) for name, parameter in learned.items()}
-    if shapes != {name: tuple(parameter.shape) for name, parameter in start.tensors.items()}:
+    shapes = {names[name]: tuple(weight.shape) for name, weight in weights.items()}
+    if shapes != {name: tuple(tensor.shape) for name, tensor in start.tensors.items()}:
         raise ModelError(
             "its matrices do not fit", expected="two beside every linear layer of this model's blocks", where=start.name
         )
-    for name, parameter in learned.items():
-        parameter.copy_(start.tensors[names[name]])
+    copy_weights(weights, {name: start.tensors[names[name]] for name in weights})

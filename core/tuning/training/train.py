@@ -24,7 +24,7 @@ from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpo
 from core.tuning.training.lora import attach_lora, stored_names
 from core.tuning.training.processes import Processes
 from core.tuning.training.result import store_run
-from core.tuning.training.start import Start, check_codes, fill, open_start
+from core.tuning.training.start import Start, begin_from, check_codes, open_start
 from core.tuning.training.training_run import Encode, TrainingRun
 from core.tuning.training.training_settings import Loss, TuningSettings
 
@@ -51,12 +51,12 @@ def tune(
     folder = checked_folder(out, settings)
     progress("opening the data", 0.0)
     dataset = dataset or open_dataset(settings.dataset)
-    material = training_set(settings, dataset)
-    start = open_start(settings, dataset, material.windows)
+    examples = training_set(settings, dataset)
+    start = open_start(settings, dataset, examples.windows)
     progress("loading the model", 0.0)
     model = model or load(settings.model, device=settings.device, dtype="float32")
-    begun_from = model.model_id if start is None else f"{model.model_id} {start.content_id}"
-    key = settings.key(dataset_id=dataset.dataset_id, model_id=begun_from)
+    origin = model.model_id if start is None else f"{model.model_id} {start.content_id}"
+    key = settings.key(dataset_id=dataset.dataset_id, model_id=origin)
     card = read_card(folder)
     if card is not None and not checkpoints_in(folder):
         if card.key != key:
@@ -64,14 +64,14 @@ def tune(
         return card
     checkpoints = Checkpoints(folder, settings, key)
     with torch.random.fork_rng():
-        run = _started(settings, material, dataset, model, start, processes, checkpoints, progress)
+        run = _start_run(settings, examples, dataset, model, start, processes, checkpoints, progress)
         run.train()
     return store_run(run, dataset, model)
 
 
-def _started(
+def _start_run(
     settings: TuningSettings,
-    material: TrainingSet,
+    examples: TrainingSet,
     dataset: Dataset,
     model: LanguageModel,
     start: Start | None,
@@ -80,22 +80,22 @@ def _started(
     progress: Progress,
 ) -> TrainingRun:
     """A run with everything in place, at its newest checkpoint."""
-    codes = learn_codes(dataset, material.windows[0], settings.seed) if settings.codes else None
+    codes = learn_codes(dataset, examples.windows[0], settings.seed) if settings.codes else None
     check_codes(f"the model {plain_name(model.name)}", model.codes, codes)
     if start is not None:
         check_codes(f"the adapter {start.name}", start.codes, codes)
-    encode = _encoder(settings, material, dataset, model, codes)
+    encode = _encoder(settings, examples, dataset, model, codes)
     progress("writing the validation prompts", 0.0)
-    validation = [encode(material.judged, example, "query") for example in material.validation]
-    wrapped, weights = _prepared(settings, model)
+    validation = [encode(examples.judged, example, "query") for example in examples.validation]
+    wrapped, weights = _prepare(settings, model)
     if start is not None:
-        fill(weights, stored_names(wrapped), start)
+        begin_from(weights, stored_names(wrapped), start)
     run = TrainingRun(
         settings=settings,
-        material=material,
+        examples=examples,
         network=model.network,
         wrapped=wrapped,
-        learned=weights,
+        weights=weights,
         optimiser=_optimiser(settings, weights),
         encode=encode,
         codes=codes,
@@ -110,11 +110,11 @@ def _started(
 
 
 def _encoder(
-    settings: TuningSettings, material: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None
+    settings: TuningSettings, examples: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None
 ) -> Encode:
     context = min(settings.context or model.context, model.context)
-    balanced = settings.class_balance and FAMILIES[material.judged].labelled
-    balance = balance_of(material.training[material.judged], settings.loss) if balanced else Balance()
+    balanced = settings.class_balance and FAMILIES[examples.judged].labelled
+    balance = balance_of(examples.training[examples.judged], settings.loss) if balanced else Balance()
 
     def encode(family: Family, example: Example, loss: Loss) -> EncodedPrompt:
         return encode_prompt(
@@ -124,7 +124,7 @@ def _encoder(
     return encode
 
 
-def _prepared(settings: TuningSettings, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
+def _prepare(settings: TuningSettings, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
     """PEFT's wrapping of the network (None for all weights), and the parameters to train by name."""
     network, wrapped = model.network, None
     ready(network)

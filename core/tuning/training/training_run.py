@@ -29,7 +29,7 @@ from core.tuning.training.batches import TrainingSet
 from core.tuning.training.card import Point
 from core.tuning.training.checkpoint import Checkpoints, TrainingState
 from core.tuning.training.processes import Processes
-from core.tuning.training.start import Start
+from core.tuning.training.start import Start, copy_weights
 from core.tuning.training.training_settings import Loss, TuningSettings
 
 POINT_EVERY = 10
@@ -45,11 +45,11 @@ class TrainingRun:
     """The parameters that are trained, and the state of the run."""
 
     settings: TuningSettings
-    material: TrainingSet
+    examples: TrainingSet
     network: Any
     wrapped: Any
     """The network behind PEFT; None where all weights are learned."""
-    learned: dict[str, Tensor]
+    weights: dict[str, Tensor]
     """Parameters that are trained, by their names in the network."""
     optimiser: torch.optim.AdamW
     encode: Encode
@@ -63,36 +63,36 @@ class TrainingRun:
     progress: Progress
     state: TrainingState = field(default_factory=TrainingState)
     best: dict[str, Tensor] = field(default_factory=dict)
-    begun: float = field(default_factory=time.monotonic)
-    before: TrainingState = field(default_factory=TrainingState)
+    started: float = field(default_factory=time.monotonic)
+    resumed: TrainingState = field(default_factory=TrainingState)
     """Where this session began."""
 
     @property
     def seconds(self) -> float:
         """Of all sessions until now."""
-        return self.before.seconds + time.monotonic() - self.begun
+        return self.resumed.seconds + time.monotonic() - self.started
 
     def train(self) -> None:
-        """Make the steps that are left, until there is a reason to stop; then `learned` holds what is to be kept."""
+        """Make the steps that are left, until there is a reason to stop; then `weights` holds the result."""
         if self.state.step == 0 and not self.state.curve:
-            self._point(validate=True)
+            self._add_point(validate=True)
         while self.state.stop is None:
             self._step()
-            done = self.state.step == self.material.steps
+            done = self.state.step == self.examples.steps
             due = done or self.state.step % self.settings.evaluate_every == 0
             if due or self.state.step % POINT_EVERY == 0:
-                self._point(validate=due)
+                self._add_point(validate=due)
             stale = self.state.stale >= self.settings.patience
-            self._now(stop="steps" if done else "patience" if stale else None)
-            late = self._late()
+            self._update(stop="steps" if done else "patience" if stale else None)
+            late = self._is_over_time()
             if late or self.state.stop is not None or self.state.step % self.settings.checkpoint_every == 0:
                 self._save()
             if late and self.state.stop is None:  # Not in the checkpoint: with more minutes it goes on from there.
                 if not due:
-                    self._point(validate=True)
-                self._now(stop="minutes")
+                    self._add_point(validate=True)
+                self._update(stop="minutes")
         if self.best and self.settings.keep == "best":
-            _fill(self.learned, self.best)
+            copy_weights(self.weights, self.best)
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or from the start where there is none."""
@@ -100,89 +100,89 @@ class TrainingRun:
         torch.manual_seed(seed_of("tuning", self.settings.seed))
         if checkpoint is None:
             return
-        _fill(self.learned, _stored(checkpoint.tensors, "weight"))
+        copy_weights(self.weights, _stored(checkpoint.tensors, "weight"))
         self.best = _stored(checkpoint.tensors, "best")
         moments = {kind: _stored(checkpoint.tensors, kind) for kind in MOMENTS}
-        for name, parameter in self.learned.items():
+        for name, parameter in self.weights.items():
             self.optimiser.state[parameter] = {
                 kind: named[name].to("cpu" if kind == "step" else parameter.device) for kind, named in moments.items()
             }
         torch.set_rng_state(checkpoint.tensors["random/cpu"])
         if "random/cuda" in checkpoint.tensors and self.network.device.type == "cuda":
             torch.cuda.set_rng_state(checkpoint.tensors["random/cuda"])
-        self.state = self.before = checkpoint.state
+        self.state = self.resumed = checkpoint.state
 
     def _step(self) -> None:
         """One update of the weights from one batch."""
         step = self.state.step
-        prompts = [self.encode(family, example, self.settings.loss) for family, example in self.material.batch(step)]
+        prompts = [self.encode(family, example, self.settings.loss) for family, example in self.examples.batch(step)]
         total = float(sum(prompt.weights.sum() for prompt in prompts))
         loss = torch.zeros((), dtype=torch.float64)
         self.network.train()
         for group in micro_batches(self.processes.share(prompts), self.settings.micro_tokens):
-            self.progress(self._label(), step / self.material.steps)
+            self.progress(self._label(), step / self.examples.steps)
             part = losses(self.network, group, autocast=self.settings.autocast).sum() / total
             torch.autograd.backward(part)
             loss += part.detach().double().cpu()
         self.network.eval()
         value = float(self.processes.total(loss))
-        self.processes.add_gradients(self.learned.values())
-        length = float(torch.nn.utils.clip_grad_norm_(self.learned.values(), self.settings.clip))
+        self.processes.add_gradients(self.weights.values())
+        length = float(torch.nn.utils.clip_grad_norm_(self.weights.values(), self.settings.clip))
         if not math.isfinite(value) or not math.isfinite(length):
             raise ComputeError(
                 f"the loss or its gradient is not a finite number in step {step + 1}", expected="a lower learning_rate"
             )
         for parameters in self.optimiser.param_groups:
-            parameters["lr"] = rate(step, self.material.steps, self.settings)
+            parameters["lr"] = rate(step, self.examples.steps, self.settings)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self._now(step=step + 1, loss=self.state.loss + value)
+        self._update(step=step + 1, loss=self.state.loss + value)
 
-    def _point(self, *, validate: bool) -> None:
-        """Add a point to the curve, with a validation if wanted and possible, and keep the best weights."""
+    def _add_point(self, *, validate: bool) -> None:
+        """Add a point to the curve, validated where `validate` says so, and keep the best weights."""
         curve, mean = self.state.curve, None
         if curve and curve[-1].step == self.state.step:  # Its loss is there already; the validation joins it.
             curve, mean = curve[:-1], curve[-1].loss
         elif curve:
             mean = self.state.loss / (self.state.step - curve[-1].step)
-        value, loss = self._validated() if validate and self.validation else (None, None)
+        value, loss = self._validate() if validate and self.validation else (None, None)
         point = Point(
             step=self.state.step,
             loss=mean,
-            learning_rate=rate(max(0, self.state.step - 1), self.material.steps, self.settings),
+            learning_rate=rate(max(0, self.state.step - 1), self.examples.steps, self.settings),
             validation_auc=value,
             validation_loss=loss,
             seconds=self.seconds,
         )
-        self._now(curve=(*curve, point), loss=0.0)
+        self._update(curve=(*curve, point), loss=0.0)
         if loss is not None and self.state.step > 0:
             self._compare(-loss if value is None else value)
 
     def _compare(self, result: float) -> None:
         """Keep the weights if no validation before them was as good."""
         if self.state.best is not None and result <= self.state.best:
-            self._now(stale=self.state.stale + 1)
+            self._update(stale=self.state.stale + 1)
             return
-        self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.learned.items()}
-        self._now(best=result, best_step=self.state.step, stale=0)
+        self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.weights.items()}
+        self._update(best=result, best_step=self.state.step, stale=0)
 
-    def _validated(self) -> tuple[float | None, float]:
+    def _validate(self) -> tuple[float | None, float]:
         """AUC of the validation answers (None where only one answer occurs) and their mean loss."""
         places = self.processes.share(range(len(self.validation)))
         place_of = {id(self.validation[place]): place for place in places}
         table = torch.zeros(2, len(self.validation), dtype=torch.float64)
         for group in micro_batches([self.validation[place] for place in places], self.settings.micro_tokens):
-            self.progress(f"validating, {self._label()}", self.state.step / self.material.steps)
+            self.progress(f"validating, {self._label()}", self.state.step / self.examples.steps)
             results = np.stack(query_results(self.network, group, autocast=self.settings.autocast))
             table[:, [place_of[id(prompt)] for prompt in group]] = torch.from_numpy(results)
         scores, wrong = self.processes.total(table).numpy()
         if not np.isfinite(wrong).all() or not np.isfinite(scores).all():
             raise ComputeError("a validation score is not a finite number", expected="a lower learning_rate")
         value = auc(scores, [prompt.liked for prompt in self.validation])
-        judged = FAMILIES[self.material.judged].labelled and math.isfinite(value)
+        judged = FAMILIES[self.examples.judged].labelled and math.isfinite(value)
         return (value if judged else None), float(wrong.mean())
 
-    def _late(self) -> bool:
+    def _is_over_time(self) -> bool:
         """Whether the time is up by the first process's clock."""
         over = self.settings.minutes is not None and self.seconds > 60 * self.settings.minutes
         flag = torch.tensor(1.0 if over and self.processes.is_first else 0.0)
@@ -191,9 +191,9 @@ class TrainingRun:
     def _save(self) -> None:
         if not self.processes.is_first:
             return
-        tensors = {f"weight/{name}": tensor.detach() for name, tensor in self.learned.items()}
+        tensors = {f"weight/{name}": tensor.detach() for name, tensor in self.weights.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for name, tensor in self.learned.items():
+        for name, tensor in self.weights.items():
             tensors |= {f"{kind}/{name}": self.optimiser.state[tensor][kind] for kind in MOMENTS}
         tensors["random/cpu"] = torch.get_rng_state()
         if self.network.device.type == "cuda":
@@ -202,17 +202,17 @@ class TrainingRun:
 
     def _label(self) -> str:
         """Where the run stands, and how long the steps that are left will take at this session's pace."""
-        step, steps = self.state.step, self.material.steps
+        step, steps = self.state.step, self.examples.steps
         words = f"step {min(step + 1, steps)} of {steps}"
         latest = next((point.loss for point in reversed(self.state.curve) if point.loss is not None), None)
         words += "" if latest is None else f", loss {latest:.3f}"
-        steps_run = step - self.before.step
+        steps_run = step - self.resumed.step
         if not steps_run:
             return words
-        left = (steps - step) * (time.monotonic() - self.begun) / steps_run
+        left = (steps - step) * (time.monotonic() - self.started) / steps_run
         return f"{words}, about {left / 60:.0f} min left" if left >= 90 else f"{words}, about {left:.0f} s left"
 
-    def _now(self, **changes: object) -> None:
+    def _update(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)
 
 
@@ -227,9 +227,3 @@ def rate(step: int, steps: int, settings: TuningSettings) -> float:
 def _stored(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """The tensors under `kind/`, by the rest of their names."""
     return {name[len(kind) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{kind}/")}
-
-
-@torch.no_grad()
-def _fill(weights: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    for name, parameter in weights.items():
-        parameter.copy_(values[name])

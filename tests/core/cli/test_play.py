@@ -15,8 +15,8 @@ from core.personal.personalise_task import (
     MovedRow,
     PersonaliseReport,
     PersonaliseTask,
+    PlayedModel,
     StepRow,
-    Which,
 )
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line
@@ -75,7 +75,7 @@ def test_help_says_what_a_play_takes_for_granted(capsys: pytest.CaptureFixture[s
     assert "[default: recicl]" in said
 
 
-def _list(which: Which, scores: tuple[float, ...], ranks: tuple[int, ...], seconds: float = 0.25) -> ListRow:
+def _list(which: PlayedModel, scores: tuple[float, ...], ranks: tuple[int, ...], seconds: float = 0.25) -> ListRow:
     return ListRow(which=which, scores=scores, ranks=ranks, tokens=700, tokens_run=310, seconds=seconds)
 
 

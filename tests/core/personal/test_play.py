@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from core.data.dataset import open_dataset
 from core.personal.personalise_task import PersonaliseTask
-from core.personal.play import play_of
+from core.personal.play import play_of, window
 from core.question.case_spec import CaseSpec
 
 
@@ -33,3 +35,27 @@ def test_what_is_not_rated_is_not_played(tmp_path: Path, monkeypatch: pytest.Mon
     assert play.start == 2
     assert [row.item_id for row in play.case.history] == ["0", "1", "3", "5"]
     dataset.close()
+
+
+@pytest.mark.parametrize(
+    ("count", "demos", "places"),
+    [
+        (0, 4, []),
+        (3, 4, [0, 1, 2]),
+        (4, 4, [0, 1, 2, 3]),
+        (7, 4, [0, 1, 2, 3, 4, 5, 6]),
+        (8, 4, [4, 5, 6, 7]),
+        (9, 4, [4, 5, 6, 7, 8]),
+        (5, 1, [4]),
+        (5, 0, []),
+    ],
+)
+def test_the_window_grows_to_2k_less_1_then_drops_k(count: int, demos: int, places: list[int]) -> None:
+    assert list(window(count, demos)) == places
+
+
+@given(count=some.integers(0, 200), demos=some.integers(1, 32))
+def test_the_window_shows_the_latest_k_and_at_most_k_less_1_more(count: int, demos: int) -> None:
+    shown = window(count, demos)
+    assert min(count, demos) <= len(shown) <= 2 * demos - 1
+    assert not shown or shown[-1] == count - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.analysis.setting import prompt_of
+from core.analysis.setting import prompt_of, setting_for
 from core.analysis.subject import item_ids
 from core.data.cases import case_of
 from core.lm.scoring.score import Scorer
@@ -22,7 +22,7 @@ def _judge(films, model, request):
     held = held_out(films, case, count=2, negatives=2, both_answers=both, history=2)
     moving = latest(films, case, held, k=2, history=2)
     members = (*moving, *pool_of(films, held, size=4, history=2, taken=moving))
-    return PromptJudge(request, films, model, held, members, objective="margin", unit=100)
+    return PromptJudge(setting_for(request, films, model), held, members, objective="margin", unit=100)
 
 
 def _one_by_one(judge, question, films, model):

@@ -172,27 +172,3 @@ def test_numbers_that_are_not_finite_are_refused(tiny_llama: Any) -> None:
     network.lm_head.weight.data[41] = torch.nan
     with pytest.raises(ComputeError, match="not finite"):
         StreamScorer(language_model(network)).score(random_prompt("yes_no"))
-
-
-@pytest.mark.parametrize(
-    ("count", "demos", "places"),
-    [
-        (0, 4, []),
-        (3, 4, [0, 1, 2]),
-        (4, 4, [0, 1, 2, 3]),
-        (7, 4, [0, 1, 2, 3, 4, 5, 6]),
-        (8, 4, [4, 5, 6, 7]),
-        (9, 4, [4, 5, 6, 7, 8]),
-        (5, 1, [4]),
-        (5, 0, []),
-    ],
-)
-def test_the_window_grows_to_2k_less_1_then_drops_k(count: int, demos: int, places: list[int]) -> None:
-    assert list(window(count, demos)) == places
-
-
-@given(count=some.integers(0, 200), demos=some.integers(1, 32))
-def test_the_window_shows_the_latest_k_and_at_most_k_less_1_more(count: int, demos: int) -> None:
-    shown = window(count, demos)
-    assert min(count, demos) <= len(shown) <= 2 * demos - 1
-    assert not shown or shown[-1] == count - 1

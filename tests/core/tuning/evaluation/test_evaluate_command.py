@@ -97,14 +97,14 @@ def test_codes_that_an_adapter_was_tuned_with_stand_in_the_prompts(
 ) -> None:
     tuned("coded", codes=True)
     shown: dict[str, set[bool]] = {}
-    score = evaluation_plan.scored
+    score = evaluation_plan.scores_of_prompts
 
     def noted(model: Any, prompts: Any, **more: Any) -> Any:
         texts = {"User code: " in prompt.query.text for prompt in prompts}
         shown.setdefault("base" if model.adapter is None else "coded", set()).update(texts)
         return score(model, prompts, **more)
 
-    monkeypatch.setattr(evaluation_plan, "scored", noted)
+    monkeypatch.setattr(evaluation_plan, "scores_of_prompts", noted)
     assert asked("--recicl", str(tmp_path / "coded")) == 0
     assert shown == {"base": {False}, "coded": {True}}
 

@@ -63,7 +63,7 @@ def test_the_last_weights_are_kept_where_that_is_asked(
     tuned: Callable[..., Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "_validated", lambda run: (1 - run.state.step / 10, 0.5))  # never as good as before
+        patch.setattr(TrainingRun, "_validate", lambda run: (1 - run.state.step / 10, 0.5))  # never as good as before
         way = {"most_steps": 4, "evaluate_every": 2}
         best, last = tuned("best", **way), tuned("last", **way, keep="last")
     assert best.key == last.key

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import LlamaConfig, LlamaForCausalLM
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 LOAD = """
 import resource, sys
 import psutil, torch
