@@ -9,7 +9,7 @@ from references import language_model
 from bench import folder_cases
 from bench.case_list import Bench
 from bench.folder_cases import CANDIDATE_FILE, FolderBench, candidate_lists
-from core.analysis.quality.quality_run import scored_setting
+from core.analysis.quality.quality_work import scored_setting
 from core.analysis.setting import setting_for
 from core.data.dataset import open_dataset
 from core.errors import DataError
