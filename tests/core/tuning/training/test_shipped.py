@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.lm.loading.adapter import ADAPTERS, SHIPPED, checked_adapter, is_there
-from core.personal.personalise_task import OWN_CASE
+from core.personal.personalise_task import USUAL_CASE
 from core.tuning.evaluation.record import read_evaluation
 from core.tuning.training.card import read_card, readme
 
@@ -14,10 +14,10 @@ THERE = [name for name in SHIPPED if is_there(name)]
 
 
 def test_the_adapter_of_personalise_is_shipped_and_was_tuned_as_its_case_asks() -> None:
-    assert OWN_CASE.adapter in THERE
-    card = read_card(ADAPTERS / str(OWN_CASE.adapter))
+    assert USUAL_CASE.adapter in THERE
+    card = read_card(ADAPTERS / str(USUAL_CASE.adapter))
     assert card is not None
-    assert (card.settings.demos, card.settings.history) == (OWN_CASE.demos, OWN_CASE.history)
+    assert (card.settings.demos, card.settings.history) == (USUAL_CASE.demos, USUAL_CASE.history)
 
 
 @pytest.mark.parametrize("name", THERE)
