@@ -50,6 +50,6 @@ def plan_of(bench: Bench, count: int) -> EvaluationPlan:
     """
     settings = EvaluationSettings(interactions=count, candidates=CANDIDATES, seed=bench.seed)
     try:
-        return plan_evaluation(settings, bench.dataset, bench.model, keep=RECICL_RECORDS.record)
+        return plan_evaluation(settings, bench.dataset, bench.model, cache=RECICL_RECORDS.record)
     except RequestError as error:
         raise SystemExit(f"bench: {error}") from None

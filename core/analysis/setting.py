@@ -15,6 +15,7 @@ from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import sharing
 from core.prompt.build import build
+from core.prompt.families import FAMILIES
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line
@@ -78,7 +79,7 @@ class Setting(Subject):
             user_id=demo.user_id,
             item_id=demo.item_id,
             title=self.items[demo.item_id].title,
-            answer=("Yes" if demo.liked else "No") if self.spec.family == "yes_no" else None,
+            answer=FAMILIES[self.spec.family].answer(demo.liked),
             history=tuple(self.items[item].title for item in demo.history),
             source=demo.source,
             text=span.text,

@@ -31,7 +31,6 @@ from core.personal.personalise_task import (
     StepRow,
 )
 from core.personal.play import Play, play_of
-from core.prompt.build import ANSWERS
 from core.prompt.families import FAMILIES
 from core.prompt.spans import Prompt
 from core.question.task import Progress
@@ -217,7 +216,7 @@ class _PersonaliseRun:
                 which=which,
                 demo_id=demo.demo_id,
                 title=self.items[demo.item_id].title,
-                answer=ANSWERS[not demo.liked] if FAMILIES[self.task.case.family].labelled else None,
+                answer=FAMILIES[self.task.case.family].answer(demo.liked),
                 effects=tuple(row.tolist()),
             )
 

@@ -148,5 +148,5 @@ def _notices(task: PersonaliseTask, count: int, steps: list[PlayedInteraction]) 
     out = sum(not interaction.liked for interaction in steps)
     if not FAMILIES[spec.family].labelled and out:
         which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
-        notices.append(f"{which} not liked; prompts of the family next_item show liked ones only.")
+        notices.append(f"{which} not liked; prompts of the family {spec.family} show liked ones only.")
     return notices

@@ -10,7 +10,7 @@ from functools import cache
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import PromptError
 from core.prompt.codes import Codes
-from core.prompt.families import FAMILIES, Family, PromptFamily
+from core.prompt.families import ANSWERS, FAMILIES, Family, PromptFamily
 from core.prompt.fit import Histories, fitted
 from core.prompt.spans import Encoding, Prompt, Span, SpanKind, Tokenizer
 from core.prompt.template import Template, template_for
@@ -20,7 +20,6 @@ NO_HISTORY = "none yet"
 """What a prompt says in place of an empty history."""
 SEPARATOR = "; "
 """Between two titles of a history."""
-ANSWERS = ("Yes", "No")
 NO_CODES = Codes({}, {})
 _NO_CHAT = ("The model has no chat template; the plain prompt is used.",)
 
@@ -102,7 +101,7 @@ class _Writer:
         return _span("instruction", 0, self.tokenizer.opening(self.text("instruction") + "\n", chat=self.chat))
 
     def demo(self, index: int, demonstration: Demonstration, history: Sequence[str]) -> Span:
-        answer = ANSWERS[0] if demonstration.liked else ANSWERS[1]
+        answer = self.family.answer(demonstration.liked) or ""
         text = self.text("demo", user=demonstration.user_id, history=history, item=demonstration.item_id, answer=answer)
         return self.span("demo", index, text + "\n")
 

@@ -15,7 +15,6 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
-from core.prompt.build import ANSWERS
 from core.prompt.families import FAMILIES
 from core.question.task import Progress
 from core.selection.heldout import HeldOut, held_out
@@ -254,7 +253,7 @@ class _ImproveRun:
         return HeldOutRow(
             item_id=item.item_id,
             title=item.title,
-            answer=_answer_word(self.setting, held.liked),
+            answer=FAMILIES[self.setting.spec.family].answer(held.liked),
             position=held.position,
             timestamp=held.case.moment,
         )
@@ -266,7 +265,7 @@ class _ImproveRun:
             user_id=demo.user_id,
             item_id=demo.item_id,
             title=item(demo.item_id).title,
-            answer=_answer_word(self.setting, demo.liked),
+            answer=FAMILIES[self.setting.spec.family].answer(demo.liked),
             history=tuple(item(item_id).title for item_id in demo.history),
             back=row.member.back,
             recency=row.scores["recency"],
@@ -352,13 +351,11 @@ def _outcome(which: SetRole, demos: Sequence[Demonstration], scores: Floats, tar
     )
 
 
-def _answer_word(setting: Setting, liked: bool) -> str | None:
-    return ANSWERS[not liked] if FAMILIES[setting.spec.family].labelled else None
-
-
 def _target_answer(setting: Setting) -> str | None:
     """The true answer for the case's target; None for `next_item`, and where the target has no rating."""
     case = setting.case
     later = setting.dataset.history(case.user_id)[len(case.history) :]
     chosen = next(row for row in later if (row.item_id, row.timestamp) == (case.target, case.moment))
-    return _answer_word(setting, setting.dataset.liked(chosen)) if setting.dataset.is_rated(chosen) else None
+    if not setting.dataset.is_rated(chosen):
+        return None
+    return FAMILIES[setting.spec.family].answer(setting.dataset.liked(chosen))

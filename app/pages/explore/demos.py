@@ -17,6 +17,7 @@ from app.widgets.panel import literal, switched
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
+from core.prompt.families import FAMILIES
 from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
@@ -86,11 +87,11 @@ def _read(explanation: Explanation) -> None:
 
 
 def _columns(explanation: Explanation) -> list[str]:
-    yes_no = ["answer"] if any(row.answer for row in explanation.demos) else []
+    answers = ["answer"] if any(row.answer for row in explanation.demos) else []
     answer = explanation.contributions
     amounts = [columns.CONTRIBUTION] if answer else []
     spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
-    return [columns.DEMO, columns.TITLE, *yes_no, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
+    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +128,7 @@ def _edit() -> None:
     if isinstance(subject, str):
         failures.note(subject)
         return
-    yes_no = draft.case.family == "yes_no"
+    labelled = FAMILIES[draft.case.family].labelled
     frame = pd.DataFrame(
         {
             "include": [True] * len(subject.demos),
@@ -144,7 +145,7 @@ def _edit() -> None:
         key=f"{EDITOR}-{draft.model_dump_json()}",
         disabled=["title", "id"],
         height="content",
-        column_order=["include", "order", "title", *(["answer"] if yes_no else []), "id"],
+        column_order=["include", "order", "title", *(["answer"] if labelled else []), "id"],
         column_config={
             "include": config.CheckboxColumn("include", width=70),
             "order": config.NumberColumn("order", min_value=1, max_value=99, step=1, width=64),

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.analysis.setting import Setting
 from core.errors import PromptError
-from core.prompt.build import ANSWERS
+from core.prompt.families import ANSWERS, FAMILIES
 from core.prompt.spans import Span
 from core.prompt.titles import prompt_title
 
@@ -92,7 +92,7 @@ class Material:
 
 def material_of(setting: Setting) -> Material:
     """The token ids of a case's prompt; raises `PromptError` when a demonstration's answer has no token of its own."""
-    prompt, labelled = setting.prompt, setting.spec.family == "yes_no"
+    prompt, labelled = setting.prompt, FAMILIES[setting.spec.family].labelled
     demos = [setting.demos[index] for index in prompt.kept_demos]
     texts = [prompt_title(setting.items[demo.item_id].title) for demo in demos]
     if labelled:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from core.analysis.quality.score_rows import FLOORS, Truth, UtilityScore
 from core.errors import MaterialError
+from core.prompt.families import FAMILIES
 from core.prompt.spans import Family
 from core.question.case_spec import CaseSpec
 from core.question.task import Record, Report, Task
@@ -24,9 +25,8 @@ LEAST_STORED = 20
 LEVEL = 0.9
 """Coverage of the intervals."""
 REST, QUERY = 1.2, 0.75
-"""Instruction, query and one candidate together, and the query alone, as multiples of a demonstration's tokens."""
-CANDIDATE: dict[Family, float] = {"next_item": 0.1, "yes_no": 0.3}
-"""One candidate, in the same unit; all measured on MovieLens-100K prompts with 5 titles a history."""
+"""Instruction, query and one candidate together, and the query alone, as multiples of a demonstration's tokens
+on MovieLens-100K prompts with 5 titles a history."""
 CARDS = Path(__file__).parents[3] / "assets"
 """Where a report may be shipped as `utility-<family>.json`."""
 
@@ -67,11 +67,12 @@ class UtilityTask(Task):
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents: three gradients, one pass without a target, K removals, K additions, and K
         removals for the proxy alone."""
-        demos, all_candidates = self.case.demos, CANDIDATE[self.case.family] * self.case.candidates
+        demos, candidate = self.case.demos, FAMILIES[self.case.family].candidate_size
+        all_candidates = candidate * self.case.candidates
         tail = QUERY + all_candidates
         removals, additions = demos * (demos - 1) / 2 + demos * tail, demos * (1 + tail) + tail
         gradients, without_target = 3 * 3.0, 1.0
-        of_proxy = demos * (demos - 1) / 2 + demos * (QUERY + CANDIDATE[self.case.family])
+        of_proxy = demos * (demos - 1) / 2 + demos * (QUERY + candidate)
         full = 1 + (all_candidates + removals + additions + of_proxy) / (REST + demos)
         return self.cases * (gradients + without_target + full)
 

@@ -61,7 +61,7 @@ class EvaluationPlan:
     """Those that are there, around one copy of the weights."""
     missing: tuple[str, ...]
     """A sentence for each that is not, and for what the data lack."""
-    keep: ScoreCache = uncached
+    cache: ScoreCache = uncached
     between: Callable[[str], None] = lambda _: None
     """Called with what comes next, in a few words."""
 
@@ -102,7 +102,7 @@ class EvaluationPlan:
             questions = (self.dataset, self.test, self.examples, self.lists, seed)
             return asdict(score_references(*questions, between=self.between))
 
-        return ReferenceScores(**self.keep("references", content, fitted))
+        return ReferenceScores(**self.cache("references", content, fitted))
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def plan_evaluation(
     dataset: Dataset,
     model: LanguageModel,
     *,
-    keep: ScoreCache = uncached,
+    cache: ScoreCache = uncached,
     between: Callable[[str], None] = lambda _: None,
 ) -> EvaluationPlan:
     """The test of the settings, and the models that are there; `model` may have any adapter or none.
@@ -139,16 +139,13 @@ def plan_evaluation(
             )
     usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
     history = usual if settings.history is None else settings.history
-    if not dataset.has_ratings:
-        missing.append(
-            f"The data set {dataset.name} has no ratings, or only equal ones, so only next_item is measured."
-        )
     draw = {"history": history, "seed": settings.seed}
-    examples = (
-        draw_examples(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw)
-        if dataset.has_ratings
-        else ()
-    )
+    examples: tuple[Example, ...] = ()
+    if dataset.has_ratings:
+        examples = draw_examples(dataset, test, count=settings.interactions, demos=MOST_DEMOS, **draw)
+    else:
+        notice = f"The data set {dataset.name} has no ratings, or only equal ones, so only next_item is measured."
+        missing.append(notice)
     ranked = {"count": settings.ranked, "candidates": settings.candidates, "demos": FRESH}
     lists: tuple[CandidateList, ...] = ()
     try:
@@ -166,7 +163,7 @@ def plan_evaluation(
         history=history,
         models=models,
         missing=tuple(missing),
-        keep=keep,
+        cache=cache,
         between=between,
     )
 
@@ -204,7 +201,7 @@ class EvaluationScores:
         """Score a round, or take its scores from the cache."""
         for (family, name, tuned), prompts in plan.prompts(number).items():
             plan.between(name if family is None else f"{name}, lists, {family}")
-            record = scores_of(plan.models[tuned], prompts, plan.keep)
+            record = scores_of(plan.models[tuned], prompts, plan.cache)
             self.tokens += record["tokens"]
             self.seconds += record["seconds"]
             if family is None:
@@ -231,7 +228,7 @@ class EvaluationScores:
         return plan.lists[:count], scores
 
 
-def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: ScoreCache) -> dict[str, Any]:
+def scores_of(model: LanguageModel, prompts: Sequence[Prompt], cache: ScoreCache) -> dict[str, Any]:
     """Under `scores` those of one model, [prompt, candidate] in nats; `tokens` run, and `seconds`."""
 
     def measure() -> dict[str, Any]:
@@ -239,7 +236,7 @@ def scores_of(model: LanguageModel, prompts: Sequence[Prompt], keep: ScoreCache)
         scores, cost = scores_of_prompts(model, prompts)
         return {"scores": scores.tolist(), "tokens": cost.tokens, "seconds": time.perf_counter() - start}
 
-    return keep("scores", [model.model_id, model.dtype, ids_of(prompts)], measure)
+    return cache("scores", [model.model_id, model.dtype, ids_of(prompts)], measure)
 
 
 def ids_of(prompts: Sequence[Prompt]) -> list[object]:

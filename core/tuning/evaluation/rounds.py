@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from core.metrics.binary import LEVEL
-from core.prompt.build import ANSWERS
+from core.prompt.families import ANSWERS
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, EvaluationScores
 from core.tuning.evaluation.evaluation_rows import (
     MEASURES,

@@ -14,6 +14,7 @@ from adapters import saved_adapter
 from references import language_model
 
 from core.analysis.explain.explain_run import explain
+from core.analysis.explain.explain_task import Explain
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.demonstrations import by_ids
@@ -161,7 +162,7 @@ def test_the_last_list_is_the_one_of_explore(films: Dataset, model: LanguageMode
     task = asked({"family": family, "scoring": scoring}, steps=2)
     done = last(task, films, model)
     manual = {"strategy": "manual", "demo_ids": done.stream[-1].demo_ids}
-    explained = next(explain(task.case.model_copy(update=manual), dataset=films, model=model))
+    explained = next(explain(Explain(case=task.case.model_copy(update=manual)), dataset=films, model=model))
     assert [row.item_id for row in done.candidates] == [row.item_id for row in explained.candidates]
     np.testing.assert_allclose(scores(done, -1), [row.score for row in explained.candidates], atol=1e-4)
     np.testing.assert_allclose([row.score for row in done.candidates], scores(done, -1))

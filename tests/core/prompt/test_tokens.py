@@ -78,9 +78,9 @@ def test_a_chat_is_encoded_as_the_template_renders_it_with_the_answer(
     plain, prompt = (built(tokenizer, titles, family, chat=chat) for chat in (False, True))
     answer = " Yes" if family == "yes_no" else plain.candidates[0].text
     words = text(plain).removesuffix(answer) if family == "next_item" else text(plain)
-    messages = [{"role": "user", "content": words}, {"role": "assistant", "content": answer[1:]}]
-    rendered = model.apply_chat_template(messages, tokenize=False)
-    rendered = rendered[: rendered.rindex(answer[1:]) + len(answer[1:])]
+    user, marker = {"role": "user", "content": words}, "@@"
+    marked = model.apply_chat_template([user, {"role": "assistant", "content": marker}], tokenize=False)
+    rendered = marked[: marked.rindex(marker)] + answer[1:]
     expected = model(rendered, add_special_tokens=False)["input_ids"]
     if family == "next_item":
         assert (ids(prompt), text(prompt)) == (expected, rendered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.analysis.setting import set_up
-from core.cli.report_lines import report_lines
+from core.cli.report_lines import improve_lines
 from core.errors import Cancelled, DataError, RequestError
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
@@ -73,7 +73,7 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
     assert text.startswith("Sets were judged on 2 known choices; the item really chosen next had no part in that.")
     assert f"Of 5 candidates it ranks {ordinal(places['best'])} with the set found, " in text
     assert f"{ordinal(places['zero_shot'])} without demonstrations and {ordinal(places['current'])} with" in text
-    assert report_lines(done)[2:4] == [verdict(done), text]
+    assert improve_lines(done)[2:4] == [verdict(done), text]
 
 
 def test_where_no_set_is_better_only_real_sets_are_named(reports):
