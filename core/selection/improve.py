@@ -90,25 +90,7 @@ class _ImproveRun:
         moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
         start = members_by_id(dataset, case, self.held, task.start or (), history=history)
         first = tuple({member.interaction: member for member in (*moving, *start)}.values())
-        pool = pool_of(dataset, self.held, size=task.pool, history=history, taken=first)
-        self.unit = prompt_with(setting, [member.here for member in (*first, *pool)][-task.k :]).length
-        encoder = PoolEncoder(
-            setting,
-            [member.here for member in (*first, *pool)],
-            most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
-            between=lambda: progress("encoding the pool", 0.0),
-        )
-        self.rows = shortlist(
-            dataset,
-            case,
-            pool,
-            size=max(task.shortlist, len(first)),
-            lambda_mmr=task.mmr,
-            first=first,
-            both_answers=_has_both_answers(setting),
-            embedded=encoder.embeddings(),
-            effects=encoder.effects(),
-        )
+        encoder = self._choose(first)
         entries = [row.member for row in self.rows]
         current = _current(setting, self.held)
         self.members = _joined(entries, current)
@@ -142,6 +124,31 @@ class _ImproveRun:
             "held_out": tuple(self._held_row(choice) for choice in self.held),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
+
+    def _choose(self, first: Sequence[Member]) -> PoolEncoder:
+        """Choose the shortlist, `first` always in it; returns the pool's encoder, for its cost and notices."""
+        task, setting = self.task, self.setting
+        pool = pool_of(setting.dataset, self.held, size=task.pool, history=task.case.history, taken=first)
+        demos = [member.here for member in (*first, *pool)]
+        self.unit = prompt_with(setting, demos[-task.k :]).length
+        encoder = PoolEncoder(
+            setting,
+            demos,
+            most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
+            between=lambda: self.progress("encoding the pool", 0.0),
+        )
+        self.rows = shortlist(
+            setting.dataset,
+            setting.case,
+            pool,
+            size=max(task.shortlist, len(first)),
+            lambda_mmr=task.mmr,
+            first=first,
+            both_answers=_has_both_answers(setting),
+            embedded=encoder.embeddings(),
+            effects=encoder.effects(),
+        )
+        return encoder
 
     def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""

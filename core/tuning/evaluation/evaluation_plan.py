@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -130,15 +130,7 @@ def plan_evaluation(
     """
     *_, test = split_times(dataset, share=settings.share)
     models, missing = _models(settings, model)
-    cards = {tuned: card for tuned, tuned_model in models.items() if (card := _card(tuned_model)) is not None}
-    for tuned, card in cards.items():
-        if card.dataset_id == dataset.dataset_id and later(card.validation_until, test.since):
-            raise RequestError(
-                f"{VARIANT_LABELS[tuned]} was tuned on interactions of the test",
-                expected="one tuned on what lies before it",
-            )
-    usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
-    history = usual if settings.history is None else settings.history
+    history = _history(settings, _checked_cards(models, dataset, test))
     draw = {"history": history, "seed": settings.seed}
     examples: tuple[Example, ...] = ()
     if dataset.has_ratings:
@@ -183,8 +175,25 @@ def _models(settings: EvaluationSettings, model: LanguageModel) -> tuple[dict[Mo
     return models, missing
 
 
-def _card(model: LanguageModel) -> Card | None:
-    return None if model.adapter is None else read_card(adapter_folder(model.adapter))
+def _checked_cards(
+    models: Mapping[ModelVariant, LanguageModel], dataset: Dataset, test: Window
+) -> dict[ModelVariant, Card]:
+    """Cards of the adapters that have one; raises `RequestError` where one was tuned on the test."""
+    folders = {tuned: adapter_folder(model.adapter) for tuned, model in models.items() if model.adapter is not None}
+    cards = {tuned: card for tuned, folder in folders.items() if (card := read_card(folder)) is not None}
+    for tuned, card in cards.items():
+        if card.dataset_id == dataset.dataset_id and later(card.validation_until, test.since):
+            raise RequestError(
+                f"{VARIANT_LABELS[tuned]} was tuned on interactions of the test",
+                expected="one tuned on what lies before it",
+            )
+    return cards
+
+
+def _history(settings: EvaluationSettings, cards: Mapping[ModelVariant, Card]) -> int:
+    """Most titles in each history: of the settings, else of RecICL's card."""
+    usual = cards["recicl"].settings.history if "recicl" in cards else HISTORY
+    return usual if settings.history is None else settings.history
 
 
 @dataclass
