@@ -51,6 +51,7 @@ from core.metrics.ranking import ndcg
 from core.prompt.spans import Family
 from core.question.case_spec import CaseSpec
 from core.question.checked import checked
+from core.question.kinds import KINDS
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story", "The Matrix", "Blade Runner", "Aliens", "Jaws", "Big", "Speed", "Gigi")
 
@@ -360,6 +361,12 @@ def test_wrong_choices_are_one_sentence(choices: dict[str, Any], sentence: str) 
         checked(UtilityTask, "utility", choices)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_users_are_drawn_also_where_nobody_has_the_usual_id(films: Dataset) -> None:
+    """A job asks the row of its kind what it is about; that was a case of user 12 before, whoever the data knew."""
+    assert CaseSpec().user not in dict(films.users(limit=100))
+    assert KINDS["utility"].subject(small(), films) == drawn_users(small(), films)
 
 
 def test_choices_of_one_case_have_no_effect() -> None:
