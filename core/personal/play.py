@@ -96,12 +96,11 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     interactions than there are before it, `DataError` for an unknown user or item, and for a user with nothing to play.
     """
     case = case_for(task.case, dataset)
+    user = case.user_id
     rated = tuple(row for row in case.history if dataset.is_rated(row))
-    count = _count_of(task, case.user_id, len(rated))
+    count = _count_of(task, user, len(rated))
     interactions = [
-        PlayedInteraction(
-            row.item_id, dataset.liked(row), f"{case.user_id}:{row.position}", row.position, row.timestamp
-        )
+        PlayedInteraction(row.item_id, dataset.liked(row), f"{user}:{row.position}", row.position, row.timestamp)
         for row in rated[:count]
     ]
     interactions += _added(task, dataset)

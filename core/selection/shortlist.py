@@ -67,12 +67,11 @@ def strategy_members(
     here = pick(dataset, case, k=k, strategy=strategy, history=history)
     then = [pick(dataset, choice.case, k=k, strategy=strategy, history=history) for choice in held]
     moving = strategy == "recent"
-    return tuple(
-        Member(
-            here[-back], tuple(each[-back] if back <= len(each) else None for each in then), back if moving else None
-        )
-        for back in range(len(here), 0, -1)
-    )
+    members = []
+    for back in range(len(here), 0, -1):
+        beside = tuple(demos[-back] if back <= len(demos) else None for demos in then)
+        members.append(Member(here[-back], beside, back if moving else None))
+    return tuple(members)
 
 
 def members_by_id(
@@ -109,9 +108,8 @@ def pool_of(
     others = pick(dataset, first, k=size, strategy="similar", history=history)
     recent = pick(dataset, first, k=max(size // 2, size - len(others)), strategy="recent", history=history)
     used = {member.interaction for member in taken}
-    fresh = [demo for demo in (*reversed(recent), *reversed(others)) if (demo.user_id, demo.position) not in used][
-        :size
-    ]
+    demos = (*reversed(recent), *reversed(others))
+    fresh = [demo for demo in demos if (demo.user_id, demo.position) not in used][:size]
     if not fresh and not taken:
         raise DataError(
             "there is nothing to choose demonstrations from: nobody did anything before the held-out choices",
