@@ -13,7 +13,7 @@ TITLE_WIDTH = 48
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """What was asked, the recommendations, the contributions, and how faithful they are.
+    """The question, the recommendations, the contributions, and how faithful they are.
 
     Titles are shown with control and direction characters escaped, so that none can steer a terminal.
     """

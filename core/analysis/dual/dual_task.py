@@ -1,4 +1,4 @@
-"""What is asked and told about the dual model of a case; needs no torch."""
+"""The task that takes a case's attention apart into its dual model, and its report; needs no torch."""
 
 from __future__ import annotations
 

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from core.prompt.spans import Prompt
+from core.seeds import generator
+
 if TYPE_CHECKING:
     from core.analysis.quality.quality_task import QualityTask
     from core.analysis.quality.quality_work import Measured, QualityWork
@@ -112,6 +117,26 @@ class UtilityScoreRow:
     """Whether it knows nothing of the model: what other scores have to beat."""
 
 
+def random_scores(demos: int, *seed: object) -> Array:
+    """A score that knows nothing, [demo], uniform in [0, 1): what any quality score has to beat."""
+    return generator("random quality", *seed).random(demos)
+
+
+def length_scores(prompt: Prompt) -> Array:
+    """The length of each demonstration in tokens, [demo]: what a label-free score has to beat."""
+    return np.array([len(span.token_ids) for span in prompt.demos], dtype=np.float64)
+
+
+def position_scores(prompt: Prompt) -> Array:
+    """The place of each demonstration in the prompt, the last one highest, [demo]: what the order alone tells."""
+    return np.arange(len(prompt.demos), dtype=np.float64)
+
+
+def _random_of_case(scored: ScoredCase) -> Array:
+    case = scored.setting.case
+    return random_scores(len(scored.setting.prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
+
+
 UTILITY_SCORES = (
     UtilityScoreRow(
         "gain",
@@ -151,16 +176,24 @@ UTILITY_SCORES = (
         lambda case: -case.redundancy,
     ),
     UtilityScoreRow(
-        "random", "random (floor)", "A random number, fixed by the case.", lambda case: case.random, is_floor=True
+        "random",
+        "random (floor)",
+        "A random number, fixed by the case.",
+        _random_of_case,
+        is_floor=True,
     ),
     UtilityScoreRow(
-        "length", "length (floor)", "Tokens of the demonstration.", lambda case: case.length, is_floor=True
+        "length",
+        "length (floor)",
+        "Tokens of the demonstration.",
+        lambda case: length_scores(case.setting.prompt),
+        is_floor=True,
     ),
     UtilityScoreRow(
         "position",
         "position (floor)",
         "Its place in the prompt; the last one is highest.",
-        lambda case: case.position,
+        lambda case: position_scores(case.setting.prompt),
         is_floor=True,
     ),
 )

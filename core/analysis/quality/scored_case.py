@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,16 +11,7 @@ import numpy as np
 from core.analysis.quality.quality_task import GainMethod
 from core.analysis.quality.quality_work import scored_setting
 from core.analysis.quality.score_rows import UTILITY_SCORES, UtilityScore
-from core.analysis.quality.scores import (
-    LabelFree,
-    alignment,
-    gain,
-    label_free,
-    length_scores,
-    position_scores,
-    random_scores,
-    redundancy,
-)
+from core.analysis.quality.scores import LabelFree, alignment, gain, label_free, redundancy
 from core.analysis.setting import Setting
 from core.analysis.values import Array, TargetScore
 from core.lm.scoring.score import Scorer
@@ -32,11 +24,12 @@ def _no_scorer(_setting: Setting) -> Scorer:
     raise AssertionError("a floor knows nothing of the model")
 
 
+@dataclass(frozen=True)
 class ScoredCase:
     """A setting, and the scores of its demonstrations, [demo] each; scores that share a pass run it once."""
 
-    def __init__(self, setting: Setting, scorer_of: ScorerOf = _no_scorer) -> None:
-        self.setting, self.scorer_of = setting, scorer_of
+    setting: Setting
+    scorer_of: ScorerOf = _no_scorer
 
     @cached_property
     def _score(self) -> TargetScore:
@@ -79,22 +72,6 @@ class ScoredCase:
     def alignment(self) -> Array:
         """Alignment with the true target's gradient."""
         return alignment(self._score).values
-
-    @property
-    def random(self) -> Array:
-        """See `random_scores`."""
-        case = self.setting.case
-        return random_scores(len(self.setting.prompt.demos), case.dataset_id, case.user_id, case.split, case.seed)
-
-    @property
-    def length(self) -> Array:
-        """See `length_scores`."""
-        return length_scores(self.setting.prompt)
-
-    @property
-    def position(self) -> Array:
-        """See `position_scores`."""
-        return position_scores(self.setting.prompt)
 
 
 def quality_scores(setting: Setting, scorer_of: ScorerOf) -> Mapping[UtilityScore, Array]:

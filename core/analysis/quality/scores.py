@@ -25,8 +25,6 @@ from core.lm.forward.attention import Attended, Probe
 from core.lm.forward.forest import Forest, chain
 from core.lm.forward.forward_pass import run
 from core.lm.scoring.score import Scorer
-from core.prompt.spans import Prompt
-from core.seeds import generator
 
 # ---- label-free: the kernel Gram matrix
 
@@ -282,21 +280,3 @@ def stability(gains: Array, perturbed: Sequence[Array]) -> tuple[Array, Array]:
     same = (left & (np.sign(table) == np.sign(gains))).sum(axis=0)
     defined = (count > 0) & (gains != 0)
     return np.divide(same, count, out=np.full(len(gains), np.nan), where=defined), count
-
-
-# ---- floors
-
-
-def random_scores(demos: int, *seed: object) -> Array:
-    """A score that knows nothing, [demo], uniform in [0, 1): what any quality score has to beat."""
-    return generator("random quality", *seed).random(demos)
-
-
-def length_scores(prompt: Prompt) -> Array:
-    """The length of each demonstration in tokens, [demo]: what a label-free score has to beat."""
-    return np.array([len(span.token_ids) for span in prompt.demos], dtype=np.float64)
-
-
-def position_scores(prompt: Prompt) -> Array:
-    """The place of each demonstration in the prompt, the last one highest, [demo]: what the order alone tells."""
-    return np.arange(len(prompt.demos), dtype=np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +9,8 @@ import numpy as np
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.values import Array, Meter, Spent
 from core.lm.forward.dual_change import DualChange
-from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
-from core.lm.scoring.sweep import Aggregate
 from core.metrics.ranking import Rank, firsts, ranks
-from core.prompt.spans import Prompt
 from core.seeds import generator, seed_of
 
 DIGITS = 12
@@ -61,19 +57,6 @@ def recommend(scorer: Scorer, settings: InferenceSettings, seed: int) -> Inferen
         spent=meter.read(),
         notices=settings.notices(scorer.demos),
     )
-
-
-def scores_under(
-    model: LanguageModel,
-    prompt: Prompt,
-    settings: InferenceSettings,
-    seed: int,
-    *,
-    aggregate: Aggregate = "sum",
-    between: Callable[[], None] = lambda: None,
-) -> Array:
-    """Scores [candidate] in nats of any prompt under `settings`, as `recommend` has them; for sweeps over prompts."""
-    return recommend(Scorer(model, prompt, aggregate=aggregate, between=between), settings, seed).scores
 
 
 def changes_of(settings: InferenceSettings, demos: int, seed: int) -> tuple[DualChange, ...]:

@@ -183,7 +183,7 @@ def _new_items(setting: Setting) -> NDArray[np.int64]:
 
 
 def _unrelated(setting: Setting, count: int, random: Random) -> list[Item]:
-    """Items that share no category with the history shown, as far as `TRIES` draws hold such; else any new ones."""
+    """Items that share no category with the query's history, as far as `TRIES` draws hold such; else any new ones."""
     dataset = setting.dataset
     categories = {name for row in query_history(setting) for name in dataset.item(row.item_id).categories}
     order = random.permutation(_new_items(setting))[: max(TRIES, count)]

@@ -18,6 +18,7 @@ from references import Pair, language_model, random_prompt
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from core.analysis.quality.score_rows import length_scores, position_scores, random_scores
 from core.analysis.quality.scores import (
     Gram,
     _reading_probe,
@@ -25,9 +26,6 @@ from core.analysis.quality.scores import (
     gain,
     label_free,
     layer_gram,
-    length_scores,
-    position_scores,
-    random_scores,
     redundancy,
     stability,
     total,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from references import Pair, random_prompt
 
-from core.analysis.robustness.inference import changes_of, choose_setting, recommend, scores_under
+from core.analysis.robustness.inference import changes_of, choose_setting, recommend
 from core.analysis.robustness.inference_settings import GRID, PLAIN, InferenceSettings, checked_settings
 from core.errors import DemoLensError, RequestError
 from core.lm.forward.dual_change import DualChange
@@ -30,7 +30,7 @@ def test_plain_settings_are_the_model_as_it_is(pair: Pair, family: Any) -> None:
     found = recommend(Scorer(pair.model, prompt), PLAIN, seed=3)
     np.testing.assert_array_equal(found.scores, plain)
     assert (found.agreement, found.spread.tolist(), found.notices) == (1.0, [0.0] * 5, ())
-    np.testing.assert_array_equal(scores_under(pair.model, prompt, PLAIN, seed=3), plain)
+    np.testing.assert_array_equal(recommend(Scorer(pair.model, prompt), PLAIN, seed=3).scores, plain)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -51,7 +51,7 @@ def test_the_recommendation_is_the_mean_over_the_changed_models(pair: Pair, fami
 
 def test_equal_seeds_repeat_and_other_seeds_differ(pair: Pair) -> None:
     prompt = random_prompt("yes_no")
-    first, again, other = (scores_under(pair.model, prompt, MIXED, seed) for seed in (1, 1, 2))
+    first, again, other = (recommend(Scorer(pair.model, prompt), MIXED, seed).scores for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
 
@@ -87,7 +87,7 @@ def test_what_has_no_effect_is_said(pair: Pair, demos: int, settings: InferenceS
     assert np.isnan(found.spread).all() == (demos == 4)
     if demos < 4:
         left = InferenceSettings(alpha=settings.alpha)
-        np.testing.assert_array_equal(found.scores, scores_under(pair.model, prompt, left, 0))
+        np.testing.assert_array_equal(found.scores, recommend(Scorer(pair.model, prompt), left, 0).scores)
         assert found.spread.tolist() == [0.0] * 5
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.analysis.robustness.inference import recommend, scores_under
+from core.analysis.robustness.inference import recommend
 from core.analysis.robustness.perturb import prompt_of_variant, variants
 from core.analysis.robustness.perturbations import KINDS, QUICK, ROWS
 from core.analysis.robustness.robustness_run import robustness
@@ -146,9 +146,10 @@ def test_the_changed_model_meets_the_same_variants(done: Done, planets: Dataset,
     setting = set_up(task, planets, model)
     settings = task.inference
     assert settings is not None
-    base = scores_under(model, setting.prompt, settings, setting.case.seed)
     made = variants(setting, kinds=["inject"], strengths=[0.5], repeats=2)
-    after = [scores_under(model, prompt_of_variant(setting, one), settings, setting.case.seed) for one in made]
+    prompts = [setting.prompt, *(prompt_of_variant(setting, one) for one in made)]
+    seed = setting.case.seed
+    base, *after = (recommend(Scorer(model, prompt), settings, seed).scores for prompt in prompts)
     chosen = setting.case.candidates.index(str(setting.case.target))
     row = next(one for one in changed if one.kind == "inject")
     assert row.score is not None
