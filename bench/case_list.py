@@ -23,7 +23,8 @@ from core.data.records import Strategy
 from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel, load
 from core.lm.scoring.score import Scorer
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import Family
+from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.seeds import generator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.data.records import Strategy
-from core.prompt.spans import Family
+from core.prompt.families import Family
 
 BUILD = Path("build")
 """Folder of everything that the benchmark writes."""

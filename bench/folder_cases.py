@@ -18,7 +18,7 @@ from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.duck import first_row
 from core.errors import DataError
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.case_spec import CaseSpec
 from core.seeds import generator
 

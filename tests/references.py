@@ -11,7 +11,8 @@ import torch
 
 from core.lm.forward.attention import prepare
 from core.lm.loading.load import LanguageModel
-from core.prompt.spans import Family, Prompt, Span
+from core.prompt.families import Family
+from core.prompt.spans import Prompt, Span
 
 YES, NO = 40, 41
 

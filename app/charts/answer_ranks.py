@@ -12,7 +12,7 @@ from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, legend, row_axis, upright, whiskers
 from app.theme import Palette, number
 from core.metrics.ranking import ndcg_by_chance
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.tuning.evaluation.record import Evaluation, RankingRow
 
 ROW, AROUND = 34, 108

@@ -21,7 +21,7 @@ from core.analysis.values import Array
 from core.cli.output import aligned
 from core.lm.scoring.score import Scorer
 from core.metrics.intervals import Interval
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.case_spec import CaseSpec
 
 SAMPLES = 4

@@ -20,7 +20,7 @@ from core.lm.scoring.many import ManyScorer
 from core.metrics import binary
 from core.metrics.intervals import LEVEL
 from core.metrics.ranking import expected_ndcg
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.case_spec import CaseSpec
 from core.selection.heldout import Objective, held_out
 from core.selection.improve import improve

@@ -31,7 +31,7 @@ from core.analysis.values import Array
 from core.cli.output import aligned
 from core.errors import DemoLensError
 from core.lm.scoring.score import Scorer
-from core.prompt.spans import Family
+from core.prompt.families import Family
 
 ORDER: tuple[Family, ...] = ("yes_no", "next_item", "yes_no")
 """Families in turns: `next_item` half as often."""

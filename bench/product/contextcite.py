@@ -16,7 +16,7 @@ from bench.case_list import Bench, PromptSubject
 from bench.timing import timed
 from core.analysis.explain.ablation import lasso_fit
 from core.analysis.values import Array, Masks
-from core.prompt.spans import Family
+from core.prompt.families import Family
 
 COUNTS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of ablations after which its answer is looked at."""

@@ -25,7 +25,7 @@ from core.data.records import Case
 from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import expected_ndcg
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.tuning.evaluation.evaluation_plan import scores_of
 from core.tuning.evaluation.evaluation_rows import measured_over_users
 from core.tuning.evaluation.record import MetricEstimate

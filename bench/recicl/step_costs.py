@@ -24,7 +24,8 @@ from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import Family
+from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, ids_of
 from core.tuning.evaluation.record import StepCostRow, metric_estimate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from core.prompt.families import Family as Family
+from core.prompt.families import Family
 
 SpanKind = Literal["instruction", "demo", "query", "candidate"]
 Offsets = tuple[tuple[int, int], ...]

@@ -7,7 +7,8 @@ from typing import Literal
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.methods import Method
 from core.metrics.ranking import Rank
-from core.prompt.spans import Family, SpanKind
+from core.prompt.families import Family
+from core.prompt.spans import SpanKind
 from core.question.task import Record, Report, Target
 
 

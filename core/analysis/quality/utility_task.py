@@ -10,8 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from core.analysis.quality.score_rows import FLOORS, Truth, UtilityScore
 from core.errors import MaterialError
-from core.prompt.families import FAMILIES
-from core.prompt.spans import Family
+from core.prompt.families import FAMILIES, Family
 from core.question.case_spec import CaseSpec
 from core.question.task import Record, Report, Task
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically

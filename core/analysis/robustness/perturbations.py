@@ -23,7 +23,7 @@ from core.analysis.robustness.variant import (
     query_history,
 )
 from core.data.records import Interaction, Item
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.prompt.titles import LONGEST_TITLE, quoted
 
 if TYPE_CHECKING:

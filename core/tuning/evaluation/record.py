@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from core.errors import DataError
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.task import Record
 from core.tuning.evaluation.ways import ModelVariant
 

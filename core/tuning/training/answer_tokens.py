@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from core.data.dataset import Dataset
 from core.errors import PromptError, RequestError
 from core.prompt.codes import Codes
-from core.prompt.families import ANSWERS
-from core.prompt.spans import Family, Prompt, Span, Tokenizer
+from core.prompt.families import ANSWERS, Family
+from core.prompt.spans import Prompt, Span, Tokenizer
 from core.prompt.titles import prompt_title
 from core.tuning.examples import Example, prompt_of
 from core.tuning.training.training_settings import Loss

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.case_spec import Text
 
 TuningMethod = Literal["lora", "full"]

@@ -14,7 +14,8 @@ from vocabularies import ALPACA, KINDS, MARKS, MISTRAL, TEMPLATES, VICUNA, fast
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import Family
+from core.prompt.spans import Prompt
 
 ITEMS = ("<a_3>", "<a_12>", "<b_3>")
 ADDED = tuple(AddedToken(item, special=False, normalized=False) for item in (*ITEMS, "é"))

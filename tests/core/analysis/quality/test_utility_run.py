@@ -48,7 +48,7 @@ from core.errors import Cancelled, ComputeError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg
-from core.prompt.spans import Family
+from core.prompt.families import Family
 from core.question.case_spec import CaseSpec
 from core.question.checked import checked
 from core.question.kinds import KINDS

@@ -38,7 +38,7 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
-from core.prompt.spans import Family
+from core.prompt.families import Family
 
 IDS = tuple(range(40, 70))
 KINDS = ("llama", "gemma2", "cohere", "granite", "phi", "gpt_neox")

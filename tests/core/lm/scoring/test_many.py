@@ -19,7 +19,8 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring import sweep
 from core.lm.scoring.many import ManyScorer, scores_of_prompts, separate_tokens, sweep_tokens
 from core.lm.scoring.score import Scorer
-from core.prompt.spans import Family, Prompt, Span
+from core.prompt.families import Family
+from core.prompt.spans import Prompt, Span
 
 NETWORKS = ("tiny_llama", "tiny_qwen3", "tiny_gemma2", "tiny_gemma3")
 

@@ -18,7 +18,8 @@ from core.lm.scoring import sweep
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
 from core.personal.play import window
-from core.prompt.spans import Family, Prompt, Span
+from core.prompt.families import Family
+from core.prompt.spans import Prompt, Span
 
 FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
 K = 2

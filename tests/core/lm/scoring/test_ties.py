@@ -15,7 +15,8 @@ from core.lm.forward.dual_change import DualChange
 from core.lm.scoring.many import scores_of_prompts
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
-from core.prompt.spans import Family, Prompt
+from core.prompt.families import Family
+from core.prompt.spans import Prompt
 
 ALIKE = [1, 4, 6]
 
