@@ -78,9 +78,10 @@ _DATA = ("cases", "demonstrations", "peers", "similarity", "strategies")
 _CASE = (*_LM, *sources(*(f"data/{name}.py" for name in _DATA), "prompt"))
 _TUNED_LM = (*_LM, *sources("lm/loading/beside.py"))
 _EXPLAIN = ("analysis/values.py", "analysis/explain")
-_UNUSED = ("__init__", "cost", "explain_run", "explanation", "faithfulness", "methods")
+_UNUSED = ("__init__", "explain_run", "explain_task", "explanation", "faithfulness", "methods")
 """Modules of `core.analysis.explain` that no measurement here runs."""
 _ROBUSTNESS = "analysis/robustness"
+_SWEEP = ("perturb", "perturbations", "sweep", "variant")
 
 PRODUCT_RECORDS = RecordStore(
     "bench-cases",
@@ -99,7 +100,7 @@ LRGD_RECORDS = RecordStore(
         ),
         "sets": (*_CASE, *sources("selection")),
         "inference": (*_CASE, *sources(_ROBUSTNESS)),
-        "sweep": (*_CASE, *sources(*(f"{_ROBUSTNESS}/{name}.py" for name in ("kinds", "perturb", "sweep")))),
+        "sweep": (*_CASE, *sources(*(f"{_ROBUSTNESS}/{name}.py" for name in _SWEEP))),
         "pool": (*_CASE, *sources("analysis/quality/pool.py", "analysis/quality/scores.py")),
     },
 )

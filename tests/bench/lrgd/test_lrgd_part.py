@@ -249,10 +249,10 @@ def test_sets_are_scored_as_the_search_scores_them(bench, small):
 
 def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
     made = list(utility_over_users.settings(bench))
-    assert [one.request.family for one in made[:3]] == ["yes_no", "next_item", "yes_no"]
+    assert [one.spec.family for one in made[:3]] == ["yes_no", "next_item", "yes_no"]
     users = [user for user, _ in bench.ranked()]
     for family in cases.FAMILIES:
-        own = [one.request.user for one in made if one.request.family == family]
+        own = [one.spec.user for one in made if one.spec.family == family]
         assert own == users[: len(own)]
 
 
