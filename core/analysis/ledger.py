@@ -12,6 +12,7 @@ from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.stream import StreamScorer
 from core.lm.scoring.sweep import Aggregate, Cost
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
@@ -66,6 +67,12 @@ class Ledger:
     def sweep(self) -> ManyScorer:
         """A scorer of many prompts whose cost is counted."""
         scorer = ManyScorer(self.model, aggregate=aggregate_of(self.task.case), between=self.tell)
+        self.count(scorer.cost)
+        return scorer
+
+    def stream(self, model: LanguageModel) -> StreamScorer:
+        """A scorer of prompts that grow, whose cost is counted."""
+        scorer = StreamScorer(model, aggregate=aggregate_of(self.task.case), between=self.tell)
         self.count(scorer.cost)
         return scorer
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.analysis.explain.explanation import CandidateRow
-from core.analysis.ledger import aggregate_of, silent
+from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting, prompt_of, tie_notices
 from core.analysis.values import leave_one_out_masks
 from core.data.dataset import Dataset
@@ -73,13 +73,12 @@ class _PersonaliseRun:
     def __init__(
         self, task: PersonaliseTask, dataset: Dataset, model: LanguageModel, play: Play, progress: Progress
     ) -> None:
-        self.task, self.dataset, self.model, self.play, self.progress = task, dataset, model, play, progress
-        self.began, self.label = time.monotonic(), "reading the weights"
+        self.task, self.dataset, self.model, self.play = task, dataset, model, play
+        self.ledger = Ledger(task, model, progress)
+        self.ledger.label = "reading the weights"
         self.rows: list[StepRow] = []
-        self.tokens_run = self.forwards = self.longest = 0
         self.items = dataset.items(sorted({*play.case.candidates, *(row.item_id for row in play.interactions)}))
-        self.aggregate = aggregate_of(task.case)
-        self.report_progress()
+        self.ledger.tell()
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
 
@@ -93,27 +92,13 @@ class _PersonaliseRun:
     def _player(self, which: PlayedModel, model: LanguageModel) -> _Player:
         free: Floats | float = 0.0
         if self.task.case.calibrated:
-            scorer = self._scorer(model, self._prompt(self.play.case_at(0), ()))
-            free = scorer.full()
-            self._spent(scorer)
-        return _Player(which, StreamScorer(model, aggregate=self.aggregate, between=self.report_progress), free)
-
-    def _scorer(self, model: LanguageModel, prompt: Prompt) -> Scorer:
-        return Scorer(model, prompt, aggregate=self.aggregate, between=self.report_progress)
+            free = self.ledger.scorer(self._prompt(self.play.case_at(0), ()), model).full()
+        return _Player(which, self.ledger.stream(model), free)
 
     def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:
         prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items, liked=self.play.liked)
-        self.longest = max(self.longest, prompt.length)
+        self.ledger.unit = max(self.ledger.unit, prompt.length)
         return prompt
-
-    def report_progress(self) -> None:
-        """Report how far the play is."""
-        done = self.tokens_run / (self.task.predicted_passes * max(self.longest, 1))
-        self.progress(self.label, min(done, 0.99))
-
-    def _spent(self, scorer: Scorer) -> None:
-        self.tokens_run += scorer.cost.tokens
-        self.forwards += scorer.cost.forwards
 
     # ---- one step
 
@@ -123,7 +108,7 @@ class _PersonaliseRun:
         self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count)
         self.prompt = self._prompt(self.case, self.demos)
         writing = time.monotonic() - started
-        self.label = f"step {len(self.rows)} of {len(self.play.interactions) - self.play.start}"
+        self.ledger.label = f"step {len(self.rows)} of {len(self.play.interactions) - self.play.start}"
         lists = tuple(self._list(player, writing) for player in self.players)
         self.rows.append(self._row(count, lists))
 
@@ -132,8 +117,6 @@ class _PersonaliseRun:
         scores = player.scorer.score(self.prompt) - player.free
         seconds = writing + time.monotonic() - started
         ran = player.scorer.cost.tokens - before
-        self.tokens_run += ran
-        self.forwards += 1
         return ListRow(
             which=player.which,
             scores=tuple(scores.tolist()),
@@ -175,13 +158,11 @@ class _PersonaliseRun:
         notices = (*self.dataset.notices, *self.model.notices, *prompt.notices, *prompt.cut, *self.play.notices, *ties)
         fields: dict[str, object] = {
             **head,
-            "tokens": self.longest,
+            "tokens": self.ledger.unit,
             "candidates": self._candidates(),
             "stream": tuple(self.rows),
             "weights_before": self.weights,
-            "forwards": self.forwards,
-            "passes": self.tokens_run / self.longest,
-            "seconds": time.monotonic() - self.began,
+            **self.ledger.spent(),
             "notices": tuple(dict.fromkeys(notices)),
         }
         return PersonaliseReport.model_validate(fields | more)
@@ -191,16 +172,15 @@ class _PersonaliseRun:
         moved: list[MovedRow] = []
         seconds: list[float] = []
         for player in self.players:
-            self.label = "running the last prompt from scratch"
-            scorer = self._scorer(player.scorer.model, self.prompt)
+            self.ledger.label = "running the last prompt from scratch"
+            scorer = self.ledger.scorer(self.prompt, player.scorer.model)
             started = time.monotonic()
             full = scorer.full()
             seconds.append(time.monotonic() - started)
-            self.label = "leaving out each demonstration"
+            self.ledger.label = "leaving out each demonstration"
             moved += self._moved(player.which, scorer, full)
-            self._spent(scorer)
-        self.label = "reading the weights again"
-        self.report_progress()
+        self.ledger.label = "reading the weights again"
+        self.ledger.tell()
         after = weights_sha256(self.model.network)
         if after != self.weights:
             raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")

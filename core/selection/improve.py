@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
-from core.analysis.ledger import aggregate_of, silent
-from core.analysis.setting import Setting, set_up, tie_notices
+from core.analysis.ledger import MOST_SHOWN, Ledger, aggregate_of, silent
+from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject
 from core.data.dataset import Dataset
 from core.data.records import Demonstration
@@ -61,8 +60,8 @@ def improve(
     The case's target is scored once, after the search, and has no part in it. Raises `DemoLensError`s with one plain
     sentence for choices that cannot be run, and what `progress` raises.
     """
-    start = time.monotonic()
-    run = _ImproveRun(task, set_up(task, dataset, model, subject), progress, start)
+    ledger = Ledger(task, model, progress)
+    run = _ImproveRun(task, ledger.set_up(dataset, subject), ledger)
     yield run.report()
     run.judge_current()
     for step in run.search.steps(run.starts):
@@ -73,19 +72,20 @@ def improve(
         raise RequestError(
             f"a budget of {task.budget:g} passes", expected=f"at least {needed:.1f}, to judge the empty set"
         )
-    progress("scoring the case", 0.99)
+    progress("scoring the case", MOST_SHOWN)
     yield run.finished()
 
 
 class _ImproveRun:
     """One search with everything it needs in hand."""
 
-    def __init__(self, task: ImproveTask, setting: Setting, progress: Progress, began: float) -> None:
-        self.task, self.setting, self.progress, self.began = task, setting, progress, began
+    def __init__(self, task: ImproveTask, setting: Setting, ledger: Ledger) -> None:
+        self.task, self.setting, self.ledger = task, setting, ledger
         self.path: list[SearchStep] = []
         self.notices: list[str] = []
         dataset, case, history = setting.dataset, setting.case, task.case.history
-        progress("choosing a shortlist", 0.0)
+        ledger.label, ledger.planned = "choosing a shortlist", task.budget
+        ledger.tell()
         self.held = _held(task, setting)
         moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
         start = members_by_id(dataset, case, self.held, task.start or (), history=history)
@@ -102,8 +102,10 @@ class _ImproveRun:
             self.members,
             objective=task.objective,
             unit=self.unit,
-            between=self._report_progress,
+            between=ledger.tell,
         )
+        ledger.label = "judging sets of demonstrations"
+        ledger.count(self.judge.cost)
         self.search = Search(
             self.judge,
             members=len(entries),
@@ -130,12 +132,13 @@ class _ImproveRun:
         task, setting = self.task, self.setting
         pool = pool_of(setting.dataset, self.held, size=task.pool, history=task.case.history, taken=first)
         demos = [member.here for member in (*first, *pool)]
-        self.unit = prompt_with(setting, demos[-task.k :]).length
+        self.ledger.unit = self.unit = prompt_with(setting, demos[-task.k :]).length
+        self.ledger.label = "encoding the pool"
         encoder = PoolEncoder(
             setting,
             demos,
             most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
-            between=lambda: self.progress("encoding the pool", 0.0),
+            between=self.ledger.tell,
         )
         self.rows = shortlist(
             setting.dataset,
@@ -168,9 +171,6 @@ class _ImproveRun:
         if held < task.held_out:
             self.notices.append(f"The user has {held} choices that can be held out, fewer than {task.held_out}.")
 
-    def _report_progress(self) -> None:
-        self.progress("judging sets of demonstrations", min(self.judge.spent / self.task.budget, 0.98))
-
     def judge_current(self) -> None:
         """Judge the current demonstrations where the search will not, as far as that leaves enough for the search."""
         if self.current in self.starts and self.search.allowed(self.current):
@@ -198,7 +198,7 @@ class _ImproveRun:
             "search_passes": search.passes,
             "forwards": self.judge.forwards,
             "passes": search.passes,
-            "seconds": time.monotonic() - self.began,
+            "seconds": self.ledger.seconds,
             "notices": (*self.head_notices, *self.notices),
         }
         return ImproveReport.model_validate(fields | more)

@@ -11,6 +11,7 @@ from core.analysis.setting import Setting
 from core.analysis.subject import item_ids
 from core.data.records import Demonstration
 from core.lm.scoring.many import ManyScorer, sweep_tokens
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
 from core.selection.heldout import HeldOut, Objective, prediction_score
@@ -40,6 +41,11 @@ class PromptJudge:
         self._items = setting.dataset.items(sorted(set(_items_of(held, members))))
         self._prompts: dict[Question, list[Prompt]] = {}
         self._free: Floats | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """What its prompts cost; grows."""
+        return self._scorer.cost
 
     @property
     def spent(self) -> float:
