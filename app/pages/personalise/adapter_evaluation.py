@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from app.charts import ability, drift
 from app.charts import answer_ranks as ranking
 from app.text import safe_html
@@ -52,35 +54,40 @@ def evaluation(adapter: str | None, model_id: str) -> None:
 
 
 def _claims(record: Evaluation) -> None:
-    colours = tab.colours()
-    panel(
-        "ability",
+    _chart(
+        ability,
+        record,
         "Does the tuned model still learn from demonstrations?",
         "AUC by the number of demonstrations in the prompt. RecICL is tuned on prompts with demonstrations, the "
         "TALLRec-style model on prompts without.",
-        figure=lambda: ability.figure(record, colours),
-        table=lambda: ability.table(record),
-        alt=ability.alt(record),
     )
     if record.periods:
-        panel(
-            "drift",
+        _chart(
+            drift,
+            record,
             "Does the advantage last without another update?",
             "AUC in later periods. The model is tuned once; its demonstrations are the user's latest at each moment.",
-            figure=lambda: drift.figure(record, colours),
-            table=lambda: drift.table(record),
-            alt=drift.alt(record),
         )
 
 
 def _lists(record: Evaluation) -> None:
-    colours = tab.colours()
-    panel(
-        "ranking",
+    _chart(
+        ranking,
+        record,
         "How high does the next liked item rank?",
         f"NDCG@10 of that item among {record.candidates} candidates; the others are items that the user never met. The "
         "dotted line is a random order.",
-        figure=lambda: ranking.figure(record, colours),
-        table=lambda: ranking.table(record),
-        alt=ranking.alt(record),
+    )
+
+
+def _chart(chart: ModuleType, record: Evaluation, title: str, note: str) -> None:
+    """A chart of an evaluation, with its table and its text."""
+    colours = tab.colours()
+    panel(
+        chart.__name__.rpartition(".")[2],
+        title,
+        note,
+        figure=lambda: chart.figure(record, colours),
+        table=lambda: chart.table(record),
+        alt=chart.alt(record),
     )
