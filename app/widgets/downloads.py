@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -44,24 +45,19 @@ def _exact(value: Any) -> Any:
 
 def buttons(name: str, table: pd.DataFrame) -> None:
     """CSV and JSON of one table; the files are written on a press."""
+    hints = {"csv": "Texts that a spreadsheet would take for a formula get an apostrophe before it.", "json": None}
+    mimes = {"csv": "text/csv", "json": "application/json"}
     with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "CSV",
-            data=lambda: csv(table),
-            file_name=f"demolens-{name}.csv",
-            mime="text/csv",
-            key=f"csv-{name}",
-            on_click="ignore",
-            help="Texts that a spreadsheet would take for a formula get an apostrophe before it.",
-        )
-        st.download_button(
-            "JSON",
-            data=lambda: records(table),
-            file_name=f"demolens-{name}.json",
-            mime="application/json",
-            key=f"json-{name}",
-            on_click="ignore",
-        )
+        for form, content in (("csv", csv), ("json", records)):
+            st.download_button(
+                form.upper(),
+                data=partial(content, table),
+                file_name=f"demolens-{name}.{form}",
+                mime=mimes[form],
+                key=f"{form}-{name}",
+                on_click="ignore",
+                help=hints[form],
+            )
 
 
 def whole(report: Report, what: str, key: str) -> None:

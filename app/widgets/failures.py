@@ -1,4 +1,4 @@
-"""How are missing, failed and cancelled shown: what happened, why, and what to do next?"""
+"""Boxes for what is missing, failed or cancelled: what happened, why, and what to do next."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def failed(sentence: str, error_id: str | None) -> None:
     )
 
 
-def cancelled(sentence: str, kept: bool) -> None:
+def cancelled(sentence: str, partial: bool) -> None:
     """A job that was cancelled, and what is left of it."""
-    what = "What was found until then stands below; it is not complete." if kept else "Nothing had been found yet."
+    what = "What was found until then stands below; it is not complete." if partial else "Nothing had been found yet."
     why = "" if sentence.strip(". ").casefold() == "cancelled" else sentence[:1].upper() + sentence[1:]
     box("Cancelled", why, f"{what} Press Run to start it again.")

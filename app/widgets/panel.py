@@ -69,23 +69,23 @@ def panel(
 
 def twin(name: str, table: pd.DataFrame, *, alt: str) -> None:
     """A table on the screen: headings with units, rounded numbers, a dash for what is missing; and its downloads."""
-    shown = headings(name, table)
+    columns = headings(name, table)
     st.dataframe(
-        literal(scaled(table, shown).replace("", None)),
+        literal(scaled(table, columns).replace("", None)),
         hide_index=True,
         key=f"table-{name}",
         alt=alt,
         height="content" if len(table) < LONG else 600,
-        column_config={column: _column(each) for column, each in shown.items()},
+        column_config={column: _column(heading) for column, heading in columns.items()},
         placeholder=NOTHING,
     )
     downloads.buttons(name, table)
 
 
-def _column(shown: Heading) -> Any:
-    if shown.digits is None:
-        return shown.label
-    return st.column_config.NumberColumn(shown.label, format=shown.digits)
+def _column(heading: Heading) -> Any:
+    if heading.digits is None:
+        return heading.label
+    return st.column_config.NumberColumn(heading.label, format=heading.digits)
 
 
 def literal(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,18 +13,14 @@ from app.settings import SETTINGS
 from app.text import counted, option, safe_html
 from app.theme import memory
 from app.widgets import failures, fields, tab
+from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import seconds
 
-STRATEGIES = {
-    "recent": "the user's most recent",
-    "similar": "most similar histories",
-    "random": "random",
-    "diverse": "similar, but diverse",
-}
+STRATEGY_WORDS: dict[str, str] = {row.name: row.words for row in STRATEGIES.values() if row.choose is not None}
 SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in time"}
 SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
 SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
@@ -95,7 +91,7 @@ def _without_ids() -> dict[str, Any]:
 def _demonstrations(draft: CaseSpec) -> None:
     if draft.demo_ids is None:
         hint = "How the in-context examples are picked. Edit them one by one in the table."
-        fields.choice("strategy", "Demonstrations", STRATEGIES, hint)
+        fields.choice("strategy", "Demonstrations", STRATEGY_WORDS, hint)
         return
     failures.note(f"{counted(len(draft.demo_ids), 'demonstration')} chosen by hand.")
     back = {"demo_ids": None, "strategy": "recent"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.text import safe_html
+from app.text import counted, safe_html
 from app.theme import amount, number, ordinal, with_interval
 from app.widgets.report_head import Readout
 from core.analysis.robustness.perturbations import NAMES
@@ -37,15 +37,13 @@ def weak(report: RobustnessReport) -> list[str]:
 def _weakest(title: str, demo: Weakest) -> str:
     how = ""
     if demo.flips_with is not None and demo.kind is not None:
-        others = "alone" if demo.flips_with == 1 else f"together with {_others(demo.flips_with - 1)}"
+        others = (
+            "alone" if demo.flips_with == 1 else f"together with {counted(demo.flips_with - 1, 'other demonstration')}"
+        )
         how = f" Changed {others} ({safe_html(NAMES[demo.kind])}), it puts another item first."
     size = f": a change of it moves the target's score by {amount(demo.change)} on average" if demo.change else ""
     name = f"{safe_html(demo.label)} (<em>{safe_html(title, 60)}</em>)"
     return f"The first place depends most on {name}{size}.{how}"
-
-
-def _others(count: int) -> str:
-    return f"{count} other demonstration{'s' * (count != 1)}"
 
 
 def readouts(report: RobustnessReport) -> list[Readout]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -94,7 +94,7 @@ def run(task: Task | None = None) -> None:
     tab.share(task)
 
 
-def select(*, in_table: bool = False, **values: object) -> None:
+def select(*, in_table: bool = False, **values: Any) -> None:
     """Select something for every view of the page, None for nothing; what is not named stays.
 
     `in_table`: the row was clicked in its own table, which shows it already.
@@ -105,11 +105,22 @@ def select(*, in_table: bool = False, **values: object) -> None:
         page.revisions.update(name for name, value in values.items() if getattr(before, name) != value)
 
 
-def picked(key: str) -> list[Any]:
-    """`customdata` of the points a person clicked in the chart `key`; empty when a redraw emptied the selection."""
+def pick(key: str, **values: Callable[[Any], object]) -> None:
+    """Select what the points that a person clicked in the chart `key` stand for, by their `customdata`.
+
+    A redraw that empties the chart's selection selects nothing.
+    """
     chart = st.session_state.get(key)
-    points = chart["selection"]["points"] if chart else []
-    return [point["customdata"] for point in points if point.get("customdata") is not None]
+    for point in chart["selection"]["points"] if chart else []:
+        if (data := point.get("customdata")) is not None:
+            selected: dict[str, Any] = {name: value(data) for name, value in values.items()}
+            select(**selected)
+
+
+def picked_row(key: str) -> int | None:
+    """Place of the row that a person selected in the table `key`; None when a redraw emptied the selection."""
+    rows = st.session_state[key]["selection"]["rows"]
+    return rows[0] if rows else None
 
 
 def drawn_from() -> object:

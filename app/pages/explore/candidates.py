@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -35,7 +37,7 @@ def candidates(explanation: Explanation, colours: Palette) -> None:
             key=key,
             alt=ranks.alt(explanation),
             selection_mode="points",
-            on_select=lambda: _clicked(key),
+            on_select=partial(tab.pick, key, item=str),
         )
     else:
         _list(explanation)
@@ -88,11 +90,5 @@ def in_view(table: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
 
 
 def _row(key: str, ids: list[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        tab.select(item=ids[rows[0]], in_table=True)
-
-
-def _clicked(key: str) -> None:
-    for item in tab.picked(key)[:1]:
-        tab.select(item=str(item))
+    if (place := tab.picked_row(key)) is not None:
+        tab.select(item=ids[place], in_table=True)

@@ -116,9 +116,8 @@ def _config() -> dict[str, Any]:
 
 
 def _picked(key: str) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        tab.select(demo=rows[0] + 1, in_table=True)
+    if (place := tab.picked_row(key)) is not None:
+        tab.select(demo=place + 1, in_table=True)
 
 
 def _edit() -> None:

@@ -21,20 +21,8 @@ from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import METHODS
 from core.question.task import Task
 
-DATA = (
-    "dataset",
-    "user",
-    "split",
-    "strategy",
-    "demos",
-    "demo_ids",
-    "history",
-    "candidates",
-    "candidate_ids",
-    "sampling",
-    "seed",
-)
-"""Choices that change what the model reads; the others change how it is explained."""
+NOT_READ = {"family", "chat", "scoring", "model", "adapter", "device", "dtype"}
+"""Choices of a case that change how the model is asked; the others change what it reads."""
 
 
 def controls() -> None:
@@ -68,7 +56,7 @@ def advanced() -> None:
 def upcoming(page: TaskView) -> None:
     """The history and the demonstrations of changed choices; nothing while they are as shown."""
     case = page.draft.case
-    if page.task is None or all(getattr(case, name) == getattr(page.task.case, name) for name in DATA):
+    if page.task is None or case.model_dump(exclude=NOT_READ) == page.task.case.model_dump(exclude=NOT_READ):
         return
     with st.container(border=True, key="upcoming"):
         st.html(f'<h2 class="dl-section">Next run: user {safe_html(case.user, 40)}</h2>')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Self
 
 import streamlit as st
@@ -11,6 +12,7 @@ from app.sentences import demonstration, pair, target_row
 from app.session import Selection, question_of
 from app.text import unique_labels
 from app.widgets import tab
+from app.widgets.candidate_picker import candidate_picker
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
 from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
@@ -18,6 +20,12 @@ from core.question.case_spec import Text
 from core.question.task import Task
 
 DEMO, ITEM = "pick-demo", "pick-item"
+pick_demo = partial(tab.pick, demo=lambda demo: int(demo) + 1)
+"""A bar or a row was clicked."""
+pick_cell = partial(tab.pick, demo=lambda cell: int(cell[0]) + 1, item=lambda cell: str(cell[1]))
+"""A cell of a demonstration and a candidate was clicked."""
+pick_demo_pair = partial(tab.pick, demo=lambda cell: int(cell[0]) + 1)
+"""A cell of a map of demonstrations against each other was clicked."""
 
 
 class ExploreSelection(Selection, InferenceSettings):
@@ -57,52 +65,20 @@ def selected_item(explanation: Explanation) -> str | None:
     return item if any(row.item_id == item for row in explanation.candidates) else None
 
 
-def pick_demo(key: str) -> None:
-    """A bar or a row was clicked."""
-    for demo in tab.picked(key):
-        tab.select(demo=int(demo) + 1)
-
-
-def pick_cell(key: str) -> None:
-    """A cell was clicked."""
-    for demo, item in tab.picked(key):
-        tab.select(demo=int(demo) + 1, item=str(item))
-
-
-def pick_demo_pair(key: str) -> None:
-    """A cell of a map of demonstrations against each other was clicked."""
-    for demo, _ in tab.picked(key):
-        tab.select(demo=int(demo) + 1)
-
-
 def bar(explanation: Explanation) -> None:
     """Pills for the demonstrations, a list for the candidates, and what the selection means in words."""
     demo, item = selected_demo(explanation), selected_item(explanation)
     labels = [row.label for row in explanation.demos]
     names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
     st.session_state[DEMO] = None if demo is None else labels[demo]
-    st.session_state[ITEM] = item
     with st.container(key="selection", gap="xsmall"):
-        _controls(labels, names, explanation, nothing=demo is None and item is None)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            if labels:
+                st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
+            candidate_picker(ITEM, names, item)
+            clear = partial(tab.select, demo=None, item=None)
+            st.button("Clear", key="clear-selection", on_click=clear, disabled=demo is None and item is None)
         st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, demo, item)}</p>')
-
-
-def _controls(labels: list[str], names: dict[str, str], explanation: Explanation, *, nothing: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        if labels:
-            st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
-        st.selectbox(
-            "Candidate",
-            [row.item_id for row in explanation.candidates],
-            format_func=lambda item: names.get(item, item),
-            key=ITEM,
-            index=None,
-            on_change=_item_picked,
-            placeholder="choose a candidate",
-            width=320,
-        )
-        nobody = {"demo": None, "item": None}
-        st.button("Clear", key="clear-selection", on_click=tab.select, kwargs=nobody, disabled=nothing)
 
 
 def words(explanation: Explanation, demo: int | None, item: str | None) -> str:
@@ -121,8 +97,3 @@ def _demo_picked(labels: list[str]) -> None:
     chosen = st.session_state[DEMO]
     if chosen in labels:
         tab.select(demo=labels.index(chosen) + 1)
-
-
-def _item_picked() -> None:
-    if st.session_state[ITEM] is not None:
-        tab.select(item=st.session_state[ITEM])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Self
 
 import streamlit as st
@@ -15,6 +16,7 @@ from app.settings import SETTINGS
 from app.text import option, safe_html, unique_labels
 from app.theme import climb_mark
 from app.widgets import downloads, tab
+from app.widgets.candidate_picker import candidate_picker
 from app.widgets.panel import literal, panel, section
 from core import columns
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
@@ -52,7 +54,7 @@ def stream(report: PersonaliseReport, step: int | None) -> None:
         figure=lambda: timeline.figure(marks, tab.colours(), step=step),
         table=lambda: timeline.table(marks),
         alt=timeline.alt(marks),
-        on_pick=_pick_step,
+        on_pick=partial(tab.pick, after=int),
     )
 
 
@@ -80,7 +82,6 @@ def bar(report: PersonaliseReport) -> tuple[int | None, str | None]:
     selection, newest = tab.selection(PlaySelection), report.stream[-1].step
     chosen = selection.after if selection.after in steps and selection.after != newest else None
     item = selection.item if selection.item in names else None
-    st.session_state[ITEM] = item
     with st.container(key="selection", gap="xsmall"), st.container(horizontal=True, vertical_alignment="bottom"):
         if len(steps) > 1:
             st.session_state[STEP] = newest if chosen is None else chosen
@@ -95,22 +96,11 @@ def bar(report: PersonaliseReport) -> tuple[int | None, str | None]:
                 filter_mode=None,
                 width=360,
             )
-        st.selectbox(
-            "Candidate",
-            list(names),
-            format_func=lambda item: names.get(item, item),
-            key=ITEM,
-            index=None,
-            on_change=_item_picked,
-            placeholder="choose a candidate",
-            help="Marked in every list and chart.",
-            width=320,
-        )
+        candidate_picker(ITEM, names, item, "Marked in every list and chart.")
         st.button(
             "Clear",
             key="clear-selection",
-            on_click=tab.select,
-            kwargs={"after": None, "item": None},
+            on_click=partial(tab.select, after=None, item=None),
             disabled=item is None and chosen is None,
             help="Shows the newest step and marks no candidate.",
         )
@@ -120,28 +110,6 @@ def bar(report: PersonaliseReport) -> tuple[int | None, str | None]:
 def _step_picked(newest: int) -> None:
     step = st.session_state[STEP]
     tab.select(after=None if step == newest else step)
-
-
-def _item_picked() -> None:
-    if st.session_state[ITEM] is not None:
-        tab.select(item=st.session_state[ITEM])
-
-
-def _pick_step(key: str) -> None:
-    for step in tab.picked(key):
-        tab.select(after=int(step))
-
-
-def pick_item(key: str) -> None:
-    """A point of a candidate's line was clicked."""
-    for item in tab.picked(key):
-        tab.select(item=str(item))
-
-
-def pick_cell(key: str) -> None:
-    """A cell was clicked; its demonstration cannot be selected."""
-    for _, item in tab.picked(key):
-        tab.select(item=str(item))
 
 
 def before_and_after(report: PersonaliseReport, step: int | None, item: str | None) -> None:
@@ -198,9 +166,8 @@ def _config(*, both: bool) -> dict[str, Any]:
 
 
 def _row(key: str, ids: list[str]) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        tab.select(item=ids[rows[0]], in_table=True)
+    if (place := tab.picked_row(key)) is not None:
+        tab.select(item=ids[place], in_table=True)
 
 
 def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
@@ -216,7 +183,7 @@ def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
         figure=lambda: lists.flow(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item, step=step),
         table=lambda: lists.flow_table(report),
         alt=lists.flow_alt(report),
-        on_pick=pick_item,
+        on_pick=partial(tab.pick, item=str),
     )
 
 
@@ -236,7 +203,7 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
         figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
         table=lambda: moved.table(report),
         alt=moved.alt(report),
-        on_pick=pick_cell,
+        on_pick=partial(tab.pick, item=lambda cell: str(cell[1])),
     )
 
 

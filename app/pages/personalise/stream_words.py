@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts import latency, lists, moved
 from app.pages.personalise import play_controls as play
-from app.text import safe_html
+from app.text import counted, safe_html
 from app.theme import amount, number, ordinal
 from app.widgets import failures
 from app.widgets.report_head import Readout
@@ -27,7 +27,7 @@ def sentence(report: PersonaliseReport) -> str:
     played, which = report.stream[-1].step, lists.leading(report)
     if played == 0:
         return "This is the list before any new interaction; none has been played."
-    newest = f"After {_many(played, 'new interaction')}"
+    newest = f"After {counted(played, 'new interaction')}"
     best = lists.climber(report, which)
     if best is None:
         return f"{newest} no candidate has changed its rank."
@@ -132,7 +132,3 @@ def weights(report: PersonaliseReport) -> None:
 
 def _title(report: PersonaliseReport, index: int) -> str:
     return f"<em>{safe_html(report.candidates[index].title, 60)}</em>"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
