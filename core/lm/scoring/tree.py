@@ -61,16 +61,15 @@ class Node:
     ) -> Node:
         """The node that ends the sequence of this one continued by `ids`, new where there is none.
 
-        Tokens are shared where position, demonstration and changed model are equal too. `start` is the position of the
-        first of `ids`, right behind this node unless given.
+        Tokens are shared where position, demonstration and changed model are equal too; equal sequences end at the same
+        node, so that their scores are exactly equal. `start` is the position of the first of `ids`, right behind this
+        node unless given.
         """
         node, start = self, self.stop if start is None else start
         while ids:
             labels = (ids[0], start, demo, change)
-            alike = [child for child in node.children if child.labels == labels]
-            sizes = [common([ids, child.ids]) for child in alike]
-            size = max(sizes, default=0)
-            child = alike[sizes.index(size)] if alike else None
+            alike = [(common([ids, child.ids]), child) for child in node.children if child.labels == labels]
+            size, child = max(alike, key=lambda pair: (pair[0], -len(pair[1].ids)), default=(0, None))
             if child is None or size < min(len(child.ids), 1 if child.remembered else SHORTEST_SHARED):
                 return node.add(ids, start=start, demo=demo, change=change)
             node = child if size == len(child.ids) else child.split(size)

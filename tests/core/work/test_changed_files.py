@@ -122,7 +122,8 @@ def test_a_changed_weight_is_seen(
 ) -> None:
     asked = request_
     if part == "adapter":
-        asked = request_.model_copy(update={"adapter": str(saved_adapter(tiny_llama, tmp_path / "adapter"))})
+        adapter = str(saved_adapter(tiny_llama, tmp_path / "adapter"))
+        asked = request_.model_copy(update={"case": request_.case.model_copy(update={"adapter": adapter})})
     old = desk.wait(desk.submit(asked), 60)
     change_weight(*((model,) if part == "model" else (tmp_path / "adapter", "adapter_model.safetensors")))
     new = desk.wait(desk.submit(asked), 60)
@@ -144,7 +145,7 @@ def test_an_unchanged_model_is_not_loaded_again(desk: Desk, request_: Explain, d
     desk.wait(desk.submit(request_), 60)
     change_line(data)
     desk.wait(desk.submit(request_), 60)
-    assert names == [request_.model]
+    assert names == [request_.case.model]
 
 
 class Meddling(FakeEngine):

@@ -214,7 +214,7 @@ def test_a_lost_device_replaces_the_worker(make_desk: MakeDesk) -> None:
 def test_a_run_without_an_explanation_fails_in_words(make_desk: MakeDesk) -> None:
     job = make_desk("fake_work_engine:EmptyEngine")
     found = job.wait(job.submit(explain_task()), 20)
-    assert (found.state, found.sentence) == ("failed", "the run ended without a finding")
+    assert (found.state, found.sentence) == ("failed", "the run ended without a report")
 
 
 def test_what_libraries_print_cannot_corrupt_the_protocol(make_desk: MakeDesk) -> None:
@@ -340,10 +340,12 @@ def test_close_ends_the_worker_and_everything_that_waits(make_desk: MakeDesk) ->
 
 APP = """
 import sys, time
+from core.analysis.explain.explain_task import Explain
+from core.question.case_spec import CaseSpec
 from core.work.desk import Desk
 from core.work.runner import ProcessRunner
 desk = Desk(start=lambda listener: ProcessRunner(listener, engine="fake_work_engine:FakeEngine"))
-desk.submit(explain_task(user="stubborn"))
+desk.submit(Explain(case=CaseSpec(user="stubborn")))
 print(desk.worker_pid, flush=True)
 time.sleep(60)
 """

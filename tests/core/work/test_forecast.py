@@ -10,6 +10,7 @@ from fake_work_engine import explanation
 from questions import explain_task
 
 from core.analysis.explain.methods import Method
+from core.question.case_spec import CaseSpec
 from core.work.forecast import (
     BASE_BYTES,
     MOST_OBSERVATIONS,
@@ -25,7 +26,7 @@ GIB = 2**30
 
 def test_before_any_job_it_is_a_constant_with_wide_limits(tmp_path: Path) -> None:
     found = Forecaster(tmp_path / "forecast.json").forecast(explain_task())
-    work = explain_task().predicted_passes * prompt_tokens(explain_task())
+    work = explain_task().predicted_passes * prompt_tokens(CaseSpec())
     assert found.seconds == pytest.approx(START_SECONDS + work * PARAMETER_SECONDS)
     assert found.high - START_SECONDS == pytest.approx(4 * (found.seconds - START_SECONDS))
     assert found.low < found.seconds < found.high
@@ -105,7 +106,7 @@ def test_every_method_has_a_cost_that_grows_with_what_is_asked(method: Method) -
 def test_hand_picked_demonstrations_and_candidates_are_counted() -> None:
     by_hand = explain_task(demo_ids=("1:1", "1:2"), candidate_ids=("1", "2", "3"))
     assert by_hand.predicted_passes == explain_task(demos=2, candidates=3).predicted_passes
-    assert prompt_tokens(by_hand) == prompt_tokens(explain_task(demos=2))
+    assert prompt_tokens(by_hand.case) == prompt_tokens(CaseSpec(demos=2))
     assert explain_task(demos=0).predicted_passes == explain_task(demos=0, faithfulness=9).predicted_passes
 
 

@@ -43,7 +43,7 @@ def test_malformed_lines_are_ignored(line: bytes) -> None:
 
 @given(st.text(), st.text(), st.floats(0, 1))
 def test_an_event_survives_the_line_whatever_its_text(key: str, label: str, fraction: float) -> None:
-    event = protocol.Progress(key=key, label=label, fraction=fraction)
+    event = protocol.Advanced(key=key, label=label, fraction=fraction)
     line = protocol.line_of(event)
     assert line.count(b"\n") == 1
     assert protocol.event_of(line) == event
@@ -70,7 +70,7 @@ def test_a_worker_ignores_what_it_does_not_know() -> None:
 def test_a_worker_refuses_a_malformed_request_in_words() -> None:
     said: list[protocol.Event] = []
     worker = Worker(FakeEngine(), said.append)
-    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "task": {"demos": 99}}))
+    worker.hear(protocol.line_of({"run": "k", "kind": "explain", "task": {"case": {"demos": 99}}}))
     worker._runs.put(None)
     worker.work()
     assert isinstance(said[-1], protocol.Failed)
@@ -85,7 +85,7 @@ def test_a_run_cancelled_before_it_began_never_runs() -> None:
     worker._runs.put(None)
     worker.work()
     begun = [protocol.Ready(seconds_per_token=None), protocol.Started(key="k")]
-    assert said == [*begun, protocol.Cancelled(key="k")]
+    assert said == [*begun, protocol.Stopped(key="k")]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,25 @@ def test_every_sequence_stands_in_the_tree_and_every_term_behind_the_tokens_befo
     assert [node.start for node in tree.nodes()] == [len(tokens_up_to(node)) - len(node.ids) for node in tree.nodes()]
 
 
+@given(some.lists(TOKENS, min_size=1, max_size=12), TOKENS)
+def test_equal_sequences_end_at_the_same_node(sequences: list[tuple[int, ...]], twice: tuple[int, ...]) -> None:
+    """Whatever else is planted before, between and after them: their scores are then exactly equal."""
+    root = Node((), 0, None)
+    middle = len(sequences) // 2
+    for ids in sequences[:middle]:
+        root.grown(ids)
+    first = root.grown(twice)
+    for ids in sequences[middle:]:
+        root.grown(ids)
+    assert root.grown(twice) is first
+
+
+def test_a_title_twice_is_run_once_beside_a_longer_one_of_the_same_beginning() -> None:
+    root = Node((), 0, None)
+    root.grown((60, 61, 62, 70, 71))
+    assert root.grown((60, 61, 62)) is root.grown((60, 61, 62))
+
+
 def test_few_tokens_in_common_are_not_worth_a_node_unless_they_are_remembered() -> None:
     few, many = (60,) * (SHORTEST_SHARED - 1), (60,) * SHORTEST_SHARED
     for shared, memory, run in ((few, False, 2 * len(few) + 4), (many, False, len(many) + 4), (few, True, 4)):
