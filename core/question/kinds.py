@@ -1,4 +1,4 @@
-"""PlayModel kinds of questions there are: one row each, with its task, its report and its function.
+"""Which kinds of questions there are: one row each, with its task, its report and its function.
 
 Places are named as `module:name` and imported when they are used: a page needs no torch to hand in a task.
 """

@@ -76,7 +76,7 @@ def met(task: PersonaliseTask) -> list[timeline.RatedTitle]:
 
 
 def bar(report: PersonaliseReport) -> tuple[int | None, str | None]:
-    """PlayModel step and which candidate does every view show? By keyboard as well as by click."""
+    """Which step and which candidate does every view show? By keyboard as well as by click."""
     steps = {row.step: option(lists.news(row, lambda title: title), 60) for row in report.stream}
     names = unique_labels([(row.item_id, row.title) for row in report.candidates])
     selection, newest = tab.selection(PlaySelection), report.stream[-1].step
@@ -188,7 +188,7 @@ def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
 
 
 def cause(report: PersonaliseReport, item: str | None) -> None:
-    """PlayModel demonstration moved what, by leaving its text out."""
+    """Which demonstration moved what, by leaving its text out."""
     rows = moved.rows_of(report, lists.leading(report))
     if not rows:
         return
@@ -197,7 +197,7 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
     )
     panel(
         "matrix",
-        "PlayModel interaction moved the list",
+        "Which interaction moved the list",
         "Removal effect: nats by which a candidate's score falls when the demonstration's text is left out of the last "
         f"prompt, one at a time; + and blue, the score falls; − and orange, it rises. {names}.",
         figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
