@@ -142,6 +142,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "275 ms 0.55 of the time of one whole pass (500 ms)" in said
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
+    assert "Which interaction moved the list" in said
     assert "Where this comes from" in said
     assert charts(page) == 7  # The stream, the flow, what moved it, what it costs, and the evaluation's three.
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
