@@ -17,7 +17,7 @@ from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
 from core.question.case_spec import CaseSpec
-from core.question.task import TargetTask, Task
+from core.question.task import Task
 from core.work.contents import data_fingerprint
 from core.work.desk import Desk
 from core.work.forecast import Forecast
@@ -119,7 +119,7 @@ def title_of(name: str, item_id: str) -> str:
 
 def preview(task: Task) -> Subject | str:
     """What a task is about before it is run, or one sentence saying why it cannot be."""
-    target, against = (task.target, task.against) if isinstance(task, TargetTask) else (None, None)
+    target, against = task.named_targets
     try:
         opened = dataset(task.case.dataset)
     except DemoLensError as fault:

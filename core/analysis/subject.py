@@ -11,7 +11,7 @@ from core.data.records import Case, Demonstration, Item
 from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
 from core.question.case_spec import CaseSpec
-from core.question.task import TargetTask, Task
+from core.question.task import Task
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Subject:
 
 def subject_of(task: Task, dataset: Dataset) -> Subject:
     """Case, demonstrations and target of a task; raises `DemoLensError`s for choices that name none."""
-    target, against = (task.target, task.against) if isinstance(task, TargetTask) else (None, None)
+    target, against = task.named_targets
     return subject_for(task.case, dataset, target=target, against=against)
 
 

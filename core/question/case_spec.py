@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from core.data.records import Sampling, Split, Strategy
 from core.prompt.families import FAMILIES, Family
-from core.question.checked import checked
 
 Scoring = Literal["sum", "mean", "calibrated"]
 """How the log-probabilities of a title's tokens become one score (`next_item` only): their sum, their mean,
@@ -103,11 +102,3 @@ def at_defaults(choices: BaseModel, names: list[str]) -> dict[str, Any]:
     """The choices as JSON values, those in `names` at their defaults."""
     values = choices.model_dump(mode="json")
     return values | {name: type(choices).model_fields[name].default for name in names}
-
-
-def checked_case(where: str = "case", /, **choices: object) -> CaseSpec:
-    """A `CaseSpec` from untrusted choices.
-
-    Raises `RequestError` with one sentence naming the option, what was found and what was expected.
-    """
-    return checked(CaseSpec, where, choices)

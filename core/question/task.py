@@ -32,6 +32,11 @@ class Task(BaseModel):
     case: CaseSpec = CaseSpec()
 
     @property
+    def named_targets(self) -> tuple[str | None, str | None]:
+        """Item ids of the target and of the candidate it is held against, where the task names them."""
+        return None, None
+
+    @property
     def variant(self) -> str:
         """What tells tasks of this kind apart whose cost per pass differs; empty for most kinds."""
         return ""
@@ -53,6 +58,11 @@ class TargetTask(Task):
     """Item id of the candidate whose score is explained [default: the item really chosen next]."""
     against: Text | None = None
     """Item id of a second candidate, to explain the margin between the two."""
+
+    @property
+    def named_targets(self) -> tuple[str | None, str | None]:
+        """Item ids of the target and of the candidate it is held against, where the task names them."""
+        return self.target, self.against
 
     @model_validator(mode="after")
     def _two_candidates(self) -> TargetTask:
