@@ -115,3 +115,4 @@ RECICL_RECORDS = RecordStore(
         "steps": _TUNED_LM,
     },
 )
+STRATEGY_RECORDS = RecordStore("bench-cases-strategies", {"scores": _TUNED_LM})

@@ -79,7 +79,15 @@ def demonstrations_for(spec: CaseSpec, dataset: Dataset, case: Case) -> tuple[De
     """The demonstrations that the choices name by hand, or that their strategy picks."""
     if spec.demo_ids is not None:
         return by_ids(dataset, case, spec.demo_ids, history=spec.history)
-    return pick(dataset, case, k=spec.demos, strategy=spec.strategy, history=spec.history)
+    return pick(
+        dataset,
+        case,
+        k=spec.demos,
+        strategy=spec.strategy,
+        history=spec.history,
+        order=spec.order,
+        each=spec.each,
+    )
 
 
 def target_places(case: Case, target: str | None = None, against: str | None = None) -> tuple[int, int | None]:

@@ -11,6 +11,7 @@ import duckdb
 from core.data.catalogue import Catalogue
 from core.data.duck import first_row, locked_connection
 from core.data.folders import folder_of, licence_of
+from core.data.likes import Likes, likes_of
 from core.data.reading.formats import format_of
 from core.data.reading.lines import readable_name
 from core.data.records import Interaction, Item
@@ -48,6 +49,8 @@ class Dataset:
         """Numbers of users, items and interactions."""
         self._lock = threading.Lock()
         self._catalogue: Catalogue | None = None
+        self._likes: Likes | None = None
+        self._indexing = threading.Lock()
         self._connection = locked_connection(stored.folder, spill=spill_place())
         for table in ("interactions", "items", "users"):
             self._connection.read_parquet(str(stored.folder / f"{table}.parquet")).create_view(table)
@@ -65,6 +68,14 @@ class Dataset:
                 query = "SELECT item_id, title, categories, popularity FROM items ORDER BY place"
                 self._catalogue = Catalogue(self._connection.cursor().sql(query).to_arrow_table())
             return self._catalogue
+
+    @property
+    def likes(self) -> Likes:
+        """All liked interactions by user and by item; built on the first use of these data, then read from disk."""
+        with self._indexing:
+            if self._likes is None:
+                self._likes = likes_of(self)
+            return self._likes
 
     def users(self, search: str = "", limit: int = 200) -> list[tuple[str, int]]:
         """Users whose id starts with `search` and their numbers of interactions; 2 comes before 10."""

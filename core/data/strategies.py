@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 
 from core.data.dataset import Dataset
 from core.data.demonstrations import demonstration
+from core.data.neighbours import neighbour_demonstrations
 from core.data.peers import WINDOW, Peer, peers_before
-from core.data.records import Case, Demonstration, Strategy
+from core.data.records import Case, Demonstration, Order, Strategy
 from core.data.similarity import ItemWords, Scores, bm25, marginal_order, word_likeness
 from core.errors import RequestError
 from core.seeds import generator
@@ -21,8 +23,25 @@ RELEVANCE = 0.3
 """Weight of similarity to the case against unlikeness to what is already chosen (lambda of maximal marginal
 relevance)."""
 
-InteractionKey = tuple[str, int]
-"""User id and position of an interaction."""
+POOLED = 64
+"""Other users by likes in common, and as many by words, among whom `coverage` chooses."""
+
+
+@dataclass(frozen=True)
+class Picking:
+    """What a strategy picks for; nothing in it tells the target from any other item."""
+
+    dataset: Dataset
+    case: Case
+    history: int
+    """Most liked items shown before each demonstration."""
+    each: int
+    """Most demonstrations of one neighbour."""
+
+    def of(self, user: str, position: int, source: Strategy) -> Demonstration:
+        """The demonstration of an interaction."""
+        met = self.case.history if user == self.case.user_id else self.dataset.history(user)
+        return demonstration(self.dataset, user, met, position, self.history, source)
 
 
 @dataclass(frozen=True)
@@ -34,61 +53,139 @@ class DemonstrationStrategy:
     """For the screen, as an answer to which demonstrations are shown."""
     source: str
     """For the screen, of one demonstration."""
-    choose: Callable[[Dataset, Case, int], list[InteractionKey]] | None
-    """At most so many interactions in prompt order; None where a person names them."""
+    nearest: str
+    """For the screen: which demonstration counts as nearest to the case."""
+    before: str
+    """For the screen: what must lie before the case's moment to be shown."""
+    cost: str
+    """For the screen: what picking reads."""
+    choose: Callable[[Picking, int], Sequence[Demonstration]] | None
+    """At most so many demonstrations, the nearest first; None where a person names them."""
     shortage: str = "no more other users have any"
     """Why there may be fewer than asked for."""
+    several: bool = False
+    """Whether one neighbour may give several."""
+    pooled: bool = False
+    """Whether stage one of Improve draws its pool from it."""
 
 
-def pick(dataset: Dataset, case: Case, *, k: int, strategy: Strategy, history: int) -> tuple[Demonstration, ...]:
-    """At most `k` demonstrations in prompt order: oldest or least similar first, the most recent or similar last.
+def pick(
+    dataset: Dataset,
+    case: Case,
+    *,
+    k: int,
+    strategy: Strategy,
+    history: int,
+    order: Order = "nearest_last",
+    each: int = 1,
+) -> tuple[Demonstration, ...]:
+    """At most `k` demonstrations in prompt order, by default the nearest last; see `STRATEGIES` for each strategy.
 
-    `recent` shows the user's own latest interactions; the others show the latest interaction, one each, of other
-    users that has at least one before it: `similar` by BM25 on titles and categories, `diverse` by maximal
-    marginal relevance among the `SHORTLIST` most similar, `random` by the case's seed, oldest first. A larger `k`
-    keeps what a smaller one picked. `history` is the most liked items shown before each. In data with ratings an
-    interaction that has none is never picked: nobody knows whether its answer is Yes or No. Fewer than `k` available
-    gives what there is. Raises `RequestError` for strategy `manual`, whose demonstrations `by_ids` names.
+    A larger `k` keeps what a smaller one picked. `history` is the most liked items shown before each, `each` the most
+    demonstrations of one neighbour. In data with ratings an interaction that has none is never picked: nobody knows
+    whether its answer is Yes or No. Only interactions before the case's moment are read; the candidates and the target
+    are not. Fewer than `k` available gives what there is. Raises `RequestError` for strategy `manual`, whose
+    demonstrations `by_ids` names.
     """
     choose = STRATEGIES[strategy].choose
     if choose is None:
         raise RequestError(f"strategy {strategy} picks nothing", expected="demonstration ids")
-    places = choose(dataset, case, k) if k > 0 else []
-    histories = {user: case.history if user == case.user_id else dataset.history(user) for user, _ in places}
-    return tuple(
-        demonstration(dataset, user, histories[user], position, history, strategy) for user, position in places
+    nearest = tuple(choose(Picking(dataset, case, history, each), k))[:k] if k > 0 else ()
+    return nearest if order == "nearest_first" else nearest[::-1]
+
+
+def _recent(picking: Picking, k: int) -> list[Demonstration]:
+    case = picking.case
+    rated = [place for place, met in enumerate(case.history) if picking.dataset.is_rated(met)]
+    return [picking.of(case.user_id, place, "recent") for place in rated[-k:][::-1]]
+
+
+def _sequence(picking: Picking, k: int) -> list[Demonstration]:
+    """The user's latest liked items, each behind those liked before it, no item in two demonstrations."""
+    case, step = picking.case, picking.history + 1
+    liked = [place for place, met in enumerate(case.history) if picking.dataset.liked(met)]
+    return [picking.of(case.user_id, place, "sequence") for place in liked[::-1][::step][:k]]
+
+
+def _neighbours(picking: Picking, k: int) -> list[Demonstration]:
+    return neighbour_demonstrations(
+        picking.dataset,
+        picking.case,
+        count=-(-k // picking.each),
+        each=picking.each,
+        history=picking.history,
+        source="neighbours",
     )
 
 
-def _recent(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
-    rated = [(case.user_id, place) for place, met in enumerate(case.history) if dataset.is_rated(met)]
-    return rated[-k:]
+def _mixed(picking: Picking, k: int) -> list[Demonstration]:
+    """The user's latest interactions and neighbours in turns; what one lacks the other fills."""
+    both = zip_longest(_recent(picking, k), _neighbours(picking, k))
+    return [demo for pair in both for demo in pair if demo is not None]
 
 
-def _random(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
-    peers = peers_before(dataset, case)
+def _random(picking: Picking, k: int) -> list[Demonstration]:
+    case = picking.case
+    peers = peers_before(picking.dataset, case)
     random = generator(case.dataset_id, case.user_id, case.split, "demonstrations", case.seed)
-    places = sorted(int(place) for place in random.permutation(len(peers))[:k])
-    return _keys(sorted((peers[place] for place in places), key=lambda peer: (peer.timestamp or 0.0, peer.position)))
+    drawn = [peers[int(place)] for place in sorted(random.permutation(len(peers))[:k].tolist())]
+    drawn.sort(key=lambda peer: (peer.timestamp or 0.0, peer.position))
+    return [picking.of(peer.user_id, peer.position, "random") for peer in reversed(drawn)]
 
 
-def _similar(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
-    peers = peers_before(dataset, case)
-    scores, _ = _similarities(dataset, case, peers)
-    return _keys(peers[place] for place in _best_first(scores)[:k][::-1])
+def _similar(picking: Picking, k: int) -> list[Demonstration]:
+    peers = peers_before(picking.dataset, picking.case)
+    scores, _ = _similarities(picking.dataset, picking.case, peers)
+    return [picking.of(peers[place].user_id, peers[place].position, "similar") for place in _best_first(scores)[:k]]
 
 
-def _diverse(dataset: Dataset, case: Case, k: int) -> list[InteractionKey]:
-    peers = peers_before(dataset, case)
-    scores, words = _similarities(dataset, case, peers)
+def _diverse(picking: Picking, k: int) -> list[Demonstration]:
+    peers = peers_before(picking.dataset, picking.case)
+    scores, words = _similarities(picking.dataset, picking.case, peers)
     short = _best_first(scores)[:SHORTLIST]
     relevance = scores[short] / max(float(scores.max(initial=0.0)), 1e-12)
     places = marginal_order(relevance, word_likeness([words[place] for place in short]), k, RELEVANCE)
-    return _keys(peers[short[place]] for place in sorted(places, reverse=True))  # the shortlist is best first
+    chosen = [peers[short[place]] for place in sorted(places)]  # the shortlist is best first
+    return [picking.of(peer.user_id, peer.position, "diverse") for peer in chosen]
 
 
-def _keys(peers: Iterable[Peer]) -> list[InteractionKey]:
-    return [(peer.user_id, peer.position) for peer in peers]
+def _coverage(picking: Picking, k: int) -> list[Demonstration]:
+    """Greedy facility location: each adds most to the likeness of every item of the history to its nearest shown item.
+
+    The gain of a set shrinks as the set grows (it is submodular), so the greedy choice reaches at least 1 - 1/e of the
+    best one (Nemhauser, Wolsey and Fisher 1978). Likeness is the share of words of titles and categories in common,
+    and 1 for the item itself.
+    """
+    pool = _pool(picking)
+    latest = [row.item_id for row in picking.case.history[-WINDOW:]]
+    covered = np.zeros(len(latest))
+    likeness = _likeness_to_shown(picking.dataset, latest, pool)
+    left, chosen = list(range(len(pool))), list[Demonstration]()
+    while left and len(chosen) < k:
+        gains = np.maximum(likeness[left] - covered, 0).sum(axis=1)
+        best = left.pop(int(np.argmax(gains)))
+        covered = np.maximum(covered, likeness[best])
+        chosen.append(pool[best])
+    return [replace(demo, source="coverage") for demo in chosen]
+
+
+def _pool(picking: Picking) -> list[Demonstration]:
+    """The `POOLED` nearest by likes in common and as many by words, in turns, each interaction once."""
+    pairs = zip_longest(_neighbours(picking, POOLED), _similar(picking, POOLED))
+    demos = (demo for pair in pairs for demo in pair if demo is not None)
+    return list({demo.demo_id: demo for demo in reversed(list(demos))}.values())[::-1]
+
+
+def _likeness_to_shown(dataset: Dataset, items: Sequence[str], pool: Sequence[Demonstration]) -> Scores:
+    """[demonstration, item]: likeness of each item to the most alike that the demonstration shows."""
+    shown = [(*demo.history, demo.item_id) for demo in pool]
+    everything = list(dict.fromkeys([*items, *(item for each in shown for item in each)]))
+    place, words = {item: number for number, item in enumerate(everything)}, ItemWords(dataset)
+    alike = word_likeness([frozenset(words([item])) for item in everything])
+    np.fill_diagonal(alike, 1.0)
+    columns = [place[item] for item in items]
+    rows = [alike[np.ix_([place[item] for item in each], columns)].max(axis=0) for each in shown]
+    return np.array(rows).reshape(len(pool), len(items))
 
 
 def _similarities(dataset: Dataset, case: Case, peers: tuple[Peer, ...]) -> tuple[Scores, list[frozenset[str]]]:
@@ -103,15 +200,99 @@ def _best_first(scores: Scores) -> list[int]:
     return [int(place) for place in np.argsort(-scores, kind="stable")]  # ties: the peers' order, by user id
 
 
+_OTHERS = "interactions of other users strictly before the moment"
 STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
     strategy.name: strategy
     for strategy in (
         DemonstrationStrategy(
-            "recent", "the user's most recent", "most recent", _recent, shortage="this user has no more"
+            "neighbours",
+            "users who liked the same items",
+            "liked the same items",
+            nearest="the user with most likes in common, rare items weighing more",
+            before="likes of other users strictly before the moment",
+            cost="an index of likes, built once for each data set",
+            choose=_neighbours,
+            shortage="no more other users liked the same items",
+            several=True,
+            pooled=True,
         ),
-        DemonstrationStrategy("similar", "most similar histories", "similar history", _similar),
-        DemonstrationStrategy("random", "random", "random", _random),
-        DemonstrationStrategy("diverse", "similar, but diverse", "diverse", _diverse),
-        DemonstrationStrategy("manual", "chosen by hand", "by hand", None),
+        DemonstrationStrategy(
+            "mixed",
+            "the user's most recent and users who liked the same items",
+            "recent or neighbour",
+            nearest="the user's latest interaction, then the nearest neighbour, in turns",
+            before="interactions strictly before the moment",
+            cost="an index of likes, built once for each data set",
+            choose=_mixed,
+            shortage="neither this user nor users with likes in common have more",
+            several=True,
+        ),
+        DemonstrationStrategy(
+            "similar",
+            "most similar histories",
+            "similar history",
+            nearest="the user whose latest titles and categories share most words (BM25)",
+            before=_OTHERS,
+            cost="the latest interactions of up to 5,000 users",
+            choose=_similar,
+            pooled=True,
+        ),
+        DemonstrationStrategy(
+            "coverage",
+            "a set that covers the history",
+            "covers the history",
+            nearest="the one that comes closest to most items of the history",
+            before=_OTHERS,
+            cost="an index of likes, and the latest interactions of up to 5,000 users",
+            choose=_coverage,
+        ),
+        DemonstrationStrategy(
+            "diverse",
+            "similar, but diverse",
+            "diverse",
+            nearest="the user whose latest titles and categories share most words (BM25)",
+            before=_OTHERS,
+            cost="the latest interactions of up to 5,000 users",
+            choose=_diverse,
+        ),
+        DemonstrationStrategy(
+            "recent",
+            "the user's most recent",
+            "most recent",
+            nearest="the latest interaction",
+            before="interactions of this user strictly before the moment",
+            cost="this user's history",
+            choose=_recent,
+            shortage="this user has no more",
+            pooled=True,
+        ),
+        DemonstrationStrategy(
+            "sequence",
+            "the user's likes, one after the other",
+            "own sequence",
+            nearest="the latest liked item",
+            before="likes of this user strictly before the moment",
+            cost="this user's history",
+            choose=_sequence,
+            shortage="this user has no more likes",
+        ),
+        DemonstrationStrategy(
+            "random",
+            "random other users",
+            "random",
+            nearest="the latest interaction",
+            before=_OTHERS,
+            cost="the latest interactions of up to 5,000 users",
+            choose=_random,
+        ),
+        DemonstrationStrategy(
+            "manual",
+            "chosen by hand",
+            "by hand",
+            nearest="none",
+            before="interactions strictly before the moment",
+            cost="nothing",
+            choose=None,
+        ),
     )
 }

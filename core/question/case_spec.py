@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from core.data.records import Sampling, Split, Strategy
+from core.data.records import Order, Sampling, Split, Strategy
+from core.data.strategies import STRATEGIES
 from core.prompt.families import FAMILIES, Family
 
 Scoring = Literal["sum", "mean", "calibrated"]
@@ -35,6 +36,10 @@ class CaseSpec(BaseModel):
     """How many demonstrations the strategy picks. Ignored when `demo_ids` names them."""
     strategy: Strategy = "recent"
     """How demonstrations are picked."""
+    order: Order = "nearest_last"
+    """Whether the demonstration that the strategy holds to be nearest stands next to the query, or first."""
+    each: Annotated[int, Field(ge=1, le=8)] = 1
+    """Most demonstrations of one neighbour (neighbours and mixed only)."""
     demo_ids: tuple[Text, ...] | None = None
     """A demonstration by hand: user:position, or user:position:yes / :no; commas or repeats, in order."""
     candidates: Annotated[int, Field(ge=2, le=200)] = 20
@@ -90,7 +95,9 @@ class CaseSpec(BaseModel):
         """
         without_effect = []
         if self.demo_ids is not None:
-            without_effect += ["demos", "strategy"]
+            without_effect += ["demos", "strategy", "order", "each"]
+        if not STRATEGIES[self.strategy].several:
+            without_effect += ["each"]
         if self.candidate_ids is not None:
             without_effect += ["candidates", "sampling"]
         if not FAMILIES[self.family].has_scorings:

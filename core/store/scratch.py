@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 ROOMS = frozenset(
-    ("datasets", "encodings", "hashes", "locks", "logs", "material", "models", "results", "scratch", "utility")
+    ("datasets", "encodings", "hashes", "likes", "locks", "logs", "material", "models", "results", "scratch", "utility")
 ) | {"wheels"}
 """Folders of the home."""
 SECONDS = 10.0
