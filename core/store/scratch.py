@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 ROOMS = frozenset(
     ("datasets", "encodings", "hashes", "likes", "locks", "logs", "material", "models", "results", "scratch", "utility")
-) | {"wheels"}
+) | {"vectors", "wheels"}
 """Folders of the home."""
 SECONDS = 10.0
 """Longest wait for another process that removes leftovers at this moment."""
