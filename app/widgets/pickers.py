@@ -16,11 +16,13 @@ from app.widgets import failures, fields, tab
 from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
+from core.prompt.wordings import WORDINGS
 from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import seconds
 
 STRATEGY_WORDS: dict[str, str] = {row.name: row.words for row in STRATEGIES.values() if row.choose is not None}
+WORDING_WORDS: dict[str, str] = {row.name: row.words for row in WORDINGS.values()}
 SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in time"}
 SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
 SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
@@ -115,6 +117,8 @@ def material() -> None:
     """Details of the prompt, and which data and model."""
     hint = "How the items beside the one really chosen next are drawn."
     fields.choice("sampling", "Other candidates drawn", SAMPLINGS, hint)
+    hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."
+    fields.choice("wording", "Wording of the prompt", WORDING_WORDS, hint)
     hint = "How token scores make a title's score; only for the likelihood of the next title."
     fields.choice("scoring", "Score of a title", SCORINGS, hint)
     hint = "Writes the prompt as a message in the model's own chat format."

@@ -146,6 +146,7 @@ def prompt_of(
         chat=spec.chat,
         context=model.context,
         liked=liked or dataset.liked,
+        wording=spec.wording,
         codes=model.codes_for(dataset.dataset_id),
     )
 

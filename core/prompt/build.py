@@ -15,9 +15,12 @@ from core.prompt.fit import Histories, fitted
 from core.prompt.spans import Encoding, Prompt, Span, SpanKind, Tokenizer
 from core.prompt.template import Template, template_for
 from core.prompt.titles import oddities, prompt_title, quoted
+from core.prompt.wordings import Wording, frequent_category
 
 NO_HISTORY = "none yet"
 """What a prompt says in place of an empty history."""
+NO_WISH = "any"
+"""What a prompt says in place of the kind of item wanted, where the history has no category."""
 SEPARATOR = "; "
 """Between two titles of a history."""
 NO_CODES = Codes({}, {})
@@ -36,6 +39,7 @@ def build(
     chat: bool = False,
     context: int | None = None,
     liked: Callable[[Interaction], bool] | None = None,
+    wording: Wording = "plain",
     template: Template | None = None,
     codes: Codes | None = None,
 ) -> Prompt:
@@ -44,16 +48,20 @@ def build(
     Each history shows its latest `history` titles (the case's: of the interactions that `liked` accepts, all if None).
     Too long a prompt loses whole titles, then whole demonstrations, by the rule of `core.prompt.fit`.
     A case with an empty history and no demonstrations gives the content-free prompt of calibrated scoring.
+    `wording` chooses the template where none is handed in; the kind of item that some of them name is that of the
+    history of `history` titles, whole, as no cutting changes it.
     With `codes` the templates that show them are used: a demonstration shows its own user's code.
     Raises `PromptError` for no candidate, an unknown item, a title or answer that cannot be scored,
-    and a prompt that does not fit with nothing left to cut.
+    and a prompt that does not fit with nothing left to cut; `RequestError` for codes in another wording than `plain`.
     """
     _check_candidates(case.candidates)
-    shape = _template(template, family, codes)
+    shape = _template(template, family, wording, codes)
     framed = chat and tokenizer.chat_frame() is not None
-    writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES)
-    latest = [met.item_id for met in case.history if liked is None or liked(met)]
-    histories = Histories(_last(latest, history), tuple(_last(demo.history, history) for demo in demonstrations))
+    latest = _last([met.item_id for met in case.history if liked is None or liked(met)], history)
+    wish = _Wishes(items, latest, history)
+    writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES, wish)
+    titles = history if shape.shows_titles else 0
+    histories = Histories(_last(latest, titles), tuple(_last(demo.history, titles) for demo in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
     longest = max(len(span.token_ids) for span in candidates)
     left, cut = fitted(histories, _sizes(writer, demonstrations, longest), context)
@@ -61,6 +69,7 @@ def build(
     item_ids = [*case.candidates, *(demonstrations[index].item_id for index in left.demo_indices), *left.query]
     item_ids += [item for index in left.demo_indices for item in left.demos[index]]
     notices = [*(_NO_CHAT if chat and not framed else ()), *_about_candidates(case, items), *writer.oddities(item_ids)]
+    notices += writer.wish_notices([demonstrations[index] for index in left.demo_indices])
     return Prompt(
         family=family,
         instruction=instruction,
@@ -73,6 +82,25 @@ def build(
         kept_demos=left.demo_indices,
         template=writer.template.content_hash,
     )
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """The kinds of item that a prompt says are wanted, from the histories alone."""
+
+    items: Mapping[str, Item]
+    latest: tuple[str, ...]
+    """Item ids of the case's history, at most `history` of them."""
+    history: int
+
+    def query(self) -> str | None:
+        return self.of(self.latest)
+
+    def demo(self, demonstration: Demonstration) -> str | None:
+        return self.of(_last(demonstration.history, self.history))
+
+    def of(self, item_ids: Sequence[str]) -> str | None:
+        return frequent_category([_item(self.items, item_id) for item_id in item_ids])
 
 
 @dataclass(frozen=True)
@@ -89,6 +117,7 @@ class _Writer:
     user: str
     """Whose case it is."""
     codes: Codes
+    wishes: _Wishes
 
     def prefix(self, demonstrations: Sequence[Demonstration], histories: Histories) -> list[Span]:
         demos = [
@@ -102,11 +131,18 @@ class _Writer:
 
     def demo(self, index: int, demonstration: Demonstration, history: Sequence[str]) -> Span:
         answer = self.family.answer(demonstration.liked) or ""
-        text = self.text("demo", user=demonstration.user_id, history=history, item=demonstration.item_id, answer=answer)
+        text = self.text(
+            "demo",
+            user=demonstration.user_id,
+            history=history,
+            wish=self.wishes.demo(demonstration),
+            item=demonstration.item_id,
+            answer=answer,
+        )
         return self.span("demo", index, text + "\n")
 
     def query(self, history: Sequence[str]) -> Span:
-        text = self.text("query", user=self.user, history=history)
+        text = self.text("query", user=self.user, history=history, wish=self.wishes.query())
         return self.span("query", 0, text + "\n") if self.family.scores == "answer" else self.last("query", 0, text)
 
     def candidate(self, index: int, item: str) -> Span:
@@ -144,6 +180,7 @@ class _Writer:
         *,
         user: str = "",
         history: Sequence[str] = (),
+        wish: str | None = None,
         item: str | None = None,
         answer: str = "",
     ) -> str:
@@ -151,6 +188,7 @@ class _Writer:
         values: dict[str, str] = {
             "noun": prompt_title(self.noun),
             "history": titles or NO_HISTORY,
+            "wish": NO_WISH if wish is None else prompt_title(wish),
             "item": "" if item is None else prompt_title(self.title(item)),
             "answer": answer,
             "user_code": self.codes.user(user),
@@ -159,9 +197,7 @@ class _Writer:
         return self.template.text(kind, values)
 
     def title(self, item: str) -> str:
-        if item not in self.items:
-            raise PromptError(f"item {item[:80]!r} is not in the data", expected="an item id with a title")
-        return self.items[item].title
+        return _item(self.items, item).title
 
     def span(self, kind: SpanKind, index: int, text: str) -> Span:
         return Span(kind, index, text, *self.tokenizer.encode(text))
@@ -171,6 +207,15 @@ class _Writer:
         titles = [self.title(item) for item in dict.fromkeys(item_ids)]
         return [sentence for title in titles for sentence in (*oddities(title, cues), *self.lost(title))]
 
+    def wish_notices(self, demonstrations: Sequence[Demonstration]) -> list[str]:
+        if not self.template.shows_wish:
+            return []
+        wish, cues = self.wishes.query(), self.template.cues(prompt_title(self.noun))
+        nothing = [f"The history names no category, so the prompt asks for {quoted(NO_WISH)} kind of item."]
+        names = [wish, *(self.wishes.demo(demonstration) for demonstration in demonstrations)]
+        odd = [sentence for name in dict.fromkeys(names) if name for sentence in oddities(name, cues, what="Category")]
+        return [*([] if wish else nothing), *odd]
+
     def lost(self, title: str) -> tuple[str, ...]:
         unread = self.tokenizer.unread(prompt_title(title))
         if not unread:
@@ -178,15 +223,21 @@ class _Writer:
         return (f"Title {quoted(title)} loses {quoted(unread)}: the model's tokenizer has no token for that.",)
 
 
-def _template(template: Template | None, family: Family, codes: Codes | None) -> Template:
+def _template(template: Template | None, family: Family, wording: Wording, codes: Codes | None) -> Template:
     if template is None:
-        return template_for(family, codes=codes is not None)
+        return template_for(family, wording=wording, codes=codes is not None)
     if template.shows_codes != (codes is not None):
         problem = (
             "a template that shows codes, and no codes" if codes is None else "codes, and a template that shows none"
         )
         raise PromptError(problem, expected="both or neither", where=template.where)
     return template.checked_for(family)
+
+
+def _item(items: Mapping[str, Item], item_id: str) -> Item:
+    if item_id not in items:
+        raise PromptError(f"item {item_id[:80]!r} is not in the data", expected="an item id with a title")
+    return items[item_id]
 
 
 def _span(kind: SpanKind, index: int, encoding: Encoding) -> Span:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from core.errors import PromptError
+from core.errors import PromptError, RequestError
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import SpanKind
+from core.prompt.wordings import WORDINGS, Wording
 
 LONGEST_TEMPLATE = 20_000
 """Characters a template may have; the shipped ones have about 600."""
@@ -19,8 +20,8 @@ PROMPTS = Path(__file__).parents[2] / "assets" / "prompts"
 
 _ALLOWED: dict[SpanKind, tuple[str, ...]] = {
     "instruction": ("noun",),
-    "demo": ("noun", "history", "item", "answer"),
-    "query": ("noun", "history"),
+    "demo": ("noun", "history", "item", "answer", "wish"),
+    "query": ("noun", "history", "wish"),
     "candidate": ("noun", "item"),
 }
 _CODES: dict[SpanKind, tuple[str, ...]] = {
@@ -30,12 +31,13 @@ _CODES: dict[SpanKind, tuple[str, ...]] = {
     "candidate": ("item_code",),
 }
 """Allowed besides in the templates that show codes."""
-_REQUIRED: dict[SpanKind, tuple[str, ...]] = {
+_REQUIRED: dict[SpanKind, tuple[tuple[str, ...], ...]] = {
     "instruction": (),
-    "demo": ("history", "item"),
-    "query": ("history",),
-    "candidate": ("item",),
+    "demo": (("history", "wish"), ("item",)),
+    "query": (("history", "wish"),),
+    "candidate": (("item",),),
 }
+"""At least one of each group: a template may show the kind of a history in place of its titles."""
 _HEADER = re.compile(r"\[(\w+)\]\s*")
 _FIELD = re.compile(r"\{([^{}\n]*)\}")
 _CUE = re.compile(r"[^\W\d_][\w ]*:")
@@ -71,6 +73,16 @@ class Template:
         return frozenset(match[0] for line in lines if (match := _CUE.match(line)))
 
     @property
+    def shows_titles(self) -> bool:
+        """Whether it has a place for the titles of a history."""
+        return "{history}" in self.demo or "{history}" in self.query
+
+    @property
+    def shows_wish(self) -> bool:
+        """Whether the query has a place for the kind of item that the user looks for."""
+        return "{wish}" in self.query
+
+    @property
     def shows_codes(self) -> bool:
         """Whether it has a place for the code of a user or an item."""
         return any(f"{{{name}}}" in self.section(kind) for kind, names in _CODES.items() for name in names)
@@ -87,12 +99,15 @@ class Template:
         return self
 
 
-def template_for(family: Family, *, codes: bool = False) -> Template:
-    """The shipped template of a family, or its variant with codes.
+def template_for(family: Family, *, wording: Wording = "plain", codes: bool = False) -> Template:
+    """The shipped template of a family in a wording, or the plain one's variant with codes.
 
-    Raises `PromptError` when its file is missing or not a template.
+    Raises `PromptError` when its file is missing or not a template, `RequestError` for codes in another wording.
     """
-    path = PROMPTS / f"{family}{'_codes' if codes else ''}.txt"
+    if codes and wording != "plain":
+        problem = f"wording {wording} for a model that was tuned to read codes of users and items"
+        raise RequestError(problem, expected="wording plain, the only one that shows them")
+    path = PROMPTS / (f"{family}_codes.txt" if codes else WORDINGS[wording].template_name(family))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -155,9 +170,11 @@ def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, name
             if field[1] not in names:
                 problem = f"placeholder {field[0][:60]} in [{kind}]"
                 raise PromptError(problem, expected=allowed, where=f"{where}, line {number}")
-    missing = [name for name in _REQUIRED[kind] if f"{{{name}}}" not in "\n".join(lines)]
+    text = "\n".join(lines)
+    missing = [group for group in _REQUIRED[kind] if not any(f"{{{name}}}" in text for name in group)]
     if missing:
-        raise PromptError(f"no {{{missing[0]}}} in [{kind}]", expected=allowed, where=f"{where}, line {first}")
+        named = " or ".join(f"{{{name}}}" for name in missing[0])
+        raise PromptError(f"no {named} in [{kind}]", expected=allowed, where=f"{where}, line {first}")
 
 
 def _trimmed(lines: list[str]) -> str:

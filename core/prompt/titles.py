@@ -40,9 +40,12 @@ def prompt_title(title: str) -> str:
     return marked if len(marked) <= LONGEST_TITLE else marked[: LONGEST_TITLE - 1] + "…"
 
 
-def oddities(title: str, cues: Iterable[str] = ()) -> tuple[str, ...]:
-    """What a reader should know about a title, one sentence each; `cues` are words the template ends in a colon."""
-    return tuple(sentence.format(title=quoted(title)) for sentence in _odd(title, cues))
+def oddities(title: str, cues: Iterable[str] = (), *, what: str = "Title") -> tuple[str, ...]:
+    """What a reader should know about a title, one sentence each; `cues` are words the template ends in a colon.
+
+    `what` names it in the sentences, where it is the title of no item.
+    """
+    return tuple(sentence.format(title=f"{what} {quoted(title)}") for sentence in _odd(title, cues))
 
 
 def quoted(title: str) -> str:
@@ -54,18 +57,16 @@ def quoted(title: str) -> str:
 def _odd(title: str, cues: Iterable[str]) -> list[str]:
     text = prompt_title(title)
     checks = {
-        "Title {title} is blank; the prompt says (untitled).": not title.strip(),
-        "Title {title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),
-        f"Title {{title}} has {len(title)} characters; the prompt shows {LONGEST_TITLE}.": len(title) > LONGEST_TITLE,
-        "Title {title} holds text that looks like a control token; it is never encoded as one.": bool(
+        "{title} is blank; the prompt says (untitled).": not title.strip(),
+        "{title} holds line breaks or control characters; the prompt shows a mark for each.": _is_marked(title),
+        f"{{title}} has {len(title)} characters; the prompt shows {LONGEST_TITLE}.": len(title) > LONGEST_TITLE,
+        "{title} holds text that looks like a control token; it is never encoded as one.": bool(
             _CONTROL_LIKE.search(text)
         ),
-        "Title {title} imitates a line of the template; it is encoded as plain text.": any(
+        "{title} imitates a line of the template; it is encoded as plain text.": any(
             cue.casefold() in text.casefold() for cue in cues
         ),
-        "Title {title} looks like an instruction to the model; it is used as it is.": bool(
-            _INSTRUCTION_LIKE.search(text)
-        ),
+        "{title} looks like an instruction to the model; it is used as it is.": bool(_INSTRUCTION_LIKE.search(text)),
     }
     return [sentence for sentence, holds in checks.items() if holds]
 

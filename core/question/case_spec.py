@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from core.data.records import Order, Sampling, Split, Strategy
 from core.data.strategies import STRATEGIES
 from core.prompt.families import FAMILIES, Family
+from core.prompt.wordings import Wording
 
 Scoring = Literal["sum", "mean", "calibrated"]
 """How the log-probabilities of a title's tokens become one score (`next_item` only): their sum, their mean,
@@ -50,6 +51,8 @@ class CaseSpec(BaseModel):
     """How the other candidates are drawn."""
     family: Family = "yes_no"
     """The prompt family."""
+    wording: Wording = "plain"
+    """What the prompt says of the user's taste and wishes; a kind that it names is that of the history alone."""
     chat: bool = False
     """Whether the prompt is wrapped in the model's chat template."""
     history: Annotated[int, Field(ge=0, le=50)] = 5

@@ -83,7 +83,9 @@ def test_places_for_codes_are_allowed_in_the_variant_only() -> None:
         match=r"t, line 4: placeholder \{user_code\} in \[demo\]; expected \{noun\}, \{history\}, \{item\}, ",
     ):
         parse_template(TEXT, "t")
-    with pytest.raises(PromptError, match=r"\{item_code\} in \[query\]; expected \{noun\}, \{history\}, \{user_code\}"):
+    with pytest.raises(
+        PromptError, match=r"\{item_code\} in \[query\]; expected \{noun\}, \{history\}, \{wish\}, \{user"
+    ):
         parse_template(TEXT.replace("[query]\n{user_code}", "[query]\n{item_code}"), "t", codes=True)
 
 

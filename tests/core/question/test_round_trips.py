@@ -73,7 +73,10 @@ WITHOUT_EFFECT = [
 ]
 WITH_EFFECT = [
     (explain_task(), {"budget": 3.0, "precision": 0.5, "method": "path", "target": "50", "matrix": False}),
-    (explain_task(family="next_item"), {"scoring": "mean", "sampling": "popularity", "seed": 1, "chat": True}),
+    (
+        explain_task(family="next_item"),
+        {"scoring": "mean", "sampling": "popularity", "seed": 1, "chat": True, "wording": "implicit"},
+    ),
     (RobustnessTask(), {"repeats": 5, "kinds": ("typos",), "strengths": (0.5,), "target": "50", "sigma": 0.1}),
     (RobustnessTask(sigma=0.1), {"samples": 3}),
 ]
