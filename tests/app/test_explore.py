@@ -420,6 +420,7 @@ def test_a_list_shorter_than_asked_for_says_so(open_page, example):
 
 
 OTHER = {
+    "in-wording": "implicit",
     "in-user": "7",
     "in-split": "time",
     "in-strategy": "random",
