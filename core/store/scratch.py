@@ -18,7 +18,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 ROOMS = frozenset(
-    ("datasets", "encodings", "hashes", "likes", "locks", "logs", "material", "models", "results", "scratch", "utility")
+    (
+        "datasets",
+        "encodings",
+        "hashes",
+        "choices",
+        "likes",
+        "locks",
+        "logs",
+        "material",
+        "models",
+        "results",
+        "scratch",
+        "utility",
+    )
 ) | {"vectors", "wheels"}
 """Folders of the home."""
 SECONDS = 10.0
