@@ -12,6 +12,7 @@ from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.errors import RequestError
 from core.lm.loading.adapter import SHIPPED, is_there
+from core.personal.personalise_task import PersonaliseTask
 from core.question.case_spec import NO_ADAPTER, CaseSpec
 from core.question.command_line import own_fields, task_of
 from core.question.task import Task
@@ -30,27 +31,50 @@ ORDER = ("demo_ids", *(name for name in CaseSpec.model_fields if name != "demo_i
 PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after")
 """Parameters that links of every page once held; a page that has no use for them says nothing."""
 DEFAULTS = CaseSpec()
+VERSION, CURRENT = "v", "2"
+"""The parameter that says by which defaults a link leaves choices out, and its value in every link written now."""
+FIRST_DEFAULTS: Mapping[str, Any] = {
+    "family": "yes_no",
+    "strategy": "recent",
+    "demos": 8,
+    "order": "nearest_last",
+    "each": 1,
+    "history": 5,
+    "scoring": "sum",
+}
+"""The choices of a case that a link of the first version, which has no `v`, leaves out at these values. Frozen."""
+FIRST_PLAY: Mapping[str, Any] = {"demos": 4, "history": 3, "adapter": "recicl"}
+"""The same of a link to the page Personalise, where they differ. Frozen."""
 T = TypeVar("T", bound=Task)
 S = TypeVar("S", bound=BaseModel)
 
 
 def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
-    """A task and what is selected, and one calm sentence when a part of the untrusted link could not be used."""
+    """A task and what is selected, and one calm sentence when a part of the untrusted link could not be used.
+
+    A link without a version keeps what it meant: the choices it leaves out have the values of the first version.
+    """
     fields = {name: CaseSpec.model_fields[name] for name in ORDER}
     fields |= {name: kind.model_fields[name] for name in own_fields(kind)}
-    choices, refused = _usable(query, fields, lambda choices: task_of(kind, choices))
+    left_out, unknown_version = _left_out(query, kind)
+    choices, refused = _usable(query, fields, lambda choices: task_of(kind, left_out | choices))
     selected, also_refused = _usable(query, selection.model_fields, selection.model_validate)
-    expected = {parameter(name) for name in (*fields, *selection.model_fields)}.union(PASSED_OVER)
-    notice = _notice([*refused, *also_refused, *(name for name in query if name not in expected)])
-    task = task_of(kind, choices)
-    task = task.model_copy(update={"case": with_usual(kind, task.case, choices)})
+    expected = {VERSION, *map(parameter, (*fields, *selection.model_fields)), *PASSED_OVER}
+    unknown = [name for name in query if name not in expected]
+    notice = _notice([*unknown_version, *refused, *also_refused, *unknown])
+    task = task_of(kind, left_out | choices)
+    task = task.model_copy(update={"case": _with_fitting_adapter(task.case, choices)})
     return task, selection.model_validate(selected), notice
 
 
 def written(task: Task, selection: BaseModel | None = None) -> dict[str, list[str]]:
-    """The link of a task and what is selected; defaults vanish from it, but for those that are this page's alone."""
+    """The link of a task and what is selected, with its version.
+
+    Choices at the defaults of this version vanish from it, but for those that are this page's alone.
+    """
     kind = type(task)
-    link = dict(_parameters(task.case, CaseSpec.model_fields, always=page_fields(kind)))
+    link = {VERSION: [CURRENT]}
+    link |= _parameters(task.case, CaseSpec.model_fields, always=page_fields(kind))
     link |= _parameters(task, own_fields(kind))
     return link if selection is None else link | dict(_parameters(selection, type(selection).model_fields))
 
@@ -67,22 +91,35 @@ def page_fields(kind: type[Task]) -> tuple[str, ...]:
 
 
 def with_usual(kind: type[Task], case: CaseSpec, chosen: Container[str]) -> CaseSpec:
-    """The case with the page's own usual values, but for fields that were `chosen`.
-
-    A shipped adapter is usual only where it is there, and only for the sample model, which it was tuned on.
-    """
+    """The case with the page's own usual values, but for fields that were `chosen`."""
     usual = kind.model_fields["case"].default
     update = {name: getattr(usual, name) for name in page_fields(kind) if name not in chosen}
-    adapter = update.get("adapter")
-    if adapter in SHIPPED and (case.model != DEFAULTS.model or not is_there(adapter)):
-        update["adapter"] = None
-    return case.model_copy(update=update)
+    return _with_fitting_adapter(case.model_copy(update=update), chosen)
 
 
 def foreign(case: CaseSpec) -> tuple[str, ...]:
     """The data, model and adapter of a case that are not shipped: a person must agree before they are looked at."""
     names = (case.dataset, case.model, case.adapter)
     return tuple(name for name in names if name is not None and name not in ("sample", *SHIPPED))
+
+
+def _left_out(query: Query, kind: type[Task]) -> tuple[dict[str, Any], list[str]]:
+    """The values of choices that a link may leave out where they are not the usual ones of now, and an unknown version.
+
+    An empty query is no link: it leaves nothing out.
+    """
+    version = query.get(VERSION)
+    if version is None and query:
+        return {**FIRST_DEFAULTS, **(FIRST_PLAY if kind is PersonaliseTask else {})}, []
+    return {}, [] if version is None or list(version) == [CURRENT] else [VERSION]
+
+
+def _with_fitting_adapter(case: CaseSpec, chosen: Container[str]) -> CaseSpec:
+    """The case without a shipped adapter that nobody chose, where it is not there or the model is not the sample's."""
+    if "adapter" in chosen or case.adapter not in SHIPPED:
+        return case
+    fits = case.model == DEFAULTS.model and is_there(case.adapter)
+    return case if fits else case.model_copy(update={"adapter": None})
 
 
 def _parameters(

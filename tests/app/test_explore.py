@@ -35,7 +35,7 @@ def open_page(monkeypatch, example):
         monkeypatch.setattr(cached, "licence", lambda name: "research only")
         monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
-        for name, value in query.items():
+        for name, value in ({"v": "2", **query} if query else {}).items():
             page.query_params[name] = value
         return page.run()
 
@@ -62,7 +62,8 @@ def test_first_visit_shows_the_finished_example(open_page):
     assert "differ from plain passes by at most 0.00030 % of their spread; beyond 0.1 % the model is refused" in told
     assert len(page.get("plotly_chart")) == 3
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert dict(page.query_params) == {}
+    assert link(page, "v") == ["2"]
+    assert len(page.query_params) == 1
     assert page.button(key="run").disabled
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -28,8 +29,10 @@ from core.selection.improve_task import ImproveTask
 SELECTIONS: dict[str, type[Selection]] = {"explain": ExploreSelection, "personalise": PlaySelection}
 NAMES = some.text(some.characters(codec="utf-8"), min_size=1, max_size=40)
 TEXTS = some.one_of(
-    some.sampled_from(["yes", "no", "none", "manual", "recent", "time", "nan", "sample", "1:2", "50:yes", "٤", ""]),
-    some.integers(-3, 40).map(str),
+    some.sampled_from(
+        ["yes", "no", "none", "manual", "recent", "time", "nan", "sample", "1:2", "50:yes", "٤", "", "2"]
+    ),
+    some.just("2") | some.integers(-3, 40).map(str),
     some.floats(0, 1).map(str),
     some.text(max_size=600),
 )
@@ -39,7 +42,7 @@ def parameters(kind: str) -> list[str]:
     """Every parameter that a link of this kind may hold, and one that no link holds."""
     task, selection = KINDS[kind].task, SELECTIONS.get(kind, Selection)
     names = [*CaseSpec.model_fields, *own_fields(task), *selection.model_fields]
-    return [*map(links.parameter, names), *links.PASSED_OVER, "nonsense"]
+    return [*map(links.parameter, names), *links.PASSED_OVER, links.VERSION, "nonsense"]
 
 
 QUERIES = {
@@ -80,14 +83,16 @@ def test_a_link_gives_the_same_selection_again(demo: int | None, item: str | Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_vanish_but_for_those_of_the_page_alone(kind: str) -> None:
     task = KINDS[kind].task()
-    expected = {"demos": ["4"], "history": ["3"], "adapter": ["recicl"]} if kind == "personalise" else {}
-    assert links.written(task) == expected
-    assert read(expected, kind)[::2] == (task, "")
+    alone = {links.parameter(name): links._texts(getattr(task.case, name)) for name in links.page_fields(type(task))}
+    assert links.written(task) == {"v": ["2"], **alone}
+    assert bool(alone) == (kind == "personalise")
+    assert read({"v": ["2"]}, kind)[::2] == read({}, kind)[::2] == (task, "")
 
 
 def test_links_are_short() -> None:
     task = RobustnessTask(case=CaseSpec(user="7", demos=4, demo_ids=()), kinds=("typos", "inject"), alpha=0.25)
     assert links.written(task) == {
+        "v": ["2"],
         "user": ["7"],
         "demos": ["4"],
         "with": [""],
@@ -95,7 +100,7 @@ def test_links_are_short() -> None:
         "alpha": ["0.25"],
     }
     selection = ExploreSelection(demo=3, item="50", beta=1.0)
-    assert links.written(Explain(), selection) == {"demo": ["3"], "item": ["50"], "beta": ["1"]}
+    assert links.written(Explain(), selection) == {"v": ["2"], "demo": ["3"], "item": ["50"], "beta": ["1"]}
 
 
 OLD = {
@@ -115,12 +120,63 @@ OLD = {
     "item": ["56"],
     "alpha": ["0.1"],
 }
-"""A link of the version before, in which every page's link held the choices of an explanation."""
+"""A link of the first version, in which every page's link held the choices of an explanation."""
+FIRST = CaseSpec(family="yes_no", strategy="recent", demos=8, order="nearest_last", each=1, history=5, scoring="sum")
+"""What a link of the first version meant where it said nothing, but for the page Personalise."""
+FIRST_LINKS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("explain", "user=7&demos=3&candidates=6&demo=2", {"user": "7", "demos": 3, "candidates": 6}, {}),
+    ("explain", "user=7&demos=0", {"user": "7", "demos": 0}, {}),
+    ("explain", "user=12&family=next_item", {"family": "next_item"}, {}),
+    ("explain", "strategy=similar&scoring=mean", {"strategy": "similar", "scoring": "mean"}, {}),
+    ("explain", "user=7&method=path&budget=20", {"user": "7"}, {"method": "path", "budget": 20.0}),
+    ("explain", "dataset=/d&model=/m&adapter=/a", {"dataset": "/d", "model": "/m", "adapter": "/a"}, {}),
+    ("explain", "with=7:3&with=7:4:no&strategy=manual", {"demo_ids": ("7:3", "7:4:no"), "strategy": "manual"}, {}),
+    ("dual", "user=7&demos=3", {"user": "7", "demos": 3}, {}),
+    ("robustness", "user=7&kinds=typos&alpha=0.25", {"user": "7"}, {"kinds": ("typos",), "alpha": 0.25}),
+    ("improve", "user=7&candidates=10", {"user": "7", "candidates": 10}, {}),
+    ("personalise", "user=7", {"user": "7", "demos": 4, "history": 3, "adapter": "recicl"}, {}),
+    ("personalise", "demos=4&history=3&adapter=none", {"demos": 4, "history": 3}, {}),
+    ("personalise", "adapter=recicl&steps=2", {"demos": 4, "history": 3, "adapter": "recicl"}, {"steps": 2}),
+]
+"""Page, a link that stood in documents and tests of the first version, and what it meant."""
+
+
+@pytest.mark.parametrize(("kind", "link", "case", "own"), FIRST_LINKS)
+def test_an_old_link_keeps_its_choices(kind: str, link: str, case: dict[str, Any], own: dict[str, Any]) -> None:
+    task, _, notice = read(parse_qs(link), kind)
+    assert task == KINDS[kind].task(case=CaseSpec(**FIRST.model_dump() | case), **own)
+    assert notice == ""
+    assert read(links.written(task), kind)[0] == task
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=some.data())
+def test_an_old_link_and_a_new_one_differ_in_what_they_leave_out_alone(kind: str, data: some.DataObject) -> None:
+    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name != links.VERSION} | {"user": ["7"]}
+    old, new = read(query, kind)[0], read(query | {"v": ["2"]}, kind)[0]
+    frozen = links.FIRST_DEFAULTS | (links.FIRST_PLAY if kind == "personalise" else {})
+    left_out = [name for name in frozen if links.parameter(name) not in query]
+    usual = KINDS[kind].task.model_fields["case"].default
+    assert [getattr(new.case, name) for name in left_out if name != "adapter"] == [
+        getattr(usual, name) for name in left_out if name != "adapter"
+    ]
+    assert [getattr(old.case, name) for name in left_out if name != "adapter"] == [
+        frozen[name] for name in left_out if name != "adapter"
+    ]
+    assert old.case.user == new.case.user == "7"
+
+
+@pytest.mark.parametrize("version", [["3"], ["1"], [""], ["2", "2"], ["x" * 600]])
+def test_a_link_of_an_unknown_version_is_read_as_one_of_now_and_says_so(version: list[str]) -> None:
+    task, _, notice = read({"v": version, "user": ["7"]}, "explain")
+    assert task == Explain(case=CaseSpec(user="7"))
+    assert "(v)" in notice
 
 
 def test_an_old_link_of_explore_opens() -> None:
     task, selection, notice = read(OLD, "explain")
-    case = CaseSpec(user="7", demo_ids=("7:3", "7:4:no"), strategy="manual", candidate_ids=("50", "56"), seed=5)
+    named = {"demo_ids": ("7:3", "7:4:no"), "strategy": "manual", "candidate_ids": ("50", "56")}
+    case = FIRST.model_copy(update={"user": "7", "seed": 5, **named})
     answer = {"method": "path", "budget": 20, "precision": 0.5, "matrix": False, "faithfulness": 32}
     assert task == Explain(case=case, target="50", against="56", **answer)
     assert selection == ExploreSelection(demo=2, item="56", alpha=0.1)
@@ -174,7 +230,7 @@ def test_an_old_link_of_another_page_opens_without_a_notice(kind: str) -> None:
     ],
 )
 def test_a_wrong_part_gives_the_default_and_one_sentence(query: dict[str, list[str]], part: str) -> None:
-    task, selection, notice = read(query, "explain")
+    task, selection, notice = read({"v": ["2"], **query}, "explain")
     assert f"({part})" in notice
     assert notice.count(".") == 1
     assert task in (Explain(), Explain(target="5"))
@@ -187,17 +243,18 @@ def test_the_rest_of_a_wrong_link_still_counts() -> None:
     assert task.case.user == "7"
     assert "897 more" in notice
     assert len(notice) < 300
-    task, _, notice = read({"repeats": ["0"], "kinds": ["typos", "no"], "alpha": ["0.5"], "user": ["9"]}, "robustness")
+    query = {"v": ["2"], "repeats": ["0"], "kinds": ["typos", "no"], "alpha": ["0.5"], "user": ["9"]}
+    task, _, notice = read(query, "robustness")
     assert task == RobustnessTask(case=CaseSpec(user="9"), alpha=0.5)
     assert "(kinds, repeats)" in notice
-    assert read({"start": ["x" * (links.LONGEST + 1)]}, "improve")[::2] == (
+    assert read({"v": ["2"], "start": ["x" * (links.LONGEST + 1)]}, "improve")[::2] == (
         ImproveTask(),
         links._notice(["start"]),
     )
 
 
 def test_a_case_that_a_kind_refuses_is_named() -> None:
-    task, _, notice = read({"demos": ["2"], "cases": ["20"]}, "utility")
+    task, _, notice = read({"v": ["2"], "demos": ["2"], "cases": ["20"]}, "utility")
     assert task == UtilityTask(cases=20)
     assert "(demos)" in notice
 

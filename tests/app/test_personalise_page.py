@@ -66,7 +66,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
         monkeypatch.setattr(cached, "title_of", lambda name, item: dict(CATALOGUE).get(item, item))
         page = AppTest.from_file(SCRIPT, default_timeout=60).run()  # Pages are known after the first run.
         desk.submissions.clear()
-        for parameter, value in query.items():
+        page.query_params.clear()  # As the navigation of a browser does.
+        for parameter, value in ({"v": "2", **query} if query else {}).items():
             page.query_params[parameter] = value
         page = page.switch_page(PAGE).run()
         return press(page, "run") if run else page, desk
@@ -87,6 +88,13 @@ def button(page: AppTest, key: str) -> Any:
 
 def press(page: AppTest, key: str) -> AppTest:
     return button(page, key).click().run()
+
+
+def go(page: AppTest, script: str) -> AppTest:
+    """To another page by the navigation of a browser, which empties the address."""
+    page = page.switch_page(script)
+    page.query_params.clear()
+    return page.run()
 
 
 def link(page: AppTest) -> dict[str, list[str]]:
@@ -116,15 +124,15 @@ def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page
 
 def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
     page, desk = open_page("running")
-    page = page.switch_page("app/pages/explore/page.py").run()
+    page = go(page, "app/pages/explore/page.py")
     assert "Next run" not in words(page)
     assert page.number_input(key="in-demos").value == 8
-    page = page.switch_page(PAGE).run()
+    page = go(page, PAGE)
     assert page.number_input(key="in-demos").value == 4
     page = page.number_input(key="in-demos").set_value(3).run()
-    page = page.switch_page("app/pages/theory/page.py").run()
+    page = go(page, "app/pages/theory/page.py")
     assert page.number_input(key="in-demos").value == 8
-    page = page.switch_page(PAGE).run()
+    page = go(page, PAGE)
     press(page, "run")
     assert desk.submissions[-1].case == CaseSpec(**(OWN | {"demos": 3}))
 
@@ -174,7 +182,7 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
 def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
     page, _ = open_page("running")
     page = press(press(page, "step-back"), "run")
-    assert link(page) == {"demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
+    assert link(page) == {"v": ["2"], "demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
 
 
 @pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])
