@@ -35,6 +35,7 @@ VERSION, CURRENT = "v", "2"
 """The parameter that says by which defaults a link leaves choices out, and its value in every link written now."""
 FIRST_DEFAULTS: Mapping[str, Any] = {
     "family": "yes_no",
+    "wording": "plain",
     "strategy": "recent",
     "demos": 8,
     "order": "nearest_last",

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.comparison.arm import SCORINGS, Arm, arms_of
-from core.comparison.comparison import ArmRow, arm_of, arm_rows
+from core.comparison.arm_row import ArmRow, arm_of
+from core.comparison.comparison import arm_rows
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.records import Case, Strategy
 from core.data.strategies import STRATEGIES
@@ -82,19 +83,6 @@ def variants_of(arm: Arm) -> list[Arm]:
     if STRATEGIES[arm.strategy].several and arm.demos > 1:
         variants.append(arm.model_copy(update={"each": 2}))
     return variants
-
-
-def winner(rows: Sequence[ArmRow]) -> ArmRow:
-    """The row with the highest NDCG@10 among those measured on all lists.
-
-    Demonstrations win only where their gain over none has an interval above zero; else the best row without any does.
-    """
-    lists = max(row.lists for row in rows)
-    whole = [row for row in rows if row.lists == lists]
-    best = max(whole, key=lambda row: row.ndcg.value or 0.0)
-    if best.demos and not (best.gain.low or 0.0) > 0:
-        best = max((row for row in whole if not row.demos), key=lambda row: row.ndcg.value or 0.0)
-    return best
 
 
 def arms_in(rows: Sequence[ArmRow]) -> list[Arm]:

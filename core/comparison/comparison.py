@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from core.comparison.arm import Arm
+from core.comparison.arm_row import ArmRow, arm_of
 from core.comparison.list_outcomes import ListOutcome, ListOutcomes
 from core.data.dataset import Dataset
 from core.data.records import Case
@@ -21,30 +22,6 @@ from core.tuning.evaluation.record import MetricEstimate
 
 MOVED = 2
 """Places that the item really chosen must move to count as moved."""
-
-
-class ArmRow(Arm):
-    """One arm with one scoring. Intervals are over users; gains are paired with the same family without demonstrations.
-
-    Lists where a demonstration shows the item really chosen are told apart from the others.
-    """
-
-    scoring: Scoring
-    lists: int
-    ndcg: MetricEstimate
-    """NDCG@10 of the item really chosen."""
-    gain: MetricEstimate
-    """NDCG@10 minus that without demonstrations."""
-    shows_target: float
-    """Share of the lists where a demonstration shows the item really chosen, as its item or in its history."""
-    gain_where_shown: MetricEstimate
-    gain_where_not: MetricEstimate
-    moved: MetricEstimate
-    """Share of the lists in which the item really chosen stands at least two places from where it stands without."""
-    demonstrations: float
-    """Mean number of demonstrations in the prompt."""
-    tokens: float
-    """Mean tokens of the prompt with its longest candidate."""
 
 
 class ArmDifference(Record):
@@ -172,11 +149,6 @@ def differences(
                 lists=len(lists),
                 apart=measured_over_users(apart, _users(lists), seed=seed),
             )
-
-
-def arm_of(row: ArmRow) -> Arm:
-    """The arm of a row, without its figures."""
-    return Arm.model_validate(row.model_dump(include=set(Arm.model_fields)))
 
 
 def ndcg_of(outcomes: ListOutcomes, arm: Arm, scoring: Scoring, lists: Sequence[Case]) -> Floats:

@@ -9,8 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from core.comparison.arm import Arm, demonstrations_of
-from core.comparison.choose import winner
-from core.comparison.comparison import ArmRow
+from core.comparison.arm_row import ArmRow, winner
 from core.data.strategies import STRATEGIES
 from core.errors import MaterialError
 from core.question.case_spec import NO_ADAPTER, Scoring

@@ -1,0 +1,51 @@
+"""What was measured of one arm, and which of several rows wins; read without any model library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.comparison.arm import Arm
+from core.question.case_spec import Scoring
+from core.tuning.evaluation.record import MetricEstimate
+
+
+class ArmRow(Arm):
+    """One arm with one scoring. Intervals are over users; gains are paired with the same family without demonstrations.
+
+    Lists where a demonstration shows the item really chosen are told apart from the others.
+    """
+
+    scoring: Scoring
+    lists: int
+    ndcg: MetricEstimate
+    """NDCG@10 of the item really chosen."""
+    gain: MetricEstimate
+    """NDCG@10 minus that without demonstrations."""
+    shows_target: float
+    """Share of the lists where a demonstration shows the item really chosen, as its item or in its history."""
+    gain_where_shown: MetricEstimate
+    gain_where_not: MetricEstimate
+    moved: MetricEstimate
+    """Share of the lists in which the item really chosen stands at least two places from where it stands without."""
+    demonstrations: float
+    """Mean number of demonstrations in the prompt."""
+    tokens: float
+    """Mean tokens of the prompt with its longest candidate."""
+
+
+def arm_of(row: ArmRow) -> Arm:
+    """The arm of a row, without its figures."""
+    return Arm.model_validate(row.model_dump(include=set(Arm.model_fields)))
+
+
+def winner(rows: Sequence[ArmRow]) -> ArmRow:
+    """The row with the highest NDCG@10 among those measured on all lists.
+
+    Demonstrations win only where their gain over none has an interval above zero; else the best row without any does.
+    """
+    lists = max(row.lists for row in rows)
+    whole = [row for row in rows if row.lists == lists]
+    best = max(whole, key=lambda row: row.ndcg.value or 0.0)
+    if best.demos and not (best.gain.low or 0.0) > 0:
+        best = max((row for row in whole if not row.demos), key=lambda row: row.ndcg.value or 0.0)
+    return best
