@@ -24,6 +24,8 @@ def choice(
     options: Mapping[str, str],
     hint: str | None = None,
     filter_mode: Literal["fuzzy"] | None = None,
+    *,
+    disabled: bool = False,
 ) -> None:
     """One of several values with their words; an empty one stands for None."""
     key, chosen = _key(field), value(field) or ""
@@ -37,6 +39,7 @@ def choice(
         on_change=lambda: tab.change(**{field: st.session_state[key] or None}),
         help=hint,
         filter_mode=filter_mode,
+        disabled=disabled,
     )
 
 

@@ -7,12 +7,14 @@ from typing import Any
 import streamlit as st
 
 from app import cached
+from app.links import DEFAULTS
 from app.sentences import FAMILIES
 from app.session import TaskView
 from app.settings import SETTINGS
 from app.text import counted, option, safe_html
 from app.theme import memory
 from app.widgets import failures, fields, tab
+from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
@@ -23,6 +25,7 @@ from core.words import seconds
 
 STRATEGY_WORDS: dict[str, str] = {row.name: row.words for row in STRATEGIES.values() if row.choose is not None}
 WORDING_WORDS: dict[str, str] = {row.name: row.words for row in WORDINGS.values()}
+ORDERS = {"nearest_last": "nearest last, next to the query", "nearest_first": "nearest first"}
 SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in time"}
 SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
 SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
@@ -85,19 +88,41 @@ def _user_picked() -> None:
 
 def _without_ids() -> dict[str, Any]:
     """The choices that name items or demonstrations of one user, emptied."""
-    strategy = tab.current().draft.case.strategy
-    strategy = "recent" if strategy == "manual" else strategy
+    strategy = picking_strategy(tab.current().draft.case)
     return {"demo_ids": None, "candidate_ids": None, "target": None, "against": None, "strategy": strategy}
+
+
+def picking_strategy(case: CaseSpec) -> Strategy:
+    """The strategy of a case whose demonstrations are no longer named by hand."""
+    return DEFAULTS.strategy if case.strategy == "manual" else case.strategy
 
 
 def _demonstrations(draft: CaseSpec) -> None:
     if draft.demo_ids is None:
-        hint = "How the in-context examples are picked. Edit them one by one in the table."
-        fields.choice("strategy", "Demonstrations", STRATEGY_WORDS, hint)
+        fields.choice("strategy", "Demonstrations", STRATEGY_WORDS, strategy_help(draft.strategy))
         return
     failures.note(f"{counted(len(draft.demo_ids), 'demonstration')} chosen by hand.")
-    back = {"demo_ids": None, "strategy": "recent"}
+    back = {"demo_ids": None, "strategy": picking_strategy(draft)}
     st.button("Back to a strategy", key="back-to-strategy", on_click=tab.change, kwargs=back)
+
+
+def strategy_help(name: Strategy) -> str:
+    """What a strategy holds to be nearest, what it may show and what it reads, from its row."""
+    row = STRATEGIES[name]
+    return (
+        f"How the in-context examples are picked. Nearest: {row.nearest}. Shown: {row.before}. It reads: {row.cost}."
+        " Edit them one by one in the table."
+    )
+
+
+def _arrangement(draft: CaseSpec) -> None:
+    """In which order the picked demonstrations stand, and how many of each neighbour."""
+    by_hand = draft.demo_ids is not None
+    hint = "Where the demonstration that the strategy holds to be nearest stands."
+    fields.choice("order", "Order of demonstrations", ORDERS, hint, disabled=by_hand)
+    if STRATEGIES[draft.strategy].several:
+        hint = "Most demonstrations of one neighbour, the newest choices first."
+        fields.number("each", "Choices of each neighbour", 1, 8, hint, disabled=by_hand)
 
 
 def _sizes(draft: CaseSpec) -> None:
@@ -113,8 +138,11 @@ def _sizes(draft: CaseSpec) -> None:
         fields.number("seed", "Seed", -(2**31), 2**31, hint)
 
 
-def material() -> None:
-    """Details of the prompt, and which data and model."""
+def material(*, strategy: bool = True) -> None:
+    """Details of the prompt, and which data and model; `strategy` as for `case`."""
+    if strategy:
+        with st.container(key="pick-order"):
+            _arrangement(tab.current().draft.case)
     hint = "How the items beside the one really chosen next are drawn."
     fields.choice("sampling", "Other candidates drawn", SAMPLINGS, hint)
     hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."

@@ -138,7 +138,7 @@ def _sidebar(page: Page, current: TaskView, job: cached.Job | None) -> None:
         page.controls()
         with st.expander("Advanced"):
             page.advanced()
-            pickers.material()
+            pickers.material(strategy=page.strategy)
         pickers.run_box(current, job, preview.obstacle(current.draft))
 
 

@@ -13,6 +13,7 @@ from app.charts import ranks
 from app.pages.explore.candidates import in_view
 from core import columns
 from core.analysis.explain.explain_task import Explain
+from core.data.strategies import STRATEGIES
 from core.errors import DataError, WorkerError
 from core.question.case_spec import CaseSpec
 
@@ -305,7 +306,7 @@ def test_other_data_bring_their_own_user_and_forget_what_was_named_by_id(open_pa
     page.text_input(key="in-dataset").set_value("/data/books").run()
     draft = page.session_state["view"].current.draft
     case = draft.case
-    assert (case.dataset, case.user, case.strategy) == ("/data/books", "anna", "recent")
+    assert (case.dataset, case.user, case.strategy) == ("/data/books", "anna", CaseSpec().strategy)
     assert case.demo_ids is case.candidate_ids is draft.target is draft.against is None
 
 
@@ -424,7 +425,8 @@ OTHER = {
     "in-wording": "implicit",
     "in-user": "7",
     "in-split": "time",
-    "in-strategy": "random",
+    "in-strategy": "mixed",
+    "in-order": "nearest_first",
     "in-family": "next_item",
     "in-method": "path",
     "in-target": "103",
@@ -449,6 +451,37 @@ def test_every_control_of_the_side_bar_is_answered(open_page):
         control.set_value(OTHER.get(key) or _moved(control.value)).run()
         assert (page.session_state["view"].current.draft, len(page.text_input)) != before, key
         assert "Settings changed" in words(page) or "cannot be run" in words(page), key
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in STRATEGIES.values() if row.choose is not None], ids=lambda row: row.name
+)
+def test_the_picker_of_a_strategy_says_what_its_row_says(open_page, row):
+    page = open_page(strategy=row.name)
+    picker = page.selectbox(key="in-strategy")
+    assert picker.value == row.name
+    assert row.words in picker.options
+    assert all(part in picker.help for part in (row.nearest, row.before, row.cost))
+    assert ("in-each" in [number.key for number in page.number_input]) == row.several
+
+
+def test_order_and_choices_of_each_neighbour_reach_the_task_and_the_link(open_page, example):
+    desk = example.FakeDesk()
+    page = open_page(desk, user="7", strategy="neighbours")
+    page.selectbox(key="in-order").set_value("nearest_first").run()
+    page.number_input(key="in-each").set_value(2).run()
+    page.button(key="run").click().run()
+    case = desk.submissions[-1].case
+    assert (case.strategy, case.order, case.each) == ("neighbours", "nearest_first", 2)
+    assert (link(page, "order"), link(page, "each")) == (["nearest_first"], ["2"])
+
+
+def test_demonstrations_by_hand_have_no_order_to_choose(open_page):
+    page = open_page(**{"user": "7", "with": "7:1", "strategy": "manual"})
+    assert page.selectbox(key="in-order").disabled
+    page.button(key="back-to-strategy").click().run()
+    assert page.session_state["view"].current.draft.case.strategy == CaseSpec().strategy
+    assert not page.selectbox(key="in-order").disabled
 
 
 KINDS = ("selectbox", "number_input", "toggle", "text_input")

@@ -14,6 +14,7 @@ from app.sentences import SOURCES
 from app.text import counted, safe_html
 from app.widgets import downloads, failures, tab
 from app.widgets.panel import literal, switched
+from app.widgets.pickers import picking_strategy
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
@@ -191,5 +192,4 @@ def _use(ids: tuple[str, ...]) -> None:
 
 
 def _drop() -> None:
-    strategy = tab.current().draft.case.strategy
-    tab.change(demo_ids=None, strategy="recent" if strategy == "manual" else strategy)
+    tab.change(demo_ids=None, strategy=picking_strategy(tab.current().draft.case))
