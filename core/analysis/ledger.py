@@ -19,6 +19,8 @@ from core.question.case_spec import CaseSpec
 from core.question.task import Progress, Report, Task
 
 R = TypeVar("R", bound=Report)
+PICKING_SHOWN = 0.01
+"""Share of the work that a run says is behind while the model picks its demonstrations."""
 MOST_SHOWN = 0.99
 """Largest share of the work that a run says is behind while it goes on, however small its plan was."""
 
@@ -47,9 +49,20 @@ class Ledger:
 
     def set_up(self, dataset: Dataset, subject: Subject | None = None) -> Setting:
         """The task's setting, whose prompt is the unit of cost."""
-        setting = set_up(self.task, dataset, self.model, subject)
+        cost = Cost()
+        setting = set_up(self.task, dataset, self.model, subject, cost=cost, between=self.tell_picking)
         self.unit = setting.prompt.length
+        self.count_picking(cost)
         return setting
+
+    def tell_picking(self) -> None:
+        """Say that the model picks demonstrations; the prompt that cost is counted in is not there yet."""
+        self.progress("the model picks the demonstrations", PICKING_SHOWN)
+
+    def count_picking(self, cost: Cost) -> None:
+        """Count what picking demonstrations has cost, which no task predicts."""
+        self.planned += cost.tokens / self.unit
+        self.count(cost)
 
     def next_case(self, setting: Setting) -> None:
         """Count from now on in passes over another case's prompt."""

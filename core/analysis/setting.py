@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import KW_ONLY, asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
-from core.analysis.subject import Subject, subject_for, subject_of
+from core.analysis.prompt_reader import PromptReader
+from core.analysis.subject import Subject, subject_for, subject_of, with_demonstrations
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.loading.load import LanguageModel
+from core.lm.scoring.sweep import Cost
 from core.metrics.ranking import sharing
 from core.prompt.build import build
 from core.prompt.families import FAMILIES
@@ -64,7 +67,13 @@ class Setting(Subject):
             "target": self.target_record(),
             "provenance": _provenance(self, command_line(task)),
             "tokens": self.prompt.length,
-            "notices": (*self.dataset.notices, *self.model.notices, *self.shortages, *self.prompt.notices),
+            "notices": (
+                *self.dataset.notices,
+                *self.model.notices,
+                *self.notices,
+                *self.shortages,
+                *self.prompt.notices,
+            ),
         }
 
     def demo_rows(self) -> tuple[DemoRow, ...]:
@@ -107,21 +116,54 @@ class Setting(Subject):
         )
 
 
-def set_up(task: Task, dataset: Dataset, model: LanguageModel, subject: Subject | None = None) -> Setting:
-    """Case, demonstrations and prompt of a task; raises `DemoLensError`s for choices that cannot be run."""
-    return setting_of(subject_of(task, dataset) if subject is None else subject, dataset, model)
+def set_up(
+    task: Task, dataset: Dataset, model: LanguageModel, subject: Subject | None = None, **reading: Any
+) -> Setting:
+    """Case, demonstrations and prompt of a task; raises `DemoLensError`s for choices that cannot be run.
+
+    Where a model picks the demonstrations, `cost` counts and `between` watches what it reads for that; see
+    `PromptReader`.
+    """
+    return setting_of(subject_of(task, dataset) if subject is None else subject, dataset, model, **reading)
 
 
-def setting_for(spec: CaseSpec, dataset: Dataset, model: LanguageModel) -> Setting:
+def setting_for(spec: CaseSpec, dataset: Dataset, model: LanguageModel, **reading: Any) -> Setting:
     """The same for a case without a task."""
-    return setting_of(subject_for(spec, dataset), dataset, model)
+    return setting_of(subject_for(spec, dataset), dataset, model, **reading)
 
 
-def setting_of(subject: Subject, dataset: Dataset, model: LanguageModel) -> Setting:
-    """The setting of a subject."""
+def setting_of(
+    subject: Subject,
+    dataset: Dataset,
+    model: LanguageModel,
+    *,
+    cost: Cost | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> Setting:
+    """The setting of a subject, whose demonstrations the model picks where no one else could."""
+    if subject.awaits_model:
+        reader = reader_for(subject.spec, dataset, model, cost=cost, between=between)
+        subject = with_demonstrations(subject, dataset, reader)
+        subject = replace(subject, notices=(*subject.notices, *reader.notices))
     prompt = prompt_of(subject.spec, dataset, model, subject.case, subject.demos, subject.items)
     parts = {field.name: getattr(subject, field.name) for field in fields(Subject)}
     return Setting(**parts, dataset=dataset, model=model, prompt=prompt)
+
+
+def reader_for(
+    spec: CaseSpec,
+    dataset: Dataset,
+    model: LanguageModel,
+    *,
+    cost: Cost | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> PromptReader:
+    """The model as what picks demonstrations, with prompts under the spec's choices."""
+
+    def write(case: Case, items: dict[str, Item]) -> Prompt:
+        return prompt_of(spec, dataset, model, case, (), items, liked=lambda _met: True)
+
+    return PromptReader(dataset, model, write, cost=cost, between=between)
 
 
 def prompt_of(

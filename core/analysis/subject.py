@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.data.cases import case_of
 from core.data.dataset import Dataset
 from core.data.demonstrations import by_ids
+from core.data.model_reader import ModelReader
 from core.data.records import Case, Demonstration, Item
 from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
@@ -26,6 +27,10 @@ class Subject:
     target: str | None = None
     """Item id of the candidate that the task names; None means the item really chosen next."""
     against: str | None = None
+    awaits_model: bool = False
+    """Whether a model picks the demonstrations, and there was none yet."""
+    notices: tuple[str, ...] = ()
+    """What a reader should know of how the demonstrations were picked."""
 
     @property
     def targets(self) -> tuple[int, int | None]:
@@ -40,7 +45,7 @@ class Subject:
         if spec.candidate_ids is None and len(case.candidates) < spec.candidates:
             why = "the data hold no more items that this user has not met"
             sentences.append(f"Only {len(case.candidates)} of the {spec.candidates} candidates asked for: {why}.")
-        if spec.demo_ids is None and len(self.demos) < spec.demos:
+        if spec.demo_ids is None and not self.awaits_model and len(self.demos) < spec.demos:
             why = STRATEGIES[spec.strategy].shortage
             sentences.append(
                 f"Only {len(self.demos)} of the {spec.demos} demonstrations asked for: {why} before this moment."
@@ -55,11 +60,24 @@ def subject_of(task: Task, dataset: Dataset) -> Subject:
 
 
 def subject_for(spec: CaseSpec, dataset: Dataset, *, target: str | None = None, against: str | None = None) -> Subject:
-    """The same for a case without a task."""
+    """The same for a case without a task.
+
+    Demonstrations that a model picks are left to `with_demonstrations`.
+    """
     case = case_for(spec, dataset)
     target_places(case, target, against)
-    demos = demonstrations_for(spec, dataset, case)
-    return Subject(spec, case, demos, dataset.items(item_ids(case, demos)), target, against)
+    demos = () if spec.picked_by_model else demonstrations_for(spec, dataset, case)
+    items = dataset.items(item_ids(case, demos))
+    return Subject(spec, case, demos, items, target, against, awaits_model=spec.picked_by_model)
+
+
+def with_demonstrations(subject: Subject, dataset: Dataset, reader: ModelReader) -> Subject:
+    """The subject with what the model picks, where it waits for that; else as it is."""
+    if not subject.awaits_model:
+        return subject
+    demos = demonstrations_for(subject.spec, dataset, subject.case, reader)
+    items = dataset.items(item_ids(subject.case, demos))
+    return replace(subject, demos=demos, items=items, awaits_model=False)
 
 
 def case_for(spec: CaseSpec, dataset: Dataset) -> Case:
@@ -75,8 +93,10 @@ def case_for(spec: CaseSpec, dataset: Dataset) -> Case:
     )
 
 
-def demonstrations_for(spec: CaseSpec, dataset: Dataset, case: Case) -> tuple[Demonstration, ...]:
-    """The demonstrations that the choices name by hand, or that their strategy picks."""
+def demonstrations_for(
+    spec: CaseSpec, dataset: Dataset, case: Case, reader: ModelReader | None = None
+) -> tuple[Demonstration, ...]:
+    """The demonstrations that the choices name by hand, or that their strategy picks; some need a model's `reader`."""
     if spec.demo_ids is not None:
         return by_ids(dataset, case, spec.demo_ids, history=spec.history)
     return pick(
@@ -87,6 +107,7 @@ def demonstrations_for(spec: CaseSpec, dataset: Dataset, case: Case) -> tuple[De
         history=spec.history,
         order=spec.order,
         each=spec.each,
+        reader=reader,
     )
 
 

@@ -8,7 +8,19 @@ from typing import Literal
 Split = Literal["last", "time"]
 """`last`: the user's last interaction is the target; `time`: the first one after a global cut in time."""
 Sampling = Literal["uniform", "popularity"]
-Strategy = Literal["neighbours", "mixed", "similar", "coverage", "diverse", "recent", "sequence", "random", "manual"]
+Strategy = Literal[
+    "neighbours",
+    "mixed",
+    "similar",
+    "semantic",
+    "gradient",
+    "coverage",
+    "diverse",
+    "recent",
+    "sequence",
+    "random",
+    "manual",
+]
 Order = Literal["nearest_last", "nearest_first"]
 """Where the demonstrations stand that a strategy holds to be nearest: next to the query, or farthest from it."""
 

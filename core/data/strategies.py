@@ -10,6 +10,7 @@ import numpy as np
 
 from core.data.dataset import Dataset
 from core.data.demonstrations import demonstration
+from core.data.model_reader import ModelReader, by_gradient, by_meaning
 from core.data.neighbours import neighbour_demonstrations
 from core.data.peers import WINDOW, Peer, peers_before
 from core.data.records import Case, Demonstration, Order, Strategy
@@ -25,6 +26,10 @@ relevance)."""
 
 POOLED = 64
 """Other users by likes in common, and as many by words, among whom `coverage` chooses."""
+SEMANTIC_POOL, GRADIENT_POOL = 32, 16
+"""The same for the strategies whose pool a model reads."""
+CHOICES = 8
+"""The user's latest choices whose mean gradient `gradient` looks for."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Picking:
     """Most liked items shown before each demonstration."""
     each: int
     """Most demonstrations of one neighbour."""
+    reader: ModelReader | None = None
+    """The model, for strategies that need one."""
 
     def of(self, user: str, position: int, source: Strategy) -> Demonstration:
         """The demonstration of an interaction."""
@@ -67,6 +74,10 @@ class DemonstrationStrategy:
     """Whether one neighbour may give several."""
     pooled: bool = False
     """Whether stage one of Improve draws its pool from it."""
+    needs_model: bool = False
+    """Whether a model picks, so that nothing can be picked before one is loaded."""
+    tokens: int = 0
+    """About how many tokens the model reads for one case, with 5 titles a history."""
 
 
 def pick(
@@ -78,6 +89,7 @@ def pick(
     history: int,
     order: Order = "nearest_last",
     each: int = 1,
+    reader: ModelReader | None = None,
 ) -> tuple[Demonstration, ...]:
     """At most `k` demonstrations in prompt order, by default the nearest last; see `STRATEGIES` for each strategy.
 
@@ -85,12 +97,14 @@ def pick(
     demonstrations of one neighbour. In data with ratings an interaction that has none is never picked: nobody knows
     whether its answer is Yes or No. Only interactions before the case's moment are read; the candidates and the target
     are not. Fewer than `k` available gives what there is. Raises `RequestError` for strategy `manual`, whose
-    demonstrations `by_ids` names.
+    demonstrations `by_ids` names, and for one that needs a model where there is no `reader`.
     """
-    choose = STRATEGIES[strategy].choose
-    if choose is None:
+    row = STRATEGIES[strategy]
+    if row.choose is None:
         raise RequestError(f"strategy {strategy} picks nothing", expected="demonstration ids")
-    nearest = tuple(choose(Picking(dataset, case, history, each), k))[:k] if k > 0 else ()
+    if row.needs_model and reader is None:
+        raise RequestError(f"strategy {strategy} without a model", expected="a model that reads the pool")
+    nearest = tuple(row.choose(Picking(dataset, case, history, each, reader), k))[:k] if k > 0 else ()
     return nearest if order == "nearest_first" else nearest[::-1]
 
 
@@ -156,7 +170,7 @@ def _coverage(picking: Picking, k: int) -> list[Demonstration]:
     best one (Nemhauser, Wolsey and Fisher 1978). Likeness is the share of words of titles and categories in common,
     and 1 for the item itself.
     """
-    pool = _pool(picking)
+    pool = _pool(picking, POOLED)
     latest = [row.item_id for row in picking.case.history[-WINDOW:]]
     covered = np.zeros(len(latest))
     likeness = _likeness_to_shown(picking.dataset, latest, pool)
@@ -169,9 +183,32 @@ def _coverage(picking: Picking, k: int) -> list[Demonstration]:
     return [replace(demo, source="coverage") for demo in chosen]
 
 
-def _pool(picking: Picking) -> list[Demonstration]:
-    """The `POOLED` nearest by likes in common and as many by words, in turns, each interaction once."""
-    pairs = zip_longest(_neighbours(picking, POOLED), _similar(picking, POOLED))
+def _semantic(picking: Picking, k: int) -> list[Demonstration]:
+    """After ReLLa (arXiv 2308.11131), whose nearest items are those of one user; here those that others chose."""
+    pool, case = _pool(picking, SEMANTIC_POOL), picking.case
+    liked = [row.item_id for row in case.history if picking.dataset.liked(row)][-WINDOW:]
+    nearest = by_meaning(_reader(picking), pool, liked or [row.item_id for row in case.history[-WINDOW:]])
+    return [replace(demo, source="semantic") for demo in nearest[:k]]
+
+
+def _gradient(picking: Picking, k: int) -> list[Demonstration]:
+    """After in-context learning by gradient selection (arXiv 2508.19999), with likes of the user as what to learn."""
+    pool, case = _pool(picking, GRADIENT_POOL), picking.case
+    liked = [place for place, met in enumerate(case.history) if picking.dataset.liked(met)][-CHOICES:]
+    choices = [picking.of(case.user_id, place, "gradient") for place in liked]
+    nearest = by_gradient(_reader(picking), pool, choices)
+    return [replace(demo, source="gradient") for demo in nearest[:k]]
+
+
+def _reader(picking: Picking) -> ModelReader:
+    assert picking.reader is not None  # `pick` has seen to it.
+    return picking.reader
+
+
+def _pool(picking: Picking, size: int) -> list[Demonstration]:
+    """The `size` nearest by likes in common and as many by words, in turns, each interaction once."""
+    one_each = replace(picking, each=1)
+    pairs = zip_longest(_neighbours(one_each, size), _similar(picking, size))
     demos = (demo for pair in pairs for demo in pair if demo is not None)
     return list({demo.demo_id: demo for demo in reversed(list(demos))}.values())[::-1]
 
@@ -236,6 +273,30 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
             cost="the latest interactions of up to 5,000 users",
             choose=_similar,
             pooled=True,
+        ),
+        DemonstrationStrategy(
+            "semantic",
+            "nearest in meaning, to the model",
+            "near in meaning",
+            nearest="the one whose items mean most nearly the same to the model as the user's latest likes",
+            before=_OTHERS,
+            cost="the model reads the titles of up to 64 demonstrations, each title once for a data set",
+            choose=_semantic,
+            shortage="the pool that the model reads has no more",
+            needs_model=True,
+            tokens=2_500,
+        ),
+        DemonstrationStrategy(
+            "gradient",
+            "those that teach the model what the user's own choices do",
+            "teaches the same",
+            nearest="the one whose gradient at the output layer points most nearly where the user's own likes point",
+            before=_OTHERS,
+            cost="the model reads up to 32 demonstrations and 8 likes of the user, each as a prompt of its own",
+            choose=_gradient,
+            shortage="the pool that the model reads has no more",
+            needs_model=True,
+            tokens=2_500,
         ),
         DemonstrationStrategy(
             "coverage",

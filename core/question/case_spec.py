@@ -82,6 +82,16 @@ class CaseSpec(BaseModel):
         return self.demos if self.demo_ids is None else len(self.demo_ids)
 
     @property
+    def picked_by_model(self) -> bool:
+        """Whether there are demonstrations that no one can pick before a model is loaded."""
+        return self.demo_ids is None and self.demos > 0 and STRATEGIES[self.strategy].needs_model
+
+    @property
+    def picking_tokens(self) -> int:
+        """About how many tokens the model reads to pick the demonstrations once, if it does."""
+        return STRATEGIES[self.strategy].tokens if self.picked_by_model else 0
+
+    @property
     def candidate_count(self) -> int:
         """Candidates that will probably be ranked."""
         return self.candidates if self.candidate_ids is None else len(self.candidate_ids)

@@ -43,8 +43,13 @@ class Task(BaseModel):
 
     @property
     def predicted_passes(self) -> float:
-        """Full-prompt forward equivalents it will probably need, known before anything runs."""
+        """Full-prompt forward equivalents it will probably need once its demonstrations are picked."""
         raise NotImplementedError
+
+    @property
+    def picks(self) -> int:
+        """How many times demonstrations are picked by the case's strategy."""
+        return 1
 
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults: what a job's key rests on."""

@@ -106,7 +106,7 @@ class Forecaster:
             method=_method_of(task),
             tokens=report.tokens,
             predicted_tokens=prompt_tokens(task.case),
-            passes=task.predicted_passes,
+            passes=_work(task, report.tokens) / max(report.tokens, 1),
             seconds=seconds,
             peak_bytes=peak_bytes,
         )
@@ -121,7 +121,7 @@ class Forecaster:
         near = _nearest(self._stored.observations, task)
         length = tokens if tokens is not None else _learned_tokens(near, task.case)
         rates = [_rate(seen) for seen in near] or [self._stored.seconds_per_token or PARAMETER_SECONDS]
-        work = task.predicted_passes * length
+        work = _work(task, length)
         low, middle, high = _spread(rates, len(near))
         return Forecast(
             seconds=START_SECONDS + work * middle,
@@ -164,6 +164,11 @@ class Forecaster:
 def prompt_tokens(case: CaseSpec) -> int:
     """Tokens of the full prompt by rule of thumb: a dozen a title, two dozen around each demonstration."""
     return 40 + (case.demo_count + 1) * (24 + 12 * case.history)
+
+
+def _work(task: Task, tokens: float) -> float:
+    """Tokens that a task will run if its full prompt has `tokens` of them, what picks its demonstrations included."""
+    return task.predicted_passes * tokens + task.picks * task.case.picking_tokens
 
 
 def _learned_tokens(near: Sequence[Observation], case: CaseSpec) -> float:

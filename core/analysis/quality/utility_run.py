@@ -20,6 +20,7 @@ from core.data.dataset import Dataset
 from core.errors import Cancelled, ComputeError, DemoLensError, MaterialError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import mean_over_cases
 from core.metrics.ranking import expected_ndcg
 from core.metrics.similarity import spearman
@@ -149,15 +150,20 @@ class _Cases:
     scores_of: ScoresOf
     cases: list[CaseNumbers] = field(default_factory=list)
     longest: int = 0
+    picking: Cost = field(default_factory=Cost)
+    """Of the demonstrations of the case that is measured next."""
 
     def setting(self, user: str) -> Setting:
-        setting = setting_for(self.task.case_of(user), self.dataset, self.ledger.model)
+        self.picking = Cost()
+        reading = {"cost": self.picking, "between": self.ledger.tell}
+        setting = setting_for(self.task.case_of(user), self.dataset, self.ledger.model, **reading)
         if len(setting.prompt.demos) < LEAST_DEMOS:
             raise RequestError(f"{len(setting.prompt.demos)} demonstrations", expected=f"{LEAST_DEMOS} or more")
         return setting
 
     def measure(self, setting: Setting) -> None:
         self.ledger.next_case(setting)
+        self.ledger.count_picking(self.picking)
         self.ledger.label = f"measuring case {len(self.cases) + 1} of {self.task.cases}"
         truths = true_utility(self._scorer(setting), setting.targets[0], self.ledger.content_free(setting))
         scores = {**self.scores_of(setting, self._scorer), **floors(setting)}

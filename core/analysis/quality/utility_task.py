@@ -63,6 +63,11 @@ class UtilityTask(Task):
         return self.model_dump(mode="json") | {"case": self.case_of(CaseSpec().user).effective()}
 
     @property
+    def picks(self) -> int:
+        """How many times demonstrations are picked by the case's strategy."""
+        return self.cases
+
+    @property
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents: three gradients, one pass without a target, K removals, K additions, and K
         removals for the proxy alone."""
