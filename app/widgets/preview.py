@@ -9,6 +9,7 @@ from app.text import counted, safe_html, shortened
 from app.widgets import failures
 from app.widgets.history import strip
 from core.analysis.explain.explanation import HistoryRow
+from core.data.strategies import STRATEGIES
 from core.question.case_spec import CaseSpec
 from core.question.task import Task
 
@@ -55,7 +56,18 @@ def reading(task: Task) -> bool:
     return True
 
 
+def picked_later(subject: cached.Subject) -> str:
+    """What is said in place of demonstrations that the model picks; empty where they are there."""
+    if not subject.awaits_model:
+        return ""
+    row = STRATEGIES[subject.spec.strategy]
+    count = counted(subject.spec.demos, "demonstration")
+    return f"{count}, picked by the model when this runs: nearest is {row.nearest}. First, {row.cost}."
+
+
 def _demos(subject: cached.Subject) -> str:
+    if later := picked_later(subject):
+        return f'<p class="dl-note">{safe_html(later)}</p>'
     if not subject.demos:
         return '<p class="dl-note">No demonstrations: the zero-shot ranking.</p>'
     titles = "; ".join(

@@ -12,13 +12,13 @@ from app.headings import without_minus_zero
 from app.pages.explore.selection import selected_demo
 from app.sentences import SOURCES
 from app.text import counted, safe_html
-from app.widgets import downloads, failures, tab
+from app.widgets import downloads, failures, preview, tab
 from app.widgets.panel import literal, switched
 from app.widgets.pickers import picking_strategy
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
-from core.prompt.families import FAMILIES
+from core.prompt.families import ANSWERS, FAMILIES
 from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
@@ -35,7 +35,7 @@ def demos(explanation: Explanation) -> None:
     note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == EDIT:
-        _edit()
+        _edit(explanation)
     elif not explanation.demos:
         failures.note("None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.")
     else:
@@ -121,23 +121,14 @@ def _picked(key: str) -> None:
         tab.select(demo=place + 1, in_table=True)
 
 
-def _edit() -> None:
+def _edit(explanation: Explanation) -> None:
     """Include, order and answers of the draft's demonstrations; "Run with these" makes them the draft by hand."""
     page, draft = tab.current(), tab.draft(Explain)
-    subject = cached.preview(draft)
-    if isinstance(subject, str):
-        failures.note(subject)
+    frame = editable(explanation, draft)
+    if isinstance(frame, str):
+        failures.note(frame)
         return
     labelled = FAMILIES[draft.case.family].labelled
-    frame = pd.DataFrame(
-        {
-            "include": [True] * len(subject.demos),
-            "order": list(range(1, len(subject.demos) + 1)),
-            "title": [subject.items[demo.item_id].title for demo in subject.demos],
-            "answer": ["Yes" if demo.liked else "No" for demo in subject.demos],
-            "id": [demo.demo_id for demo in subject.demos],
-        }
-    )
     config = st.column_config
     edited = st.data_editor(
         literal(frame),
@@ -168,6 +159,30 @@ def _edit() -> None:
         st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,), disabled=same)
         st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=draft.case.demo_ids is None)
     failures.note(f"{counted(len(ids), 'demonstration')} in this order: {', '.join(ids) or 'none'}")
+
+
+def editable(explanation: Explanation, draft: Explain) -> pd.DataFrame | str:
+    """The draft's demonstrations in prompt order, or one sentence saying why there are none to edit.
+
+    Those that the model picks are known once an explanation of the same choices is there.
+    """
+    subject = cached.preview(draft)
+    if isinstance(subject, str):
+        return subject
+    rows = [(subject.items[demo.item_id].title, demo.liked, demo.demo_id) for demo in subject.demos]
+    if subject.awaits_model:
+        if explanation.task.case != draft.case:
+            return f"{preview.picked_later(subject)} Press Run, then edit them."
+        rows = [(row.title, row.answer != ANSWERS[1], row.demo_id) for row in explanation.demos]
+    return pd.DataFrame(
+        {
+            "include": [True] * len(rows),
+            "order": list(range(1, len(rows) + 1)),
+            "title": [title for title, _, _ in rows],
+            "answer": ["Yes" if liked else "No" for _, liked, _ in rows],
+            "id": [demo_id for _, _, demo_id in rows],
+        }
+    )
 
 
 def chosen_ids(edited: pd.DataFrame, before: pd.DataFrame, added: str) -> tuple[str, ...]:
