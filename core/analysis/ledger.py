@@ -43,6 +43,8 @@ class Ledger:
         self.label = "preparing"
         self.unit = 1
         """Tokens of one full pass: those of the case's prompt."""
+        self.picking_tokens = 0
+        """Tokens that picking demonstrations has cost."""
         self._open: list[Cost] = []
         self._forwards, self._passes = 0, 0.0
         self._start = time.monotonic()
@@ -62,6 +64,7 @@ class Ledger:
     def count_picking(self, cost: Cost) -> None:
         """Count what picking demonstrations has cost, which no task predicts."""
         self.planned += cost.tokens / self.unit
+        self.picking_tokens += cost.tokens
         self.count(cost)
 
     def next_case(self, setting: Setting) -> None:

@@ -16,6 +16,8 @@ from core.lm.scoring.sweep import Cost
 from core.prompt.spans import Prompt
 from core.prompt.titles import prompt_title
 
+MOST_GRADIENTS = 5_000
+"""Gradients that are remembered before all are forgotten: 46 MB at a width of 2,304."""
 WritePrompt = Callable[[Case, dict[str, Item]], Prompt]
 """The prompt of a case without demonstrations, every interaction of whose history is liked."""
 
@@ -41,6 +43,7 @@ class PromptReader:
         self.notices: tuple[str, ...] = ()
         """What a reader of the report should know, such as a disk that cannot be written."""
         self._gradients: dict[Demonstration, ModelVectors] = {}
+        """Of each choice, [hidden]."""
 
     def item_vectors(self, item_ids: Sequence[str]) -> ModelVectors:
         """Mean last hidden state of each item's title and categories, [item, hidden]; see `text_vectors`."""
@@ -57,12 +60,14 @@ class PromptReader:
 
     def choice_gradients(self, choices: Sequence[Demonstration]) -> ModelVectors:
         """Gradient of the log-probability of each choice in a prompt without demonstrations; see `head_gradients`."""
+        if len(self._gradients) > MOST_GRADIENTS:
+            self._gradients.clear()
         fresh = [choice for choice in dict.fromkeys(choices) if choice not in self._gradients]
         prompts = [self._prompt(choice) for choice in fresh]
         liked = [choice.liked for choice in fresh]
         gradients = head_gradients(self._model, prompts, liked, cost=self.cost, between=self._between)
         self._gradients.update(zip(fresh, gradients, strict=True))
-        return np.stack([self._gradients[choice] for choice in choices])
+        return np.stack([self._gradients[choice] for choice in choices]) if choices else gradients
 
     def _prompt(self, choice: Demonstration) -> Prompt:
         history = tuple(Interaction(item_id, place) for place, item_id in enumerate(choice.history))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis.setting import prompt_of
+from core.analysis.prompt_reader import PromptReader
+from core.analysis.setting import prompt_of, reader_for
 from core.analysis.subject import demonstrations_for, item_ids
 from core.comparison.arm import Arm
 from core.data.dataset import Dataset
@@ -16,8 +17,9 @@ from core.data.records import Case, Demonstration
 from core.lm.loading.load import LanguageModel
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
+from core.prompt.families import Family
 from core.prompt.spans import Prompt
-from core.question.case_spec import Scoring
+from core.question.case_spec import CaseSpec, Scoring
 from core.tuning.evaluation.evaluation_plan import ScoreCache, scores_of, uncached
 
 
@@ -53,6 +55,7 @@ class ListOutcomes:
     """Tokens that went through the models."""
     seconds: float = 0.0
     by_arm: dict[Arm, dict[Case, ListOutcome]] = field(default_factory=dict)
+    _readers: dict[tuple[str | None, Family], PromptReader] = field(default_factory=dict)
 
     def measure(self, arms: Iterable[Arm], lists: Sequence[Case]) -> None:
         """Score what is missing of these arms on these lists, list by list."""
@@ -73,7 +76,7 @@ class ListOutcomes:
 
     def _outcome(self, arm: Arm, case: Case) -> ListOutcome:
         spec = arm.spec(self.dataset_name, self.model_name, self.history)
-        demos = demonstrations_for(spec, self.dataset, case)
+        demos = self._picked(arm, spec, case)
         prompt = self._prompt(arm, case, demos, self.history)
         totals = self._scores(arm, prompt)
         target = case.candidates.index(str(case.target))
@@ -85,6 +88,17 @@ class ListOutcomes:
             demos=len(prompt.demos),
             tokens=prompt.length,
         )
+
+    def _picked(self, arm: Arm, spec: CaseSpec, case: Case) -> tuple[Demonstration, ...]:
+        """The arm's demonstrations; what the model reads to pick them counts as tokens."""
+        key = (arm.adapter, arm.family)
+        if key not in self._readers:
+            self._readers[key] = reader_for(spec, self.dataset, self.models[arm.adapter])
+        reader = self._readers[key]
+        before = reader.cost.tokens
+        demos = demonstrations_for(spec, self.dataset, case, reader)
+        self.tokens += reader.cost.tokens - before
+        return demos
 
     def _scored(self, arm: Arm, case: Case, prompt: Prompt, totals: Floats, scoring: Scoring) -> Floats:
         if scoring == "mean":

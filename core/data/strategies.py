@@ -102,7 +102,7 @@ def pick(
     row = STRATEGIES[strategy]
     if row.choose is None:
         raise RequestError(f"strategy {strategy} picks nothing", expected="demonstration ids")
-    if row.needs_model and reader is None:
+    if k > 0 and row.needs_model and reader is None:
         raise RequestError(f"strategy {strategy} without a model", expected="a model that reads the pool")
     nearest = tuple(row.choose(Picking(dataset, case, history, each, reader), k))[:k] if k > 0 else ()
     return nearest if order == "nearest_first" else nearest[::-1]
@@ -185,7 +185,7 @@ def _coverage(picking: Picking, k: int) -> list[Demonstration]:
 
 def _semantic(picking: Picking, k: int) -> list[Demonstration]:
     """After ReLLa (arXiv 2308.11131), whose nearest items are those of one user; here those that others chose."""
-    pool, case = _pool(picking, SEMANTIC_POOL), picking.case
+    pool, case = _one_of_each(_pool(picking, SEMANTIC_POOL)), picking.case
     liked = [row.item_id for row in case.history if picking.dataset.liked(row)][-WINDOW:]
     nearest = by_meaning(_reader(picking), pool, liked or [row.item_id for row in case.history[-WINDOW:]])
     return [replace(demo, source="semantic") for demo in nearest[:k]]
@@ -193,11 +193,19 @@ def _semantic(picking: Picking, k: int) -> list[Demonstration]:
 
 def _gradient(picking: Picking, k: int) -> list[Demonstration]:
     """After in-context learning by gradient selection (arXiv 2508.19999), with likes of the user as what to learn."""
-    pool, case = _pool(picking, GRADIENT_POOL), picking.case
+    pool, case = _one_of_each(_pool(picking, GRADIENT_POOL)), picking.case
     liked = [place for place, met in enumerate(case.history) if picking.dataset.liked(met)][-CHOICES:]
     choices = [picking.of(case.user_id, place, "gradient") for place in liked]
     nearest = by_gradient(_reader(picking), pool, choices)
     return [replace(demo, source="gradient") for demo in nearest[:k]]
+
+
+def _one_of_each(pool: Sequence[Demonstration]) -> list[Demonstration]:
+    """The first demonstration of each user: two of one user show almost the same history, and a model sees that."""
+    first = dict[str, Demonstration]()
+    for demo in pool:
+        first.setdefault(demo.user_id, demo)
+    return list(first.values())
 
 
 def _reader(picking: Picking) -> ModelReader:

@@ -47,6 +47,11 @@ class PersonaliseTask(Task):
     """Play the base model beside the adapter, where there is one."""
 
     @property
+    def picks(self) -> int:
+        """A play shows the user's own interactions, whatever strategy the case names."""
+        return 0
+
+    @property
     def predicted_passes(self) -> float:
         """Per model: the first list and the last one from scratch, a shorter pass a step, and a prompt with all
         candidates for every demonstration that is left out at the end."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from core.analysis.ledger import MOST_SHOWN, Ledger, aggregate_of, silent
-from core.analysis.setting import Setting, tie_notices
+from core.analysis.setting import Setting, reader_for, tie_notices
 from core.analysis.subject import Subject
 from core.data.dataset import Dataset
 from core.data.records import Demonstration
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.families import FAMILIES
@@ -92,7 +93,7 @@ class _ImproveRun:
         first = tuple({member.interaction: member for member in (*moving, *start)}.values())
         encoder = self._choose(first)
         entries = [row.member for row in self.rows]
-        current = _current(setting, self.held)
+        current = self._current()
         self.members = _joined(entries, current)
         self.current = self._order(current)
         self.start = self._order(start) if task.start else None
@@ -153,6 +154,24 @@ class _ImproveRun:
         )
         return encoder
 
+    def _current(self) -> tuple[Member, ...]:
+        """The case's own demonstrations; a model that picks them picks at each held-out choice's moment, too."""
+        setting, picking = self.setting, Cost()
+        spec, dataset, case = setting.spec, setting.dataset, setting.case
+        if spec.demo_ids is not None:
+            return members_by_id(dataset, case, self.held, spec.demo_ids, history=spec.history)
+        reader = reader_for(spec, dataset, setting.model, cost=picking, between=self.ledger.tell_picking)
+        members = strategy_members(
+            dataset, case, self.held, k=spec.demos, strategy=spec.strategy, history=spec.history, reader=reader
+        )
+        self.ledger.count_picking(picking)
+        return members
+
+    @property
+    def picking_passes(self) -> float:
+        """What the model read to pick demonstrations; no part of the search's budget."""
+        return self.ledger.picking_tokens / self.unit
+
     def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
         """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
         first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
@@ -197,7 +216,7 @@ class _ImproveRun:
             "guards": self._guards(),
             "search_passes": search.passes,
             "forwards": self.judge.forwards,
-            "passes": search.passes,
+            "passes": search.passes + self.picking_passes,
             "seconds": self.ledger.seconds,
             "notices": (*self.head_notices, *self.notices),
         }
@@ -220,7 +239,7 @@ class _ImproveRun:
             outcomes=outcomes,
             target_answer=_target_answer(self.setting),
             forwards=self.judge.forwards + len(orders),
-            passes=self.search.passes + cost / self.unit,
+            passes=self.search.passes + self.picking_passes + cost / self.unit,
         )
 
     def _here(self, order: MemberOrder) -> tuple[Demonstration, ...]:
@@ -318,13 +337,6 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
         sampling=task.case.sampling,
         history=task.case.history,
     )
-
-
-def _current(setting: Setting, held: Sequence[HeldOut]) -> tuple[Member, ...]:
-    spec, dataset, case = setting.spec, setting.dataset, setting.case
-    if spec.demo_ids is not None:
-        return members_by_id(dataset, case, held, spec.demo_ids, history=spec.history)
-    return strategy_members(dataset, case, held, k=spec.demos, strategy=spec.strategy, history=spec.history)
 
 
 def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:

@@ -50,6 +50,11 @@ class ImproveTask(Task):
     """What that set's objective was then, to show the drift."""
 
     @property
+    def picks(self) -> int:
+        """How many times demonstrations are picked by the case's strategy: here, and at each held-out choice."""
+        return 2 + self.held_out
+
+    @property
     def predicted_passes(self) -> float:
         """The budget of the search, and three prompts with all candidates of the case."""
         candidates = self.case.candidate_count

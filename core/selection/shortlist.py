@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 
 from core.data.dataset import Dataset
 from core.data.demonstrations import by_ids
+from core.data.model_reader import ModelReader
 from core.data.peers import WINDOW
 from core.data.records import Case, Demonstration, Strategy
 from core.data.similarity import ItemWords, bm25, marginal_order, word_likeness
@@ -61,11 +62,18 @@ def latest(dataset: Dataset, case: Case, held: Sequence[HeldOut], *, k: int, his
 
 
 def strategy_members(
-    dataset: Dataset, case: Case, held: Sequence[HeldOut], *, k: int, strategy: Strategy, history: int
+    dataset: Dataset,
+    case: Case,
+    held: Sequence[HeldOut],
+    *,
+    k: int,
+    strategy: Strategy,
+    history: int,
+    reader: ModelReader | None = None,
 ) -> tuple[Member, ...]:
     """What a strategy picks for the case, in prompt order, beside what it would have picked at each choice's moment."""
-    here = pick(dataset, case, k=k, strategy=strategy, history=history)
-    then = [pick(dataset, choice.case, k=k, strategy=strategy, history=history) for choice in held]
+    here = pick(dataset, case, k=k, strategy=strategy, history=history, reader=reader)
+    then = [pick(dataset, choice.case, k=k, strategy=strategy, history=history, reader=reader) for choice in held]
     moving = strategy == "recent"
     members = []
     for back in range(len(here), 0, -1):
