@@ -88,6 +88,12 @@ COLUMNS: Mapping[str, Heading] = {
     "rank_changed": _rank("rank, changed model"),
     "score_changed": _nats("score, changed model"),
     "spread_changed": _nats("spread of the score, changed model"),
+    "source": Heading("what differs"),
+    "prompt": Heading("prompt"),
+    "places_moved": Heading("target moves", "places", "%.1f"),
+    "order_moved": Heading("a candidate moves", "places", "%.1f"),
+    "demo_effect": _nats("effect of the demonstrations"),
+    "effect_change": _nats("change of that effect"),
     # Improve.
     "move": Heading("move"),
     "objective": _nats("objective"),

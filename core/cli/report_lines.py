@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from core.analysis.robustness.robustness_task import RobustnessReport
+from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 from core.question.task import Report
 from core.selection.improve_task import ImproveReport
 from core.selection.verdict import target_place, verdict
@@ -30,6 +32,12 @@ def report_lines(report: Report) -> list[str]:
 def improve_lines(report: ImproveReport) -> list[str]:
     """The same of a search, with its verdict first."""
     return [*heading(report), *_verdict(report), *_tables(report), *_notes(report)]
+
+
+def robustness_lines(report: RobustnessReport) -> list[str]:
+    """The same of a robustness report, with what words and demonstrations move first."""
+    sentence = sensitivity_sentence(report)
+    return [*heading(report), *([sentence] if sentence else []), *_tables(report), *_notes(report)]
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -64,6 +64,19 @@ def mean_over_cases(values: Floats, *, seed: int, draws: int, level: float = LEV
     return Interval(mean, *ends(values[resamples(len(values), seed=seed, draws=draws)].mean(axis=1), level))
 
 
+def difference_of_means(first: Floats, second: Floats, *, seed: int, draws: int, level: float = LEVEL) -> Interval:
+    """Mean of `first` [case] less that of `second` [other case], each resampled on its own.
+
+    The ends are nan where either has fewer than two values, the figure where it has none.
+    """
+    apart = float(first.mean() - second.mean()) if len(first) and len(second) else math.nan
+    if min(len(first), len(second)) < 2:
+        return Interval(apart, math.nan, math.nan)
+    picks = np.random.default_rng(seed)
+    means = [values[picks.integers(0, len(values), (draws, len(values)))].mean(axis=1) for values in (first, second)]
+    return Interval(apart, *ends(means[0] - means[1], level))
+
+
 def spearman_over_pairs(first: Floats, second: Floats, *, seed: int, draws: int = 1_000) -> Interval:
     """`spearman` of two vectors with its interval over resampled pairs."""
     picks = resamples(len(first), seed=seed, draws=draws)

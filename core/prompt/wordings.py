@@ -64,6 +64,11 @@ WORDINGS: dict[Wording, PromptWording] = {
 }
 
 
+def other_wordings(wording: Wording) -> tuple[PromptWording, ...]:
+    """The wordings, apart from `wording`, that show the titles of a history: they leave nothing of it out."""
+    return tuple(row for row in WORDINGS.values() if row.shows_titles and row.name != wording)
+
+
 def frequent_category(history: Sequence[Item]) -> str | None:
     """The category of most items of a history, oldest first; None where they have none.
 

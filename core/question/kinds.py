@@ -105,6 +105,7 @@ KINDS = {
             "core.analysis.robustness.robustness_task",
             "Robustness",
             "core.analysis.robustness.robustness_run:robustness",
+            lines_place="core.cli.report_lines:robustness_lines",
         ),
         _kind(
             "improve",

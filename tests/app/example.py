@@ -279,7 +279,7 @@ def reports() -> dict[str, Any]:
         "improve": _tests_of("search_path").made(this),
         "utility": _tests_of("score_utility").made(),
         "quality": _tests_of("demonstration_quality").report(this),
-        "robustness": _tests_of("perturbations").report(demos=explanation().demos),
+        "robustness": _tests_of("sensitivity").report(demos=explanation().demos),
         "personalise": _tests_of("personalise").made(this),
     }
 

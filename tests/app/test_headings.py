@@ -15,7 +15,7 @@ from evaluations import made, ranked
 from streamlit.testing.v1 import AppTest
 
 from app import charts, headings
-from app.charts import ability, drift, heatmap, latency, layers, lists, moved, ranks, waterfall
+from app.charts import ability, drift, heatmap, latency, layers, lists, moved, ranks, sensitivity, waterfall
 from app.charts import answer_ranks as ranking
 from app.charts import demonstration_quality as quality
 from app.charts import dual_model as dual
@@ -46,6 +46,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
     ("utility", utility.table, lambda all_: utility.table(all_["utility"])),
     ("flips", robustness.table, lambda all_: robustness.table(all_["robustness"])),
     ("flow", robustness.flow_table, lambda all_: robustness.flow_table(all_["robustness"])),
+    ("sensitivity", sensitivity.table, lambda all_: sensitivity.table(all_["robustness"])),
     ("moved", inference.moves_table, lambda all_: inference.moves_table(all_["robustness"])),
     (
         "standings",

@@ -260,3 +260,21 @@ def test_every_control_says_what_it_does_and_no_text_is_raw(open_page, name: str
     said = " ".join([words(page), *(chart.proto.alt for chart in page.get("plotly_chart"))])
     said = re.sub(r":root \{.*", "", said, flags=re.DOTALL)
     assert not re.search(r"\bby [+−-]|\bNone\b|\bnan\b|\d{4,} ms|(\S+) to \1[) ;]", said)
+
+
+def test_robustness_holds_words_beside_demonstrations(open_page) -> None:
+    page, desk = open_page("robustness", run=True)
+    said = words(page)
+    assert "Sensitivity to wording" in said
+    assert "On average other words move the target by 1.0 place and other demonstrations by 4.0 places" in said
+    page = page.toggle(key="in-sensitivity").set_value(False).run()
+    page = press(page, "run")
+    assert desk.submissions[-1] == RobustnessTask(sensitivity=False)
+
+
+def test_the_wording_is_chosen_beside_the_material(open_page) -> None:
+    page, desk = open_page("robustness")
+    page = page.selectbox(key="in-wording").set_value("implicit_vague").run()
+    page = press(page, "run")
+    assert desk.submissions[-1] == RobustnessTask(case=CaseSpec(wording="implicit_vague"))
+    assert page.query_params["wording"] == ["implicit_vague"]

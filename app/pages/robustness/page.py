@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import perturbations as charts
+from app.charts import sensitivity
+from app.theme import Palette
 from app.widgets import fields, tab, task_page
 from app.widgets import robustness_words as words
 from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
@@ -12,6 +14,7 @@ from app.widgets.panel import panel
 from app.widgets.report_head import head
 from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import RobustnessReport
+from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 
 
 def controls() -> None:
@@ -20,6 +23,8 @@ def controls() -> None:
     hint = "Kinds of change that are tried on this case. At least one stays chosen."
     fields.several("kinds", "Kinds of change", names, hint)
     fields.number("repeats", "Variants each", 1, 32, "Changed prompts of each kind at each strength.")
+    hint = "Also scores the prompt in other words and with other demonstrations, and says which moves the list further."
+    fields.toggle("sensitivity", "Words beside demonstrations", hint)
     with st.expander("Changed dual model beside the plain one"):
         for control in CONTROLS:
             fields.number(control.field, control.label, 0.0, control.top, control.hint, step=0.05)
@@ -27,11 +32,25 @@ def controls() -> None:
 
 
 def result(report: RobustnessReport) -> None:
-    """Words, the map of kinds and strengths, the rank flow, the change of the target's score."""
+    """Words, what the variants do, and other words beside other demonstrations."""
     head(report, words.sentence(report), words.weak(report), words.readouts(report))
-    if not report.rows:
-        return
     colours = tab.colours()
+    if report.rows:
+        changes(report, colours)
+    if report.sensitivity:
+        panel(
+            "sensitivity",
+            "Sensitivity to wording",
+            f"{sensitivity_sentence(report)} The other demonstrations are as many, of other users drawn at random. "
+            "A small mark is one prompt, a diamond the mean size of the change with its 90 % bootstrap interval.",
+            figure=lambda: sensitivity.figure(report, colours),
+            table=lambda: sensitivity.table(report),
+            alt=sensitivity.alt(report),
+        )
+
+
+def changes(report: RobustnessReport, colours: Palette) -> None:
+    """The map of kinds and strengths, the rank flow, the change of the target's score."""
     panel(
         "flips",
         "What puts another item first",

@@ -19,12 +19,22 @@ from core.analysis.robustness.robustness_task import (
     Mode,
     ModeRow,
     RankLine,
+    RewritingRow,
     RobustnessReport,
     RobustnessTask,
     SmallestFlip,
     VariantGrid,
     VariantRow,
     Weakest,
+)
+from core.analysis.robustness.sensitivity import (
+    RewritingScores,
+    reason_against_sets,
+    reason_against_words,
+    rewriting_rows,
+    rewritings,
+    scored,
+    sensitivity_rows,
 )
 from core.analysis.robustness.sweep import Departures, departures, estimate, gains, rows_of, smallest_flip, weakest
 from core.analysis.robustness.variant import Variant
@@ -65,6 +75,8 @@ def robustness(
         if reasons[grid.kind] is None:
             scores = sweep.joined(scores, grid)
             yield _Summary(sweep, scores).report(task, left_out)
+    if task.compares:
+        scores = sweep.rewritten(scores)
     yield ledger.complete(_Summary(sweep, scores).report(task, left_out))
 
 
@@ -77,6 +89,8 @@ class _VariantScores:
     scores: dict[Mode, Array]
     spread: Array | None = None
     """Standard deviation of the changed models' scores before, [candidate]."""
+    rewritten: RewritingScores | None = None
+    """The prompt in other words and with other demonstrations."""
 
 
 class _Sweep:
@@ -112,6 +126,16 @@ class _Sweep:
             more["changed"] = np.array([self._under(prompt, self.inference)[0] for prompt in prompts])
         tables = {mode: np.concatenate([scores.scores[mode], rows]) for mode, rows in more.items()}
         return replace(scores, variants=(*scores.variants, *more_variants), scores=tables)
+
+    def rewritten(self, scores: _VariantScores) -> _VariantScores:
+        """The scores with those of the prompt in other words and with other demonstrations."""
+        self.ledger.label = "other words and other demonstrations"
+        return replace(scores, rewritten=scored(rewritings(self.setting), self._counted_scores))
+
+    def _counted_scores(self, prompts: Sequence[Prompt]) -> Array:
+        self._count(prompts)
+        scores: Array = self.scorer.scores(prompts)
+        return scores
 
     def _under(self, prompt: Prompt, settings: InferenceSettings) -> tuple[Array, Array]:
         """Scores under changed dual models, the same ones for every prompt, and their spread; both [candidate]."""
@@ -175,6 +199,8 @@ class _Summary:
                 "weakest": self._weakest(),
                 "smallest": self._smallest(),
                 "left_out": left_out,
+                "rewritings": self._rewritings,
+                "sensitivity": sensitivity_rows(self._rewritings, seed=self.seed),
                 "sweep_tokens": sweep.scorer.cost.tokens,
                 "separate_tokens": sweep.separate,
                 **sweep.ledger.spent(),
@@ -189,6 +215,15 @@ class _Summary:
             yield "The prompt is cut to fit the model, so a change can also bring back or push out a title."
         if self.sweep.inference is not None:
             yield from self.sweep.inference.notices(len(self.setting.prompt.demos))
+        if (rewritten := self.scores.rewritten) is not None:
+            yield from filter(None, (reason_against_words(self.setting), reason_against_sets(self.setting, rewritten)))
+            if rewritten.cut:
+                yield "Some prompts in other words or with other demonstrations are cut to fit the model."
+
+    @cached_property
+    def _rewritings(self) -> tuple[RewritingRow, ...]:
+        rewritten = self.scores.rewritten
+        return () if rewritten is None else rewriting_rows(rewritten, self.target, self.against)
 
     def _lines(self) -> tuple[RankLine, ...]:
         """The best candidates; what must be among them stands in place of the last ones where it is not."""

@@ -19,6 +19,7 @@ from core.analysis.robustness.perturbations import (
     PerturbationKind,
 )
 from core.metrics.ranking import Rank
+from core.prompt.wordings import other_wordings
 from core.question.case_spec import at_defaults
 from core.question.task import Record, Report, TargetTask
 
@@ -26,7 +27,19 @@ Strength = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Mode = Literal["plain", "changed"]
 """`plain`: the model as it is; `changed`: recommending under the task's changed dual models."""
 
+RewritingSource = Literal["unchanged", "wording", "demonstrations"]
+"""What differs in a prompt from that of the case: nothing, its words, or its demonstrations."""
+SensitivitySource = Literal["wording", "demonstrations", "difference"]
+"""What was changed, and the first less the second."""
+
 QUICK_STRENGTH = 0.25
+REWRITING_PASSES = 1.1
+"""Full-prompt forward equivalents of the prompt in other words or with other demonstrations, without its candidates:
+it shares no beginning, and most other words are longer (counted on the sample, as the next two)."""
+BARE_SIZE = 2.0
+"""Tokens of instruction and query over those of a demonstration."""
+CANDIDATE_SIZE = 0.13
+"""Tokens of a candidate over those of a demonstration, less the words that all candidates begin with."""
 CANDIDATE_PASSES = 0.015
 """Full-prompt forward equivalents of one more candidate of a variant."""
 
@@ -49,6 +62,8 @@ class RobustnessTask(TargetTask):
     """Shares of history items, demonstrations or characters touched, above 0 and up to 1."""
     repeats: Annotated[int, Field(ge=1, le=32)] = REPEATS
     """Variants of each kind and strength."""
+    sensitivity: bool = True
+    """Whether other words of the prompt stand beside other demonstrations: which moves the answer further?"""
     quick: bool = False
     """A first look: 12 variants of four kinds, whatever the other choices say."""
     alpha: ShareBelowOne = 0.0
@@ -87,6 +102,11 @@ class RobustnessTask(TargetTask):
         return tuple(grid for grid in grids if grid.strengths)
 
     @property
+    def compares(self) -> bool:
+        """Whether the prompt is tried in other words and with other demonstrations."""
+        return self.sensitivity and not self.quick
+
+    @property
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents: each kind's variants share the beginning that they leave as it is."""
         demos = self.case.demo_count
@@ -101,11 +121,19 @@ class RobustnessTask(TargetTask):
             plain += count * (row.passes + tail)
             if settings is not None:
                 changed += count * (1.0 + settings.draws * (QUERY_PASSES + tail))
+        plain += self._rewriting_passes(demos) if self.compares else 0.0
         return plain if settings is None else plain + changed
+
+    def _rewriting_passes(self, demos: int) -> float:
+        """Of the prompts in other words, as many with other demonstrations, and each wording without any."""
+        words, unit = len(other_wordings(self.case.wording)), demos + BARE_SIZE
+        whole, bare = (2 * words, words + 1) if demos else (words, 0)
+        candidates = (whole + bare + 1) * self.case.candidate_count * CANDIDATE_SIZE
+        return whole * REWRITING_PASSES + (bare * BARE_SIZE + candidates) / unit
 
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults."""
-        without_effect = ["kinds", "strengths", "repeats"] if self.quick else []
+        without_effect = ["kinds", "strengths", "repeats", "sensitivity"] if self.quick else []
         if self.inference is None or not self.inference.random:
             without_effect.append("samples")
         return at_defaults(self, without_effect) | {"case": self.case.effective()}
@@ -229,6 +257,44 @@ class LeftOut(Record):
     reason: str
 
 
+class RewritingRow(Record):
+    """The case's prompt in other words or with other demonstrations, under the plain model."""
+
+    source: RewritingSource
+    name: str
+    """The wording's name, or `random 1`, `random 2` … of sets of demonstrations."""
+    words: str
+    """What the prompt says of the user, or whose demonstrations it shows."""
+    place: Rank | None
+    """Rank of the target; None where there is none."""
+    place_change: float | None
+    """That less its rank in the prompt as it is, in places."""
+    order_change: float
+    """Mean size of the change of a candidate's rank, in places."""
+    effect: float | None
+    """What the demonstrations change in the target's margin over the mean of the other candidates (over the named one,
+    where one is named), in nats: with them less without them, in the same words; None without demonstrations."""
+    effect_change: float | None
+    """That less the effect in the prompt as it is, in nats."""
+    flips: bool
+    """Whether another item comes first."""
+
+
+class SensitivityRow(Record):
+    """Mean sizes of the changes that one source makes; of the difference, those of other words less those of other
+    demonstrations."""
+
+    source: SensitivitySource
+    count: int
+    """Prompts that the means are over."""
+    place: Estimate | None
+    """Of the target's place, in places; None where it is not defined (as the effect)."""
+    order: Estimate
+    """Of a candidate's place, in places."""
+    effect: Estimate | None
+    """Of the demonstrations' effect, in nats."""
+
+
 class RobustnessReport(Report):
     """How far the recommendation stands; kinds join as they get done."""
 
@@ -241,6 +307,10 @@ class RobustnessReport(Report):
     weakest: Weakest | None = None
     smallest: SmallestFlip | None = None
     left_out: tuple[LeftOut, ...] = ()
+    sensitivity: tuple[SensitivityRow, ...] = ()
+    """Other words, other demonstrations and their difference; empty until they are compared."""
+    rewritings: tuple[RewritingRow, ...] = ()
+    """The prompt as it is, then each of those that `sensitivity` is over."""
     sweep_tokens: int = 0
     """Tokens that the plain sweep ran."""
     separate_tokens: int = 0

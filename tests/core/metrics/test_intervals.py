@@ -12,6 +12,7 @@ from core.metrics.intervals import (
     Interval,
     Resampled,
     central,
+    difference_of_means,
     ends,
     mean_over_cases,
     mean_over_users,
@@ -48,6 +49,24 @@ def test_a_mean_over_cases_is_that_of_a_plain_loop() -> None:
 def test_too_few_cases_have_a_mean_and_no_ends() -> None:
     assert same(mean_over_cases(np.array([1.0, 2.0]), seed=0, draws=9, least=3), (1.5, math.nan, math.nan))
     assert same(mean_over_cases(np.array([]), seed=0, draws=9), NONE)
+
+
+def test_a_difference_of_means_resamples_each_on_its_own() -> None:
+    """Of two values each: the least and the greatest difference come up in one sample of sixteen, more than a tail."""
+    first, second = np.array([1.0, 3.0]), np.array([0.0, 10.0])
+    interval = difference_of_means(first, second, seed=3, draws=4_000, level=0.9)
+    assert interval == pytest.approx((2 - 5, 1 - 10, 3 - 0))
+    apart = difference_of_means(np.zeros(5), np.ones(7), seed=3, draws=50)
+    assert apart == (-1, -1, -1)
+    assert same(difference_of_means(first, np.array([4.0]), seed=3, draws=50), (-2, math.nan, math.nan))
+    assert same(difference_of_means(first, np.array([]), seed=3, draws=50), NONE)
+
+
+def test_a_difference_of_means_covers_as_often_as_its_level() -> None:
+    random = np.random.default_rng(6)
+    pairs = [(random.normal(0.3, 1, 40), random.normal(0, 2, 50)) for _ in range(200)]
+    inside = [difference_of_means(*pair, seed=draw, draws=1_000) for draw, pair in enumerate(pairs)]
+    assert 0.83 < np.mean([interval.low <= 0.3 <= interval.high for interval in inside]) < 0.95
 
 
 def test_a_correlation_is_resampled_by_pairs() -> None:

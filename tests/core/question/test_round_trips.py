@@ -70,6 +70,7 @@ WITHOUT_EFFECT = [
     (explain_task(candidate_ids=("1", "2")), {"candidates": 9, "sampling": "popularity"}),
     (RobustnessTask(quick=True), {"repeats": 3, "kinds": ("typos",), "strengths": (0.5,), "samples": 3}),
     (RobustnessTask(alpha=0.1), {"samples": 3}),
+    (RobustnessTask(quick=True), {"sensitivity": False}),
 ]
 WITH_EFFECT = [
     (explain_task(), {"budget": 3.0, "precision": 0.5, "method": "path", "target": "50", "matrix": False}),
@@ -78,7 +79,7 @@ WITH_EFFECT = [
         {"scoring": "mean", "sampling": "popularity", "seed": 1, "chat": True, "wording": "implicit"},
     ),
     (RobustnessTask(), {"repeats": 5, "kinds": ("typos",), "strengths": (0.5,), "target": "50", "sigma": 0.1}),
-    (RobustnessTask(sigma=0.1), {"samples": 3}),
+    (RobustnessTask(sigma=0.1), {"samples": 3, "sensitivity": False}),
 ]
 
 
