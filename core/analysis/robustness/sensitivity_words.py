@@ -27,7 +27,7 @@ def sensitivity_sentence(report: RobustnessReport) -> str:
         return ""
     places = _sizes(rows, "place") if report.target is not None else _sizes(rows, "order")
     what = "the target" if report.target is not None else "a candidate"
-    first, *others = [(SOURCE_WORDS[source], _places(size)) for source, size in places]
+    first, *others = [(SOURCE_WORDS[source], f"{figure(size.mean, 1)} places") for source, size in places]
     text = f"On average {first[0]} move {what} by {first[1]}"
     text += "".join(f" and {words} by {size}" for words, size in others)
     text += f"; {_larger(rows)}." if "difference" in rows else "."
@@ -42,10 +42,6 @@ def _sizes(rows: dict[SensitivitySource, SensitivityRow], measure: str) -> list[
     sources: tuple[RewritingSource, ...] = ("wording", "demonstrations")
     sizes = [(source, getattr(rows[source], measure)) for source in sources if source in rows]
     return [(source, size) for source, size in sizes if size is not None]
-
-
-def _places(size: Estimate) -> str:
-    return f"{figure(size.mean, 1)} {'place' if round(size.mean, 1) == 1 else 'places'}"
 
 
 def _larger(rows: dict[SensitivitySource, SensitivityRow]) -> str:
