@@ -16,12 +16,14 @@ from typing import Annotated
 
 import typer
 
+from core.cli.choose_command import choose
 from core.cli.evaluate_command import evaluate
 from core.cli.options import with_own_options, with_task_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.cli.progress import progress
 from core.cli.schemas import SHAPES, schema_text, write_schemas
 from core.cli.tune_command import tune
+from core.comparison.comparison_settings import ChoiceSettings
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
 from core.question.command_line import task_of
 from core.question.kinds import KINDS, Kind, kind_of
@@ -140,6 +142,7 @@ for _kind in KINDS.values():
     _add(_kind)
 
 app.command("tune")(with_own_options(tune, TuningSettings))
+app.command("choose")(with_own_options(choose, ChoiceSettings))
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 
 

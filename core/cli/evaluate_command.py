@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from core.cli.comparison_lines import comparison_lines
 from core.cli.output import aligned, check_target, write, write_or_print, write_out
 from core.cli.progress import progress
 from core.errors import RequestError
 from core.question.checked import checked
+from core.question.task import Record
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.record import Evaluation, MetricEstimate
 from core.words import seconds
@@ -20,6 +22,7 @@ from core.work.job import package_version
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
+    from core.comparison.comparison import StrategyComparison
     from core.tuning.evaluation.evaluation_plan import EvaluationPlan
 
 
@@ -39,21 +42,59 @@ def evaluate(
     settings = checked(EvaluationSettings, "evaluate", choices)
     check_target(json_to)
     log_to_file("command")
-    evaluation, to_file = None, json_to not in ("", "-")
-    for evaluation in _evaluations(settings, every_round=to_file):
-        if to_file:
+    if settings.strategies:
+        comparison = _last(_comparisons(settings), json_to)
+        lines = comparison_lines(comparison)
+    else:
+        evaluation = _last(_evaluations(settings, every_round=json_to not in ("", "-")), json_to)
+        lines = evaluation_lines(evaluation)
+    if not json_to:
+        write_out("\n".join(lines) + "\n")
+
+
+R = TypeVar("R", bound=Record)
+
+
+def _last(records: Iterator[R], json_to: str) -> R:
+    """The last of the records; each is written to the file that is named, the last also where that is stdout."""
+    record = None
+    for record in records:
+        if json_to not in ("", "-"):
             with contextlib.suppress(RequestError):  # Hours of work go on; an error of the last write is raised.
-                write(json_to, _text(evaluation))
-    if evaluation is None:
+                write(json_to, _text(record))
+    if record is None:
         raise RequestError("no interaction to ask about", expected="later ones of users with earlier ones")
     if json_to:
-        write_or_print(json_to, _text(evaluation))
-    else:
-        write_out("\n".join(evaluation_lines(evaluation)) + "\n")
+        write_or_print(json_to, _text(record))
+    return record
 
 
-def _text(evaluation: Evaluation) -> str:
-    return evaluation.model_dump_json(indent=1) + "\n"
+def _text(record: Record) -> str:
+    return record.model_dump_json(indent=1) + "\n"
+
+
+def _comparisons(settings: EvaluationSettings) -> Iterator[StrategyComparison]:
+    """The figures of the strategies after every round."""
+    from core.comparison.comparing import compare
+    from core.data.dataset import open_dataset
+    from core.lm.loading.load import load
+    from core.work.engine import use_all_cores
+
+    use_all_cores()
+    with progress(width=90, logged=True) as report:
+        done = 0
+        report("opening the data", 0.0)
+        dataset = open_dataset(settings.dataset)
+        report("loading the model", 0.0)
+        model = load(settings.model, device=settings.device, dtype=settings.dtype).with_adapter(settings.adapter)
+
+        def between(arm: str) -> None:
+            report(f"list {done + 1} and the next, {arm}", done / settings.ranked)
+
+        made_by = f"demolens {package_version()}"
+        for comparison in compare(settings, dataset, model, adapter=settings.adapter, made_by=made_by, between=between):
+            done = comparison.lists
+            yield comparison
 
 
 def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator[Evaluation]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from core.question.case_spec import Text
+from core.question.case_spec import NO_ADAPTER, Text
 
 PER_LIST = 5
 """Test interactions for every list that is ranked, unless `lists` says otherwise: 200 lists for 1,000."""
@@ -40,6 +40,12 @@ class EvaluationSettings(BaseModel):
     """Share of all interactions, in order of time, that lie before the test."""
     references: bool = True
     """Fit item mean, popularity, matrix factorisation and SASRec on what lies before the test, too."""
+    strategies: bool = False
+    """Compare the strategies of picking demonstrations instead, on as many lists."""
+    demos: Annotated[int, Field(ge=1, le=32)] = 8
+    """Demonstrations of each strategy, with --strategies."""
+    adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None
+    """The adapter under which strategies are compared, with --strategies."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the model runs."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -1,0 +1,65 @@
+"""A comparison of strategies, and the choice of a data set's demonstrations, as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from core.cli.output import aligned
+from core.words import NOTHING, figure
+from core.work.log import escaped
+
+if TYPE_CHECKING:
+    from core.comparison.comparison import ArmRow, StrategyComparison
+    from core.comparison.kept_choice import Choice
+    from core.tuning.evaluation.record import MetricEstimate
+
+
+def comparison_lines(comparison: StrategyComparison) -> Iterator[str]:
+    """What was compared on what, a line for each row, the differences from the best, and the notices."""
+    yield (
+        f"{escaped(comparison.dataset_name)}: {comparison.lists} lists of {comparison.candidates} of"
+        f" {comparison.users} users, {comparison.period}; NDCG@10 with intervals of {100 * comparison.level:.0f} % over"
+        f" users; order by popularity {estimate(comparison.popularity)}"
+    )
+    yield ""
+    yield aligned(rows_table(comparison.rows))
+    if comparison.differences:
+        yield ""
+        lines = [("NDCG@10 of the best minus another", "value")]
+        lines += [(f"{row.first} minus {row.second}", estimate(row.apart)) for row in comparison.differences]
+        yield aligned(lines)
+    yield ""
+    yield from (escaped(notice) for notice in comparison.notices)
+
+
+def choice_lines(choice: Choice) -> Iterator[str]:
+    """What was chosen, and everything that took part, the best first."""
+    yield escaped(choice.sentence)
+    yield ""
+    yield aligned(rows_table(sorted(choice.rows, key=lambda row: -(row.ndcg.value or 0.0))))
+
+
+def rows_table(rows: Sequence[ArmRow]) -> list[tuple[str, ...]]:
+    """A head and a line for each row."""
+    head = ("demonstrations", "scoring", "lists", "NDCG@10", "gain over none")
+    more = ("target shown", "gain there", "gain elsewhere", "moved 2 places", "tokens")
+    return [(*head, *more), *map(_line, rows)]
+
+
+def _line(row: ArmRow) -> tuple[str, ...]:
+    plain = (row.name, row.scoring, str(row.lists), estimate(row.ndcg))
+    if not row.demos:
+        return (*plain, *[NOTHING] * 5, f"{row.tokens:.0f}")
+    gains = (row.gain_where_shown, row.gain_where_not)
+    moved = figure(row.moved.value)
+    shown = f"{100 * row.shows_target:.0f} %"
+    return (*plain, estimate(row.gain), shown, *map(estimate, gains), moved, f"{row.tokens:.0f}")
+
+
+def estimate(value: MetricEstimate) -> str:
+    """`0.512 [0.480, 0.545]`."""
+    if value.value is None:
+        return NOTHING
+    ends = "" if value.low is None else f" [{figure(value.low, 3)}, {figure(value.high, 3)}]"
+    return figure(value.value, 3) + ends
