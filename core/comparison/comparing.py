@@ -90,8 +90,7 @@ def choose(
         dataset, {settings.adapter: model}, settings.history, settings.dataset, settings.model, cache, between
     )
     race = Race(outcomes, lists, settings.seed, settings.adapter)
-    for _ in race.run(settings.families, strategies):
-        pass
+    race.run(settings.families, strategies)
     return choice_of(
         race.rows(),
         dataset_id=dataset.dataset_id,

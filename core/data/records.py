@@ -10,6 +10,7 @@ Split = Literal["last", "time"]
 Sampling = Literal["uniform", "popularity"]
 Strategy = Literal[
     "neighbours",
+    "co_likes",
     "mixed",
     "similar",
     "semantic",

@@ -11,7 +11,7 @@ import numpy as np
 from core.data.dataset import Dataset
 from core.data.demonstrations import demonstration
 from core.data.model_reader import ModelReader, by_gradient, by_meaning
-from core.data.neighbours import neighbour_demonstrations
+from core.data.neighbours import co_like_demonstrations, neighbour_demonstrations
 from core.data.peers import WINDOW, Peer, peers_before
 from core.data.records import Case, Demonstration, Order, Strategy
 from core.data.similarity import ItemWords, Scores, bm25, marginal_order, word_likeness
@@ -130,6 +130,10 @@ def _neighbours(picking: Picking, k: int) -> list[Demonstration]:
         history=picking.history,
         source="neighbours",
     )
+
+
+def _co_likes(picking: Picking, k: int) -> list[Demonstration]:
+    return co_like_demonstrations(picking.dataset, picking.case, count=k, history=picking.history, source="co_likes")
 
 
 def _mixed(picking: Picking, k: int) -> list[Demonstration]:
@@ -259,6 +263,17 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
             choose=_neighbours,
             shortage="no more other users liked the same items",
             several=True,
+            pooled=True,
+        ),
+        DemonstrationStrategy(
+            "co_likes",
+            "items liked together with the user's own",
+            "liked together with own items",
+            nearest="the item that most users with likes in common like, the nearest users counting most",
+            before="likes of other users strictly before the moment",
+            cost="an index of likes, built once for each data set",
+            choose=_co_likes,
+            shortage="users with likes in common like no more items",
             pooled=True,
         ),
         DemonstrationStrategy(
