@@ -10,7 +10,8 @@ from core.words import NOTHING, figure
 from core.work.log import escaped
 
 if TYPE_CHECKING:
-    from core.comparison.comparison import ArmRow, StrategyComparison
+    from core.comparison.arm_row import ArmRow
+    from core.comparison.comparison import StrategyComparison
     from core.comparison.kept_choice import Choice
     from core.tuning.evaluation.record import MetricEstimate
 
