@@ -308,7 +308,10 @@ def preview(task: Task) -> Subject:
     candidates = tuple(items)[: spec.candidates]
     case = Case("d", spec.user, "last", history, candidates, candidates[0], None, 1)
     short = spec.model_copy(update={"demos": len(demos)})
-    return Subject(short, case, demos, {item: Item(item, title) for item, title in items.items()})
+    named = {item: Item(item, title) for item, title in items.items()}
+    if spec.picked_by_model:
+        return Subject(spec, case, (), named, awaits_model=True)
+    return Subject(short, case, demos, named)
 
 
 class FakeDesk:

@@ -288,6 +288,28 @@ def test_run_with_edited_demonstrations(open_page):
     assert link(page, "strategy") == ["manual"]
 
 
+def test_demonstrations_that_the_model_picks_are_announced_while_the_run_waits(open_page, example):
+    page = open_page(example.FakeDesk(state="queued"), user="7", strategy="semantic", demos="3", run="1")
+    assert "3 demonstrations, picked by the model when this runs" in words(page)
+
+
+def test_demonstrations_that_the_model_picked_are_edited_as_the_run_shows_them(monkeypatch, example):
+    from app.pages.explore.demos import editable
+
+    monkeypatch.setattr(cached, "preview", example.preview)
+    explanation = example.explanation()
+    by_model = explanation.task.model_copy(
+        update={"case": explanation.task.case.model_copy(update={"strategy": "semantic", "demo_ids": None})}
+    )
+    frame = editable(explanation.model_copy(update={"task": by_model}), by_model)
+    assert list(frame["id"]) == [row.demo_id for row in explanation.demos]
+    assert list(frame["title"]) == [row.title for row in explanation.demos]
+    assert list(frame["order"]) == list(range(1, len(explanation.demos) + 1))
+    later = editable(explanation, by_model)
+    assert later.endswith("Press Run, then edit them.")
+    assert "picked by the model" in later
+
+
 def test_table_twins_and_order(open_page):
     page = open_page()
     page.session_state["form-waterfall"] = "Table"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from core.analysis.explain.explain_task import Explain
 from core.analysis.quality.quality_task import QualityTask
 from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.robustness.robustness_task import RobustnessTask
+from core.data.strategies import STRATEGIES
 from core.question.case_spec import CaseSpec
 from core.selection.improve_task import ImproveTask
 
@@ -278,3 +280,16 @@ def test_the_wording_is_chosen_beside_the_material(open_page) -> None:
     page = press(page, "run")
     assert desk.submissions[-1] == RobustnessTask(case=CaseSpec(wording="implicit_vague"))
     assert page.query_params["wording"] == "implicit_vague"
+
+
+@pytest.mark.parametrize("name", ["theory", "robustness", "improve"])
+@pytest.mark.parametrize("strategy", ["semantic", "gradient"])
+def test_demonstrations_that_the_model_picks_are_announced_before_the_run(
+    open_page: Any, name: str, strategy: str
+) -> None:
+    page, _ = open_page(name, strategy=strategy, demos="6")
+    announced = html.unescape(words(page))
+    assert "6 demonstrations, picked by the model when this runs" in announced
+    assert STRATEGIES[strategy].nearest in announced
+    assert "No demonstrations" not in announced
+    assert not page.button(key="run").disabled
