@@ -91,6 +91,7 @@ class Setting(Subject):
             answer=FAMILIES[self.spec.family].answer(demo.liked),
             history=tuple(self.items[item].title for item in demo.history),
             source=demo.source,
+            shows=tuple(item for item in self.case.candidates if item in (demo.item_id, *demo.history)),
             text=span.text,
             tokens=len(span.token_ids),
         )

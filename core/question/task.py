@@ -90,6 +90,8 @@ class DemoRow(Record):
     history: tuple[str, ...]
     """Titles in the demonstration's history, oldest first."""
     source: str
+    shows: tuple[str, ...] = ()
+    """Item ids of the candidates that the demonstration shows, as its item or in its history."""
     text: str
     tokens: int
 
