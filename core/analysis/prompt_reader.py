@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from core.data.dataset import Dataset
 from core.data.model_reader import ModelVectors
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.lm.loading.load import LanguageModel
-from core.lm.reading.head_gradients import head_gradients
-from core.lm.reading.vector_store import remembered_text_vectors
+from core.lm.reading.vector_store import remembered_head_gradients, remembered_text_vectors
 from core.lm.scoring.sweep import Cost
 from core.prompt.spans import Prompt
 from core.prompt.titles import prompt_title
 
-MOST_GRADIENTS = 5_000
-"""Gradients that are remembered before all are forgotten: 46 MB at a width of 2,304."""
 WritePrompt = Callable[[Case, dict[str, Item]], Prompt]
 """The prompt of a case without demonstrations, every interaction of whose history is liked."""
 
@@ -26,7 +21,7 @@ class PromptReader:
     """Implements `ModelReader` with one model under the choices of one question.
 
     `cost` counts what is run; `between` is called before every pass and may raise `Cancelled`. What was read is not
-    read again: titles for good (see `VectorStore`), choices as long as this object lives.
+    read again (see `VectorStore`).
     """
 
     def __init__(
@@ -42,8 +37,6 @@ class PromptReader:
         self.cost = Cost() if cost is None else cost
         self.notices: tuple[str, ...] = ()
         """What a reader of the report should know, such as a disk that cannot be written."""
-        self._gradients: dict[Demonstration, ModelVectors] = {}
-        """Of each choice, [hidden]."""
 
     def item_vectors(self, item_ids: Sequence[str]) -> ModelVectors:
         """Mean last hidden state of each item's title and categories, [item, hidden]; see `text_vectors`."""
@@ -60,14 +53,16 @@ class PromptReader:
 
     def choice_gradients(self, choices: Sequence[Demonstration]) -> ModelVectors:
         """Gradient of the log-probability of each choice in a prompt without demonstrations; see `head_gradients`."""
-        if len(self._gradients) > MOST_GRADIENTS:
-            self._gradients.clear()
-        fresh = [choice for choice in dict.fromkeys(choices) if choice not in self._gradients]
-        prompts = [self._prompt(choice) for choice in fresh]
-        liked = [choice.liked for choice in fresh]
-        gradients = head_gradients(self._model, prompts, liked, cost=self.cost, between=self._between)
-        self._gradients.update(zip(fresh, gradients, strict=True))
-        return np.stack([self._gradients[choice] for choice in choices]) if choices else gradients
+        prompts = [self._prompt(choice) for choice in choices]
+        gradients, self.notices = remembered_head_gradients(
+            self._model,
+            prompts,
+            [choice.liked for choice in choices],
+            dataset_id=self._dataset.dataset_id,
+            cost=self.cost,
+            between=self._between,
+        )
+        return gradients
 
     def _prompt(self, choice: Demonstration) -> Prompt:
         history = tuple(Interaction(item_id, place) for place, item_id in enumerate(choice.history))

@@ -1,4 +1,4 @@
-"""Which vectors of texts are there already: in this process, and on disk in the home folder."""
+"""Which vectors of texts and choices are there already: in this process, and on disk in the home folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import MaterialError
+from core.lm.reading.head_gradients import head_gradients
 from core.lm.reading.packs import Vectors
 from core.lm.reading.text_vectors import LONGEST_TEXT, text_vectors
 from core.lm.scoring.sweep import Cost
+from core.lm.scoring.tree import prefix_ids
+from core.prompt.spans import Prompt
 from core.store.home import PRIVATE_FOLDER, home, stored, write_atomically
 from core.store.sealed import bytes_of
 
@@ -39,7 +42,7 @@ _FORMAT = 1
 
 
 class VectorStore:
-    """Vectors by shelf (one for each model and data set) and text, the least recently used first to go.
+    """Vectors by shelf (of one model and data set) and the text that names them; the least recently used go first.
 
     A file holds a batch of vectors as one NumPy array without pickle, and its name is the hash of its shelf and
     content: a damaged one is removed. Safe to share between threads; processes only ever add or remove whole files.
@@ -149,22 +152,61 @@ def remembered_text_vectors(
 
     A home that is full or cannot be written costs the next process the time, and nothing else.
     """
-    store = STORE if store is None else store
-    parts = [_FORMAT, model.model_id, model.dtype, dataset_id, cue, LONGEST_TEXT]
-    shelf = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
-    distinct = list(dict.fromkeys(texts))
-    vectors = store.find(shelf, distinct)
-    missing = [text for text in distinct if text not in vectors]
-    read = text_vectors(model, missing, cue=cue, cost=cost, between=between)
-    fresh = dict(zip(missing, read, strict=True))
+
+    def read(places: Sequence[int]) -> Vectors:
+        return text_vectors(model, [texts[place] for place in places], cue=cue, cost=cost, between=between)
+
+    shelf = _shelf(model, dataset_id, "texts", cue, LONGEST_TEXT)
+    return _remembered(STORE if store is None else store, shelf, texts, read)
+
+
+def remembered_head_gradients(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    liked: Sequence[bool],
+    *,
+    dataset_id: str,
+    cost: Cost | None = None,
+    between: Callable[[], None] = lambda: None,
+    store: VectorStore | None = None,
+) -> tuple[Vectors, tuple[str, ...]]:
+    """`head_gradients` [prompt, hidden], each prompt read once, and what a reader should know of it."""
+
+    def read(places: Sequence[int]) -> Vectors:
+        answers = [liked[place] for place in places]
+        return head_gradients(model, [prompts[place] for place in places], answers, cost=cost, between=between)
+
+    rows = zip(prompts, liked, strict=True)
+    names = [
+        json.dumps([prefix_ids(prompt), prompt.candidates[0].token_ids, prompt.answer_ids, bool(answer)])
+        for prompt, answer in rows
+    ]
+    return _remembered(STORE if store is None else store, _shelf(model, dataset_id, "gradients"), names, read)
+
+
+def _shelf(model: LanguageModel, *parts: object) -> str:
+    content = [_FORMAT, model.model_id, model.dtype, *parts]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:40]
+
+
+def _remembered(
+    store: VectorStore, shelf: str, names: Sequence[str], read: Callable[[Sequence[int]], Vectors]
+) -> tuple[Vectors, tuple[str, ...]]:
+    """The vector of each name, [name, hidden], by `read` of the places of those that are not there yet."""
+    place = dict[str, int]()
+    for number, name in enumerate(names):
+        place.setdefault(name, number)
+    vectors = store.find(shelf, place)
+    missing = [name for name in place if name not in vectors]
+    vectors_read = read([place[name] for name in missing])
+    fresh = dict(zip(missing, vectors_read, strict=True))
     notices: tuple[str, ...] = ()
     try:
         store.add(shelf, fresh)
     except MaterialError as error:
-        notices = (f"Vectors of titles are not kept for the next time: {error}.",)
+        notices = (f"What the model reads to pick demonstrations is not kept for the next time: {error}.",)
     table = {**vectors, **fresh}
-    width = read.shape[1]
-    return np.stack([table[text] for text in texts]) if texts else np.zeros((0, width), np.float32), notices
+    return np.stack([table[name] for name in names]) if names else vectors_read, notices
 
 
 def _digest(text: str) -> str:

@@ -170,7 +170,7 @@ def test_picking_is_counted_and_planned(planets: Dataset, model: LanguageModel, 
     assert ledger.passes == pytest.approx(ledger.picking_tokens / setting.prompt.length)
     assert ledger.planned == pytest.approx(task.predicted_passes + ledger.passes)
     assert ledger.picking_tokens > 0
-    assert cost.tokens == (0 if strategy == "semantic" else ledger.picking_tokens), "titles are read once for good"
+    assert cost.tokens == 0, "read once for good"
     assert set(shares) == {0.01}
 
 
@@ -184,12 +184,13 @@ def test_picking_can_be_stopped(planets: Dataset, model: LanguageModel) -> None:
             Ledger(task, model, stop).set_up(planets)
 
 
+@pytest.mark.parametrize("strategy", BY_MODEL)
 def test_a_disk_that_cannot_be_written_is_said(
-    planets: Dataset, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    planets: Dataset, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, strategy: str
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setattr("core.lm.reading.vector_store.STORE", VectorStore(tmp_path / "file"))
-    setting = setting_for(spec("semantic"), planets, model)
+    setting = setting_for(spec(strategy), planets, model)
     assert len(setting.demos) == 2
-    sentence = "Vectors of titles are not kept for the next time: "
+    sentence = "What the model reads to pick demonstrations is not kept for the next time: "
     assert any(notice.startswith(sentence) for notice in setting.notices)

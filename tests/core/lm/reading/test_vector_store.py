@@ -14,15 +14,17 @@ import pytest
 from disk import no_room
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from references import language_model
+from references import language_model, random_prompt
 
 from core.errors import Cancelled
 from core.lm.loading.load import LanguageModel
 from core.lm.loading.tokenizer import TextTokenizer
 from core.lm.reading import vector_store
+from core.lm.reading.head_gradients import head_gradients
 from core.lm.reading.text_vectors import text_vectors
-from core.lm.reading.vector_store import VectorStore, remembered_text_vectors
+from core.lm.reading.vector_store import VectorStore, remembered_head_gradients, remembered_text_vectors
 from core.lm.scoring.sweep import Cost
+from core.prompt.spans import Prompt
 
 CUE = "Movie:"
 TEXTS = ("Alien", "Heat. Crime", "Alien", "Toy Story")
@@ -96,8 +98,9 @@ def test_a_damaged_file_is_removed_and_computed_anew(llama: LanguageModel, tmp_p
 
 def test_a_file_of_another_shelf_is_not_taken(llama: LanguageModel, tmp_path: Path) -> None:
     read(llama, VectorStore(tmp_path))
+    (first,) = files(tmp_path)
     read(llama, VectorStore(tmp_path), data="other")
-    first, second = files(tmp_path)
+    (second,) = (path for path in files(tmp_path) if path != first)
     raw = second.read_bytes()
     second.unlink()
     (first.parent / second.name).write_bytes(raw)
@@ -148,7 +151,7 @@ def test_a_full_disk_is_said_and_does_no_harm(
         vectors, _, notices = read(llama, store)
     np.testing.assert_array_equal(vectors, text_vectors(llama, TEXTS, cue=CUE))
     assert len(notices) == 1
-    assert notices[0].startswith("Vectors of titles are not kept for the next time: ")
+    assert notices[0].startswith("What the model reads to pick demonstrations is not kept for the next time: ")
     assert read(llama, store)[1] == 0, "this process still has them"
     assert read(llama, VectorStore())[1] > 0
 
@@ -174,3 +177,23 @@ def test_cancelling_leaves_the_store_as_it_was(llama: LanguageModel, tmp_path: P
         remembered_text_vectors(llama, TEXTS, dataset_id="data", cue=CUE, between=stop, store=store)
     assert files(tmp_path) == []
     assert read(llama, store)[1] > 0
+
+
+def test_gradients_are_remembered_by_prompt_and_answer(llama: LanguageModel, tmp_path: Path) -> None:
+    store, prompt = VectorStore(tmp_path), random_prompt("yes_no", demos=0, candidates=1)
+    other = random_prompt("yes_no", demos=0, candidates=1, seed=1)
+
+    def read_again(prompts: list[Prompt], liked: list[bool], store: VectorStore) -> tuple[np.ndarray, int]:
+        cost = Cost()
+        gradients, _ = remembered_head_gradients(llama, prompts, liked, dataset_id="data", cost=cost, store=store)
+        return gradients, cost.tokens
+
+    first, tokens = read_again([prompt, other, prompt], [True, True, False], store)
+    np.testing.assert_allclose(
+        first, head_gradients(llama, [prompt, other, prompt], [True, True, False]), atol=2e-6, rtol=1e-5
+    )
+    assert tokens > 0
+    again, tokens = read_again([prompt, prompt], [False, True], VectorStore(tmp_path))
+    np.testing.assert_array_equal(again, first[[2, 0]])
+    assert tokens == 0
+    assert read_again([other], [False], store)[1] > 0, "another answer is another choice"
