@@ -27,8 +27,9 @@ from core.analysis.robustness.sensitivity_words import SOURCE_WORDS, sensitivity
 
 ROW, AROUND = 62, 62
 """Pixels of one source's row, and of the axis."""
-SPREAD = 0.5
-"""Height over which the prompts of one source are spread, in rows."""
+TOP, SPREAD, MEAN = -0.36, 0.4, 0.26
+"""From a row's middle: where its first prompt stands, over which height all of them are spread, and their mean below
+them; in rows."""
 GAP = 0.07
 """Room between two panels, as a share of the figure."""
 
@@ -51,9 +52,9 @@ class _Measure:
         return value
 
 
-PLACE = _Measure("place", "places that the target moves", 1)
-ORDER = _Measure("order", "places that a candidate moves", 1)
-EFFECT = _Measure("effect", "change of the demonstrations' effect (nats)", 2)
+PLACE = _Measure("place", "target (places)", 1)
+ORDER = _Measure("order", "candidates (places)", 1)
+EFFECT = _Measure("effect", "effect (nats)", 2)
 
 
 @cached_figure
@@ -156,7 +157,7 @@ def _marks(
         name=f"mean, {name}",
         mode="markers",
         x=[mean.mean],
-        y=[line + SPREAD / 2 + 0.14],
+        y=[line + MEAN],
         xaxis=axis,
         marker={"symbol": "diamond", "size": 10, "color": colours.ink},
         error_x=whiskers([mean.mean], [mean.low], [mean.high], colours.ink, thickness=1.6),
@@ -166,8 +167,8 @@ def _marks(
 
 
 def _spread(line: int, count: int) -> list[float]:
-    """Heights of marks around a row's middle, so that equal values stay apart."""
-    return [line - SPREAD / 2 + SPREAD * place / max(1, count - 1) for place in range(count)]
+    """Heights of a row's prompts, so that equal values stay apart."""
+    return [line + TOP + SPREAD * place / max(1, count - 1) for place in range(count)]
 
 
 def _hover(row: RewritingRow, measure: _Measure) -> str:

@@ -42,7 +42,7 @@ def result(report: RobustnessReport) -> None:
             "sensitivity",
             "Sensitivity to wording",
             f"{sensitivity_sentence(report)} The other demonstrations are as many, of other users drawn at random. "
-            "A small mark is one prompt, a diamond the mean size of the change with its 90 % bootstrap interval.",
+            "A small mark is one prompt, a diamond the mean with its 90 % bootstrap interval.",
             figure=lambda: sensitivity.figure(report, colours),
             table=lambda: sensitivity.table(report),
             alt=sensitivity.alt(report),

@@ -76,8 +76,8 @@ def test_each_source_has_its_prompts_and_their_mean_in_two_panels(colours: Palet
     mean = figure.data[3]
     assert (list(mean.error_x.arrayminus), list(mean.error_x.array)) == ([0.5], [0.25])
     assert list(figure.layout.yaxis.ticktext) == ["other words", "other demos"]
-    assert "places that the target moves" in figure.layout.xaxis.title.text
-    assert "nats" in figure.layout.xaxis2.title.text
+    assert (figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text) == ("target (places)", "effect (nats)")
+    assert all(max(prompts.y) < mean.y[0] for prompts, mean in zip(figure.data[::2], figure.data[1::2], strict=True))
     assert figure.data[0].hovertext[1] == (
         "Words of explicit_vague<br>the target is 2nd, moved by -1 places<br>a candidate moves 1.5 places on average"
     )
@@ -89,7 +89,7 @@ def test_without_a_target_the_places_of_all_candidates_are_drawn() -> None:
     prompts = tuple(prompt(row.source, row.name, None, None) for row in REWRITINGS)
     figure = sensitivity.figure(report(sensitivity=rows, rewritings=prompts, target=None), LIGHT)
     assert [list(trace.x) for trace in figure.data] == [[1.5, 1.5], [1.5], [1.5, 1.5], [1.5]]
-    assert "places that a candidate moves" in figure.layout.xaxis.title.text
+    assert figure.layout.xaxis.title.text == "candidates (places)"
     assert figure.data[0].hovertext[0] == "Words of implicit<br>a candidate moves 1.5 places on average"
 
 

@@ -147,8 +147,9 @@ def test_typos_leave_candidates_alone_and_change_shown_titles(setting: Settings)
 
 @pytest.mark.parametrize("family", ["yes_no", "next_item"])
 @pytest.mark.parametrize("chat", [False, True])
-def test_an_unchanged_variant_is_the_original_prompt(setting: Settings, family: Any, chat: bool) -> None:
-    base = setting(family=family, chat=chat)
+@pytest.mark.parametrize("wording", ["plain", "explicit_specific", "specific"])
+def test_an_unchanged_variant_is_the_original_prompt(setting: Settings, family: Any, chat: bool, wording: str) -> None:
+    base = setting(family=family, chat=chat, wording=wording)
     one = only(base, "demo_permute")[0]
     plain = Variant("demo_permute", 0.5, 0, one.case, prompt_demos(base), (0, 1, 2, 3))
     assert prompt_of_variant(base, plain) == base.prompt

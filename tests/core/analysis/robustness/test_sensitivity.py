@@ -23,6 +23,7 @@ from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 from core.analysis.setting import Setting, set_up
 from core.cli.report_lines import robustness_lines
 from core.data.dataset import Dataset, open_dataset
+from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
@@ -269,6 +270,8 @@ def test_a_model_that_reads_codes_has_no_other_words(moons: Dataset, model: Lang
     report = list(robustness(asked(), dataset=moons, model=reading))[-1]
     assert {row.source for row in report.rewritings} == {"unchanged", "demonstrations"}
     assert any("which no other wording has" in notice for notice in report.notices)
+    with pytest.raises(RequestError, match="wording implicit for a model that was tuned to read codes"):
+        set_up(asked(wording="implicit"), moons, reading)
 
 
 def test_a_cut_prompt_is_said(moons: Dataset, model: LanguageModel) -> None:
