@@ -15,7 +15,7 @@ help:
 	@echo "make check    formatting, lint, types, and the direction of imports"
 	@echo "make bench    measure speed and faithfulness (one part: PART=..., fewer cases: CASES=...)"
 	@echo "              (PART=faults: kills at random moments, and damaged files)"
-	@echo "              (PART=lrgd or PART=recicl on other data: DATA=\"FOLDER FOLDER\")"
+	@echo "              (PART=lrgd, recicl or strategies on other data: DATA=\"FOLDER FOLDER\")"
 	@echo "make clean    remove what was built here; stored results and the sample material stay"
 
 setup:

@@ -37,8 +37,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the choice of users (default 0)")
     parser.add_argument("--data", action="append", default=[], metavar="FOLDER", help=DATA)
     options = parser.parse_args()
-    if options.data and options.part not in {("lrgd",), ("recicl",)}:
-        parser.error("argument --data: expected with --part lrgd or --part recicl alone")
+    if options.data and options.part not in {("lrgd",), ("recicl",), ("strategies",)}:
+        parser.error("argument --data: expected with --part lrgd, --part recicl or --part strategies alone")
     return options
 
 

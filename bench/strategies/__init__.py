@@ -1,0 +1,1 @@
+"""Part `strategies`: ways to pick demonstrations against none and against controls."""
