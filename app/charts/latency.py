@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -19,15 +17,9 @@ GAP = 0.12
 """Share of the width between the panels of time and of tokens."""
 
 
-def median(report: PersonaliseReport, which: PlayedModel) -> float | None:
-    """Median seconds of the steps after the first list; None before any was played."""
-    seconds = [ranked.seconds for row, ranked in lists.listed(report, which) if row.step > 0]
-    return statistics.median(seconds) if seconds else None
-
-
 def share(report: PersonaliseReport, which: PlayedModel) -> float | None:
-    """That median over the seconds of one pass over the whole prompt; None where either is missing."""
-    seconds = median(report, which)
+    """Median seconds of a step over those of one pass over the whole prompt; None where either is missing."""
+    seconds = report.median_seconds(which)
     return None if seconds is None or not report.full_seconds else seconds / report.full_seconds
 
 
@@ -59,7 +51,7 @@ def figure(report: PersonaliseReport, colours: Palette) -> go.Figure:
 
 
 def _times(report: PersonaliseReport, which: PlayedModel, colours: Palette, *, strong: bool) -> go.Scatter:
-    played = lists.listed(report, which)
+    played = report.lists_of(which)
     ink = colours.ink if strong else colours.neutral_mark
     steps = ["before the play" if row.step == 0 else f"step {row.step}" for row, _ in played]
     return go.Scatter(
@@ -88,7 +80,7 @@ def _whole(seconds: float, last: int, colours: Palette) -> go.Scatter:
 
 
 def _tokens(report: PersonaliseReport, which: PlayedModel, colours: Palette) -> list[go.Bar]:
-    played = lists.listed(report, which)
+    played = report.lists_of(which)
     shared = {"x": [row.step for row, _ in played], "xaxis": "x2", "yaxis": "y2"} | hover(
         [f"step {row.step}<br>{ranked.tokens_run} of {ranked.tokens} tokens run" for row, ranked in played]
     )
@@ -102,15 +94,14 @@ def _tokens(report: PersonaliseReport, which: PlayedModel, colours: Palette) -> 
 
 def alt(report: PersonaliseReport) -> str:
     """Median time of a step of every model against one whole pass, and the share of tokens run."""
-    which = [name for name in lists.models(report) if median(report, name) is not None]
+    which = [name for name in lists.models(report) if report.median_seconds(name) is not None]
     if not which:
         return "No step has been played yet."
-    text = "Median step: " + ", ".join(f"{lists.NAMES[name]} {duration(median(report, name))}" for name in which)
+    text = "Median step: " + ", ".join(f"{lists.NAMES[name]} {duration(report.median_seconds(name))}" for name in which)
     if report.full_seconds is not None:
         text += f"; one pass over the whole prompt {duration(report.full_seconds)}"
-    steps = [ranked for row, ranked in lists.listed(report, lists.leading(report)) if row.step > 0]
-    share_run = sum(ranked.tokens_run for ranked in steps) / max(1, sum(ranked.tokens for ranked in steps))
-    return f"{text}. The steps run {number(100 * share_run, 0)} % of their prompts' tokens; the rest was remembered."
+    percent = number(100 * (report.share_run(lists.leading(report)) or 0.0), 0)
+    return f"{text}. The steps run {percent} % of their prompts' tokens; the rest was remembered."
 
 
 def table(report: PersonaliseReport) -> pd.DataFrame:
@@ -123,9 +114,10 @@ def table(report: PersonaliseReport) -> pd.DataFrame:
                 "seconds": ranked.seconds,
                 "tokens": ranked.tokens,
                 "tokens_run": ranked.tokens_run,
+                "picking_seconds": row.picking_seconds,
                 "whole_pass_seconds": report.full_seconds,
             }
             for which in lists.models(report)
-            for row, ranked in lists.listed(report, which)
+            for row, ranked in report.lists_of(which)
         ]
     )

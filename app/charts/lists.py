@@ -57,11 +57,6 @@ def leading(report: PersonaliseReport) -> PlayedModel:
     return "adapter" if "adapter" in models(report) else "base"
 
 
-def listed(report: PersonaliseReport, which: PlayedModel) -> list[tuple[StepRow, ListRow]]:
-    """Every step that this model has played, with its list."""
-    return [(row, ranked) for row in report.stream for ranked in row.lists if ranked.which == which]
-
-
 def moves(report: PersonaliseReport, which: PlayedModel, step: int | None = None) -> list[RankChange]:
     """Every candidate's move from the list before the play to that of `step` (none: the last), in their order."""
     lists = _until(report, which, step)
@@ -73,7 +68,7 @@ def moves(report: PersonaliseReport, which: PlayedModel, step: int | None = None
 
 def _until(report: PersonaliseReport, which: PlayedModel, step: int | None) -> list[ListRow]:
     """The lists of this model up to `step`; none: all."""
-    return [ranked for row, ranked in listed(report, which) if step is None or row.step <= step]
+    return [ranked for row, ranked in report.lists_of(which) if step is None or row.step <= step]
 
 
 def _ranked(report: PersonaliseReport, which: PlayedModel) -> list[int]:
@@ -141,7 +136,7 @@ def _steps(last: int, domain: list[float]) -> dict[str, Any]:
 
 
 def _line(report: PersonaliseReport, which: PlayedModel, index: int, item: str | None) -> FlowLine:
-    row, played = report.candidates[index], listed(report, which)
+    row, played = report.candidates[index], report.lists_of(which)
     return FlowLine(
         row.item_id,
         row.title,
@@ -190,7 +185,7 @@ def flow_table(report: PersonaliseReport) -> pd.DataFrame:
     for which in models(report):
         for index, row in enumerate(report.candidates):
             cells: dict[str, object] = {"model": NAMES[which], columns.ITEM: row.item_id, columns.TITLE: row.title}
-            for step, ranked in listed(report, which):
+            for step, ranked in report.lists_of(which):
                 cells["before" if step.step == 0 else f"step_{step.step}"] = ranked.ranks[index]
             rows.append(cells)
     return pd.DataFrame(rows)

@@ -72,7 +72,7 @@ def marks(report: PersonaliseReport, history: Sequence[RatedTitle], until: int) 
     played = {row.position: row for row in report.stream if row.kind == "stream" and row.position is not None}
     until = max(played) + 1 if played else until
     demos = report.stream[-1].demo_ids if report.stream else ()
-    labels = {demo.rpartition(":")[2]: f"D{place}" for place, demo in enumerate(demos, start=1)}
+    user, labels = report.task.case.user, {demo: f"D{place}" for place, demo in enumerate(demos, start=1)}
     titles = {title.position: title for title in history} | {
         at: RatedTitle(at, row.title or "", bool(row.liked), row.timestamp) for at, row in played.items()
     }
@@ -84,7 +84,7 @@ def marks(report: PersonaliseReport, history: Sequence[RatedTitle], until: int) 
             title.timestamp,
             at,
             played[at].step if at in played else None,
-            labels.get(str(at)),
+            labels.get(f"{user}:{at}"),
         )
         for at, title in sorted(titles.items())
     ]

@@ -82,7 +82,7 @@ def _plays(plan: EvaluationPlan, family: Family) -> Iterator[Play]:
 def _prompt(plan: EvaluationPlan, play: Play, length: int) -> Prompt:
     case, demos = play.case_at(length), play.demonstrations(length)
     items = plan.dataset.items(item_ids(case, demos))
-    return prompt_of(play.spec, plan.dataset, plan.models[_player(plan)], case, demos, items, liked=play.liked)
+    return prompt_of(play.spec, plan.dataset, plan.models[_player(plan)], case, demos, items)
 
 
 def time_steps(plan: EvaluationPlan, plays: Sequence[Play]) -> CaseRecord:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from core.cli.report_lines import heading
 from core.metrics.ranking import Rank, best_first
 from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
+from core.personal.step_words import change_sentences
 from core.words import duration
 from core.work.log import escaped
 
@@ -22,6 +23,7 @@ def step_lines(report: PersonaliseReport) -> list[str]:
     before: dict[str, ListRow] = {}
     for row in report.stream:
         lines += ["", f"Step {row.step}: {_new(row)}"]
+        lines += [f"  {text}" for text in change_sentences(row, report.task.case.user, title=_short, name=escaped)]
         for ranking in row.lists:
             lines += _list(report, ranking, before.get(ranking.which))
         before = {ranking.which: ranking for ranking in row.lists}
@@ -68,13 +70,15 @@ def _effect(row: MovedRow, place: int) -> str:
 
 
 def _cost(report: PersonaliseReport) -> Iterator[str]:
-    steps: dict[str, list[float]] = {}
-    for ranking in (ranking for row in report.stream[1:] for ranking in row.lists):
-        steps.setdefault(ranking.which, []).append(ranking.seconds)
+    steps = {ranking.which: report.share_run(ranking.which) for row in report.stream[1:] for ranking in row.lists}
     if report.full_seconds is not None:
-        each = ", ".join(f"{which} {duration(statistics.median(times))}" for which, times in steps.items())
+        each = ", ".join(f"{which} {duration(report.median_seconds(which))}" for which in steps)
         step = f"Median step: {each}. " if each else ""
         yield f"{step}The last prompt from scratch takes {duration(report.full_seconds)}."
+    if steps:
+        each = ", ".join(f"{which} {100 * (share or 0):.0f} %" for which, share in steps.items())
+        picking = statistics.median(row.picking_seconds for row in report.stream[1:])
+        yield f"Tokens of their prompts that the steps ran: {each}. Picking demonstrations: {duration(picking)} a step."
     if report.weights_after is not None:
         yield f"Weights before and after, unchanged: SHA-256 {report.weights_after}"
 

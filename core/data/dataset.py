@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -121,9 +122,12 @@ class Dataset:
         return not self.has_ratings or interaction.rating is not None
 
     def liked(self, interaction: Interaction) -> bool:
-        """Whether the rating reaches `like_threshold`; always true without ratings, false for a missing rating."""
+        """Whether the rating reaches `like_threshold`; false for a missing rating.
+
+        Without ratings always true, but for an interaction that a person says was not liked; see `answer_rating`.
+        """
         if not self.has_ratings:
-            return True
+            return interaction.rating != answer_rating(liked=False)
         return interaction.rating is not None and interaction.rating >= self.like_threshold
 
     def time_cut(self, share: float = 0.8) -> float:
@@ -140,6 +144,11 @@ class Dataset:
         """Let go of the files; the data set cannot be asked afterwards."""
         with self._lock:
             self._connection.close()
+
+
+def answer_rating(*, liked: bool) -> float:
+    """The rating of an interaction whose answer a person says: beyond every rating that data can hold."""
+    return math.inf if liked else -math.inf
 
 
 def open_dataset(name: str) -> Dataset:

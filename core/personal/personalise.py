@@ -11,6 +11,7 @@ import numpy as np
 from core.analysis.explain.explanation import CandidateRow
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting, prompt_of, tie_notices
+from core.analysis.subject import item_ids
 from core.analysis.values import leave_one_out_masks
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration
@@ -23,12 +24,14 @@ from core.lm.scoring.stream import StreamScorer
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
+    DemoChange,
     ListRow,
     MovedRow,
     PersonaliseReport,
     PersonaliseTask,
     PlayedModel,
     StepRow,
+    windowed,
 )
 from core.personal.play import Play, play_of
 from core.prompt.families import FAMILIES
@@ -78,6 +81,8 @@ class _PersonaliseRun:
         self.ledger.label = "reading the weights"
         self.rows: list[StepRow] = []
         self.items = dataset.items(sorted({*play.case.candidates, *(row.item_id for row in play.interactions)}))
+        self.shown: tuple[Demonstration, ...] = ()
+        """The demonstrations in the prompt."""
         self.ledger.tell()
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
@@ -96,7 +101,8 @@ class _PersonaliseRun:
         return _Player(which, self.ledger.stream(model), free)
 
     def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:
-        prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items, liked=self.play.liked)
+        self.items |= self.dataset.items(item_ids(case, demos) - self.items.keys())
+        prompt = prompt_of(self.task.case, self.dataset, self.model, case, demos, self.items)
         self.ledger.unit = max(self.ledger.unit, prompt.length)
         return prompt
 
@@ -106,11 +112,12 @@ class _PersonaliseRun:
         """The lists after the first `count` interactions of the play."""
         started = time.monotonic()
         self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count)
+        picking = time.monotonic() - started
         self.prompt = self._prompt(self.case, self.demos)
         writing = time.monotonic() - started
         self.ledger.label = f"step {len(self.rows)} of {len(self.play.interactions) - self.play.start}"
         lists = tuple(self._list(player, writing) for player in self.players)
-        self.rows.append(self._row(count, lists))
+        self.rows.append(self._row(count, lists, picking))
 
     def _list(self, player: _Player, writing: float) -> ListRow:
         before, started = player.scorer.cost.tokens, time.monotonic()
@@ -126,8 +133,10 @@ class _PersonaliseRun:
             seconds=seconds,
         )
 
-    def _row(self, count: int, lists: tuple[ListRow, ...]) -> StepRow:
+    def _row(self, count: int, lists: tuple[ListRow, ...], picking: float) -> StepRow:
         new = self.play.interactions[count - 1] if self.rows else None
+        before, self.shown = self.shown, tuple(self.demos[index] for index in self.prompt.kept_demos)
+        joined, left = self._changes(count, before) if new else ((), ())
         return StepRow(
             step=len(self.rows),
             kind=new.kind if new else "start",
@@ -136,8 +145,31 @@ class _PersonaliseRun:
             liked=new.liked if new else None,
             position=new.position if new else None,
             timestamp=new.timestamp if new else None,
-            demo_ids=tuple(self.demos[index].demo_id for index in self.prompt.kept_demos),
+            demo_ids=tuple(demo.demo_id for demo in self.shown),
             lists=lists,
+            demo_id=new.demo_id if new else None,
+            joined=joined,
+            left=left,
+            picking_seconds=picking,
+        )
+
+    def _changes(
+        self, count: int, before: tuple[Demonstration, ...]
+    ) -> tuple[tuple[DemoChange, ...], tuple[DemoChange, ...]]:
+        """The demonstrations that joined the prompt, and those of the prompt before that left it."""
+        was, now = ({demo.demo_id for demo in demos} for demos in (before, self.shown))
+        anyway = {demo.demo_id for demo in self.play.as_time_passes(count)}
+        joined = (self._change(demo, by_time=demo.demo_id in anyway) for demo in self.shown if demo.demo_id not in was)
+        left = (self._change(demo, by_time=demo.demo_id not in anyway) for demo in before if demo.demo_id not in now)
+        return tuple(joined), tuple(left)
+
+    def _change(self, demo: Demonstration, *, by_time: bool) -> DemoChange:
+        return DemoChange(
+            demo_id=demo.demo_id,
+            user_id=demo.user_id,
+            title=self.items[demo.item_id].title,
+            source=demo.source,
+            by_time=by_time,
         )
 
     # ---- reports
@@ -155,7 +187,8 @@ class _PersonaliseRun:
         )
         head = setting.head(self.task)
         prompt, ties = self.prompt, tie_notices(np.array(self.rows[-1].lists[-1].scores))
-        notices = (*self.dataset.notices, *self.model.notices, *prompt.notices, *prompt.cut, *self.play.notices, *ties)
+        short = () if windowed(self.task.case) else setting.shortages
+        notices = (*self.dataset.notices, *self.model.notices, *prompt.notices, *prompt.cut, *self.play.notices)
         fields: dict[str, object] = {
             **head,
             "tokens": self.ledger.unit,
@@ -163,7 +196,7 @@ class _PersonaliseRun:
             "stream": tuple(self.rows),
             "weights_before": self.weights,
             **self.ledger.spent(),
-            "notices": tuple(dict.fromkeys(notices)),
+            "notices": tuple(dict.fromkeys((*notices, *short, *ties))),
         }
         return PersonaliseReport.model_validate(fields | more)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from core.analysis.explain.explanation import CandidateRow
+from core.data.strategies import STRATEGIES
 from core.metrics.ranking import Rank
 from core.question.case_spec import CaseSpec, Text
 from core.question.task import Record, Report, Task
 
 PlayedModel = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
-USUAL_CASE = CaseSpec(demos=4, adapter="recicl", history=3)
+USUAL_CASE = CaseSpec(strategy="recent", demos=4, adapter="recicl", history=3)
 """The case as the shipped adapter was tuned."""
+WINDOWED_SHARE, PICKED_SHARE = 0.3, 0.5
+"""Predicted share of its prompt that a step runs, candidates left out: where the user's latest interactions are shown,
+and where demonstrations are picked anew."""
 
 
 def answer_of(added: str) -> tuple[str, bool]:
@@ -31,6 +36,12 @@ def _in_form(added: str) -> str:
 
 
 Added = Annotated[Text, AfterValidator(_in_form)]
+
+
+def windowed(spec: CaseSpec) -> bool:
+    """Whether a play of this case shows the user's latest interactions, as no strategy picks anything else."""
+    picks = STRATEGIES[spec.strategy].choose is not None
+    return spec.strategy == "recent" or spec.demo_ids is not None or not picks
 
 
 class PersonaliseTask(Task):
@@ -57,9 +68,10 @@ class PersonaliseTask(Task):
         candidates for every demonstration that is left out at the end."""
         models = 2 if self.compare and self.case.adapter is not None else 1
         steps = self.steps + len(self.added)
+        step = WINDOWED_SHARE if windowed(self.case) else PICKED_SHARE
         candidates = self.case.candidate_count
         each = 0.04 * candidates
-        lists = 2 * (1 + each) + steps * (0.3 + each)
+        lists = 2 * (1 + each) + steps * (step + each)
         return models * (lists + 1.5 * self.case.demos * (0.5 + each))
 
 
@@ -76,7 +88,21 @@ class ListRow(Record):
     tokens_run: int
     """Those that were run; the rest was remembered from the step before."""
     seconds: float
-    """From the new interaction to the list: writing the prompt, and the pass over what is new in it."""
+    """From the new interaction to the list: picking the demonstrations, writing the prompt, and the pass over what is
+    new in it."""
+
+
+class DemoChange(Record):
+    """A demonstration that joined the prompt at a step, or left it."""
+
+    demo_id: str
+    user_id: str
+    title: str
+    source: str
+    """The strategy that picked it."""
+    by_time: bool
+    """Whether it would have come or gone without the new interaction: other users' interactions up to the moment of
+    the step are known as well."""
 
 
 class StepRow(Record):
@@ -93,9 +119,17 @@ class StepRow(Record):
     """Its place in the user's stream; none for one made by hand."""
     timestamp: float | None
     demo_ids: tuple[str, ...]
-    """Demonstrations in the prompt, in order; the newest interaction is the last. `added-1` is the first one made by
-    hand; `next_item` shows liked interactions only."""
+    """Demonstrations in the prompt, in order. `added-1` is the first interaction made by hand. Where the user's latest
+    interactions are shown, the newest is the last, and `next_item` shows liked ones only."""
     lists: tuple[ListRow, ...]
+    demo_id: str | None = None
+    """The new interaction as demonstrations name it."""
+    joined: tuple[DemoChange, ...] = ()
+    """Demonstrations that were not in the prompt of the step before, in prompt order."""
+    left: tuple[DemoChange, ...] = ()
+    """Those that no longer are."""
+    picking_seconds: float = 0.0
+    """Of picking the demonstrations, a part of the seconds of every list."""
 
 
 class MovedRow(Record):
@@ -126,3 +160,17 @@ class PersonaliseReport(Report):
     full_seconds: float | None = None
     """Seconds of one pass over the last step's whole prompt with all candidates, nothing remembered; by the adapter
     where there is one."""
+
+    def lists_of(self, which: PlayedModel) -> list[tuple[StepRow, ListRow]]:
+        """Every step that a model has played, with its list."""
+        return [(row, ranked) for row in self.stream for ranked in row.lists if ranked.which == which]
+
+    def median_seconds(self, which: PlayedModel) -> float | None:
+        """Median of the steps after the first list; None before any was played."""
+        seconds = [ranked.seconds for row, ranked in self.lists_of(which) if row.step > 0]
+        return statistics.median(seconds) if seconds else None
+
+    def share_run(self, which: PlayedModel) -> float | None:
+        """Share of their prompts' tokens that the steps after the first list ran; None before any was played."""
+        steps = [ranked for row, ranked in self.lists_of(which) if row.step > 0]
+        return sum(ranked.tokens_run for ranked in steps) / sum(ranked.tokens for ranked in steps) if steps else None

@@ -1,20 +1,25 @@
-"""The interactions of a play at each of its steps, and which of them are demonstrations.
+"""The interactions of a play at each of its steps, and the demonstrations that are known by then.
 
-With a window of exactly K latest interactions the first demonstration would be another one at every step, and nothing
-behind it could be remembered. So the window begins at a multiple of K in the user's stream and shows the latest K to
-2K - 1: it grows by one a step, then the oldest K leave it at once. Where it begins depends on the number of
-interactions, not on where a play began, so the same interactions give the same list.
+A strategy picks anew at every step, and knows what was known then: the user's interactions up to the new one, and of
+other users what lies strictly before the next one. Without timestamps positions are the clock, and an interaction made
+by hand moves it on by one, as any other does.
+
+The strategy `recent` shows a window of the stream. With a window of exactly K latest interactions the first one shown
+would be another one at every step, and nothing behind it could be remembered. So the window begins at a multiple of K
+in the user's stream and shows the latest K to 2K - 1: it grows by one a step, then the oldest K leave it at once. Where
+it begins depends on the number of interactions, not on where a play began, so the same interactions give the same list.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from core.analysis.subject import case_for
-from core.data.dataset import Dataset
+from core.analysis.subject import case_for, demonstrations_for
+from core.data.dataset import Dataset, answer_rating
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
-from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of
+from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of, windowed
 from core.prompt.families import FAMILIES
 from core.question.case_spec import CaseSpec
 from core.words import brief
@@ -42,8 +47,9 @@ class Play:
     """A case and the interactions that join its history, one after the other."""
 
     spec: CaseSpec
+    dataset: Dataset
     case: Case
-    """With everything before its moment as history, in data with ratings everything that has one."""
+    """With everything before its moment as history."""
     interactions: tuple[PlayedInteraction, ...]
     """All interactions at the end, oldest first, those added by hand last."""
     start: int
@@ -51,17 +57,50 @@ class Play:
     notices: tuple[str, ...]
 
     def case_at(self, count: int) -> Case:
-        """The case after the first `count` interactions."""
-        rows = enumerate(self.interactions[:count])
-        return replace(
-            self.case, history=tuple(Interaction(row.item_id, place, None, row.timestamp) for place, row in rows)
-        )
+        """The case after the first `count` interactions, at the moment of the next one of the stream.
 
-    def liked(self, interaction: Interaction) -> bool:
-        """The answer of an interaction of `case_at`."""
-        return self.interactions[interaction.position].liked
+        Behind its last one it is the case's own moment. Interactions made by hand carry ratings that say their answers.
+        """
+        streamed = sum(row.kind == "stream" for row in self.interactions[:count])
+        following = next(iter(self.rated[streamed:]), None)
+        met = self.case.history if following is None else self.case.history[: following.position]
+        by_hand = tuple(
+            Interaction(row.item_id, place, answer_rating(liked=row.liked))
+            for place, row in enumerate(self.interactions[streamed:count], start=len(met))
+        )
+        moment = self.case.moment if following is None else following.timestamp
+        return replace(self.case, history=met + by_hand, moment=moment)
+
+    @property
+    def rated(self) -> tuple[Interaction, ...]:
+        """The stream: the interactions before the case's moment whose answer is known."""
+        return rated(self.case, self.dataset)
 
     def demonstrations(self, count: int) -> tuple[Demonstration, ...]:
+        """Those shown after the first `count` interactions."""
+        return self._window(count) if windowed(self.spec) else self._picked(count, self.case_at(count))
+
+    def as_time_passes(self, count: int) -> tuple[Demonstration, ...]:
+        """Those that would be shown at the same moment if the last of `count` interactions had not happened."""
+        if windowed(self.spec) or self.case.moment is None:
+            return self.demonstrations(count - 1)
+        return self._picked(count - 1, replace(self.case_at(count - 1), moment=self.case_at(count).moment))
+
+    def _picked(self, count: int, case: Case) -> tuple[Demonstration, ...]:
+        """What the strategy picks for a case that knows the first `count` interactions, those by hand under their ids.
+
+        Only they stand behind the interactions of the data in the case's history.
+        """
+        by_hand = [row.demo_id for row in self.interactions[:count] if row.kind == "added"]
+        names = dict(enumerate(by_hand, start=len(case.history) - len(by_hand)))
+        return tuple(
+            replace(demo, demo_id=names[demo.position], source="manual")
+            if demo.user_id == case.user_id and demo.position in names
+            else demo
+            for demo in demonstrations_for(self.spec, self.dataset, case)
+        )
+
+    def _window(self, count: int) -> tuple[Demonstration, ...]:
         """The latest K to 2K - 1 of the first `count` interactions (`next_item`: of the liked ones), oldest first."""
         both = FAMILIES[self.spec.family].labelled
         usable = [place for place in range(count) if both or self.interactions[place].liked]
@@ -81,6 +120,11 @@ class Play:
         )
 
 
+def rated(case: Case, dataset: Dataset) -> tuple[Interaction, ...]:
+    """The interactions of a case's history whose answer is known."""
+    return tuple(row for row in case.history if dataset.is_rated(row))
+
+
 def window(count: int, demos: int) -> range:
     """Places, among `count` interactions in time order, of those shown: the latest K to 2K - 1 for K = `demos`.
 
@@ -97,16 +141,16 @@ def play_of(task: PersonaliseTask, dataset: Dataset) -> Play:
     """
     case = case_for(task.case, dataset)
     user = case.user_id
-    rated = tuple(row for row in case.history if dataset.is_rated(row))
-    count = _count_of(task, user, len(rated))
+    stream = rated(case, dataset)
+    count = _count_of(task, user, len(stream))
     interactions = [
         PlayedInteraction(row.item_id, dataset.liked(row), f"{user}:{row.position}", row.position, row.timestamp)
-        for row in rated[:count]
+        for row in stream[:count]
     ]
     interactions += _added(task, dataset)
     start = count - min(task.steps, count)
     notices = tuple(_notices(task, count, interactions[start:]))
-    return Play(task.case, replace(case, history=rated), tuple(interactions), start, notices)
+    return Play(task.case, dataset, case, tuple(interactions), start, notices)
 
 
 def _count_of(task: PersonaliseTask, user: str, there: int) -> int:
@@ -135,17 +179,33 @@ def _notices(task: PersonaliseTask, count: int, steps: list[PlayedInteraction]) 
     spec, notices = task.case, []
     if count < task.steps:
         notices.append(f"{task.steps} steps were asked for; {count} can be played, as no more interactions are known.")
-    if spec.demo_ids is not None or spec.strategy != "recent":
-        notices.append("A play shows the user's latest interactions, whatever other demonstrations were chosen.")
     if spec.demos == 0:
         notices.append("No demonstrations are asked for, so a new interaction changes only the history in the query.")
-    if spec.demos > 1:
+    elif not windowed(spec):
         notices.append(
+            "Demonstrations are picked anew at every step, from what is known by then: of other users, only what lies"
+            " before this user's next interaction."
+        )
+    return [*notices, *_about_the_window(spec, steps)] if windowed(spec) else notices
+
+
+def _about_the_window(spec: CaseSpec, steps: list[PlayedInteraction]) -> Iterator[str]:
+    """Why the user's latest interactions are shown, how many of them, and which not."""
+    if spec.demo_ids is not None:
+        yield "Demonstrations chosen by hand are not played: every step shows the user's latest interactions."
+    elif spec.strategy != "recent":
+        yield (
+            f"The strategy {spec.strategy} needs the model and cannot be played yet: every step shows the user's latest"
+            " interactions."
+        )
+    if spec.demos > 1:
+        yield (
             f"The prompt shows the latest {spec.demos} to {2 * spec.demos - 1} demonstrations: the oldest"
             f" {spec.demos} leave it together, so that most steps reuse what was read before."
         )
+    if spec.demos > 1 and spec.order == "nearest_first":
+        yield "The user's latest interactions stand in order of time, the newest last, so that a step can be reused."
     out = sum(not interaction.liked for interaction in steps)
     if not FAMILIES[spec.family].labelled and out:
         which = "1 new interaction is" if out == 1 else f"{out} new interactions are"
-        notices.append(f"{which} not liked; prompts of the family {spec.family} show liked ones only.")
-    return notices
+        yield f"{which} not liked; prompts of the family {spec.family} show liked ones only."

@@ -316,10 +316,10 @@ def test_a_case_of_single_choices_is_completed_as_the_adapter_was_tuned() -> Non
         assert PersonaliseTask.model_validate(same.model_dump(mode="json")) == same
 
 
-def test_other_demonstrations_are_not_used_and_that_is_said(films: Dataset, model: LanguageModel) -> None:
-    done = last(asked({"strategy": "random"}, steps=1), films, model)
+def test_demonstrations_by_hand_are_not_played_and_that_is_said(films: Dataset, model: LanguageModel) -> None:
+    done = last(asked({"strategy": "manual", "demo_ids": ("v:1",)}, steps=1), films, model)
     assert done.stream[-1].demo_ids == ("u:6", "u:7")
-    assert any("whatever other demonstrations were chosen" in notice for notice in done.notices)
+    assert any("Demonstrations chosen by hand are not played" in notice for notice in done.notices)
 
 
 def test_cancelled_it_leaves_the_steps_so_far(films: Dataset, model: LanguageModel) -> None:
