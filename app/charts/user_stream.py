@@ -16,6 +16,7 @@ from app.charts.frame import BARE, UNFADED, framed, hover, legend, tick_font, ti
 from app.text import counted, plain, safe_mark
 from app.theme import Palette
 from core import columns
+from core.data.strategies import STRATEGIES
 from core.personal.personalise_task import PersonaliseReport
 
 MarkState = Literal["known", "played", "added", "later"]
@@ -230,3 +231,24 @@ def table(stream: Sequence[Mark]) -> pd.DataFrame:
             columns.DEMO: [mark.demo or "" for mark in stream],
         }
     )
+
+
+def changes_table(report: PersonaliseReport) -> pd.DataFrame:
+    """One row per demonstration that joined the prompt at a step or left it, with why."""
+    sources: dict[str, str] = {name: strategy.source for name, strategy in STRATEGIES.items()}
+    rows = [
+        (
+            step.step,
+            step.title,
+            change,
+            row.title,
+            row.user_id,
+            sources.get(row.source, row.source),
+            "time went on" if row.by_time else "the new interaction",
+        )
+        for step in report.stream
+        for change, rows in (("joined", step.joined), ("left", step.left))
+        for row in rows
+    ]
+    names = ("step", "new_interaction", "change", columns.TITLE, columns.USER, columns.SOURCE, "because_of")
+    return pd.DataFrame(rows, columns=names)

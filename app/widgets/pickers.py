@@ -40,18 +40,17 @@ def brand() -> None:
     st.html('<p class="dl-brand">DemoLens<small>What each in-context demonstration teaches a recommender</small></p>')
 
 
-def case(*, strategy: bool = True) -> None:
+def case() -> None:
     """Which user, which demonstrations, how many of what, and how the model is asked.
 
-    Without `strategy` nobody chooses demonstrations: the page takes them from the user's stream. What may grow by a
-    line stands in a container of its own, so that what follows keeps its place: an expander that moves is closed.
+    What may grow by a line stands in a container of its own, so that what follows keeps its place: an expander that
+    moves is closed.
     """
     draft = tab.current().draft.case
     with st.container(key="pick-user"):
         _user(draft)
-    if strategy:
-        with st.container(key="pick-demos"):
-            _demonstrations(draft)
+    with st.container(key="pick-demos"):
+        _demonstrations(draft)
     _sizes(draft)
     hint = "What the prompt asks, and how an answer becomes a score."
     fields.choice("family", "Question to the model", FAMILIES, hint)
@@ -138,11 +137,10 @@ def _sizes(draft: CaseSpec) -> None:
         fields.number("seed", "Seed", -(2**31), 2**31, hint)
 
 
-def material(*, strategy: bool = True) -> None:
-    """Details of the prompt, and which data and model; `strategy` as for `case`."""
-    if strategy:
-        with st.container(key="pick-order"):
-            _arrangement(tab.current().draft.case)
+def material() -> None:
+    """Details of the prompt, and which data and model."""
+    with st.container(key="pick-order"):
+        _arrangement(tab.current().draft.case)
     hint = "How the items beside the one really chosen next are drawn."
     fields.choice("sampling", "Other candidates drawn", SAMPLINGS, hint)
     hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."

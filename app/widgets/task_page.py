@@ -36,8 +36,6 @@ class Page:
     """One sentence for a first visit: what Run will show."""
     selection: type[Selection] = Selection
     """What can be selected in the report; its fields are parameters of the link."""
-    strategy: bool = True
-    """Whether a person chooses how demonstrations are picked."""
     starts: bool = False
     """Whether its job starts on arrival; the others wait for Run."""
     advanced: Callable[[], None] = lambda: None
@@ -134,11 +132,11 @@ def _address() -> dict[str, list[str]]:
 def _sidebar(page: Page, current: TaskView, job: cached.Job | None) -> None:
     with st.sidebar:
         pickers.brand()
-        pickers.case(strategy=page.strategy)
+        pickers.case()
         page.controls()
         with st.expander("Advanced"):
             page.advanced()
-            pickers.material(strategy=page.strategy)
+            pickers.material()
         pickers.run_box(current, job, preview.obstacle(current.draft))
 
 

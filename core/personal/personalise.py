@@ -10,7 +10,7 @@ import numpy as np
 
 from core.analysis.explain.explanation import CandidateRow
 from core.analysis.ledger import Ledger, silent
-from core.analysis.setting import Setting, prompt_of, tie_notices
+from core.analysis.setting import Setting, prompt_of, reader_for, tie_notices
 from core.analysis.subject import item_ids
 from core.analysis.values import leave_one_out_masks
 from core.data.dataset import Dataset
@@ -21,6 +21,7 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
+from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.metrics.ranking import ranks
 from core.personal.personalise_task import (
@@ -83,6 +84,10 @@ class _PersonaliseRun:
         self.items = dataset.items(sorted({*play.case.candidates, *(row.item_id for row in play.interactions)}))
         self.shown: tuple[Demonstration, ...] = ()
         """The demonstrations in the prompt."""
+        self.picking = Cost()
+        """Of what the model reads to pick demonstrations."""
+        self.ledger.count(self.picking)
+        self.reader = reader_for(task.case, dataset, model, cost=self.picking, between=self.ledger.tell_picking)
         self.ledger.tell()
         self.weights = weights_sha256(model.network)
         self.players = tuple(self._player(which, player_model) for which, player_model in self._models())
@@ -110,14 +115,15 @@ class _PersonaliseRun:
 
     def take(self, count: int) -> None:
         """The lists after the first `count` interactions of the play."""
-        started = time.monotonic()
-        self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count)
+        started, read = time.monotonic(), self.picking.tokens
+        self.case, self.demos = self.play.case_at(count), self.play.demonstrations(count, self.reader)
         picking = time.monotonic() - started
         self.prompt = self._prompt(self.case, self.demos)
         writing = time.monotonic() - started
         self.ledger.label = f"step {len(self.rows)} of {len(self.play.interactions) - self.play.start}"
         lists = tuple(self._list(player, writing) for player in self.players)
         self.rows.append(self._row(count, lists, picking))
+        self.ledger.planned += (self.picking.tokens - read) / self.ledger.unit
 
     def _list(self, player: _Player, writing: float) -> ListRow:
         before, started = player.scorer.cost.tokens, time.monotonic()
@@ -158,7 +164,7 @@ class _PersonaliseRun:
     ) -> tuple[tuple[DemoChange, ...], tuple[DemoChange, ...]]:
         """The demonstrations that joined the prompt, and those of the prompt before that left it."""
         was, now = ({demo.demo_id for demo in demos} for demos in (before, self.shown))
-        anyway = {demo.demo_id for demo in self.play.as_time_passes(count)}
+        anyway = {demo.demo_id for demo in self.play.as_time_passes(count, self.reader)}
         joined = (self._change(demo, by_time=demo.demo_id in anyway) for demo in self.shown if demo.demo_id not in was)
         left = (self._change(demo, by_time=demo.demo_id not in anyway) for demo in before if demo.demo_id not in now)
         return tuple(joined), tuple(left)
@@ -188,7 +194,8 @@ class _PersonaliseRun:
         head = setting.head(self.task)
         prompt, ties = self.prompt, tie_notices(np.array(self.rows[-1].lists[-1].scores))
         short = () if windowed(self.task.case) else setting.shortages
-        notices = (*self.dataset.notices, *self.model.notices, *prompt.notices, *prompt.cut, *self.play.notices)
+        material = (*self.dataset.notices, *self.model.notices, *self.reader.notices)
+        notices = (*material, *prompt.notices, *prompt.cut, *self.play.notices, *short, *ties)
         fields: dict[str, object] = {
             **head,
             "tokens": self.ledger.unit,
@@ -196,7 +203,7 @@ class _PersonaliseRun:
             "stream": tuple(self.rows),
             "weights_before": self.weights,
             **self.ledger.spent(),
-            "notices": tuple(dict.fromkeys((*notices, *short, *ties))),
+            "notices": tuple(dict.fromkeys(notices)),
         }
         return PersonaliseReport.model_validate(fields | more)
 

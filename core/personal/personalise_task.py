@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from core.analysis.explain.explanation import CandidateRow
-from core.data.strategies import STRATEGIES
 from core.metrics.ranking import Rank
 from core.question.case_spec import CaseSpec, Text
 from core.question.task import Record, Report, Task
@@ -39,9 +38,8 @@ Added = Annotated[Text, AfterValidator(_in_form)]
 
 
 def windowed(spec: CaseSpec) -> bool:
-    """Whether a play of this case shows the user's latest interactions, as no strategy picks anything else."""
-    picks = STRATEGIES[spec.strategy].choose is not None
-    return spec.strategy == "recent" or spec.demo_ids is not None or not picks
+    """Whether a play of this case shows the user's latest interactions; else the strategy picks anew at every step."""
+    return spec.strategy == "recent" or spec.demo_ids is not None
 
 
 class PersonaliseTask(Task):
@@ -59,8 +57,8 @@ class PersonaliseTask(Task):
 
     @property
     def picks(self) -> int:
-        """A play shows the user's own interactions, whatever strategy the case names."""
-        return 0
+        """Of the first step, where a strategy picks: later ones remember what the model has read."""
+        return 0 if windowed(self.case) else 1
 
     @property
     def predicted_passes(self) -> float:

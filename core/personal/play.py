@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from core.analysis.subject import case_for, demonstrations_for
 from core.data.dataset import Dataset, answer_rating
+from core.data.model_reader import ModelReader
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError, RequestError
 from core.personal.personalise_task import PersonaliseTask, StepKind, answer_of, windowed
@@ -76,17 +77,17 @@ class Play:
         """The stream: the interactions before the case's moment whose answer is known."""
         return rated(self.case, self.dataset)
 
-    def demonstrations(self, count: int) -> tuple[Demonstration, ...]:
-        """Those shown after the first `count` interactions."""
-        return self._window(count) if windowed(self.spec) else self._picked(count, self.case_at(count))
+    def demonstrations(self, count: int, reader: ModelReader | None = None) -> tuple[Demonstration, ...]:
+        """Those shown after the first `count` interactions; some strategies need a model's `reader`."""
+        return self._window(count) if windowed(self.spec) else self._picked(count, self.case_at(count), reader)
 
-    def as_time_passes(self, count: int) -> tuple[Demonstration, ...]:
+    def as_time_passes(self, count: int, reader: ModelReader | None = None) -> tuple[Demonstration, ...]:
         """Those that would be shown at the same moment if the last of `count` interactions had not happened."""
         if windowed(self.spec) or self.case.moment is None:
-            return self.demonstrations(count - 1)
-        return self._picked(count - 1, replace(self.case_at(count - 1), moment=self.case_at(count).moment))
+            return self.demonstrations(count - 1, reader)
+        return self._picked(count - 1, replace(self.case_at(count - 1), moment=self.case_at(count).moment), reader)
 
-    def _picked(self, count: int, case: Case) -> tuple[Demonstration, ...]:
+    def _picked(self, count: int, case: Case, reader: ModelReader | None) -> tuple[Demonstration, ...]:
         """What the strategy picks for a case that knows the first `count` interactions, those by hand under their ids.
 
         Only they stand behind the interactions of the data in the case's history.
@@ -97,7 +98,7 @@ class Play:
             replace(demo, demo_id=names[demo.position], source="manual")
             if demo.user_id == case.user_id and demo.position in names
             else demo
-            for demo in demonstrations_for(self.spec, self.dataset, case)
+            for demo in demonstrations_for(self.spec, self.dataset, case, reader)
         )
 
     def _window(self, count: int) -> tuple[Demonstration, ...]:
@@ -193,11 +194,6 @@ def _about_the_window(spec: CaseSpec, steps: list[PlayedInteraction]) -> Iterato
     """Why the user's latest interactions are shown, how many of them, and which not."""
     if spec.demo_ids is not None:
         yield "Demonstrations chosen by hand are not played: every step shows the user's latest interactions."
-    elif spec.strategy != "recent":
-        yield (
-            f"The strategy {spec.strategy} needs the model and cannot be played yet: every step shows the user's latest"
-            " interactions."
-        )
     if spec.demos > 1:
         yield (
             f"The prompt shows the latest {spec.demos} to {2 * spec.demos - 1} demonstrations: the oldest"

@@ -57,6 +57,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
     ("shortlist", improve.shortlist_table, lambda all_: improve.shortlist_table(all_["improve"])),
     ("outcomes", improve.outcomes_table, lambda all_: improve.outcomes_table(all_["improve"])),
     ("stream", stream.table, lambda all_: stream.table(stream.marks(all_["personalise"], [], 0))),
+    ("changes", stream.changes_table, lambda all_: stream.changes_table(all_["personalise"])),
     ("flow", lists.flow_table, lambda all_: lists.flow_table(all_["personalise"])),
     ("list", lists.table, lambda all_: lists.table(all_["personalise"])),
     ("matrix", moved.table, lambda all_: moved.table(all_["personalise"])),

@@ -150,11 +150,14 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "275 ms 0.55 of the time of one whole pass (500 ms)" in said
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
-    assert "Which interaction moved the list" in said
+    assert "Step 4, Heat (1995) not liked. 1 neighbour's choice joined as time went on: Dune (1984) of user 8 ." in said
+    assert "1 own interaction left: Fargo (1996) ." in said
+    assert "32 % of them in the steps" in said
+    assert "Which demonstration moved the list" in said
     assert "Where this comes from" in said
     assert charts(page) == 7  # The stream, the flow, what moved it, what it costs, and the evaluation's three.
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert len(page.dataframe) == 1
+    assert len(page.dataframe) == 2  # What came and went, and the list.
 
 
 def test_titles_reach_the_page_as_text(open_page) -> None:
@@ -163,6 +166,11 @@ def test_titles_reach_the_page_as_text(open_page) -> None:
     bodies = " ".join(element.proto.body for element in page.get("html"))
     assert "&lt;b&gt;Alien&lt;/b&gt;" in bodies
     assert "<b>Alien" not in bodies
+    page = page.selectbox(key="pick-step").set_value(3).run()
+    assert "The new interaction joined. 1 neighbour's choice joined: Emma (1996)" in words(page)
+    bodies = " ".join(element.proto.body for element in page.get("html"))
+    assert "&lt;i&gt;9&lt;/i&gt;" in bodies
+    assert "<i>9" not in bodies
 
 
 def test_a_link_rebuilds_the_play(open_page) -> None:
@@ -191,6 +199,22 @@ def test_a_link_chooses_the_adapter_or_none(open_page, shipped, adapter, there, 
     page, desk = open_page("running", run=True, user="7", **({} if adapter is None else {"adapter": adapter}))
     assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", demos=4, history=3, adapter=asked))
     assert link(page)["adapter"] == [asked or "none"]
+
+
+def test_how_demonstrations_are_picked_is_chosen_here_too(open_page) -> None:
+    page, desk = open_page("running", user="7")
+    page = page.selectbox(key="in-strategy").set_value("neighbours").run()
+    page = press(page, "run")
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", **(OWN | {"strategy": "neighbours"})))
+    assert link(page)["strategy"] == ["neighbours"]
+
+
+def test_a_play_that_picks_anew_says_what_that_costs(open_page, example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = example.reports()["personalise"]
+    task = PersonaliseTask(case=CaseSpec(strategy="neighbours", **OWN))
+    monkeypatch.setattr(example, "reports", lambda: {"personalise": made.model_copy(update={"task": task})})
+    page, _ = open_page(run=True, user="7", strategy="neighbours")
+    assert "Picking the demonstrations anew takes 20 ms of a step" in words(page)
 
 
 def test_a_link_keeps_the_chosen_step_and_candidate(open_page) -> None:
@@ -361,10 +385,3 @@ def _evaluated(adapter: str, model_id: str) -> None:
     from app.pages.personalise.adapter_evaluation import evaluation
 
     evaluation(adapter, model_id)
-
-
-def test_nobody_is_asked_how_demonstrations_are_picked(open_page: Any) -> None:
-    page, _ = open_page("done")
-    labels = [box.label for box in page.sidebar.selectbox]
-    assert "User" in labels
-    assert "Demonstrations" not in labels

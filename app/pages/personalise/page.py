@@ -1,4 +1,4 @@
-"""Personalise (RecICL): a user's newest interactions enter as demonstrations, and the list changes; no weight does."""
+"""Personalise (RecICL): a user's newest interactions change the demonstrations and the list; no weight changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from core.personal.personalise_task import PersonaliseReport
 
 
 def result(report: PersonaliseReport) -> None:
-    """Words, the stream, the list before and after, its flow, what moved it, what a step costs."""
+    """Words, the stream, what joined the prompt, the list before and after, its flow, what moved it, the cost."""
     head(report, words.sentence(report), words.leads(report), words.readouts(report))
     words.weights(report)
     if not report.stream:
         return
     step, item = played.bar(report)
     played.stream(report, step)
+    played.changes(report, step)
     played.before_and_after(report, step, item)
     played.flow(report, step, item)
     played.cause(report, item)
@@ -32,9 +33,9 @@ task_page.show(
         play.controls,
         result,
         "What do a user's newest interactions do to the list?",
-        "Plays the user's latest interactions one by one: each enters the prompt as a demonstration and changes the "
-        "list. The weights do not change; their hash is shown. Add an interaction by hand to see what it does.",
+        "Plays the user's latest interactions one by one. After each, the demonstrations are those of what is known by "
+        "then, and the list is made again. The weights do not change; their hash is shown. Add an interaction by hand "
+        "to see what it does.",
         selection=played.PlaySelection,
-        strategy=False,
     )
 )

@@ -11,13 +11,14 @@ from pydantic import Field
 from app import cached
 from app.charts import latency, lists, moved
 from app.charts import user_stream as timeline
+from app.pages.personalise import stream_words as words
 from app.session import Selection
 from app.settings import SETTINGS
 from app.text import option, safe_html, unique_labels
 from app.theme import climb_mark
 from app.widgets import downloads, tab
 from app.widgets.candidate_picker import candidate_picker
-from app.widgets.panel import literal, panel, section
+from app.widgets.panel import literal, panel, section, twin
 from core import columns
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
 from core.question.case_spec import Text
@@ -112,6 +113,18 @@ def _step_picked(newest: int) -> None:
     tab.select(after=None if step == newest else step)
 
 
+def changes(report: PersonaliseReport, step: int | None) -> None:
+    """Which demonstrations joined the prompt at a step and which left it; those of all steps in a table."""
+    row = next((row for row in report.stream if row.step == step), report.stream[-1])
+    table = timeline.changes_table(report)
+    if row.step == 0 and table.empty:
+        return
+    section("Demonstrations that came and went", words.changed(report, row))
+    if not table.empty:
+        with st.expander("Every step"):
+            twin("changes", table, alt=f"{len(table)} changes of the demonstrations, step by step")
+
+
 def before_and_after(report: PersonaliseReport, step: int | None, item: str | None) -> None:
     """The list before the play and after a step, with moves; a row selects its candidate."""
     full = lists.table(report, step)
@@ -197,7 +210,7 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
     )
     panel(
         "matrix",
-        "Which interaction moved the list",
+        "Which demonstration moved the list",
         "Removal effect: nats by which a candidate's score falls when the demonstration's text is left out of the last "
         f"prompt, one at a time; + and blue, the score falls; − and orange, it rises. {names}.",
         figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
@@ -208,15 +221,16 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
 
 
 def times(report: PersonaliseReport) -> None:
-    """Time and tokens of every step."""
+    """Time and tokens of every step, picking demonstrations told apart."""
     if len(report.stream) < 2:
         return
+    share = report.share_run(lists.leading(report)) or 0.0
     panel(
         "latency",
         "What one new interaction costs",
         "Left: time from the new interaction to the new list. Right: tokens of the whole prompt with all candidates, "
-        "and the tokens that were run; the others were remembered from the step before. "
-        f"The play took {seconds(report.seconds)} in all.",
+        f"and the tokens that were run, {100 * share:.0f} % of them in the steps; the others were remembered from "
+        f"the step before. {words.reuse(report)} The play took {seconds(report.seconds)} in all.",
         figure=lambda: latency.figure(report, tab.colours()),
         table=lambda: latency.table(report),
         alt=latency.alt(report),

@@ -1,8 +1,9 @@
-"""What the newest interactions did to the list, which of them did it, and whether every weight is as it was."""
+"""What the newest interactions did to the demonstrations and to the list, and whether every weight is as it was."""
 
 from __future__ import annotations
 
 import html
+import statistics
 
 import streamlit as st
 
@@ -13,7 +14,8 @@ from app.theme import amount, number, ordinal
 from app.widgets import failures
 from app.widgets.report_head import Readout
 from core.lm.loading.adapter import is_there
-from core.personal.personalise_task import PersonaliseReport, PlayedModel
+from core.personal.personalise_task import PersonaliseReport, PlayedModel, StepRow, windowed
+from core.personal.step_words import change_sentences
 from core.words import duration
 
 HASH = 12
@@ -78,9 +80,37 @@ def _cause(report: PersonaliseReport, which: PlayedModel) -> str:
         return ""
     place, row = strongest
     answer = f", answered {row.answer}" if row.answer else ""
+    user = next((demo.user_id for demo in report.demos if demo.demo_id == row.demo_id), report.task.case.user)
+    whose = "" if user == report.task.case.user else f", of user {safe_html(user, 40)}"
     return (
         f"In the last list the score of {_title(report, best.index)} falls most without <strong>D{place + 1}</strong> "
-        f"(<em>{safe_html(row.title, 60)}</em>{answer}): by {amount(row.effects[best.index])}."
+        f"(<em>{safe_html(row.title, 60)}</em>{answer}{whose}): by {amount(row.effects[best.index])}."
+    )
+
+
+def changed(report: PersonaliseReport, row: StepRow) -> str:
+    """Which demonstrations joined the prompt at a step, and which left it; HTML."""
+    if row.title is None:
+        return "Before the play nothing has come or gone."
+    sentences = change_sentences(row, report.task.case.user, title=_short, name=_short)
+    if any(change.demo_id == row.demo_id for change in row.joined):
+        sentences = ["The new interaction joined.", *sentences]
+    at = f"Step {row.step}, {_short(row.title)} {'liked' if row.liked else 'not liked'}. "
+    return at + (" ".join(sentences) or "No demonstration joined or left.")
+
+
+def _short(text: str) -> str:
+    return safe_html(text, 60)
+
+
+def reuse(report: PersonaliseReport) -> str:
+    """What it costs that demonstrations are picked anew at every step; empty where they are the user's latest."""
+    if windowed(report.task.case):
+        return ""
+    picking = statistics.median(row.picking_seconds for row in report.stream if row.step > 0)
+    return (
+        f"Picking the demonstrations anew takes {duration(picking)} of a step; behind the first one that changes, the "
+        "prompt is run again."
     )
 
 
@@ -92,7 +122,7 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     by_hand = sum(row.kind == "added" for row in report.stream)
     played = report.stream[-1].step
     cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
-    took, share = latency.median(report, which), latency.share(report, which)
+    took, share = report.median_seconds(which), latency.share(report, which)
     if took is not None:
         whole = f"{number(share)} of the time of one whole pass ({duration(report.full_seconds)})"
         small = whole if share is not None else "one whole pass is timed at the end"

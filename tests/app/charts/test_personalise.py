@@ -10,7 +10,14 @@ from app.charts import latency, lists, moved
 from app.charts import user_stream as stream
 from app.theme import DARK, LIGHT, climb_mark
 from core.analysis.explain.explanation import CandidateRow
-from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, PersonaliseTask, StepRow
+from core.personal.personalise_task import (
+    DemoChange,
+    ListRow,
+    MovedRow,
+    PersonaliseReport,
+    PersonaliseTask,
+    StepRow,
+)
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"
@@ -47,7 +54,7 @@ def _list(which, step):
 
 def step_row(step, which=("base", "adapter")):
     kind, position, title, liked = NEW[step]
-    shown = ("u:3", "u:4", "u:5", "u:6", "u:7", "added-1")
+    shown = ("12:3", "12:4", "12:5", "12:6", "12:7", "added-1")
     return StepRow(
         step=step,
         kind=kind,
@@ -58,7 +65,22 @@ def step_row(step, which=("base", "adapter")):
         timestamp=None if position is None else 891_000_000.0 + 60 * position,
         demo_ids=shown[step : step + 2] if step < 4 else shown[3:],
         lists=tuple(_list(name, step) for name in which),
+        demo_id=None if title is None else "added-1" if position is None else f"12:{position}",
+        joined=JOINED.get(step, ()),
+        left=LEFT.get(step, ()),
+        picking_seconds=0.02,
     )
+
+
+def _change(demo, title, source, *, by_time=False):
+    return DemoChange(demo_id=demo, user_id=demo.partition(":")[0], title=title, source=source, by_time=by_time)
+
+
+JOINED = {
+    3: (_change("<i>9</i>:4", "Emma (1996)", "neighbours"), _change("12:7", HOSTILE, "recent")),
+    4: (_change("8:2", "Dune (1984)", "neighbours", by_time=True),),
+}
+LEFT = {4: (_change("12:5", "Fargo (1996)", "recent"),)}
 
 
 def made(example, steps=5, which=("base", "adapter")):
@@ -77,7 +99,7 @@ def made(example, steps=5, which=("base", "adapter")):
         for place, (item, title) in enumerate(zip("abcd", TITLES, strict=True))
     )
     over = steps == len(NEW)
-    demos = (("u:6", "Gigi (1958)", "No"), ("u:7", HOSTILE, "Yes"), ("added-1", "Heat (1995)", "No"))
+    demos = (("12:6", "Gigi (1958)", "No"), ("12:7", HOSTILE, "Yes"), ("added-1", "Heat (1995)", "No"))
     return PersonaliseReport(
         task=PersonaliseTask(),
         stage="complete" if over else "partial",
@@ -293,6 +315,26 @@ def test_words_and_table_of_the_stream(report):
     assert stream.alt([]) == "Nothing of the stream is known yet."
 
 
+def test_only_the_user_s_own_demonstrations_are_marked_in_the_stream(report):
+    last = report.stream[-1].model_copy(update={"demo_ids": ("9:5", "12:7", "12:6")})
+    found = stream.marks(report.model_copy(update={"stream": (*report.stream[:-1], last)}), history(), 5)
+    assert {mark.position: mark.demo for mark in found if mark.demo} == {7: "D2", 6: "D3"}
+
+
+def test_the_table_of_changes_says_who_came_and_why(report):
+    table = stream.changes_table(report)
+    assert table.to_dict("records") == [
+        dict(zip(table.columns, row, strict=True))
+        for row in (
+            (3, HOSTILE, "joined", "Emma (1996)", "<i>9</i>", "liked the same items", "the new interaction"),
+            (3, HOSTILE, "joined", HOSTILE, "12", "most recent", "the new interaction"),
+            (4, "Heat (1995)", "joined", "Dune (1984)", "8", "liked the same items", "time went on"),
+            (4, "Heat (1995)", "left", "Fargo (1996)", "12", "most recent", "the new interaction"),
+        )
+    ]
+    assert stream.changes_table(report.model_copy(update={"stream": ()})).empty
+
+
 # What moved the list.
 
 
@@ -343,10 +385,10 @@ def test_before_the_list_is_taken_apart_it_is_said(example):
 
 
 def test_the_median_leaves_the_first_list_out(report):
-    assert latency.median(report, "adapter") == pytest.approx((0.25 + 0.3) / 2)
+    assert report.median_seconds("adapter") == pytest.approx((0.25 + 0.3) / 2)
     assert latency.share(report, "adapter") == pytest.approx(0.275 / 0.5)
     assert latency.share(report.model_copy(update={"full_seconds": None}), "adapter") is None
-    assert latency.median(report.model_copy(update={"stream": report.stream[:1]}), "adapter") is None
+    assert report.model_copy(update={"stream": report.stream[:1]}).median_seconds("adapter") is None
 
 
 @BOTH

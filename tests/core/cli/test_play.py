@@ -11,6 +11,7 @@ from core.cli import command
 from core.cli.step_lines import step_lines
 from core.personal.personalise_task import (
     USUAL_CASE,
+    DemoChange,
     ListRow,
     MovedRow,
     PersonaliseReport,
@@ -150,6 +151,21 @@ def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
     assert lines[at + 3].split()[0] == "-0.250"
     assert "Median step: adapter 300 ms, base 250 ms. The last prompt from scratch takes 750 ms." in lines
     assert f"Weights before and after, unchanged: SHA-256 {'ab' * 32}" in lines
+
+
+def test_the_table_says_what_joined_and_left_and_what_the_steps_ran() -> None:
+    whole = report()
+    news = DemoChange(demo_id="u:8", user_id="7", title="Alien", source="recent", by_time=False)
+    near = DemoChange(demo_id="v:1", user_id="v\x1b", title="Heat\x1b", source="neighbours", by_time=False)
+    late = tuple(near.model_copy(update={"demo_id": f"w:{place}", "by_time": True}) for place in range(5))
+    step = whole.stream[1].model_copy(update={"demo_id": "u:8", "joined": (news, near), "left": late})
+    lines = step_lines(whole.model_copy(update={"stream": (whole.stream[0], step)}))
+    at = lines.index("Step 1: Alien = liked, 1 demonstration")
+    assert lines[at + 1] == "  1 neighbour's choice joined: Heat\\x1b of user v\\x1b."
+    assert lines[at + 2].startswith("  5 neighbours' choices left as time went on: Heat\\x1b of user v\\x1b; ")
+    assert lines[at + 2].endswith("; 2 more.")
+    share = "Tokens of their prompts that the steps ran: adapter 44 %, base 44 %."
+    assert f"{share} Picking demonstrations: 0 ms a step." in lines
 
 
 def test_a_play_that_is_not_over_has_a_table_too() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from references import language_model
 
-from core.analysis.setting import prompt_of
+from core.analysis.setting import prompt_of, reader_for
 from core.analysis.subject import demonstrations_for, item_ids
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Demonstration, Strategy
@@ -30,7 +30,7 @@ Row = tuple[str, str, float, float]
 """User, item, rating and time."""
 Open = Callable[..., Dataset]
 ITEMS = "ABCDEFGHTXYZ"
-PICKED = tuple(name for name, row in STRATEGIES.items() if row.choose is not None and name != "recent")
+PICKED = tuple(name for name, row in STRATEGIES.items() if row.choose and not row.needs_model and name != "recent")
 COMMON: tuple[Row, ...] = (
     *(("me", item, 5, time) for item, time in zip("ABCT", (10, 20, 30, 100), strict=True)),
     *(("p", item, 5, time) for item, time in zip("AX", (1, 2), strict=True)),
@@ -249,16 +249,16 @@ def test_every_step_says_what_joined_and_what_left(neighbours: PersonaliseReport
     assert any(notice.startswith("Only 2 of the 4 demonstrations asked for") for notice in neighbours.notices)
 
 
-@pytest.mark.parametrize("strategy", ["neighbours", "mixed"])
+@pytest.mark.parametrize("strategy", ["neighbours", "mixed", "semantic", "gradient"])
 @pytest.mark.parametrize("order", ["nearest_last", "nearest_first"])
 def test_every_list_equals_that_of_its_prompt_from_scratch(
     opened: Open, model: LanguageModel, strategy: Strategy, order: str
 ) -> None:
     task, dataset = asked(strategy, demos=3, steps=3, added=("D:no", "E:yes")), opened(COMMON)
     task = task.model_copy(update={"case": task.case.model_copy(update={"order": order})})
-    report, play = last(task, dataset, model), play_of(task, dataset)
+    report, play, reader = last(task, dataset, model), play_of(task, dataset), reader_for(task.case, dataset, model)
     for count, step in enumerate(report.stream):
-        case, demos = play.case_at(count), play.demonstrations(count)
+        case, demos = play.case_at(count), play.demonstrations(count, reader)
         assert step.demo_ids == tuple(ids(demos))
         prompt = prompt_of(task.case, dataset, model, case, demos, dataset.items(item_ids(case, demos)))
         np.testing.assert_allclose(step.lists[0].scores, Scorer(model, prompt).full(), atol=1e-4)

@@ -33,7 +33,8 @@ def test_what_is_not_rated_is_not_played(tmp_path: Path, monkeypatch: pytest.Mon
         ("5", True, "u:5"),
     ]
     assert play.start == 2
-    assert [row.item_id for row in play.case.history] == ["0", "1", "3", "5"]
+    assert [row.item_id for row in play.rated] == ["0", "1", "3", "5"]
+    assert [row.item_id for row in play.case_at(2).history] == ["0", "1", "2"]  # met, and never shown or asked for
     dataset.close()
 
 
