@@ -16,6 +16,7 @@ from bench.product.speed import speed
 from bench.recicl.lists_of_folders import recicl_of_folders
 from bench.recicl.recicl_part import recicl
 from bench.results_table import ResultRow
+from bench.strategies.picking_part import picking
 from bench.strategies.strategies_part import strategies
 
 ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[ResultRow]]]] = {
@@ -26,6 +27,7 @@ ON_SAMPLE: dict[str, Callable[[int, int], Iterator[list[ResultRow]]]] = {
     "faithfulness": lambda cases, seed: faithfulness(open_bench(seed), cases),
     "lrgd": lambda cases, seed: lrgd(open_bench(seed), cases),
     "recicl": lambda cases, seed: recicl(open_bench(seed), cases),
+    "picking": lambda cases, seed: picking(open_bench(seed), cases),
     "strategies": lambda cases, seed: strategies([open_bench(seed)], cases, promised=True),
 }
 """By part of `bench.results_table.PARTS`: the rows so far, from a number of cases and a seed."""
