@@ -44,15 +44,7 @@ def neighbours(dataset: Dataset, case: Case, *, count: int, each: int = 1) -> li
     case's moment (without timestamps: at lower positions). Users without a like in common or without anything new are
     none; equal similarities keep the order of the users. The candidates and the target are never read.
     """
-    likes, place = dataset.likes, _place(dataset, case.user_id)
-    bound = likes.bound(case.moment, len(case.history))
-    liked = _items(dataset, [row.item_id for row in case.history if dataset.liked(row)])
-    if not len(liked) or count < 1:
-        return []
-    weight, common = _in_common(likes, liked, place, bound)
-    met = np.zeros(dataset.size["items"], dtype=bool)
-    met[_items(dataset, [row.item_id for row in case.history])] = True
-    nearest = _nearest(likes, weight, met, bound, count, each)
+    nearest, common = _nearest_to(dataset, case, count, each)
     names = _names(dataset, [user for user, _, _ in nearest])
     return [Neighbour(names[user], value, int(common[user]), fresh) for user, value, fresh in nearest]
 
@@ -76,16 +68,17 @@ def co_like_demonstrations(
     Each of the `VOTERS` nearest neighbours votes with its similarity for the `LATEST` newest of its likes that the
     case's user has not met. The item with most votes comes first; equal votes keep the order of the items.
     """
-    voters = neighbours(dataset, case, count=VOTERS, each=LATEST)
+    voters, _ = _nearest_to(dataset, case, VOTERS, LATEST)
     votes: dict[int, float] = {}
-    nearest: dict[int, tuple[str, int]] = {}
-    for voter in voters:
-        for place in voter.fresh:
-            item = int(dataset.likes.item[place])
-            votes[item] = votes.get(item, 0.0) + voter.similarity
-            nearest.setdefault(item, (voter.user_id, place))
+    nearest: dict[int, tuple[int, int]] = {}
+    for user, similarity, fresh in voters:
+        for place, item in zip(fresh, dataset.likes.item[list(fresh)].tolist(), strict=True):
+            votes[item] = votes.get(item, 0.0) + similarity
+            nearest.setdefault(item, (user, place))
     best = sorted(votes, key=lambda item: (-votes[item], item))[:count]
-    return [_demonstration(dataset, *nearest[item], history, source) for item in best]
+    names = _names(dataset, [nearest[item][0] for item in best])
+    places = ((names[nearest[item][0]], nearest[item][1]) for item in best)
+    return [_demonstration(dataset, name, place, history, source) for name, place in places]
 
 
 def _demonstration(dataset: Dataset, user_id: str, place: int, history: int, source: Strategy) -> Demonstration:
@@ -102,6 +95,23 @@ def _demonstration(dataset: Dataset, user_id: str, place: int, history: int, sou
         liked=True,
         source=source,
     )
+
+
+_Near = tuple[int, float, tuple[int, ...]]
+"""User, similarity, and places of fresh likes."""
+
+
+def _nearest_to(dataset: Dataset, case: Case, count: int, each: int) -> tuple[list[_Near], Ints]:
+    """The nearest, and the likes in common with every user, [user]."""
+    likes = dataset.likes
+    bound = likes.bound(case.moment, len(case.history))
+    liked = _items(dataset, [row.item_id for row in case.history if dataset.liked(row)])
+    if not len(liked) or count < 1:
+        return [], np.zeros(likes.users, dtype=np.int64)
+    weight, common = _in_common(likes, liked, _place(dataset, case.user_id), bound)
+    met = np.zeros(dataset.size["items"], dtype=bool)
+    met[_items(dataset, [row.item_id for row in case.history])] = True
+    return _nearest(likes, weight, met, bound, count, each), common
 
 
 def rarity(users: int, likes: Ints) -> Weights:
@@ -122,26 +132,22 @@ def _in_common(likes: Likes, items: Ints, user: int, bound: int) -> tuple[Weight
     return weight, common
 
 
-def _nearest(
-    likes: Likes, weight: Weights, met: NDArray[np.bool_], bound: int, count: int, each: int
-) -> list[tuple[int, float, tuple[int, ...]]]:
+def _nearest(likes: Likes, weight: Weights, met: NDArray[np.bool_], bound: int, count: int, each: int) -> list[_Near]:
     """User, similarity and fresh likes of the nearest, exactly: a neighbour's likes weigh at least those in common."""
     users = np.flatnonzero(weight)
     highest = weight[users] / np.sqrt(weight[users] + SHRINKAGE)
     order = np.lexsort((users, -highest))
     users, highest = users[order], highest[order]
-    nearest: list[tuple[int, float, tuple[int, ...]]] = []
+    nearest: list[_Near] = []
     for first in range(0, len(users), CHUNK):
         if len(nearest) >= count and nearest[count - 1][1] > highest[first]:
             break
         nearest += _measured(likes, users[first : first + CHUNK], weight, met, bound, each)
-        nearest.sort(key=lambda row: (-row[1], row[0]))
-    return nearest[:count]
+        nearest = sorted(nearest, key=lambda row: (-row[1], row[0]))[:count]
+    return nearest
 
 
-def _measured(
-    likes: Likes, users: Ints, weight: Weights, met: NDArray[np.bool_], bound: int, each: int
-) -> list[tuple[int, float, tuple[int, ...]]]:
+def _measured(likes: Likes, users: Ints, weight: Weights, met: NDArray[np.bool_], bound: int, each: int) -> list[_Near]:
     """Those of these users who like something new, with their similarity."""
     starts, stops = likes.user_start[users], likes.user_start[users + 1]
     sizes = stops - starts
