@@ -67,7 +67,7 @@ class StrategyTable:
 
     def __init__(self, bench: Bench, count: int) -> None:
         self.bench, dataset = bench, bench.dataset
-        name = bench.case("", "next_item").dataset
+        name = bench.case(next(bench.users()), "next_item").dataset
         model = load("sample", device="cpu", dtype=DTYPE)
         self.outcomes = ListOutcomes(dataset, {None: model}, HISTORY, name, cache=STRATEGY_RECORDS.record)
         self.plain = replace(self.outcomes, models={None: bench.model}, by_arm={})

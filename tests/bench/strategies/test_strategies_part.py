@@ -39,9 +39,8 @@ def test_every_control_stands_in_the_table_and_a_cut_run_goes_on(plays, tmp_path
     *_, rows = strategies([plays], USERS, promised=False)
     measures = [row.measure for row in rows]
     for strategy in (*OTHERS, *CONTROLS):
-        assert f"plays: next_item, {strategy} 8 (7 lists), gain over none" in measures or any(
-            strategy in measure and "gain over none" in measure for measure in measures
-        )
+        label = f"{strategy} {strategies_part.USUAL} (7 lists), gain over none"
+        assert any(label in measure for measure in measures), strategy
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert rows[0].value == 0  # the same network stands for both formats
     assert all(row.met is None for row in rows)
@@ -52,5 +51,5 @@ def test_picking_times_stand_for_both_sizes(plays, monkeypatch):
     monkeypatch.setattr(picking_part, "ITEMS", 50)
     small, large = picking_part.picking(plays, 2, interactions=600)
     assert len(large) == 2 * len(small)
-    assert "600 interactions of 120 users" in large[-1].measure or "of 120 users" in large[-1].measure
+    assert "interactions of 120 users" in large[-1].measure
     assert [row.target for row in large if row.target] == [picking_part.SMALL, picking_part.LARGE]
