@@ -1,30 +1,31 @@
 """Held-out choices of a user, and how well a prompt predicts them.
 
 They lie strictly before the case's moment, so the case's target is never among them; each becomes a case of its own.
+The older ones judge sets, the newer ones confirm the set found: no search has read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.data.cases import draw_items
 from core.data.dataset import Dataset
-from core.data.records import Case, Demonstration, Interaction, Sampling
+from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError
 from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
+from core.selection.negatives import matched_negatives
+from core.selection.objectives import OBJECTIVES, Objective
 from core.words import brief, counted
 
 if TYPE_CHECKING:
     from core.metrics.intervals import Floats
 
-Objective = Literal["margin", "truth"]
-"""What `yes_no` is judged by: `margin` over items the user never met, or the log-odds of the `truth` alone."""
-
+LEAST = 2
+"""Fewest choices that sets are judged on."""
 REACH = 4
 """Held-out choices lie among the user's latest `REACH` times as many: an old dislike says little about today."""
 
@@ -42,31 +43,34 @@ class HeldOut:
 
 
 def held_out(
-    dataset: Dataset,
-    case: Case,
-    *,
-    count: int,
-    negatives: int,
-    both_answers: bool,
-    sampling: Sampling = "uniform",
-    history: int = 5,
+    dataset: Dataset, case: Case, *, count: int, negatives: int, family: Family, history: int = 5
 ) -> tuple[HeldOut, ...]:
     """At most `count` of the user's latest choices before the case's moment, oldest first.
 
-    Each needs an interaction strictly before it and, in data with ratings, a rating. With `both_answers`, up to half
-    are disliked ones (`Dataset.liked`) where there are any. Candidates are the choice and `negatives` items the user
-    never met, drawn by `sampling` and seeded by the case and the choice. `history` titles are shown, one of
-    which `shortened` lacks. Raises `DataError` where the user has no choice to hold out.
+    Each needs an interaction strictly before it and, in data with ratings, a rating. Where the family has Yes and No as
+    answers, up to half are disliked ones (`Dataset.liked`); where it asks for titles, liked ones only, if there are
+    `LEAST`. Candidates are the choice and `negatives` items as popular that the user never met (`matched_negatives`).
+    `history` titles are shown, one of which `shortened` lacks. Raises `DataError` where fewer than `LEAST` choices can
+    be held out.
     """
     usable = [choice for choice in case.history if dataset.is_rated(choice) and _strictly_before(case.history, choice)]
-    if not usable:
+    if len(usable) < LEAST:
         raise DataError(
             f"user {brief(case.user_id)} has {counted(len(case.history), 'interaction')} before the case's moment"
-            " and none that can be held out",
-            expected="at least 2 at different times: one to hold out and one before it",
+            f" and {len(usable) or 'none'} that can be held out",
+            expected=f"at least {LEAST} that can, each with one at an earlier time before it",
         )
-    chosen = _both(dataset, usable[-REACH * count :], count) if both_answers else usable[-count:]
-    return tuple(_as_case(dataset, case, choice, negatives, sampling, history) for choice in chosen)
+    chosen = _chosen(dataset, usable, count, family)
+    return tuple(_as_case(dataset, case, choice, negatives, history) for choice in chosen)
+
+
+def split_off(held: Sequence[HeldOut], most: int) -> tuple[tuple[HeldOut, ...], tuple[HeldOut, ...]]:
+    """The older choices, which judge sets, and at most `most` and at most half of them, the newest, which confirm.
+
+    At least `LEAST` of them judge.
+    """
+    newest = max(0, min(most, len(held) // 2, len(held) - LEAST))
+    return tuple(held[: len(held) - newest]), tuple(held[len(held) - newest :])
 
 
 def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:
@@ -80,16 +84,12 @@ def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:
 
 
 def prediction_score(scores: Floats, held: HeldOut, family: Family, objective: Objective) -> float:
-    """How well scores [candidate], the choice's first, predict a held-out choice; higher is better, nats.
+    """How well scores [candidate], the choice's first, predict a held-out choice by an objective; higher is better.
 
-    `next_item`: log of the choice's softmax share among its candidates. `yes_no`: score of the choice less the mean
-    of the items never met, so that a prompt that says Yes to everything gains nothing; or the choice's score alone
-    (`truth`). The sign turns for a disliked choice, whose true answer is No.
+    For a disliked choice, whose true answer is No, all signs turn: its score should be the lowest.
     """
-    if FAMILIES[family].scores == "title":
-        return float(scores[0] - np.logaddexp.reduce(scores))
-    baseline = scores[1:].mean() if objective == "margin" and len(scores) > 1 else 0.0
-    return float((scores[0] - baseline) * (1 if held.liked else -1))
+    sign = 1.0 if held.liked or not FAMILIES[family].labelled else -1.0
+    return OBJECTIVES[objective].score(sign * scores)
 
 
 def _strictly_before(history: tuple[Interaction, ...], choice: Interaction) -> tuple[Interaction, ...]:
@@ -99,6 +99,15 @@ def _strictly_before(history: tuple[Interaction, ...], choice: Interaction) -> t
     return tuple(
         earlier for earlier in history[: choice.position] if earlier.timestamp is None or earlier.timestamp < moment
     )
+
+
+def _chosen(dataset: Dataset, usable: list[Interaction], count: int, family: Family) -> list[Interaction]:
+    if not dataset.has_ratings:
+        return usable[-count:]
+    if FAMILIES[family].labelled:
+        return _both(dataset, usable[-REACH * count :], count)
+    liked = [choice for choice in usable if dataset.liked(choice)]
+    return (liked if len(liked) >= LEAST else usable)[-count:]
 
 
 def _both(dataset: Dataset, usable: list[Interaction], count: int) -> list[Interaction]:
@@ -111,26 +120,17 @@ def _both(dataset: Dataset, usable: list[Interaction], count: int) -> list[Inter
     return sorted(chosen, key=lambda choice: choice.position)
 
 
-def _as_case(
-    dataset: Dataset, case: Case, choice: Interaction, negatives: int, sampling: Sampling, history: int
-) -> HeldOut:
+def _as_case(dataset: Dataset, case: Case, choice: Interaction, negatives: int, history: int) -> HeldOut:
     held_case = replace(
         case,
         history=_strictly_before(case.history, choice),
-        candidates=(choice.item_id, *_never_met(dataset, case, choice, negatives, sampling)),
+        candidates=(choice.item_id, *matched_negatives(dataset, case, choice, negatives)),
         target=choice.item_id,
         moment=choice.timestamp,
     )
     random = generator(case.dataset_id, case.user_id, choice.position, "shortened history", case.seed)
     shortened = replace(held_case, history=_one_less(held_case.history, history, dataset.liked, random))
     return HeldOut(case=held_case, position=choice.position, liked=dataset.liked(choice), shortened=shortened)
-
-
-def _never_met(dataset: Dataset, case: Case, choice: Interaction, count: int, sampling: Sampling) -> tuple[str, ...]:
-    """`count` items (fewer where the catalogue has no more) that the user never met; the case's target is none."""
-    met = {row.item_id for row in dataset.history(case.user_id)} | ({case.target} if case.target is not None else set())
-    random = generator(case.dataset_id, case.user_id, choice.position, "held out", sampling, case.seed)
-    return tuple(draw_items(dataset.catalogue, dataset.catalogue.others(met), count, sampling, random))
 
 
 def _one_less(
