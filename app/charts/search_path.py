@@ -11,9 +11,11 @@ from app.charts.figure_cache import cached_figure
 from app.charts.frame import UNFADED, framed, hover, quiet_line
 from app.charts.user_stream import when
 from app.text import counted, plain, safe_mark
-from app.theme import Palette, nats, number, ordinal, signed
+from app.theme import Palette, number, ordinal, signed
 from core import columns
+from core.data.strategies import STRATEGIES
 from core.metrics.ranking import Rank
+from core.selection.confirm import Rival
 from core.selection.improve_task import ImproveReport, Outcome, PathRow
 
 HEIGHT = 300
@@ -29,6 +31,11 @@ SETS = {
     "current": "the case's own demonstrations",
     "start": "the earlier set",
     "best": "the set found",
+}
+RIVALS: dict[Rival, str] = {
+    "chance": "sets that chance draws",
+    "zero_shot": "no demonstrations",
+    "current": "the case's own demonstrations",
 }
 STOPS = {
     "budget": "The budget is spent.",
@@ -59,7 +66,7 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
         height=HEIGHT,
         annotations=[at_the_right | {"y": row.objective, "text": SETS[name]} for name, row, _ in references],
         xaxis={"title": {"text": "cost so far (full passes)"}, "rangemode": "tozero", "zeroline": False},
-        yaxis={"title": {"text": "objective J (nats)"}, "zeroline": False},
+        yaxis={"title": {"text": f"objective J ({report.task.judged_by.unit})"}, "zeroline": False},
     )
 
 
@@ -98,16 +105,45 @@ def alt(report: ImproveReport) -> str:
     so_far = "" if report.stage == "complete" else " so far"
     ends += " The search is not finished." if so_far else ""
     if not best.demo_ids:
-        return f"No set{so_far} is better than no demonstrations (J {signed(bare.objective)} nats).{ends}"
-    above = f"{nats(best.objective - bare.objective)} above no demonstrations"
+        return f"No set{so_far} is better than no demonstrations (J {in_unit(report, bare.objective)}).{ends}"
+    above = f"{in_unit(report, best.objective - bare.objective)} above no demonstrations"
     if report.current is not None:
-        above += f" and {nats(best.objective - report.current.objective)} against the case's own"
+        above += f" and {in_unit(report, best.objective - report.current.objective)} against the case's own"
     size = counted(len(best.demo_ids), "demonstration")
-    return f"The best set{so_far}, {size}, has J {signed(best.objective)} nats: {above}.{ends}"
+    return f"The best set{so_far}, {size}, has J {in_unit(report, best.objective)}: {above}.{ends}"
+
+
+def in_unit(report: ImproveReport, value: float) -> str:
+    """A signed figure in the objective's unit: `+0.42 nats`."""
+    return f"{signed(value)} {report.task.judged_by.unit}"
+
+
+def confirm_table(report: ImproveReport) -> pd.DataFrame:
+    """One row per rival of the set found on the confirming choices, in the objective's unit."""
+    rows = report.confirmed or ()
+    return pd.DataFrame(
+        {
+            "against": [RIVALS[row.against] for row in rows],
+            "mean": [row.mean for row in rows],
+            "rival_mean": [row.rival_mean for row in rows],
+            "gap": [row.gap for row in rows],
+            "p": [row.p for row in rows],
+            "choices": [row.choices for row in rows],
+        }
+    )
+
+
+def confirm_alt(report: ImproveReport) -> str:
+    """The set found against each rival on choices that the search had not read."""
+    rows = report.confirmed or ()
+    if not rows:
+        return "The set found is not tested."
+    against = [f"{in_unit(report, row.gap)} against {RIVALS[row.against]} (p = {number(row.p)})" for row in rows]
+    return f"On {counted(rows[0].choices, 'newer choice')} the set found is at {', '.join(against)}."
 
 
 def table(report: ImproveReport) -> pd.DataFrame:
-    """One row per step of the search; nats."""
+    """One row per step of the search, in the objective's unit."""
     rows = report.path
     return pd.DataFrame(
         {
@@ -134,8 +170,10 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         columns.TITLE: [row.title for row in rows],
         "answer": [row.answer for row in rows],
         "place_in_best": pd.array([places.get(row.demo_id) for row in rows], dtype="Int64"),
+        "source": [STRATEGIES[row.source].source for row in rows],
         "relevance": [row.relevance for row in rows],
         **_recency(report),
+        "neighbours": [row.neighbours for row in rows],
         "bm25": [row.bm25 for row in rows],
         "embedding": [row.embedding for row in rows],
         "effect": [row.effect for row in rows],
@@ -162,7 +200,7 @@ def shortlist_alt(report: ImproveReport) -> str:
 
 
 def outcomes_table(report: ImproveReport) -> pd.DataFrame:
-    """One row per set: how it is judged on the held-out choices (nats), and the case's own target under it."""
+    """One row per set: how it is judged on the held-out choices, and the case's own target under it."""
     judged = {"zero_shot": report.zero_shot, "current": report.current, "start": report.start, "best": report.best}
     after = {row.which: row for row in report.outcomes or ()}
     names = [name for name in SETS if judged[name] is not None or name in after]

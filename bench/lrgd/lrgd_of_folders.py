@@ -93,7 +93,7 @@ def _columns(benches: Sequence[Bench], count: int) -> dict[str, DataColumn]:
 
 def margins(bench: Bench) -> tuple[search_sets.SetMeasure, ...]:
     """The measures of sets that the default objective found: searching once more for another takes as long again."""
-    return tuple(measure for measure in search_sets.allowed(bench) if measure.objective == "margin")
+    return tuple(measure for measure in search_sets.allowed(bench) if measure.objective is None)
 
 
 def tables(columns: Mapping[str, DataColumn]) -> list[str]:

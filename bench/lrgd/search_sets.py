@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.case_list import Bench
-from bench.constants import ABOVE_ZERO, CANDIDATES, DRAWS, FAMILIES
+from bench.constants import ABOVE_ZERO, CANDIDATES, DEMOS, DRAWS, FAMILIES
 from bench.record_store import LRGD_RECORDS, CaseRecord, of_family
 from bench.results_table import ResultRow, as_row
 from bench.spread import extremes, mean_interval, quartiles
@@ -22,19 +22,24 @@ from core.metrics.intervals import LEVEL
 from core.metrics.ranking import expected_ndcg
 from core.prompt.families import Family
 from core.question.case_spec import CaseSpec
-from core.selection.heldout import Objective, held_out
+from core.selection.confirm import LEVEL as LARGEST_P
+from core.selection.heldout import LEAST, held_out
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveTask
+from core.selection.objectives import Objective
+from core.selection.verdict import stands
 
-DEMOS, POOL, SEARCH = 4, 200, 100.0
+POOL, SEARCH = 200, 60.0
 OURS = "two-stage"
 OTHERS: dict[str, dict[str, object]] = {
+    "default": {},
     "zero-shot": {"demos": 0},
-    "most recent 4": {"strategy": "recent"},
-    "BM25 4": {"strategy": "similar"},
-    "random 4": {"strategy": "random"},
+    f"neighbours {DEMOS}": {"strategy": "neighbours"},
+    f"BM25 {DEMOS}": {"strategy": "similar"},
+    f"most recent {DEMOS}": {"strategy": "recent"},
+    f"random {DEMOS}": {"strategy": "random"},
 }
-"""The sets that ours is compared with, as changes of the case's spec."""
+"""The sets that ours is compared with, as changes of the case's spec; the search starts from the default one."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class SetMeasure:
     family: Family
     of: Callable[[CaseRecord, str], float]
     promised: bool = False
-    objective: Objective = "margin"
-    """What the sets it is taken of were judged by."""
+    objective: Objective | None = None
+    """What the sets it is taken of were judged by; None is the default of the family."""
     liked_only: bool = False
     both_answers: bool = False
     """Defined, or telling anything new, only where some true answers are Yes and some No."""
@@ -54,7 +59,7 @@ class SetMeasure:
     @property
     def label(self) -> str:
         """Family and name, and the objective of the search where it is not the default."""
-        judged = "" if self.objective == "margin" else f", set judged by the {self.objective}"
+        judged = "" if self.objective is None else f", set judged by the {self.objective}"
         return f"{self.family}, {self.name}{judged}"
 
     def having(self, records: Sequence[CaseRecord]) -> list[CaseRecord]:
@@ -67,7 +72,7 @@ class SetMeasure:
         return np.array([self.of(record, way) for record in records])
 
 
-def _judged_by(records: Sequence[CaseRecord], family: Family, objective: Objective) -> list[CaseRecord]:
+def _judged_by(records: Sequence[CaseRecord], family: Family, objective: Objective | None) -> list[CaseRecord]:
     return [record for record in of_family(records, family) if record["objective"] == objective]
 
 
@@ -104,7 +109,7 @@ MEASURES = (
 
 
 def specs(bench: Bench, count: int) -> list[CaseSpec]:
-    """`count` cases of as many users, families in turns, that have all the sets and a choice to hold out."""
+    """`count` cases of as many users, families in turns, that have all candidates and choices to hold out."""
     users = bench.users()
     return [_next(bench, users, FAMILIES[place % 2]) for place in range(count)]
 
@@ -121,12 +126,11 @@ def _next(bench: Bench, users: Iterator[str], family: Family) -> CaseSpec:
 
 
 def _whole(bench: Bench, spec: CaseSpec) -> bool:
-    """Whether a case has every set and all candidates; raises a `DemoLensError` where it has no choice to hold out."""
-    for change in OTHERS.values():
-        setting = _changed(bench, spec, change)
-        if len(setting.prompt.demos) != setting.spec.demos or len(setting.case.candidates) != CANDIDATES:
-            return False
-    return bool(held_out(bench.dataset, setting.case, count=1, negatives=1, both_answers=False))
+    """Whether a case has all candidates; raises a `DemoLensError` where it has too few choices to hold out."""
+    case = _changed(bench, spec, {}).case
+    return len(case.candidates) == CANDIDATES and bool(
+        held_out(bench.dataset, case, count=LEAST, negatives=1, family=spec.family)
+    )
 
 
 def _changed(bench: Bench, spec: CaseSpec, change: dict[str, object]) -> Setting:
@@ -142,7 +146,7 @@ def records_of(bench: Bench, spec: CaseSpec, measures: Sequence[SetMeasure] = ME
     return [_record_of(bench, spec, objective) for objective in objectives]
 
 
-def _record_of(bench: Bench, spec: CaseSpec, objective: Objective) -> CaseRecord:
+def _record_of(bench: Bench, spec: CaseSpec, objective: Objective | None) -> CaseRecord:
     task = ImproveTask(case=spec, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
     record = bench.record(LRGD_RECORDS, "sets", task.model_dump(mode="json"), lambda: search_and_score(bench, task))
     return {"objective": objective, **record}
@@ -165,6 +169,8 @@ def search_and_score(bench: Bench, task: ImproveTask) -> CaseRecord:
         "demo_ids": list(report.best.demo_ids),
         "best": {"objective": report.best.objective, "mean": report.best.mean},
         "zero_shot": {"objective": report.zero_shot.objective, "mean": report.zero_shot.mean},
+        "stands": stands(report),
+        "confirmed": {row.against: {"gap": row.gap, "p": row.p} for row in report.confirmed or ()},
         "search_passes": report.search_passes,
         "seconds": report.seconds,
         "stop": report.stop,
@@ -192,9 +198,22 @@ def rows_of(records: Sequence[CaseRecord], measures: Sequence[SetMeasure] = MEAS
         as_row("two-stage search, seconds", quartiles(seconds)),
         as_row("cases whose set is below zero-shot on the held-out choices, share", [float(below.mean())], "<= 0"),
         as_row("cases where no set is advised, share", [float(empty.mean())]),
+        as_row("cases whose own demonstrations stand, share", [_share(records, lambda record: record["stands"])]),
+        as_row(
+            "cases whose set is better than chance would choose (p <= 0.05), share", [_share(records, _beats_chance)]
+        ),
         *(row for measure in measures for row in _compared(measure, measure.having(records))),
         *(_liked_apart(records) if any(measure.both_answers for measure in measures) else []),
     ]
+
+
+def _share(records: Sequence[CaseRecord], holds: Callable[[CaseRecord], bool]) -> float:
+    return float(np.mean([holds(record) for record in records]))
+
+
+def _beats_chance(record: CaseRecord) -> bool:
+    test = record["confirmed"].get("chance")
+    return test is not None and test["p"] <= LARGEST_P
 
 
 def allowed(bench: Bench) -> tuple[SetMeasure, ...]:
@@ -224,7 +243,7 @@ def _compared(measure: SetMeasure, records: Sequence[CaseRecord]) -> list[Result
 
 def _liked_apart(records: Sequence[CaseRecord]) -> list[ResultRow]:
     """AUC over cases: does a liked target score above another user's disliked one?"""
-    records = _judged_by(records, "yes_no", "margin")
+    records = _judged_by(records, "yes_no", None)
     liked, users = [record["liked"] for record in records], [str(place) for place in range(len(records))]
     label = f"yes_no, AUC of liked against disliked targets ({len(records)} cases)"
     scores = {way: [_target(record, way) for record in records] for way in (OURS, *OTHERS)}

@@ -11,7 +11,7 @@ from core.analysis.robustness.robustness_task import RobustnessReport
 from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 from core.question.task import Report
 from core.selection.improve_task import ImproveReport
-from core.selection.verdict import target_place, verdict
+from core.selection.verdict import verdicts
 from core.words import seconds
 from core.work.log import escaped
 
@@ -30,8 +30,8 @@ def report_lines(report: Report) -> list[str]:
 
 
 def improve_lines(report: ImproveReport) -> list[str]:
-    """The same of a search, with its verdict first."""
-    return [*heading(report), *_verdict(report), *_tables(report), *_notes(report)]
+    """The same of a search, with its verdicts first."""
+    return [*heading(report), *verdicts(report), *_tables(report), *_notes(report)]
 
 
 def robustness_lines(report: RobustnessReport) -> list[str]:
@@ -51,13 +51,6 @@ def heading(report: Report) -> Iterator[str]:
     yield f"{escaped(source.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
     spent = f"{report.passes:.1f} full passes, {seconds(report.seconds)}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {spent}"
-
-
-def _verdict(report: ImproveReport) -> Iterator[str]:
-    yield verdict(report)
-    place = target_place(report)
-    if place:
-        yield place
 
 
 def _tables(report: Report) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from core.metrics.intervals import Floats
+if TYPE_CHECKING:
+    from core.metrics.intervals import Floats
 
 EXACT = 12
 """Differences up to which all patterns of signs are tried."""

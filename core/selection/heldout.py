@@ -64,13 +64,17 @@ def held_out(
     return tuple(_as_case(dataset, case, choice, negatives, history) for choice in chosen)
 
 
-def split_off(held: Sequence[HeldOut], most: int) -> tuple[tuple[HeldOut, ...], tuple[HeldOut, ...]]:
-    """The older choices, which judge sets, and at most `most` and at most half of them, the newest, which confirm.
+def split_off(
+    held: Sequence[HeldOut], *, judging: int, confirming: int
+) -> tuple[tuple[HeldOut, ...], tuple[HeldOut, ...]]:
+    """The older choices, which judge sets, and the newest, which confirm; at most so many of each.
 
-    At least `LEAST` of them judge.
+    Where they are too few for both, half of them confirm, but at least `LEAST` judge.
     """
-    newest = max(0, min(most, len(held) // 2, len(held) - LEAST))
-    return tuple(held[: len(held) - newest]), tuple(held[len(held) - newest :])
+    count = len(held)
+    newest = max(0, min(confirming, max(count // 2, count - judging), count - LEAST))
+    older = held[: count - newest]
+    return tuple(older[-judging:]), tuple(held[count - newest :])
 
 
 def is_before(demo: Demonstration, at: float | None, held: HeldOut) -> bool:

@@ -17,8 +17,10 @@ from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.families import FAMILIES
 from core.question.task import Progress
-from core.selection.heldout import HeldOut, held_out
+from core.selection.confirm import Confirmation, confirmation
+from core.selection.heldout import HeldOut, held_out, split_off
 from core.selection.improve_task import (
+    ConfirmRow,
     HeldOutRow,
     ImproveReport,
     ImproveTask,
@@ -29,18 +31,12 @@ from core.selection.improve_task import (
     ShortlistRow,
 )
 from core.selection.judge import PromptJudge
+from core.selection.members import Member, distinct, members_by_id, pool_of, start_sets, strategy_members
+from core.selection.objectives import OBJECTIVES
 from core.selection.pool_effects import PoolEncoder, prompt_with
 from core.selection.search import MemberOrder, Search, SearchStep, SetScore, views
-from core.selection.shortlist import (
-    Member,
-    ShortlistEntry,
-    distances,
-    latest,
-    members_by_id,
-    pool_of,
-    shortlist,
-    strategy_members,
-)
+from core.selection.shortlist import ShortlistEntry, distances, shortlist
+from core.words import counted
 
 ASIDE_SHARE = 0.25
 """Most of the budget that judging the current demonstrations may take, where the search may not return them."""
@@ -65,7 +61,7 @@ def improve(
     run = _ImproveRun(task, ledger.set_up(dataset, subject), ledger)
     yield run.report()
     run.judge_current()
-    for step in run.search.steps(run.starts):
+    for step in run.search.steps(run.starts, run.trials):
         run.path.append(step)
         yield run.report()
     if run.search.zero_shot is None:
@@ -73,6 +69,7 @@ def improve(
         raise RequestError(
             f"a budget of {task.budget:g} passes", expected=f"at least {needed:.1f}, to judge the empty set"
         )
+    run.confirm()
     progress("scoring the case", MOST_SHOWN)
     yield run.finished()
 
@@ -84,29 +81,27 @@ class _ImproveRun:
         self.task, self.setting, self.ledger = task, setting, ledger
         self.path: list[SearchStep] = []
         self.notices: list[str] = []
+        self.confirming_judge: PromptJudge | None = None
+        self.confirmation: Confirmation | None = None
+        self.advised: SetScore | None = None
+        """What is advised in place of the best set where the confirming choices speak against that."""
         dataset, case, history = setting.dataset, setting.case, task.case.history
-        ledger.label, ledger.planned = "choosing a shortlist", task.budget
+        ledger.label = "choosing a shortlist"
         ledger.tell()
-        self.held = _held(task, setting)
-        moving = latest(dataset, case, self.held, k=task.k, history=history) if task.recents else ()
-        start = members_by_id(dataset, case, self.held, task.start or (), history=history)
-        first = tuple({member.interaction: member for member in (*moving, *start)}.values())
+        held = _held(task, setting)
+        self.held, self.confirming = split_off(held, judging=task.held_out, confirming=task.confirm)
+        held = (*self.held, *self.confirming)
+        tries = start_sets(dataset, case, held, k=task.k, history=history, recents=task.recents)
+        start = members_by_id(dataset, case, held, task.start or (), history=history)
+        current = self._current(held)
+        first = distinct(member for members in (start, *tries) for member in members)
+        self.pool = pool_of(dataset, held, size=task.pool, history=history, taken=first)
         encoder = self._choose(first)
         entries = [row.member for row in self.rows]
-        current = self._current()
         self.members = _joined(entries, current)
         self.current = self._order(current)
         self.start = self._order(start) if task.start else None
-        self.judge = PromptJudge(
-            setting,
-            self.held,
-            self.members,
-            objective=task.objective,
-            unit=self.unit,
-            between=ledger.tell,
-        )
-        ledger.label = "judging sets of demonstrations"
-        ledger.count(self.judge.cost)
+        self.judge = self._judge(self.held, self.members, slice(len(self.held)))
         self.search = Search(
             self.judge,
             members=len(entries),
@@ -120,19 +115,21 @@ class _ImproveRun:
         )
         self.notices += encoder.notices
         self._note_shortages(len(entries))
-        self.starts = self._starts(moving)
+        self.starts = self._usable([*([self.start] if self.start else []), self.current])
+        best = tuple(range(min(task.k, len(entries))))[::-1]
+        self.trials = self._usable([*(self._order(members) for members in tries), best])
         self.head_notices = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
         self.head = setting.head(task) | {
             "tokens": self.unit,
             "held_out": tuple(self._held_row(choice) for choice in self.held),
+            "confirming": tuple(self._held_row(choice) for choice in self.confirming),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
 
     def _choose(self, first: Sequence[Member]) -> PoolEncoder:
         """Choose the shortlist, `first` always in it; returns the pool's encoder, for its cost and notices."""
         task, setting = self.task, self.setting
-        pool = pool_of(setting.dataset, self.held, size=task.pool, history=task.case.history, taken=first)
-        demos = [member.here for member in (*first, *pool)]
+        demos = [member.here for member in (*first, *self.pool)]
         self.ledger.unit = self.unit = prompt_with(setting, demos[-task.k :]).length
         self.ledger.label = "encoding the pool"
         encoder = PoolEncoder(
@@ -144,8 +141,8 @@ class _ImproveRun:
         self.rows = shortlist(
             setting.dataset,
             setting.case,
-            pool,
-            size=max(task.shortlist, len(first)),
+            self.pool,
+            size=task.shortlist + len(first),
             lambda_mmr=task.mmr,
             first=first,
             both_answers=_has_both_answers(setting),
@@ -154,41 +151,52 @@ class _ImproveRun:
         )
         return encoder
 
-    def _current(self) -> tuple[Member, ...]:
+    def _current(self, held: Sequence[HeldOut]) -> tuple[Member, ...]:
         """The case's own demonstrations; a model that picks them picks at each held-out choice's moment, too."""
         setting, picking = self.setting, Cost()
         spec, dataset, case = setting.spec, setting.dataset, setting.case
         if spec.demo_ids is not None:
-            return members_by_id(dataset, case, self.held, spec.demo_ids, history=spec.history)
-        reader = reader_for(spec, dataset, setting.model, cost=picking, between=self.ledger.tell_picking)
+            return members_by_id(dataset, case, held, spec.demo_ids, history=spec.history)
         members = strategy_members(
-            dataset, case, self.held, k=spec.demos, strategy=spec.strategy, history=spec.history, reader=reader
+            dataset,
+            case,
+            held,
+            k=spec.demos,
+            strategy=spec.strategy,
+            history=spec.history,
+            order=spec.order,
+            each=spec.each,
+            reader=reader_for(spec, dataset, setting.model, cost=picking, between=self.ledger.tell_picking),
         )
         self.ledger.count_picking(picking)
         return members
 
-    @property
-    def picking_passes(self) -> float:
-        """What the model read to pick demonstrations; no part of the search's budget."""
-        return self.ledger.picking_tokens / self.unit
+    def _judge(self, held: Sequence[HeldOut], members: Sequence[Member], choices: slice) -> PromptJudge:
+        """A judge of members on some of the held-out choices, whose cost is counted."""
+        shown = [member.at(choices) for member in members]
+        objective = self.task.judged_by.name
+        judge = PromptJudge(self.setting, held, shown, objective=objective, unit=self.unit, between=self.ledger.tell)
+        self.ledger.label = "judging sets of demonstrations"
+        self.ledger.count(judge.cost)
+        return judge
 
-    def _starts(self, moving: Sequence[Member]) -> list[MemberOrder]:
-        """Sets to judge first: the earlier one, the current one, the latest K, and stage one's best K."""
-        first = tuple(range(min(self.task.k, len(self.rows))))[::-1]
-        orders = [*([self.start] if self.start else []), self.current, self._order(moving), first]
-        usable = [order for order in orders if order and max(order) < len(self.rows)]
-        return list(dict.fromkeys(usable))
+    def _usable(self, orders: Sequence[MemberOrder]) -> list[MemberOrder]:
+        """Each order once that the search may return."""
+        return [order for order in dict.fromkeys(orders) if order and max(order) < len(self.rows)]
 
     def _order(self, members: Sequence[Member]) -> MemberOrder:
         places = {member.here.demo_id: place for place, member in reversed(list(enumerate(self.members)))}
-        return tuple(places[member.here.demo_id] for member in members)
+        return tuple(dict.fromkeys(places[member.here.demo_id] for member in members))
 
     def _note_shortages(self, members: int) -> None:
-        held, task = len(self.held), self.task
+        held, confirming, task = len(self.held), len(self.confirming), self.task
         if members < task.k:
             self.notices.append(f"Only {members} demonstrations can be shown, fewer than the {task.k} asked for.")
-        if held < task.held_out:
-            self.notices.append(f"The user has {held} choices that can be held out, fewer than {task.held_out}.")
+        if held < task.held_out or confirming < task.confirm:
+            self.notices.append(
+                f"The user has {held + confirming} choices that can be held out, fewer than"
+                f" {task.held_out + task.confirm}: {held} judge sets, {confirming} confirm the set found."
+            )
 
     def judge_current(self) -> None:
         """Judge the current demonstrations where the search will not, as far as that leaves enough for the search."""
@@ -198,6 +206,39 @@ class _ImproveRun:
             self.search.judge_aside(self.current)
         else:
             self.notices.append("The case's own demonstrations are not judged: that would take too much of the budget.")
+
+    def confirm(self) -> None:
+        """Test the set found on the confirming choices; where they speak against it, advise what they speak for."""
+        found = self.search.best
+        if found is None or not found.order or not self.confirming:
+            return
+        everyone = _joined(self.members, self.pool)
+        self.confirming_judge = self._judge(self.confirming, everyone, slice(len(self.held), None))
+        self.ledger.label = "confirming the set found"
+        case = self.setting.case
+        self.confirmation = confirmation(
+            self.confirming_judge,
+            found.order,
+            self.current,
+            members=len(everyone),
+            choices=len(self.confirming),
+            seed=(case.dataset_id, case.user_id, case.seed),
+        )
+        if not self.confirmation.holds:
+            self.advised = self._second(self.confirmation)
+
+    def _beaten_by(self) -> str:
+        assert self.confirmation is not None
+        beaten = {rival for rival, test in self.confirmation.tests.items() if test.gap < 0}
+        return "no demonstrations" if "zero_shot" in beaten else "the case's own demonstrations"
+
+    def _second(self, confirmation: Confirmation) -> SetScore | None:
+        """The case's own demonstrations where they are above none on all held-out choices, else no demonstrations."""
+        search, current = self.search, self.current
+        above = "current" in confirmation.tests and confirmation.mean("current") >= confirmation.mean("zero_shot")
+        if above and search.knows(current) and search.not_worse(current):
+            return search.judged(current)
+        return search.zero_shot
 
     # ---- reports
 
@@ -211,12 +252,14 @@ class _ImproveRun:
             "current": self._judged_row(self.current),
             "start": self._judged_row(self.start) if self.start is not None else None,
             "start_objective": self.task.start_objective,
-            "best": self._set_row(search.best),
+            "best": self._set_row(self.advised or search.best),
+            "found": self._set_row(search.best) if search.stop is not None else None,
+            "confirmed": self._confirm_rows(),
             "stop": search.stop,
             "guards": self._guards(),
             "search_passes": search.passes,
-            "forwards": self.judge.forwards,
-            "passes": search.passes + self.picking_passes,
+            "forwards": self._forwards,
+            "passes": self._passes,
             "seconds": self.ledger.seconds,
             "notices": (*self.head_notices, *self.notices),
         }
@@ -227,8 +270,9 @@ class _ImproveRun:
         orders: dict[SetRole, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             orders["start"] = self.start
-        assert self.search.best is not None
-        orders["best"] = self.search.best.order
+        best = self.advised or self.search.best
+        assert best is not None
+        orders["best"] = best.order
         if self.setting.case.target not in self.setting.case.candidates:
             self.notices.append("The item really chosen next is not among the candidates, so its rank is not compared.")
             return self.report(stage="complete")
@@ -238,9 +282,19 @@ class _ImproveRun:
             stage="complete",
             outcomes=outcomes,
             target_answer=_target_answer(self.setting),
-            forwards=self.judge.forwards + len(orders),
-            passes=self.search.passes + self.picking_passes + cost / self.unit,
+            forwards=self._forwards + len(orders),
+            passes=self._passes + cost / self.unit,
         )
+
+    @property
+    def _forwards(self) -> int:
+        return self.judge.forwards + (0 if self.confirming_judge is None else self.confirming_judge.forwards)
+
+    @property
+    def _passes(self) -> float:
+        """Full-prompt forward equivalents of the search, of the confirming prompts, and of picking by a model."""
+        confirming = 0.0 if self.confirming_judge is None else self.confirming_judge.spent
+        return self.search.passes + confirming + self.ledger.picking_tokens / self.unit
 
     def _here(self, order: MemberOrder) -> tuple[Demonstration, ...]:
         return tuple(self.members[member].here for member in order)
@@ -274,6 +328,23 @@ class _ImproveRun:
             }
         )
 
+    def _confirm_rows(self) -> tuple[ConfirmRow, ...] | None:
+        done = self.confirmation
+        if done is None:
+            return None
+        return tuple(
+            ConfirmRow(
+                against=rival,
+                mean=float(done.scores.mean()),
+                rival_mean=done.mean(rival),
+                gap=test.gap,
+                p=test.p,
+                permutations=test.permutations,
+                choices=len(done.scores),
+            )
+            for rival, test in done.tests.items()
+        )
+
     def _held_row(self, held: HeldOut) -> HeldOutRow:
         item = self.setting.dataset.item(str(held.case.target))
         return HeldOutRow(
@@ -294,7 +365,9 @@ class _ImproveRun:
             answer=FAMILIES[self.setting.spec.family].answer(demo.liked),
             history=tuple(item(item_id).title for item_id in demo.history),
             back=row.member.back,
+            source=demo.source,
             recency=row.scores["recency"],
+            neighbours=row.scores["neighbours"],
             bm25=row.scores["bm25"],
             embedding=row.scores.get("embedding"),
             effect=row.scores.get("effect"),
@@ -309,6 +382,12 @@ class _ImproveRun:
             sentences.append(
                 "A set with less spread was refused, because its mean score is below that without demonstrations."
             )
+        if self.advised is not None:
+            instead = "the case's own demonstrations stand" if self.advised.order else "none is advised"
+            sentences.append(
+                f"The set that the search found did worse on {counted(len(self.confirming), 'newer choice')} than"
+                f" {self._beaten_by()}, so {instead}."
+            )
         if search.stop is not None and search.best is not None and not search.best.order:
             sentences.append(
                 "No set predicts the held-out choices better than no demonstrations do, so none is advised."
@@ -322,19 +401,19 @@ def _has_both_answers(setting: Setting) -> bool:
 
 
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
-    both_answers = _has_both_answers(setting)
-    if task.objective == "truth" and not both_answers:
+    objective = task.judged_by
+    if objective.both_answers and not _has_both_answers(setting):
+        others = " or ".join(row.name for row in OBJECTIVES.values() if not row.both_answers)
         raise RequestError(
-            "the objective truth needs Yes and No as true answers",
-            expected="the family yes_no and a data set with ratings, or the objective margin",
+            f"the objective {objective.name} needs Yes and No as true answers",
+            expected=f"the family yes_no and a data set with ratings, or the objective {others}",
         )
     return held_out(
         setting.dataset,
         setting.case,
-        count=task.held_out,
-        negatives=0 if task.objective == "truth" else task.negatives,
-        both_answers=both_answers,
-        sampling=task.case.sampling,
+        count=task.held_out + task.confirm,
+        negatives=task.negatives if objective.negatives else 0,
+        family=task.case.family,
         history=task.case.history,
     )
 

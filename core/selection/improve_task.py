@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.data.records import Strategy
 from core.metrics.ranking import Rank
 from core.question.case_spec import Text
 from core.question.task import Record, Report, Task
-from core.selection.heldout import Objective
+from core.selection.confirm import CHANCE_SETS, Rival
+from core.selection.members import STRIDE
+from core.selection.objectives import DEFAULTS, OBJECTIVES, Objective, ObjectiveRow
 from core.selection.search import SearchMove, SearchStop
 
 SetRole = Literal["zero_shot", "current", "start", "best"]
@@ -18,30 +21,32 @@ SetRole = Literal["zero_shot", "current", "start", "best"]
 class ImproveTask(Task):
     """Which demonstrations, in which order, would serve this case better?"""
 
-    k: Annotated[int, Field(ge=1, le=16)] = 4
+    k: Annotated[int, Field(ge=1, le=16)] = 8
     """Most demonstrations in a set."""
     pool: Annotated[int, Field(ge=1, le=5000)] = 200
     """Most demonstrations that the shortlist is chosen from."""
     shortlist: Annotated[int, Field(ge=1, le=64)] = 12
-    """Demonstrations that the search may use."""
+    """Demonstrations of the pool that the search may use, beside those of the sets that it starts from."""
     recents: bool = True
     """Let sets use the user's latest interactions; at a held-out choice they are the latest ones before it."""
     encode: bool = False
     """Encode the pool with the model: embeddings and label-free effect join the shortlist's criteria."""
-    held_out: Annotated[int, Field(ge=1, le=32)] = 4
+    held_out: Annotated[int, Field(ge=2, le=32)] = 8
     """Most known choices that sets are judged by; the case's target is never one of them."""
-    negatives: Annotated[int, Field(ge=1, le=50)] = 3
-    """Items the user never met beside each held-out choice."""
-    objective: Objective = "margin"
-    """What a yes_no set is judged by: margin over items never met, or the log-odds of the truth."""
+    confirm: Annotated[int, Field(ge=0, le=32)] = 8
+    """Most newer choices, kept from the search, that test the set found; at most half of all that can be held out."""
+    negatives: Annotated[int, Field(ge=1, le=50)] = 9
+    """Items the user never met beside each held-out choice, as popular as it was then."""
+    objective: Objective | None = None
+    """What sets are judged by: log_share, ndcg, margin or truth [default: log_share for next_item, else margin]."""
     lam: Annotated[float, Field(ge=0, le=10)] = 0.25
     """Nats of the mean that one nat of spread is worth (lambda)."""
     mmr: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Weight of relevance against likeness in the shortlist (maximal marginal relevance)."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Least distance of two demonstrations in a set: share of their words that only one has."""
-    budget: Annotated[float, Field(gt=0, le=1000)] = 100.0
-    """Most full-prompt forward equivalents the search may use; comparing the case itself comes on top."""
+    budget: Annotated[float, Field(gt=0, le=1000)] = 80.0
+    """Most full-prompt forward equivalents the search may use; confirming and comparing the case come on top."""
     patience: Annotated[int, Field(ge=1, le=100)] = 6
     """Stop after this many steps without a better set."""
     start: tuple[Text, ...] | None = None
@@ -50,19 +55,30 @@ class ImproveTask(Task):
     """What that set's objective was then, to show the drift."""
 
     @property
+    def judged_by(self) -> ObjectiveRow:
+        """The objective, by default that of the case's family."""
+        return OBJECTIVES[self.objective or DEFAULTS[self.case.family]]
+
+    @property
     def picks(self) -> int:
-        """How many times demonstrations are picked by the case's strategy: here, and at each held-out choice."""
-        return 2 + self.held_out
+        """How many times the case's strategy picks: for the case twice, and for every `STRIDE` held-out choices."""
+        return 2 + -(-(self.held_out + self.confirm) // STRIDE)
 
     @property
     def predicted_passes(self) -> float:
-        """The budget of the search, and three prompts with all candidates of the case."""
-        candidates = self.case.candidate_count
-        return self.budget + 3 * (1 + 0.05 * candidates)
+        """The budget of the search, the confirming prompts, and three prompts with all candidates of the case."""
+        share = 0.05
+        shared, alone = 2 * self.confirm / STRIDE, (1 + CHANCE_SETS) * self.confirm
+        confirming = shared + CHANCE_SETS * self.confirm + share * self.negatives * (shared + alone)
+        return self.budget + confirming + 3 * (1 + share * self.case.candidate_count)
+
+    def effective(self) -> dict[str, Any]:
+        """The choices as JSON values, with those that change nothing at their defaults, and the objective by name."""
+        return super().effective() | {"objective": self.judged_by.name}
 
 
 class HeldOutRow(Record):
-    """A known choice that sets are judged by."""
+    """A known choice that sets are judged by, or that confirms the set found."""
 
     item_id: str
     title: str
@@ -82,10 +98,14 @@ class ShortlistRow(Record):
     answer: str | None
     history: tuple[str, ...]
     """Titles in the demonstration's history, oldest first."""
+    source: Strategy
+    """The strategy that stage one has it from."""
     back: int | None
-    """For the user's own latest interactions: how many places before the moment."""
+    """For what moves with the moment: its place from the nearest that the strategy picks, from 1."""
     recency: float
     """Timestamp, or position where there are none."""
+    neighbours: float
+    """Similarity of its user by likes in common; 0 for the case's own."""
     bm25: float
     embedding: float | None
     """Cosine with the user's query."""
@@ -96,7 +116,7 @@ class ShortlistRow(Record):
 
 
 class SetRow(Record):
-    """A set of demonstrations and how it is judged on the held-out choices; nats."""
+    """A set of demonstrations and how it is judged on the held-out choices, in the objective's unit."""
 
     demo_ids: tuple[str, ...]
     """In prompt order, as `CaseSpec.demo_ids` takes them."""
@@ -135,11 +155,30 @@ class Outcome(Record):
     """NDCG@10 of the target among the case's candidates."""
 
 
+class ConfirmRow(Record):
+    """The set found against a rival on the confirming choices, in the objective's unit."""
+
+    against: Rival
+    """`chance`: the mean of sets of the same size that chance draws from the pool, drawn anew for every choice."""
+    mean: float
+    """Of the set found."""
+    rival_mean: float
+    gap: float
+    """Mean difference, paired by choice."""
+    p: float
+    """One-sided, by flipping the signs of the differences: how often chance gives a gap at least as large."""
+    permutations: int
+    choices: int
+
+
 class ImproveReport(Report):
     """The best set so far, how it was reached, and what it does to the case."""
 
     task: ImproveTask
     held_out: tuple[HeldOutRow, ...] = ()
+    """Choices that sets are judged by."""
+    confirming: tuple[HeldOutRow, ...] = ()
+    """Newer choices that the search never reads."""
     shortlist: tuple[ShortlistRow, ...] = ()
     path: tuple[PathRow, ...] = ()
     zero_shot: SetRow | None = None
@@ -151,6 +190,10 @@ class ImproveReport(Report):
     """Its objective then."""
     best: SetRow | None = None
     """No `demo_ids` where no set is better than zero-shot."""
+    found: SetRow | None = None
+    """The set that the search ended with; `best` differs from it where the confirming choices speak against it."""
+    confirmed: tuple[ConfirmRow, ...] | None = None
+    """Tests of `found` on the confirming choices; None before the search is over, or without anything to test."""
     stop: SearchStop | None = None
     guards: tuple[str, ...] = ()
     """What was held back and why, one sentence each."""

@@ -14,9 +14,10 @@ from core.lm.scoring.many import ManyScorer, sweep_tokens
 from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
-from core.selection.heldout import HeldOut, Objective, prediction_score
-from core.selection.search import MemberOrder, Question
-from core.selection.shortlist import Member
+from core.selection.heldout import HeldOut, prediction_score
+from core.selection.members import Member
+from core.selection.objectives import Objective
+from core.selection.search import MemberOrder, Question, rotated
 
 
 class PromptJudge:
@@ -39,7 +40,7 @@ class PromptJudge:
         self.spec = setting.spec
         self._scorer = ManyScorer(setting.model, aggregate=aggregate_of(self.spec), between=between)
         self._items = setting.dataset.items(sorted(set(_items_of(held, members))))
-        self._prompts: dict[Question, list[Prompt]] = {}
+        self._prompts: dict[tuple[Question, int], Prompt] = {}
         self._free: Floats | None = None
 
     @property
@@ -68,26 +69,37 @@ class PromptJudge:
         return sweep_tokens([*self._content_free(), *self._all(questions)]) / self.unit
 
     def scores(self, questions: Sequence[Question]) -> Floats:
-        """Held-out scores [question, held-out choice] in nats; see `prediction_score`. Raises `ComputeError`."""
+        """Held-out scores [question, held-out choice], higher is better; see `ask`."""
+        asked = [(question, choice) for question in questions for choice in range(len(self.held))]
+        return self.ask(asked).reshape(len(questions), len(self.held))
+
+    def ask(self, asked: Sequence[tuple[Question, int]]) -> Floats:
+        """Scores [asked] of questions to one choice each, by number; see `prediction_score`. Raises `ComputeError`."""
         free = self._content_free()
-        table = self._scorer.scores([*free, *self._all(questions)])
+        table = self._scorer.scores([*free, *(self._written(question, choice) for question, choice in asked)])
         if self._free is None:
             self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
-        scores = table[len(free) :].reshape(len(questions), len(self.held), -1) - self._free
-        family, objective = self.spec.family, self.objective
-        rows = (zip(row, self.held, strict=True) for row in scores)
-        return np.array([[prediction_score(each, held, family, objective) for each, held in row] for row in rows])
+        return np.array([self._value(row, choice) for row, (_, choice) in zip(table[len(free) :], asked, strict=True)])
+
+    def _value(self, scores: Floats, choice: int) -> float:
+        assert self._free is not None
+        return prediction_score(scores - self._free[choice], self.held[choice], self.spec.family, self.objective)
 
     def _all(self, questions: Sequence[Question]) -> list[Prompt]:
-        for question in questions:
-            if question not in self._prompts:
-                self._prompts[question] = [self._prompt(question, choice) for choice in range(len(self.held))]
-        return [prompt for question in questions for prompt in self._prompts[question]]
+        return [self._written(question, choice) for question in questions for choice in range(len(self.held))]
+
+    def _written(self, question: Question, choice: int) -> Prompt:
+        if (question, choice) not in self._prompts:
+            self._prompts[question, choice] = self._prompt(question, choice)
+        return self._prompts[question, choice]
 
     def _prompt(self, question: Question, choice: int) -> Prompt:
-        held = self.held[choice]
-        case = held.shortened if question.shortened else held.case
-        return self.setting.write(case, self.demos(question.order, choice), items=self._items)
+        held, order = self.held[choice], question.order
+        if not question.changed:
+            return self.setting.write(held.case, self.demos(order, choice), items=self._items)
+        if choice % 2:
+            return self.setting.write(held.shortened, self.demos(order, choice), items=self._items)
+        return self.setting.write(held.case, self.demos(rotated(order), choice), items=self._items)
 
     def _content_free(self) -> list[Prompt]:
         """The prompts that calibrated scores are held against, until they have been scored."""

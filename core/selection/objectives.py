@@ -56,9 +56,7 @@ OBJECTIVES: Mapping[Objective, ObjectiveRow] = {
         ObjectiveRow("log_share", "log-probability of the choice among items as popular", "nats", _log_share),
         ObjectiveRow("ndcg", "NDCG@10 of the choice among items as popular", "NDCG@10", _ndcg),
         ObjectiveRow("margin", "score of the choice less the mean of items as popular", "nats", _margin),
-        ObjectiveRow(
-            "truth", "log-odds of the true answer", "nats", _truth, negatives=False, both_answers=True
-        ),
+        ObjectiveRow("truth", "log-odds of the true answer", "nats", _truth, negatives=False, both_answers=True),
     )
 }
 DEFAULTS: Mapping[Family, Objective] = {"next_item": "log_share", "yes_no": "margin"}

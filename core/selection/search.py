@@ -1,8 +1,9 @@
 """Stage two: the search for the shortlisted demonstrations, in an order, that predict the held-out choices best.
 
-An anytime search: greedy growth by the end of the prompt, then exchanges, removals and other orders of the best set so
-far. What it maximises is J = mean - lambda * standard deviation of the held-out score over held-out choices and small
-changes of the prompt. The empty set is judged first, and no set that does not beat it is ever returned.
+An anytime search: sets to start from, greedy growth of the best of them by the end of the prompt, then halves,
+removals, exchanges and other orders of the best set so far. What it maximises is J = mean - lambda * standard deviation
+of the held-out score over held-out choices and small changes of the prompt. The empty set is judged first, and no set
+that does not beat it is ever returned.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ FINALISTS = 2
 
 @dataclass(frozen=True)
 class Question:
-    """A set in an order, asked of every held-out choice; `shortened` leaves out one title of the user's history."""
+    """A set in an order, asked of every held-out choice."""
 
     order: MemberOrder
-    shortened: bool = False
+    changed: bool = False
+    """Ask under a small change: the set rotated by half for every other choice, for the rest the user's history
+    without one title."""
 
 
 class Judge(Protocol):
@@ -72,10 +75,15 @@ class SearchStep:
     passes: float
 
 
-def views(order: MemberOrder) -> tuple[Question, Question, Question]:
-    """The prompts a set is judged on: plain, demonstrations rotated by half, and the user's history shortened."""
+def views(order: MemberOrder) -> tuple[Question, Question]:
+    """The prompts a set is judged on: plain, and with a small change."""
+    return Question(order), Question(order, changed=True)
+
+
+def rotated(order: MemberOrder) -> MemberOrder:
+    """The second half of a set before the first."""
     half = len(order) // 2
-    return Question(order), Question(order[half:] + order[:half]), Question(order, shortened=True)
+    return order[half:] + order[:half]
 
 
 @dataclass
@@ -102,10 +110,11 @@ class Search:
     _scores: dict[Question, Floats] = field(default_factory=dict)
     _gains: dict[int, float] = field(default_factory=dict)
 
-    def steps(self, starts: Sequence[MemberOrder] = ()) -> Iterator[SearchStep]:
-        """Judge the empty set and `starts`, then search; ends when `stop` says why.
+    def steps(self, starts: Sequence[MemberOrder] = (), trials: Sequence[MemberOrder] = ()) -> Iterator[SearchStep]:
+        """Judge the empty set and `starts`, try `trials`, then search; ends when `stop` says why.
 
-        Where not even the empty set can be afforded, nothing is judged and `best` stays None.
+        Of the trials, scored on the plain prompt, only the best are judged in full. Where not even the empty set can be
+        afforded, nothing is judged and `best` stays None.
         """
         for order in ((), *starts):
             if self.allowed(order) and self._ask(views(order)):
@@ -113,6 +122,7 @@ class Search:
             if self.zero_shot is None:
                 self.stop = "budget"
                 return
+        yield from self._try(trials)
         yield from self._grow()
         while self.stop is None:
             yield from self._improve()
@@ -144,13 +154,22 @@ class Search:
 
     # ---- moves
 
+    def _try(self, trials: Sequence[MemberOrder]) -> Iterator[SearchStep]:
+        """Score sets on the plain prompt, and judge the best of them."""
+        fresh = [order for order in dict.fromkeys(trials) if self.allowed(order) and not self.knows(order)]
+        answered = [question.order for question in self._ask_most([Question(order) for order in fresh])]
+        final = self._finals(answered)
+        if final is not None:
+            yield self._step("start", [final], len(answered))
+
     def _grow(self) -> Iterator[SearchStep]:
-        """Add at the end, one by one, the member that gains most; members of little gain so far are tried last.
+        """Add to the best set, at the end, one by one, the member that gains most; those of little gain come last.
 
         A member whose earlier gain is below what another one gains now is not asked again (the accelerated greedy of
         Minoux 1978): exact where gains never grow with the set, a saving guess elsewhere.
         """
-        current: MemberOrder = ()
+        assert self.best is not None
+        current = self.best.order
         idle = 0
         while len(current) < self.k and self.stop is None:
             tried = self._extensions(current)
@@ -190,6 +209,7 @@ class Search:
         base = self.best
         for idle, (move, batch) in enumerate(self._neighbours(base.order), start=1):
             answered = [question.order for question in self._ask_most([Question(order) for order in batch])]
+            self._note_losses(base.order, answered)
             better = [order for order in answered if self._plain(order) > self._plain(base.order)]
             final = self._finals(better) if better else None
             candidate = final or max(answered, key=self._plain, default=None)
@@ -209,18 +229,28 @@ class Search:
         self.stop = "optimum"
 
     def _neighbours(self, order: MemberOrder) -> Iterator[tuple[SearchMove, list[MemberOrder]]]:
-        """Batches of other orders and one member fewer, then of one member more or exchanged, by expected gain."""
-        near = [(*order[:p], order[p + 1], order[p], *order[p + 2 :]) for p in range(len(order) - 1)]
-        near += [order[::-1], *(order[:p] + order[p + 1 :] for p in range(len(order)))]
-        yield from (("reorder", batch) for batch in _batches(self._new(near, order), 2 * BATCH))
+        """Batches: half of it or turned round; one fewer; one more or exchanged, by expected gain; two turned round."""
+        half = len(order) // 2
+        fewer = [order[:p] + order[p + 1 :] for p in range(len(order))]
+        yield from _moves("reorder", self._new([order[half:], order[::-1], order[:half]], order))
+        yield from _moves("reorder", self._new(fewer, order))
         others = [m for m in range(self.members) if m not in order]
         moves = [(self._gain(m), (*order, m)) for m in others]
         moves += [(self._gain(m) - self._gain(o), _with(order, p, m)) for p, o in enumerate(order) for m in others]
         moves.sort(key=lambda move: -move[0])
-        yield from (("exchange", batch) for batch in _batches(self._new([o for _, o in moves], order), BATCH))
+        yield from _moves("exchange", self._new([o for _, o in moves], order))
+        swapped = [(*order[:p], order[p + 1], order[p], *order[p + 2 :]) for p in range(len(order) - 1)]
+        yield from _moves("reorder", self._new(swapped, order))
+
+    def _note_losses(self, base: MemberOrder, answered: Sequence[MemberOrder]) -> None:
+        """What a set loses without one of its members is what that member gains."""
+        for order in answered:
+            gone = set(base) - set(order)
+            if len(order) == len(base) - 1 and len(gone) == 1:
+                self._gains[gone.pop()] = self._plain(base) - self._plain(order)
 
     def _gain(self, member: int) -> float:
-        """What a member gained when it was last added; unknown ones rank by their place in the shortlist."""
+        """What a member gained when it was last added or lost; unknown ones rank by their place in the shortlist."""
         return self._gains.get(member, -float(member) * 1e-9)
 
     def _new(self, orders: Iterable[MemberOrder], base: MemberOrder) -> list[MemberOrder]:
@@ -246,13 +276,13 @@ class Search:
         assert self.best is not None
         assert self.zero_shot is not None
         if top.objective > self.best.objective:
-            if self._not_worse(top.order):
+            if self.not_worse(top.order):
                 self.best = top
             else:
                 self.guards.add("worse")
         return SearchStep(move, tried, top, self.best, self.passes)
 
-    def _not_worse(self, order: MemberOrder) -> bool:
+    def not_worse(self, order: MemberOrder) -> bool:
         """Whether a set predicts no worse than zero-shot, on average over all prompts and over the plain ones."""
         cells, bare = self.cells(order), self.cells(())
         return bool(cells.mean() >= bare.mean() and cells[0].mean() >= bare[0].mean())
@@ -291,6 +321,6 @@ def _with(order: MemberOrder, place: int, member: int) -> MemberOrder:
     return (*order[:place], member, *order[place + 1 :])
 
 
-def _batches(orders: list[MemberOrder], size: int) -> Iterator[list[MemberOrder]]:
-    for first in range(0, len(orders), size):
-        yield orders[first : first + size]
+def _moves(move: SearchMove, orders: list[MemberOrder]) -> Iterator[tuple[SearchMove, list[MemberOrder]]]:
+    for first in range(0, len(orders), BATCH):
+        yield move, orders[first : first + BATCH]

@@ -1,8 +1,9 @@
-"""Plain sentences on the outcome of a search: on the held-out choices, and on the case's own target."""
+"""Plain sentences on the outcome of a search: on the held-out choices, against chance, and on the case's own target."""
 
 from __future__ import annotations
 
-from core.selection.improve_task import ImproveReport, SetRole, SetRow
+from core.selection.confirm import LEVEL, can_tell
+from core.selection.improve_task import ConfirmRow, ImproveReport, SetRole, SetRow
 from core.words import counted, figure, ordinal
 
 WITH: dict[SetRole, str] = {
@@ -13,8 +14,13 @@ WITH: dict[SetRole, str] = {
 }
 
 
+def verdicts(report: ImproveReport) -> list[str]:
+    """All verdicts: on the choices that sets were judged on, against chance, and on the case's own target."""
+    return [text for text in (verdict(report), against_chance(report), target_place(report)) if text]
+
+
 def verdict(report: ImproveReport) -> str:
-    """How the best set compares on the held-out choices; no verdict before the search is over."""
+    """How the best set compares on the choices it was judged on; no verdict before the search is over."""
     best, zero = report.best, report.zero_shot
     if best is None or zero is None:
         return "The search has not judged a set yet."
@@ -24,9 +30,35 @@ def verdict(report: ImproveReport) -> str:
         return "No set of demonstrations serves this user's known choices better than none."
     if stands(report):
         return "This user's demonstrations stand: no set found is better on the known choices."
-    over = [f"{_apart(best, zero)} no demonstrations"]
-    over += [] if report.current is None else [f"{_apart(best, report.current)} the case's own demonstrations"]
-    return f"{_size(best)} found: on the known choices {' and '.join(over)}."
+    over = [_apart(report, best, zero, "no demonstrations")]
+    if report.current is not None:
+        over.append(_apart(report, best, report.current, "the case's own demonstrations"))
+    judged = counted(len(report.held_out), "known choice")
+    return f"{_size(best)} found: on the {judged} that sets were judged on {' and '.join(over)}."
+
+
+def against_chance(report: ImproveReport) -> str:
+    """Whether the set that the search found is better than chance would choose; empty where there is none to test."""
+    found = report.found
+    if report.stage != "complete" or found is None or not found.demo_ids:
+        return ""
+    row = next((row for row in report.confirmed or () if row.against == "chance"), None)
+    if row is None:
+        return "No known choice is left to test whether the set found is better than chance would choose."
+    return (
+        f"The set found is {chance_words(row)}. The test counts only choices that the search had not read;"
+        " chance draws sets of the same size from the same pool."
+    )
+
+
+def chance_words(row: ConfirmRow) -> str:
+    """`better than chance would choose (p = 0.02 over 8 choices)`, or that it is not, or that nobody can tell."""
+    measured = f"(p = {figure(row.p, 3 if row.p < 0.01 else 2)} over {counted(row.choices, 'choice')})"
+    if row.p <= LEVEL:
+        return f"better than chance would choose {measured}"
+    if row.gap > 0 and not can_tell(row.choices):
+        return f"above what chance would choose, on too few choices to tell it from luck {measured}"
+    return f"no better than chance would choose {measured}"
 
 
 def stands(report: ImproveReport) -> bool:
@@ -66,6 +98,6 @@ def _size(best: SetRow) -> str:
     return counted(len(best.demo_ids), "demonstration")
 
 
-def _apart(best: SetRow, other: SetRow) -> str:
+def _apart(report: ImproveReport, best: SetRow, other: SetRow, name: str) -> str:
     gap = best.objective - other.objective
-    return f"{figure(abs(gap))} nats {'above' if gap >= 0 else 'below'}"
+    return f"{figure(abs(gap))} {report.task.judged_by.unit} {'above' if gap >= 0 else 'below'} {name}"

@@ -55,6 +55,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
     ),
     ("path", improve.table, lambda all_: improve.table(all_["improve"])),
     ("shortlist", improve.shortlist_table, lambda all_: improve.shortlist_table(all_["improve"])),
+    ("confirmed", improve.confirm_table, lambda all_: improve.confirm_table(all_["improve"])),
     ("outcomes", improve.outcomes_table, lambda all_: improve.outcomes_table(all_["improve"])),
     ("stream", stream.table, lambda all_: stream.table(stream.marks(all_["personalise"], [], 0))),
     ("changes", stream.changes_table, lambda all_: stream.changes_table(all_["personalise"])),

@@ -153,21 +153,33 @@ def test_a_result_is_its_own_case_whatever_the_pickers_say_since(open_page, name
 
 
 @pytest.mark.parametrize(
-    ("family", "adapter", "said", "button"),
-    [
-        ("next_item", "", "ranked the item chosen next better", "primary"),
-        ("yes_no", "", "were not reliably better than the most recent", "secondary"),
-        ("next_item", "recicl", "were not reliably better than the most recent", "secondary"),
-    ],
+    ("p", "told", "button"),
+    [(0.02, "did better than chance would choose", "primary"), (0.4, "not shown to be better", "secondary")],
 )
-def test_a_set_is_advised_only_where_sets_were_measured_to_help(
-    open_page, family: str, adapter: str, said: str, button: str
+def test_a_set_is_advised_where_it_is_better_than_chance_would_choose(
+    open_page, reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch, p: float, told: str, button: str
 ) -> None:
-    chosen = {"family": family} | ({"adapter": adapter} if adapter else {})
-    page, _ = open_page("improve", run=True, user="7", **chosen)
-    assert said in words(page)
+    report = reports["improve"]
+    rows = tuple(row.model_copy(update={"p": p}) for row in report.confirmed)
+    monkeypatch.setitem(reports, "improve", report.model_copy(update={"confirmed": rows}))
+    page, _ = open_page("improve", run=True, user="7")
+    assert told in words(page)
     [adopt] = [one for one in page.button if one.key == "adopt"]
     assert adopt.proto.type == button
+
+
+def test_both_verdicts_and_the_test_between_them_stand_together(open_page) -> None:
+    page, _ = open_page("improve", run=True, user="7")
+    text = words(page)
+    for part in (
+        "1 demonstration found: on the 1 known choice that sets were judged on 1.50 nats above no demonstrations",
+        "better than chance would choose (p = 0.02 over 8 choices)",
+        "the item really chosen next had no part in that",
+        "On the 1 choice judged on",
+        "On 8 newer choices, the set found",
+        "On the item really chosen next",
+    ):
+        assert part in text
 
 
 def test_where_the_own_demonstrations_stand_there_is_nothing_to_adopt(

@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from app import cached, links
+from app.charts.search_path import RIVALS, in_unit
 from app.session import View, first_task
 from app.text import safe_html
 from app.theme import nats, number, ordinal, signed
@@ -16,8 +17,10 @@ from app.widgets.report_head import Readout, readouts_row
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
 from core.question.task import TargetTask
-from core.selection.improve_task import ImproveReport, Outcome, SetRole, SetRow
-from core.selection.verdict import stands, target_place
+from core.selection.confirm import LEVEL
+from core.selection.improve_task import ConfirmRow, ImproveReport, Outcome, SetRole
+from core.selection.verdict import against_chance, stands, target_place
+from core.words import counted
 
 NAMES: dict[SetRole, str] = {
     "zero_shot": "no demonstrations",
@@ -29,51 +32,68 @@ EXPLORE = "app/pages/explore/page.py"
 
 
 def leads(report: ImproveReport) -> list[str]:
-    """The target's own place, how sets were judged, what the guards did, and how the search ended; HTML."""
-    count = len(report.held_out)
+    """The test against chance, the target's own place, how sets were judged, and what the guards did; HTML."""
     place = target_place(report)
-    sentences = [place] if place else []
+    sentences = [text for text in (against_chance(report), place) if text]
     sentences += [
-        f"Every set is judged on {count} known choice{'s' * (count != 1)} of the user before this moment, under small "
-        "changes of the prompt. Its objective J is the mean score minus lambda times the spread; higher is better."
+        f"Every set is judged on {counted(len(report.held_out), 'known choice')} of the user before this moment, under "
+        f"small changes of the prompt, by the {report.task.judged_by.words}. Its objective J is the mean score minus "
+        "lambda times the spread; higher is better."
         + ("" if place else " The case's own target had no part in the choice.")
     ]
     return sentences + [safe_html(guard, 300) for guard in report.guards]
 
 
-def measured_to_help(case: CaseSpec) -> bool:
-    """Whether `make bench PART=lrgd` found sets of the search better than the most recent demonstrations."""
-    return case.dataset == case.model == "sample" and case.adapter is None and case.family == "next_item"
+def beats_chance(report: ImproveReport) -> bool:
+    """Whether the set found is shown to be better than chance would choose, on choices that the search had not read."""
+    return any(row.against == "chance" and row.p <= LEVEL for row in report.confirmed or ())
 
 
-def worth(case: CaseSpec) -> str:
-    """What sets of the search were worth on a choice they had not seen, where that was measured; HTML."""
-    if measured_to_help(case):
-        return (
-            "Measured over 20 users of these data, such sets ranked the item chosen next better than the most recent "
-            "demonstrations did; on three other data sets they did not."
-        )
+def worth(report: ImproveReport) -> str:
+    """What the set found is worth on a choice that the search had not read; HTML."""
+    if beats_chance(report):
+        return "On newer choices, which the search had not read, this set did better than chance would choose."
     return (
-        "A set that is better on known choices need not be better on the next one: wherever that was measured, but for "
-        "ranking titles in the sample data, such sets were not reliably better than the most recent demonstrations."
+        "A set that is better on known choices need not be better on the next one, and this one is not shown to be "
+        "better than chance would choose."
     )
 
 
 def readouts(report: ImproveReport) -> list[Readout]:
-    """The objective of the sets, and the cost."""
-    cells = []
-    sets: tuple[tuple[str, SetRow | None], ...] = (
-        ("No demonstrations", report.zero_shot),
-        ("The case's own", report.current),
-        ("The set found" if report.stage == "complete" else "Best so far", report.best),
-    )
-    for name, row in sets:
-        if row is not None:
-            small = f"mean score {number(row.mean)}, spread {number(row.spread)} nats"
-            cells.append(Readout(name, f"J {nats(row.objective)}", small))
+    """Both verdicts, on the choices that sets were judged on and on the target, the test between them, and the cost."""
     passes = f"{number(report.search_passes, 1)} full passes"
-    cells.append(Readout("Cost of the search", passes, "one scores the whole prompt once"))
-    return cells
+    cost = Readout("Cost of the search", passes, "one scores the whole prompt once")
+    return [*_judged(report), *_confirmed(report), *_on_target(report), cost]
+
+
+def _judged(report: ImproveReport) -> list[Readout]:
+    best, bare, current = report.best, report.zero_shot, report.current
+    if best is None or bare is None:
+        return []
+    name = f"On the {counted(len(report.held_out), 'choice')} judged on"
+    small = ["against no demonstrations"]
+    if current is not None:
+        small.append(f"{in_unit(report, best.objective - current.objective)} against the case's own")
+    return [Readout(name, f"J {in_unit(report, best.objective - bare.objective)}", "; ".join(small))]
+
+
+def _confirmed(report: ImproveReport) -> list[Readout]:
+    rows: list[ConfirmRow] = sorted(report.confirmed or (), key=lambda row: row.against != "chance")
+    if not rows:
+        return []
+    others = [f"{in_unit(report, row.gap)} against {RIVALS[row.against]} (p = {number(row.p)})" for row in rows[1:]]
+    name = f"On {counted(rows[0].choices, 'newer choice')}, the set found"
+    small = "; ".join([f"against sets that chance draws (p = {number(rows[0].p)})", *others])
+    return [Readout(name, in_unit(report, rows[0].gap), small)]
+
+
+def _on_target(report: ImproveReport) -> list[Readout]:
+    rows = {row.which: row for row in report.outcomes or ()}
+    if "best" not in rows:
+        return []
+    others = [f"{ordinal(rows[which].rank)} with {NAMES[which]}" for which in ("zero_shot", "current") if which in rows]
+    value = f"{ordinal(rows['best'].rank)} of {rows['best'].candidates}"
+    return [Readout("On the item really chosen next", value, ", ".join(others))]
 
 
 def drift(report: ImproveReport) -> str:
@@ -131,8 +151,8 @@ def adopt(report: ImproveReport) -> None:
     best, case = report.best, report.task.case
     if best is None or not best.demo_ids or report.stage != "complete" or stands(report):
         return
-    st.html(f'<p class="dl-note">{worth(case)}</p>')
-    advised: Literal["primary", "secondary"] = "primary" if measured_to_help(case) else "secondary"
+    st.html(f'<p class="dl-note">{worth(report)}</p>')
+    advised: Literal["primary", "secondary"] = "primary" if beats_chance(report) else "secondary"
     if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
         cached.agree(*links.foreign(case))
         st.switch_page(EXPLORE, query_params=links.written(_adopted(tab.view(), case, best.demo_ids)))

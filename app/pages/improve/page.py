@@ -9,7 +9,9 @@ from app.pages.improve import improvement as words
 from app.widgets import fields, tab, task_page
 from app.widgets.panel import panel, section, twin
 from app.widgets.report_head import head
+from core.prompt.families import FAMILIES
 from core.selection.improve_task import ImproveReport
+from core.selection.objectives import DEFAULTS, OBJECTIVES
 from core.selection.verdict import verdict
 
 
@@ -20,10 +22,19 @@ def controls() -> None:
     hint = "The search never uses more. One full pass scores the whole prompt once."
     fields.number("budget", "Budget (full passes)", 1.0, 1000.0, hint, step=10.0)
     with st.expander("Search"):
-        fields.number("shortlist", "Shortlist", 1, 64, "Demonstrations that the search may put into a set.")
+        fields.number("shortlist", "Shortlist", 1, 64, "Demonstrations of the pool that the search may put into a set.")
         hint = "Earlier choices of the user on which every set is judged."
-        fields.number("held_out", "Held-out choices", 1, 32, hint)
-        hint = "One nat of spread lowers the objective by this many nats."
+        fields.number("held_out", "Held-out choices", 2, 32, hint)
+        hint = "Newer choices, kept from the search, that test the set found against chance; at least 5 can tell."
+        fields.number("confirm", "Confirming choices", 0, 32, hint)
+        hint = "Items as popular as the choice that the user never met; the choice should come before them."
+        fields.number("negatives", "Items beside each choice", 1, 50, hint)
+        family = fields.value("family")
+        rows = [row for row in OBJECTIVES.values() if FAMILIES[family].labelled or not row.both_answers]
+        default = f"default: {OBJECTIVES[DEFAULTS[family]].words}"
+        hint = "What a set is judged by on each held-out choice."
+        fields.choice("objective", "Objective", {"": default, **{row.name: row.words for row in rows}}, hint)
+        hint = "One unit of spread lowers the objective by this many."
         fields.number("lam", "Lambda", 0.0, 10.0, hint, step=0.05)
         hint = "On: a set may hold the user's own latest interactions."
         fields.toggle("recents", "Let sets use the latest interactions", hint)
@@ -38,18 +49,30 @@ def result(report: ImproveReport) -> None:
     words.adopt(report)
     words.members(report)
     words.outcomes(report)
+    if report.confirmed:
+        confirmed(report)
     colours = tab.colours()
     if report.path:
         panel(
             "path",
             "The path of the search",
-            "Objective J (mean score minus lambda times spread) of the best set so far, in nats, over the cost so far.",
+            "Objective J (mean score minus lambda times spread) of the best set so far, in "
+            f"{report.task.judged_by.unit}, over the cost so far.",
             figure=lambda: charts.figure(report, colours),
             table=lambda: charts.table(report),
             alt=charts.alt(report),
         )
     if report.shortlist:
         shortlist(report)
+
+
+def confirmed(report: ImproveReport) -> None:
+    """The test of the set found as a table."""
+    section(
+        "The set found on newer choices",
+        "Choices that the search had not read. p says how often chance alone gives a difference at least as large.",
+    )
+    twin("confirmed", charts.confirm_table(report), alt=charts.confirm_alt(report))
 
 
 def shortlist(report: ImproveReport) -> None:

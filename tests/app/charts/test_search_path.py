@@ -2,7 +2,16 @@ import pytest
 
 from app.charts import search_path as improve
 from app.theme import DARK, LIGHT
-from core.selection.improve_task import HeldOutRow, ImproveReport, ImproveTask, Outcome, PathRow, SetRow, ShortlistRow
+from core.selection.improve_task import (
+    ConfirmRow,
+    HeldOutRow,
+    ImproveReport,
+    ImproveTask,
+    Outcome,
+    PathRow,
+    SetRow,
+    ShortlistRow,
+)
 
 
 def _set(ids=(), objective=0.0):
@@ -19,6 +28,8 @@ def _short(demo, title="Heat", answer="Yes", **more):
             "answer": answer,
             "history": (),
             "back": None,
+            "source": "similar",
+            "neighbours": 0.5,
             "recency": 5.0,
             "bm25": 1.5,
             "embedding": None,
@@ -27,6 +38,10 @@ def _short(demo, title="Heat", answer="Yes", **more):
             **more,
         }
     )
+
+
+def _confirm(against, gap, p):
+    return ConfirmRow(against=against, mean=1.0, rival_mean=1.0 - gap, gap=gap, p=p, permutations=256, choices=8)
 
 
 def made(example):
@@ -50,6 +65,8 @@ def made(example):
         zero_shot=SetRow(**_set(objective=-1.0)),
         current=SetRow(**_set(("u:1", "u:2"), -1.5)),
         best=SetRow(**_set(("u:2",), 0.5)),
+        found=SetRow(**_set(("u:2",), 0.5)),
+        confirmed=(_confirm("chance", 0.5, 0.02), _confirm("zero_shot", 0.75, 0.01), _confirm("current", -0.25, 0.6)),
         stop="optimum",
         search_passes=14.0,
         outcomes=tuple(
@@ -126,6 +143,27 @@ def test_table_twins_hold_the_same_numbers(report):
     after = improve.outcomes_table(report)
     assert list(after["target_rank"]) == [9, 4, 1]
     assert list(after["objective"]) == [-1.0, -1.5, 0.5]
+
+
+def test_the_test_of_the_set_found_is_a_table_with_every_rival(report):
+    rows = improve.confirm_table(report)
+    assert list(rows["against"]) == [
+        "sets that chance draws",
+        "no demonstrations",
+        "the case's own demonstrations",
+    ]
+    assert list(rows["gap"]) == [0.5, 0.75, -0.25]
+    assert list(rows["rival_mean"]) == [0.5, 0.25, 1.25]
+    assert improve.confirm_alt(report).startswith(
+        "On 8 newer choices the set found is at +0.50 nats against sets that chance draws (p = 0.02)"
+    )
+    assert improve.confirm_alt(report.model_copy(update={"confirmed": None})) == "The set found is not tested."
+
+
+def test_figures_are_in_the_unit_of_the_objective(report):
+    ranked = report.model_copy(update={"task": ImproveTask(objective="ndcg")})
+    assert "has J +0.50 NDCG@10: +1.50 NDCG@10 above" in improve.alt(ranked)
+    assert improve.figure(ranked, LIGHT).layout.yaxis.title.text == "objective J (NDCG@10)"
 
 
 def test_measured_criteria_are_columns(report):

@@ -51,7 +51,7 @@ def test_one_case_alone_measures_everything():
 # ---- two-stage sets
 
 
-def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero=0.5, objective="margin"):
+def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero=0.5, objective=None, p=0.2):
     scores = {OURS: ours} | dict.fromkeys(OTHERS, other)
     judged = [{"objective": value, "mean": value} for value in (best, zero)]
     return {
@@ -63,6 +63,8 @@ def searched(family, target, liked, ours, other, *, ids=("u:1",), best=1.0, zero
         "demo_ids": list(ids),
         "best": judged[0],
         "zero_shot": judged[1],
+        "stands": not liked,
+        "confirmed": {"chance": {"gap": 0.1, "p": p}} if ids else {},
         "search_passes": 80.0 + target,
         "seconds": 2.0,
     }
@@ -78,14 +80,14 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
         searched("yes_no", 0, True, [2.0, 0.0, 1.0], [1.0, 2.0, 0.0]),
         searched("yes_no", 0, False, [-2.0, 0.0, 1.0], [1.0, 2.0, 0.0]),
         searched("next_item", 2, True, [0.0, 1.0, 2.0], [0.0, 2.0, 1.0], ids=()),
-        searched("yes_no", 0, False, [-4.0, 0.0, 1.0], [1.0, 2.0, 0.0], objective="truth"),
+        searched("yes_no", 0, False, [-4.0, 0.0, 1.0], [1.0, 2.0, 0.0], objective="truth", p=0.05),
     ]
     rows = {one.measure: one for one in search_sets.rows_of(records)}
-    truth = rows["yes_no, log-odds of the true answer, nats (2 cases), two-stage minus random 4"]
+    truth = rows["yes_no, log-odds of the true answer, nats (2 cases), two-stage minus random 8"]
     assert (truth.value, truth.met) == (pytest.approx((1.0 + 3.0) / 2), None)
-    truth = rows["yes_no, log-odds of the true answer, nats, set judged by the truth (1 cases), two-stage minus BM25 4"]
+    truth = rows["yes_no, log-odds of the true answer, nats, set judged by the truth (1 cases), two-stage minus BM25 8"]
     assert (truth.value, truth.met) == (5.0, True)
-    area = rows["yes_no, AUC of the target against items never met (2 cases), two-stage minus BM25 4"]
+    area = rows["yes_no, AUC of the target against items never met (2 cases), two-stage minus BM25 8"]
     assert (area.value, area.met) == (pytest.approx((1.0 + 0.0) / 2 - 0.5), False)
     assert rows["yes_no, AUC of a liked target against items never met (1 cases), two-stage set"].value == 1.0
     gained = rows["next_item, NDCG@10 (1 cases), two-stage minus zero-shot"]
@@ -93,8 +95,11 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
     assert gained.low is None
     assert rows["yes_no, AUC of liked against disliked targets (2 cases), two-stage set"].value == 1.0
     assert rows["yes_no, AUC of liked against disliked targets (2 cases), two-stage minus zero-shot"].value == 0.5
-    search = rows["two-stage search, pool of 200, K=4, most full-prompt forwards"]
-    assert (search.value, search.low, search.met) == (82.0, 80.0, True)
+    search = rows["two-stage search, pool of 200, K=8, most full-prompt forwards"]
+    assert (search.value, search.low, search.met) == (82.0, 80.0, False)
+    assert rows["cases whose own demonstrations stand, share"].value == pytest.approx(2 / 4)
+    chance = rows["cases whose set is better than chance would choose (p <= 0.05), share"]
+    assert chance.value == pytest.approx(1 / 4)
     assert rows["cases where no set is advised, share"].value == pytest.approx(1 / 4)
     assert rows["cases whose set is below zero-shot on the held-out choices, share"].met is True
     assert "next_item, NDCG@10" in search_sets.text_of(records)
@@ -114,7 +119,7 @@ def test_auc_over_cases_is_the_share_of_pairs_in_order():
     row = rows[f"{label} set"]
     assert row.value == pytest.approx((1 + 1 + 0.5 + 0) / 4)
     assert row.low <= row.value <= row.high
-    assert rows[f"{label} minus random 4"].value == pytest.approx(row.value - 0.5)
+    assert rows[f"{label} minus random 8"].value == pytest.approx(row.value - 0.5)
     one_answer = {row.measure: row for row in search_sets.rows_of([{**record, "liked": True} for record in records])}
     assert one_answer[f"{label} set"].value is None
 
@@ -235,14 +240,15 @@ def test_a_whole_run_and_going_on_after_it(bench, small, capsys):
 
 def test_sets_are_scored_as_the_search_scores_them(bench, small):
     (asked,) = search_sets.specs(bench, 1)
-    task = ImproveTask(case=asked, k=2, pool=10, budget=8, held_out=2, shortlist=5)
+    task = ImproveTask(case=asked, k=2, pool=10, budget=8, held_out=2, confirm=2, negatives=3, shortlist=5)
     record = search_sets.search_and_score(bench, task)
     *_, report = improve(task, dataset=bench.dataset, model=bench.model)
     told = {one.which: one.score for one in report.outcomes}
     at = record["target"]
     assert record["scores"][OURS][at] == pytest.approx(told["best"], abs=1e-4)
     assert record["scores"]["zero-shot"][at] == pytest.approx(told["zero_shot"], abs=1e-4)
-    assert record["scores"]["most recent 4"][at] == pytest.approx(told["current"], abs=1e-4)
+    assert record["scores"]["default"][at] == pytest.approx(told["current"], abs=1e-4)
+    assert record["stands"] is (report.best.demo_ids == report.outcomes[1].demo_ids and report.current is not None)
     assert record["liked"] is (report.target_answer == "Yes")
     assert record["search_passes"] <= 8
 

@@ -14,10 +14,10 @@ from core.question.checked import checked
 from core.question.task import Task
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveReport, ImproveTask
-from core.selection.verdict import target_place, verdict
+from core.selection.verdict import against_chance, target_place, verdict
 from core.words import ordinal
 
-QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "negatives": 2, "budget": 20.0}
+QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "confirm": 0, "negatives": 2, "budget": 20.0}
 
 
 def small(case=None, **choices):
@@ -42,7 +42,9 @@ def reports(films, model):
 def test_reports_grow_from_the_shortlist_to_before_and_after(reports):
     first, done = reports[0], reports[-1]
     assert first.stage == "partial"
-    assert (len(first.shortlist), len(first.held_out), first.path, first.best) == (4, 2, (), None)
+    moving = [row for row in first.shortlist if row.back is not None]
+    assert (len(first.shortlist) - len(moving), len(first.held_out), first.path, first.best) == (4, 2, (), None)
+    assert {row.source for row in moving} == {"neighbours", "similar", "recent"}
     assert [len(one.path) for one in reports[:-1]] == list(range(len(reports) - 1))
     assert done.stage == "complete"
     assert done.stop is not None
@@ -73,7 +75,7 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
     assert text.startswith("Sets were judged on 2 known choices; the item really chosen next had no part in that.")
     assert f"Of 5 candidates it ranks {ordinal(places['best'])} with the set found, " in text
     assert f"{ordinal(places['zero_shot'])} without demonstrations and {ordinal(places['current'])} with" in text
-    assert improve_lines(done)[2:4] == [verdict(done), text]
+    assert improve_lines(done)[2:5] == [verdict(done), against_chance(done), text]
 
 
 def test_where_no_set_is_better_only_real_sets_are_named(reports):
@@ -180,7 +182,7 @@ def test_demonstrations_by_hand_are_the_current_ones(films, model):
 def test_more_current_demonstrations_than_a_set_may_have_are_judged_aside(films, model):
     rich = last(small({"demos": 4}, budget=60.0), films, model)
     assert len(rich.current.demo_ids) == 4
-    poor = last(small({"demos": 4}), films, model)
+    poor = last(small({"demos": 4}, budget=8.0), films, model)
     assert poor.current is None
     assert any("own demonstrations are not judged" in notice for notice in poor.notices)
 
@@ -193,20 +195,23 @@ def test_a_pool_that_is_smaller_than_k_is_said(made, model):
 
 
 def test_fewer_choices_than_asked_for_are_said(films, model):
-    assert any("fewer than 32" in notice for notice in last(small(held_out=32, budget=60.0), films, model).notices)
+    done = last(small(held_out=32, confirm=4, budget=30.0), films, model)
+    told = "The user has 10 choices that can be held out, fewer than 36: 6 judge sets, 4 confirm the set found."
+    assert told in done.notices
+    assert (len(done.held_out), len(done.confirming)) == (6, 4)
 
 
 def test_without_recents_the_held_out_choices_are_no_demonstrations(films, model):
     done = last(small(recents=False), films, model)
     held = {f"u:{row.position}" for row in done.held_out}
     assert not held & {row.demo_id for row in done.shortlist}
-    assert all(row.back is None for row in done.shortlist)
+    assert all(row.back is None for row in done.shortlist if row.user_id == "u")
 
 
 def test_the_pool_can_be_encoded_within_half_the_budget(films, model):
     done = last(small(encode=True, budget=60.0), films, model)
     assert all(row.embedding is not None and row.effect is not None for row in done.shortlist)
-    poor = last(small(encode=True, budget=10.0), films, model)
+    poor = last(small(encode=True, budget=6.0), films, model)
     assert all(row.embedding is None for row in poor.shortlist)
     assert any("The pool is not encoded" in notice for notice in poor.notices)
 
@@ -229,7 +234,7 @@ def test_too_small_a_budget_is_told_with_what_is_needed(films, model):
 
 def test_too_little_history_is_told(made, model):
     dataset = made(["user_id:token\titem_id:token\ttimestamp:float", "u\t1\t1", "u\t2\t2", "v\t1\t0", "v\t3\t1"])
-    with pytest.raises(DataError, match="expected at least 2 at different times"):
+    with pytest.raises(DataError, match="none that can be held out; expected at least 2"):
         last(small(), dataset, model)
 
 

@@ -12,31 +12,31 @@ from core.lm.scoring.score import Scorer
 from core.question.case_spec import CaseSpec
 from core.selection.heldout import held_out, prediction_score
 from core.selection.judge import PromptJudge
-from core.selection.search import Question, views
-from core.selection.shortlist import latest, pool_of
+from core.selection.members import latest, pool_of
+from core.selection.search import Question, rotated, views
 
 
-def _judge(films, model, request):
+def _judge(films, model, request, objective="margin"):
     case = case_of(films, "u", candidates=5)
-    both = request.family == "yes_no"
-    held = held_out(films, case, count=2, negatives=2, both_answers=both, history=2)
+    held = held_out(films, case, count=2, negatives=2, family=request.family, history=2)
     moving = latest(films, case, held, k=2, history=2)
     members = (*moving, *pool_of(films, held, size=4, history=2, taken=moving))
-    return PromptJudge(setting_for(request, films, model), held, members, objective="margin", unit=100)
+    return PromptJudge(setting_for(request, films, model), held, members, objective=objective, unit=100)
 
 
 def _one_by_one(judge, question, films, model):
     values = []
     for number, one in enumerate(judge.held):
-        case = one.shortened if question.shortened else one.case
-        demos = judge.demos(question.order, number)
+        case = one.shortened if question.changed and number == 1 else one.case
+        order = rotated(question.order) if question.changed and number == 0 else question.order
+        demos = judge.demos(order, number)
         items = films.items(sorted(item_ids(case, demos)))
         aggregate = "mean" if judge.spec.scoring == "mean" else "sum"
         scores = Scorer(model, prompt_of(judge.spec, films, model, case, demos, items), aggregate=aggregate).full()
         if judge.spec.scoring == "calibrated":
             bare = judge.spec.model_copy(update={"history": 0})
             scores = scores - Scorer(model, prompt_of(bare, films, model, case, (), items)).full()
-        values.append(prediction_score(scores, one, judge.spec.family, "margin"))
+        values.append(prediction_score(scores, one, judge.spec.family, judge.objective))
     return values
 
 
@@ -45,10 +45,20 @@ def _one_by_one(judge, question, films, model):
 )
 def test_scores_equal_those_of_prompts_one_by_one(films, model, choices):
     judge = _judge(films, model, CaseSpec(user="u", history=2, **choices))
-    asked = [Question(()), Question((1, 3)), Question((3, 1)), Question((1, 3), shortened=True), Question((0, 2, 4))]
-    found = judge.scores(asked)
+    asked = [Question(()), Question((1, 3)), Question((3, 1)), Question((1, 3), changed=True), Question((0, 2, 4))]
+    scores = judge.scores(asked)
     expected = [_one_by_one(judge, question, films, model) for question in asked]
-    assert found == pytest.approx(np.array(expected), abs=2e-4)
+    assert scores == pytest.approx(np.array(expected), abs=2e-4)
+    single = judge.ask([(asked[4], 1), (asked[3], 0), (asked[0], 1)])
+    assert single == pytest.approx([expected[4][1], expected[3][0], expected[0][1]], abs=2e-4)
+
+
+@pytest.mark.parametrize("objective", ["log_share", "ndcg"])
+def test_every_objective_is_taken_of_the_same_scores(films, model, objective):
+    judge = _judge(films, model, CaseSpec(user="u", history=2, family="next_item"), objective)
+    asked = [Question((1, 3)), Question((), changed=True)]
+    expected = [_one_by_one(judge, question, films, model) for question in asked]
+    assert judge.scores(asked) == pytest.approx(np.array(expected), abs=2e-4)
 
 
 def test_the_cost_told_is_the_cost_run(films, model):

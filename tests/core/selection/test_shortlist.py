@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 
 from core.data.cases import case_of
-from core.errors import DataError, RequestError
+from core.data.neighbours import neighbours
 from core.selection.heldout import held_out
-from core.selection.shortlist import (
-    distances,
-    fuse_ranks,
-    latest,
-    members_by_id,
-    pool_of,
-    shortlist,
-    strategy_members,
-)
+from core.selection.members import latest, pool_of
+from core.selection.shortlist import distances, fuse_ranks, shortlist
 
 
 @pytest.fixture(scope="module")
@@ -26,86 +19,7 @@ def case(films):
 
 @pytest.fixture(scope="module")
 def held(films, case):
-    return held_out(films, case, count=3, negatives=2, both_answers=True, history=3)
-
-
-def _time(dataset, demo):
-    return dataset.history(demo.user_id)[demo.position].timestamp
-
-
-def test_the_pool_holds_nothing_as_new_as_a_held_out_choice(films, case, held):
-    pool = pool_of(films, held, size=50, history=3)
-    chosen = {("u", one.position) for one in held}
-    earliest = min(one.case.moment for one in held)
-    assert {member.here.user_id for member in pool} == {"u", "v", "w", "x", "y", "z"}
-    for member in pool:
-        assert _time(films, member.here) < earliest
-        assert member.interaction not in chosen
-        assert member.then == (member.here,) * 3
-        own = {one.case.target for one in held} if member.here.user_id == "u" else set()
-        assert not own & set(member.here.history)
-
-
-def test_latest_interactions_stand_strictly_before_every_moment(films, case, held):
-    for member in latest(films, case, held, k=4, history=3):
-        assert member.here.position == len(case.history) - member.back
-        for one, then in zip(held, member.then, strict=True):
-            assert _time(films, then) < one.case.moment
-            assert then.position == len(one.case.history) - member.back
-
-
-def test_a_latest_interaction_that_did_not_exist_yet_is_missing(films, case, held):
-    oldest = latest(films, case, held, k=11, history=3)[0]
-    assert oldest.here.position == 0
-    assert oldest.then == (None, None, None)
-
-
-def test_a_strategy_is_asked_anew_at_each_moment(films, case, held):
-    members = strategy_members(films, case, held, k=3, strategy="similar", history=3)
-    assert len(members) == 3
-    for member in members:
-        assert member.back is None
-        for one, then in zip(held, member.then, strict=True):
-            assert _time(films, then) < one.case.moment
-
-
-def test_named_demonstrations_are_left_out_where_they_are_too_new(films, case, held):
-    first = held[0].position
-    old, own, new = members_by_id(films, case, held, ["v:2", f"u:{first}", "v:8"], history=3)
-    assert old.then == (old.here,) * 3
-    assert own.back == len(case.history) - first
-    assert all(then.position < one.position for one, then in zip(held, own.then, strict=True))
-    assert [then is not None for then in new.then] == [one.case.moment > 81 for one in held]
-
-
-def test_an_answer_set_by_hand_does_not_move(films, case, held):
-    position = held[-1].position
-    turned = "no" if held[-1].liked else "yes"
-    (member,) = members_by_id(films, case, held, [f"u:{position}:{turned}"], history=3)
-    assert member.back is None
-    assert member.then == (None, None, None)
-
-
-def test_named_demonstrations_of_another_form_are_refused(films, case, held):
-    with pytest.raises(RequestError, match="expected user:position"):
-        members_by_id(films, case, held, ["nonsense"], history=3)
-
-
-def test_the_size_of_the_pool_is_kept_and_what_is_taken_stays_out(films, case, held):
-    taken = pool_of(films, held, size=3, history=3)
-    rest = pool_of(films, held, size=50, history=3, taken=taken)
-    assert len(taken) == 3
-    assert not {member.interaction for member in taken} & {member.interaction for member in rest}
-
-
-def test_an_empty_pool_is_said_plainly(films, held):
-    def nothing(*args, **more):
-        return ()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.selection.shortlist.pick", nothing)
-        with pytest.raises(DataError, match="nothing to choose demonstrations from"):
-            pool_of(films, held, size=5, history=3)
+    return held_out(films, case, count=3, negatives=2, family="yes_no", history=3)
 
 
 def test_ranks_are_fused_by_their_reciprocals():
@@ -135,13 +49,13 @@ def test_diversity_alone_is_greedy_on_the_nearest_taken(films, case, held):
 
 def test_a_fourth_of_the_places_is_kept_for_either_answer(films, case, held):
     pool = pool_of(films, held, size=50, history=3)
-    embedded = np.array([[float(member.here.liked), 0.1] for member in pool] + [[1.0, 0.0]])
-    effects = np.array([float(member.here.liked) for member in pool])
-    choices = {"size": 4, "lambda_mmr": 1.0, "embedded": embedded, "effects": effects}
+    disliked = np.array([float(not member.here.liked) for member in pool])
+    embedded = np.array([*([value, 0.1] for value in disliked), [1.0, 0.0]])
+    choices = {"size": 4, "lambda_mmr": 1.0, "embedded": embedded, "effects": disliked}
     free = shortlist(films, case, pool, **choices)
     both = shortlist(films, case, pool, both_answers=True, **choices)
-    assert sum(not row.member.here.liked for row in free) == 0
-    assert sum(not row.member.here.liked for row in both) == 1
+    assert sum(row.member.here.liked for row in free) == 0
+    assert sum(row.member.here.liked for row in both) == 1
 
 
 def test_embeddings_and_effects_join_the_criteria(films, case, held):
@@ -157,3 +71,14 @@ def test_embeddings_and_effects_join_the_criteria(films, case, held):
 def test_a_shortlist_is_never_larger_than_what_there_is(films, case, held):
     pool = pool_of(films, held, size=3, history=3)
     assert len(shortlist(films, case, pool, size=64, lambda_mmr=0.5, both_answers=True)) == 3
+
+
+def test_the_nearness_of_a_user_is_a_criterion_and_oneself_is_not_near(films, case, held):
+    moving = latest(films, case, held, k=2, history=3)
+    pool = pool_of(films, held, size=50, history=3, taken=moving)
+    rows = shortlist(films, case, pool, size=60, lambda_mmr=1.0, first=moving)
+    near = {row.user_id: row.similarity for row in neighbours(films, case, count=10)}
+    assert near
+    for row in rows:
+        assert row.scores["neighbours"] == near.get(row.member.here.user_id, 0.0)
+        assert row.member.here.user_id != "u" or row.scores["neighbours"] == 0.0
