@@ -113,6 +113,7 @@ COLUMNS: Mapping[str, Heading] = {
     "target_rank": _rank("rank of the target"),
     "place_in_best": _count("place in the best set"),
     "relevance": _ratio("fused rank score"),
+    "taken_from": Heading("taken from"),
     "neighbours": _ratio("likes in common"),
     "bm25": _ratio("BM25"),
     "embedding": _ratio("cosine of embeddings"),

@@ -170,7 +170,7 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         columns.TITLE: [row.title for row in rows],
         "answer": [row.answer for row in rows],
         "place_in_best": pd.array([places.get(row.demo_id) for row in rows], dtype="Int64"),
-        "source": [STRATEGIES[row.source].source for row in rows],
+        "taken_from": [STRATEGIES[row.source].source for row in rows],
         "relevance": [row.relevance for row in rows],
         **_recency(report),
         "neighbours": [row.neighbours for row in rows],

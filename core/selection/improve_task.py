@@ -18,6 +18,10 @@ from core.selection.search import SearchMove, SearchStop
 SetRole = Literal["zero_shot", "current", "start", "best"]
 
 
+QUERY_SHARE = 0.2
+"""A held-out choice's query and items over a whole prompt, in tokens (measured: 0.2 for 8 demonstrations)."""
+
+
 class ImproveTask(Task):
     """Which demonstrations, in which order, would serve this case better?"""
 
@@ -66,11 +70,13 @@ class ImproveTask(Task):
 
     @property
     def predicted_passes(self) -> float:
-        """The budget of the search, the confirming prompts, and three prompts with all candidates of the case."""
-        share = 0.05
-        shared, alone = 2 * self.confirm / STRIDE, (1 + CHANCE_SETS) * self.confirm
-        confirming = shared + CHANCE_SETS * self.confirm + share * self.negatives * (shared + alone)
-        return self.budget + confirming + 3 * (1 + share * self.case.candidate_count)
+        """The budget of the search, the confirming prompts, and three prompts with all candidates of the case.
+
+        On the confirming choices chance's sets share nothing; the set found and the current one are run once for every
+        `STRIDE` choices, with a query and its items for each, about `QUERY_SHARE` of a pass.
+        """
+        confirming = self.confirm * (CHANCE_SETS + 2 / STRIDE + 3 * QUERY_SHARE)
+        return self.budget + confirming + 3 * (1 + 0.05 * self.case.candidate_count)
 
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults, and the objective by name."""
