@@ -299,7 +299,7 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
         ),
         DemonstrationStrategy(
             "semantic",
-            "nearest in meaning, to the model",
+            "nearest in meaning to the model",
             "near in meaning",
             nearest="the one whose items mean most nearly the same to the model as the user's latest likes",
             before=_OTHERS,
@@ -311,7 +311,7 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
         ),
         DemonstrationStrategy(
             "gradient",
-            "those that teach the model what the user's own choices do",
+            "nearest by what they teach the model",
             "teaches the same",
             nearest="the one whose gradient at the output layer points most nearly where the user's own likes point",
             before=_OTHERS,
@@ -319,7 +319,7 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
             choose=_gradient,
             shortage="the pool that the model reads has no more",
             needs_model=True,
-            tokens=2_500,
+            tokens=1_500,
         ),
         DemonstrationStrategy(
             "coverage",

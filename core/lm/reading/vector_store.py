@@ -126,7 +126,9 @@ class VectorStore:
 
     def _make_room(self, needed: int) -> None:
         """Remove the least recently used files until `needed` bytes more fit."""
-        files = _newest_first(folder for folder in self._top().iterdir() if folder.is_dir())
+        with stored("the folder of vectors"):
+            shelves = [folder for folder in self._top().iterdir() if folder.is_dir()]
+        files = _newest_first(shelves)
         sizes = [_size(path) for path in files]
         while files and sum(sizes) + needed > self._disk_bytes:
             sizes.pop()

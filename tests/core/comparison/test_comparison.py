@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from core.analysis.setting import prompt_of
+from core.analysis.setting import prompt_of, reader_for
 from core.analysis.subject import item_ids
 from core.cli import command
 from core.comparison.arm import Arm, arms_of
@@ -18,6 +19,7 @@ from core.comparison.list_outcomes import ListOutcomes
 from core.data.dataset import Dataset, open_dataset
 from core.data.strategies import pick
 from core.lm.loading.load import LanguageModel
+from core.lm.reading.vector_store import VectorStore
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import expected_ndcg
 from core.question.case_spec import CaseSpec
@@ -51,6 +53,25 @@ def test_outcomes_are_those_of_each_prompt_alone(
             assert row.ndcg[scoring] == pytest.approx(expected_ndcg(scores, target))  # type: ignore[index]
         assert (row.tokens, row.demos) == (prompt.length, len(demos))
         assert row.shows_target == any(case.target in (demo.item_id, *demo.history) for demo in demos)
+
+
+@pytest.mark.parametrize("strategy", ["semantic", "gradient"])
+def test_what_a_model_reads_to_pick_counts_and_is_read_once(
+    watched: Dataset, llama: LanguageModel, outcomes: ListOutcomes, strategy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = later_lists(watched, count=1, candidates=3, history=2, share=0.6)
+    arm = Arm(family="next_item", strategy=strategy, demos=3)
+    store = "core.lm.reading.vector_store.STORE"
+    monkeypatch.setattr(store, VectorStore(disk_bytes=0))
+    reader = reader_for(arm.spec("sample", "sample", 2), watched, llama)
+    demos = pick(watched, lists[0], k=3, strategy=strategy, history=2, reader=reader)
+    monkeypatch.setattr(store, VectorStore(disk_bytes=0))
+    again = ListOutcomes(watched, {None: llama}, 2)
+    for measured in (outcomes, again):
+        measured.measure([arm], lists)
+    assert outcomes.by_arm[arm] == again.by_arm[arm]
+    assert outcomes.by_arm[arm][lists[0]].demos == len(demos) == 3
+    assert outcomes.tokens - again.tokens == reader.cost.tokens > 0
 
 
 def test_rows_tell_lists_apart_where_a_demonstration_shows_the_target(outcomes: ListOutcomes, watched: Dataset) -> None:
