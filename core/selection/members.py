@@ -55,6 +55,7 @@ class StartSet:
 
 START_SETS = (
     StartSet("neighbours"),
+    StartSet("co_likes"),
     StartSet("mixed", recents=True),
     StartSet("similar"),
     StartSet("recent", recents=True),

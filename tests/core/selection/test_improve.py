@@ -14,6 +14,7 @@ from core.question.checked import checked
 from core.question.task import Task
 from core.selection.improve import improve
 from core.selection.improve_task import ImproveReport, ImproveTask
+from core.selection.members import START_SETS
 from core.selection.verdict import against_chance, target_place, verdict
 from core.words import ordinal
 
@@ -44,7 +45,7 @@ def test_reports_grow_from_the_shortlist_to_before_and_after(reports):
     assert first.stage == "partial"
     moving = [row for row in first.shortlist if row.back is not None]
     assert (len(first.shortlist) - len(moving), len(first.held_out), first.path, first.best) == (4, 2, (), None)
-    assert {row.source for row in moving} == {"neighbours", "similar", "recent"}
+    assert {row.source for row in moving} <= {row.strategy for row in START_SETS}
     assert [len(one.path) for one in reports[:-1]] == list(range(len(reports) - 1))
     assert done.stage == "complete"
     assert done.stop is not None

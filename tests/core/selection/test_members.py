@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data.cases import case_of
-from core.data.strategies import pick
+from core.data.strategies import STRATEGIES, pick
 from core.errors import DataError, RequestError
 from core.selection.heldout import held_out
 from core.selection.members import (
@@ -124,14 +124,17 @@ def test_the_order_of_the_case_is_kept(films, case, held):
 
 
 def test_the_pool_is_shared_out_by_halves_the_nearest_first(films, case, held):
-    pool = pool_of(films, held, size=4, history=3)
-    near = pick(films, held[0].case, k=4, strategy="neighbours", history=3)[::-1]
-    alike = pick(films, held[0].case, k=4, strategy="similar", history=3)[::-1]
-    own = pick(films, held[0].case, k=4, strategy="recent", history=3)[::-1]
-    assert [member.interaction for member in pool[:2]] == [(demo.user_id, demo.position) for demo in near[:2]]
-    third = next(demo for demo in alike if (demo.user_id, demo.position) not in {one.interaction for one in pool[:2]})
-    assert pool[2].interaction == (third.user_id, third.position)
-    assert pool[3].interaction == (own[0].user_id, own[0].position)
+    """Half of what is left from each strategy that stage one draws on, in their order; the last fills it up."""
+    sources = [row.name for row in STRATEGIES.values() if row.pooled]
+    assert sources[0] == "neighbours"
+    expected: list[tuple[str, int]] = []
+    for number, name in enumerate(sources, start=1):
+        left = 8 - len(expected)
+        quota = left if number == len(sources) else (left + 1) // 2
+        near = pick(films, held[0].case, k=8, strategy=name, history=3)[::-1]
+        fresh = [key for demo in near if (key := (demo.user_id, demo.position)) not in expected]
+        expected += list(dict.fromkeys(fresh))[:quota]
+    assert [member.interaction for member in pool_of(films, held, size=8, history=3)] == expected
 
 
 def test_what_one_source_lacks_the_others_fill(films, case, held):
