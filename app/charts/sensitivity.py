@@ -74,18 +74,6 @@ def figure(report: RobustnessReport, colours: Palette) -> go.Figure:
         for line, source in enumerate(sources)
         for trace in _marks(report, source, measure, panel, line, colours)
     ]
-    domains = panel_domains(len(measures), GAP)
-    axes = {
-        axis_key("x", panel): {
-            "domain": domains[panel],
-            "anchor": "y",
-            "rangemode": "tozero",
-            "title": {"text": measure.title},
-            "zeroline": True,
-            "zerolinecolor": colours.neutral_mark,
-        }
-        for panel, measure in enumerate(measures)
-    }
     names = [SOURCE_WORDS[source.source].replace("demonstrations", "demos") for source in sources]
     return framed(
         traces,
@@ -94,8 +82,18 @@ def figure(report: RobustnessReport, colours: Palette) -> go.Figure:
         yaxis=row_axis(names, colours),
         showlegend=False,
         margin={"t": 8, "b": 44},
-        **axes,
+        **_axes(measures, colours),
     )
+
+
+def _axes(measures: Sequence[_Measure], colours: Palette) -> dict[str, object]:
+    """A horizontal axis for each measure, from 0, panels side by side."""
+    zero = {"rangemode": "tozero", "zeroline": True, "zerolinecolor": colours.neutral_mark}
+    pairs = zip(measures, panel_domains(len(measures), GAP), strict=True)
+    return {
+        axis_key("x", panel): {"domain": domain, "anchor": "y", "title": {"text": measure.title}, **zero}
+        for panel, (measure, domain) in enumerate(pairs)
+    }
 
 
 def alt(report: RobustnessReport) -> str:

@@ -58,18 +58,15 @@ def build(
     shape = _template(template, family, wording, codes)
     framed = chat and tokenizer.chat_frame() is not None
     latest = _last([met.item_id for met in case.history if liked is None or liked(met)], history)
-    wish = _Wishes(items, latest, history)
-    writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES, wish)
+    wishes = _Wishes(items, latest, history)
+    writer = _Writer(items, tokenizer, FAMILIES[family], noun, framed, shape, case.user_id, codes or NO_CODES, wishes)
     titles = history if shape.shows_titles else 0
     histories = Histories(_last(latest, titles), tuple(_last(demo.history, titles) for demo in demonstrations))
     candidates = tuple(writer.candidate(index, item) for index, item in enumerate(case.candidates))
     longest = max(len(span.token_ids) for span in candidates)
     left, cut = fitted(histories, _sizes(writer, demonstrations, longest), context)
     instruction, *demos, query = writer.prefix(demonstrations, left)
-    item_ids = [*case.candidates, *(demonstrations[index].item_id for index in left.demo_indices), *left.query]
-    item_ids += [item for index in left.demo_indices for item in left.demos[index]]
-    notices = [*(_NO_CHAT if chat and not framed else ()), *_about_candidates(case, items), *writer.oddities(item_ids)]
-    notices += writer.wish_notices([demonstrations[index] for index in left.demo_indices])
+    notices = [*(_NO_CHAT if chat and not framed else ()), *writer.notices(case, demonstrations, left)]
     return Prompt(
         family=family,
         instruction=instruction,
@@ -201,6 +198,13 @@ class _Writer:
 
     def span(self, kind: SpanKind, index: int, text: str) -> Span:
         return Span(kind, index, text, *self.tokenizer.encode(text))
+
+    def notices(self, case: Case, demonstrations: Sequence[Demonstration], left: Histories) -> list[str]:
+        """What a reader should know of the candidates, and of the titles and kinds that the prompt shows."""
+        demos = [demonstrations[index] for index in left.demo_indices]
+        item_ids = [*case.candidates, *(demo.item_id for demo in demos), *left.query]
+        item_ids += [item for index in left.demo_indices for item in left.demos[index]]
+        return [*_about_candidates(case, self.items), *self.oddities(item_ids), *self.wish_notices(demos)]
 
     def oddities(self, item_ids: Iterable[str]) -> list[str]:
         cues = self.template.cues(prompt_title(self.noun))
