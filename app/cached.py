@@ -9,6 +9,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
 from core.analysis.subject import Subject, subject_for
+from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Split
@@ -18,6 +19,7 @@ from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
 from core.question.case_spec import CaseSpec
 from core.question.task import Task
+from core.store.home import home_path
 from core.work.contents import data_fingerprint
 from core.work.desk import Desk
 from core.work.forecast import Forecast
@@ -167,6 +169,25 @@ def material_fault(case: CaseSpec) -> str:
     except DemoLensError as fault:
         return str(fault)
     return ""
+
+
+def choice_of(dataset_id: str, case: CaseSpec) -> Choice | None:
+    """The demonstrations chosen on validation lists of these data for the model and adapter of a case, if any are."""
+    place = home_path() / "choices"
+    return _choice(dataset_id, case.model, case.adapter, place.stat().st_mtime_ns if place.is_dir() else 0)
+
+
+def choice_for(case: CaseSpec) -> Choice | None:
+    """The same by the name of the data; None where they cannot be opened."""
+    try:
+        return choice_of(dataset(case.dataset).dataset_id, case)
+    except DemoLensError:
+        return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _choice(dataset_id: str, model: str, adapter: str | None, content: int) -> Choice | None:  # noqa: ARG001
+    return kept_choice(dataset_id, model, adapter)
 
 
 def licence(name: str) -> str:

@@ -168,6 +168,14 @@ COLUMNS: Mapping[str, Heading] = {
     "interactions": _count("interactions"),
     "users": _count("users"),
     "family": Heading("question to the model"),
+    # The choice of demonstrations of a data set.
+    "chosen": Heading("chosen"),
+    "strategy": Heading("strategy"),
+    "order": Heading("order"),
+    "each": _count("of each neighbour"),
+    "scoring": Heading("score of a title"),
+    "ndcg_gain": _ratio("gain in NDCG@10 over none"),
+    "lists": _count("lists"),
 }
 """Column -> how it is shown, in every table that does not say otherwise in `TABLES`."""
 

@@ -7,19 +7,21 @@ from typing import Any
 import streamlit as st
 
 from app import cached
-from app.links import DEFAULTS
+from app.links import DEFAULTS, page_fields
 from app.sentences import FAMILIES
 from app.session import TaskView
 from app.settings import SETTINGS
 from app.text import counted, option, safe_html
 from app.theme import memory
-from app.widgets import failures, fields, tab
+from app.widgets import failures, fields, preview, tab
+from core.comparison.default_choices import sentence_of, with_default_choices
 from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.prompt.wordings import WORDINGS
 from core.question.case_spec import CaseSpec
+from core.question.command_line import MATERIAL
 from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import seconds
 
@@ -159,13 +161,33 @@ def material() -> None:
 
 
 def _material_typed(field: str, text: str) -> None:
-    """Other data have other users and items: with them go the user and everything named by an id."""
-    before = tab.current().draft.case.dataset
-    tab.change(**{field: text or CaseSpec.model_fields[field].default})
+    _material_picked(**{field: text or CaseSpec.model_fields[field].default})
+
+
+def _material_picked(**material: object) -> None:
+    """Other data, another model or adapter, and the demonstrations that are the default for them.
+
+    Other data have other users and items: with them go the user and everything named by an id.
+    """
+    before = tab.current().draft.case
+    tab.change(**material)
     case = tab.current().draft.case
-    if case.dataset != before:
+    if case.dataset != before.dataset:
         first = cached.first_user(case.dataset, case.split)
         tab.change(**_without_ids() | ({} if first is None else {"user": first}))
+    if any(getattr(case, name) != getattr(before, name) for name in MATERIAL):
+        _take_defaults(before)
+
+
+def _take_defaults(before: CaseSpec) -> None:
+    """The default demonstrations of the draft's material, where the choices are still those of the material before."""
+    page = tab.current()
+    choice = cached.choice_for(page.draft.case)
+    fresh = with_default_choices(page.draft.case, cached.choice_for(before), choice)
+    own = page_fields(type(page.draft))
+    tab.change(**{name: value for name, value in fresh.items() if name not in own})
+    if not own and cached.agreed(page.draft.case) and not preview.obstacle(page.draft):
+        tab.view().notice = sentence_of(choice, page.draft.case)
 
 
 def _adapter(draft: CaseSpec) -> None:
@@ -192,7 +214,7 @@ def _adapter(draft: CaseSpec) -> None:
 def _adapter_picked() -> None:
     picked = st.session_state[ADAPTER]
     st.session_state[TYPED] = picked == FOLDER
-    tab.change(adapter=picked if picked not in ("", FOLDER) else None)
+    _material_picked(adapter=picked if picked not in ("", FOLDER) else None)
 
 
 def run_box(page: TaskView, job: cached.Job | None, blocked: str) -> None:

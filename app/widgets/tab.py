@@ -13,11 +13,10 @@ from app.theme import Palette, palette
 from core.errors import DemoLensError
 from core.question.case_spec import CaseSpec
 from core.question.checked import checked
-from core.question.command_line import own_fields
+from core.question.command_line import MATERIAL, own_fields
 from core.question.task import TargetTask, Task
 
 VIEW = "view"
-MATERIAL = ("dataset", "model", "adapter")
 SHARED = {*CaseSpec.model_fields, *own_fields(TargetTask)}
 T = TypeVar("T", bound=Task)
 S = TypeVar("S", bound=Selection)

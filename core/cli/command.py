@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from core.cli.choose_command import choose
+from core.cli.default_choices import filled
 from core.cli.evaluate_command import evaluate
 from core.cli.options import with_own_options, with_task_options
 from core.cli.output import check_target, write_or_print, write_out
@@ -132,7 +133,7 @@ def _add(kind: Kind) -> None:
             str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
         ] = "",
     ) -> None:
-        _answer(task_of(kind.task, choices, kind.name), json_to)
+        _answer(task_of(kind.task, filled(kind, choices), kind.name), json_to)
 
     command.__doc__ = kind.summary
     app.command(kind.name)(with_task_options(command, kind.task))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.metrics.ranking import Rank, best_first
+from core.question.shown_candidates import shown_sentence
+from core.question.task import DemoRow
 from core.work.log import escaped
 
 MOST_CANDIDATES = 10
@@ -37,6 +39,13 @@ def _heading(explanation: Explanation) -> Iterator[str]:
     demos = f"{len(explanation.demos)} demonstrations ({case.strategy})"
     yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos}, {case.family}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
+    if shown := shown_sentence(explanation.demos, _chosen_next(explanation)):
+        yield shown
+
+
+def _chosen_next(explanation: Explanation) -> str | None:
+    """Item id of the candidate really chosen next."""
+    return next((row.item_id for row in explanation.candidates if row.is_target), None)
 
 
 def _recommendations(explanation: Explanation) -> Iterator[str]:
@@ -69,10 +78,19 @@ def _contributions(explanation: Explanation) -> Iterator[str]:
     yield f"(method {shares.method}, {shares.passes:.1f} passes, {shares.seconds:.1f} s)"
     for index, demo in enumerate(explanation.demos):
         answer = "" if demo.answer is None else f" = {demo.answer}"
-        yield f"{demo.label:>4} {shares.values[index]:+.3f}{_interval(shares, index)}  {_title(demo.title)}{answer}"
+        mark = _shown(demo, explanation)
+        amount = f"{shares.values[index]:+.3f}{_interval(shares, index)}"
+        yield f"{demo.label:>4} {amount}  {_title(demo.title)}{answer}{mark}"
     yield f"without demonstrations {shares.zero_shot:+.3f}, contributions {sum(shares.values):+.3f},"
     yield f"what they do not account for {shares.residual:+.3f}, together {shares.few_shot:+.3f}"
     yield _faithfulness(explanation, shares)
+
+
+def _shown(demo: DemoRow, explanation: Explanation) -> str:
+    """A mark of a demonstration that shows a candidate."""
+    if not demo.shows:
+        return ""
+    return "  <- shows the item chosen next" if _chosen_next(explanation) in demo.shows else "  <- shows a candidate"
 
 
 def _faithfulness(explanation: Explanation, shares: Contributions) -> str:

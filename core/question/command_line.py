@@ -16,6 +16,10 @@ from core.question.kinds import kind_of
 from core.question.task import Task
 
 T = TypeVar("T", bound=Task)
+MATERIAL = ("dataset", "model", "adapter")
+"""What demonstrations are chosen for."""
+CHOSEN_BY_DATA = ("family", "strategy", "demos", "order", "each", "scoring")
+"""The choices of a case whose default may differ from one data set, model or adapter to the next."""
 
 
 def own_fields(kind: type[Task]) -> tuple[str, ...]:
@@ -39,9 +43,15 @@ def task_of(kind: type[T], choices: Mapping[str, object], where: str = "task") -
 
 
 def command_line(task: Task) -> str:
-    """The command that repeats a task; choices at their defaults are not written."""
+    """The command that repeats a task; choices at their defaults are not written.
+
+    Where it names data, a model or an adapter, those that another default may be kept for are written all the same.
+    """
     usual: CaseSpec = type(task).model_fields["case"].default
-    words = [*_options(task.case, usual.model_dump()), *_options(task, _defaults(task, own_fields(type(task))))]
+    named = [name for name in MATERIAL if getattr(task.case, name) != getattr(usual, name)]
+    always = CHOSEN_BY_DATA if named and usual == CaseSpec() else ()
+    defaults = {name: None if name in always else value for name, value in usual.model_dump().items()}
+    words = [*_options(task.case, defaults), *_options(task, _defaults(task, own_fields(type(task))))]
     return shlex.join(["demolens", kind_of(task).name, *words])
 
 

@@ -29,3 +29,10 @@ def example():
 def complete(example):
     """A complete explanation of 8 demonstrations and 20 candidates."""
     return example.explanation()
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_choice(request, monkeypatch):
+    """No page of a test opens the sample data to look for a choice of demonstrations, unless it says so."""
+    if "kept" not in request.fixturenames:
+        monkeypatch.setattr("app.cached.choice_for", lambda case: None)

@@ -9,13 +9,14 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+import choices
 import pandas as pd
 import pytest
 from evaluations import made, ranked
 from streamlit.testing.v1 import AppTest
 
 from app import charts, headings
-from app.charts import ability, drift, heatmap, latency, layers, lists, moved, ranks, sensitivity, waterfall
+from app.charts import ability, choice, drift, heatmap, latency, layers, lists, moved, ranks, sensitivity, waterfall
 from app.charts import answer_ranks as ranking
 from app.charts import demonstration_quality as quality
 from app.charts import dual_model as dual
@@ -53,6 +54,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
         inference.table,
         lambda all_: inference.table([inference.Standing("plain", 0.5, 0.4, 0.6, 0.1, 0.0, None)]),
     ),
+    ("choice", choice.table, lambda all_: choice.table(choices.choice())),
     ("path", improve.table, lambda all_: improve.table(all_["improve"])),
     ("shortlist", improve.shortlist_table, lambda all_: improve.shortlist_table(all_["improve"])),
     ("confirmed", improve.confirm_table, lambda all_: improve.confirm_table(all_["improve"])),

@@ -19,9 +19,13 @@ from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
 from core.prompt.families import ANSWERS, FAMILIES
+from core.question.shown_candidates import shown_sentence
+from core.question.task import DemoRow
 from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
+SHOWS = "shows"
+SHOWS_HELP = "A candidate that stands in this demonstration, as what was chosen or in the history before it."
 EDITOR, ADDED = "demos-editor", "demos-added"
 DECIMALS = 2
 """Of a contribution and the ends of its interval, in nats."""
@@ -34,6 +38,8 @@ def demos(explanation: Explanation) -> None:
     few = f"Only {count} of the {case.demos} asked for. " if short else ""
     note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
+    if form == READ and (shown := shown_sentence(explanation.demos, _chosen_next(explanation))):
+        failures.note(shown)
     if form == EDIT:
         _edit(explanation)
     elif not explanation.demos:
@@ -55,6 +61,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
                 columns.LOW: answer.low[index] if answer and answer.low else None,
                 columns.HIGH: answer.high[index] if answer and answer.high else None,
                 "tokens": row.tokens,
+                SHOWS: _shown(row, explanation),
                 columns.SOURCE: row.source,
                 "demo_id": row.demo_id,
                 "text": row.text,
@@ -62,6 +69,18 @@ def table(explanation: Explanation) -> pd.DataFrame:
             for index, row in enumerate(explanation.demos)
         ]
     )
+
+
+def _chosen_next(explanation: Explanation) -> str | None:
+    """Item id of the candidate really chosen next."""
+    return next((row.item_id for row in explanation.candidates if row.is_target), None)
+
+
+def _shown(demo: DemoRow, explanation: Explanation) -> str:
+    """Titles of the candidates that a demonstration shows, the item really chosen next marked and first."""
+    rows = [row for row in explanation.candidates if row.item_id in demo.shows]
+    rows.sort(key=lambda row: not row.is_target)
+    return "; ".join(f"\u25c6 chosen next: {row.title}" if row.is_target else f"\u25c7 {row.title}" for row in rows)
 
 
 def _read(explanation: Explanation) -> None:
@@ -92,7 +111,8 @@ def _columns(explanation: Explanation) -> list[str]:
     answer = explanation.contributions
     amounts = [columns.CONTRIBUTION] if answer else []
     spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
-    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", columns.SOURCE, "demo_id"]
+    shows = [SHOWS] if any(row.shows for row in explanation.demos) else []
+    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", *shows, columns.SOURCE, "demo_id"]
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +130,7 @@ def _config() -> dict[str, Any]:
         columns.LOW: config.NumberColumn("low", format=f"%+.{DECIMALS}f", width=64),
         columns.HIGH: config.NumberColumn("high", format=f"%+.{DECIMALS}f", width=64),
         "tokens": config.NumberColumn("tokens", width=64),
+        SHOWS: config.TextColumn("shows candidate", width="small", help=SHOWS_HELP),
         columns.SOURCE: config.TextColumn("picked as", width="small"),
         "demo_id": config.TextColumn("id", width="small", help="user:position in that user's history"),
         "text": config.TextColumn("text", width="large"),

@@ -9,6 +9,7 @@ import streamlit as st
 from app import cached
 from app.pages.explore import candidates, demos, prompt, summary, views
 from app.pages.explore import quality_section as quality
+from app.pages.explore.choice_section import choice_section
 from app.pages.explore.first_look import first_look
 from app.pages.explore.history_strip import timeline
 from app.pages.explore.regularised import regularised
@@ -121,6 +122,7 @@ def views_of(explanation: Explanation) -> None:
     with right:
         candidates.candidates(explanation, colours)
     demos.demos(explanation)
+    choice_section(explanation)
     if explanation.matrix is not None:
         views.matrix(explanation)
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:

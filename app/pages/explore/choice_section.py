@@ -1,0 +1,44 @@
+"""What the default demonstrations of these data and this model rest on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached
+from app.charts import choice as chart
+from app.text import counted, safe_html
+from app.widgets import failures, tab
+from app.widgets.panel import panel
+from core.analysis.explain.explanation import Explanation
+from core.comparison.default_choices import sentence_of
+from core.comparison.kept_choice import Choice
+
+TITLE = "How the default demonstrations were chosen"
+
+
+def choice_section(explanation: Explanation) -> None:
+    """The figure of the choice, closed until somebody opens it; without one, the command that makes it."""
+    case = explanation.task.case
+    choice = cached.choice_of(explanation.provenance.dataset_id, case)
+    with st.expander(TITLE):
+        if choice is None:
+            failures.note(sentence_of(None, case))
+        else:
+            failures.note(choice.sentence)
+            panel(
+                "choice",
+                "What the choice rests on",
+                behind(choice),
+                figure=lambda: chart.figure(choice, tab.colours()),
+                table=lambda: chart.table(choice),
+                alt=chart.alt(choice),
+            )
+
+
+def behind(choice: Choice) -> str:
+    """On what it was measured and by which command, as HTML."""
+    return (
+        f"Measured on {counted(choice.lists, 'validation list')} of {choice.candidates} candidates, before the period"
+        " that anything is tested on; intervals of 95 % over users. Open marks left the race early, after fewer lists."
+        f" Repeat with <code>{safe_html(choice.command, 400)}</code>"
+    )

@@ -1,0 +1,117 @@
+"""Who picks other data, another model or adapter gets the demonstrations that are kept for them, and reads why."""
+
+from __future__ import annotations
+
+import re
+
+import choices
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_explore import SCRIPT, words
+
+from app import cached
+from app.pages.explore.choice_section import TITLE
+from core.question.case_spec import CaseSpec
+from core.question.command_line import CHOSEN_BY_DATA
+
+KEPT = {
+    ("/data/films", "sample", None): choices.choice(most=16, strategy="neighbours"),
+    ("/data/books", "sample", None): choices.choice(most=1),
+    ("/data/films", "/model", None): choices.choice(most=8),
+}
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """The choices that are kept, by data, model and adapter."""
+    monkeypatch.setattr(cached, "choice_for", lambda case: KEPT.get((case.dataset, case.model, case.adapter)))
+
+
+@pytest.fixture
+def open_page(monkeypatch, example, kept):
+    def start(**query: str) -> AppTest:
+        desk = example.FakeDesk()
+        monkeypatch.setattr(cached, "desk", lambda: desk)
+        monkeypatch.setattr(cached, "job_key", desk.key)
+        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
+        monkeypatch.setattr(cached, "first_user", lambda name, split: "7")
+        monkeypatch.setattr(cached, "preview", example.preview)
+        monkeypatch.setattr(cached, "material_fault", lambda case: "")
+        monkeypatch.setattr(cached, "licence", lambda name: "research only")
+        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        page = AppTest.from_file(SCRIPT, default_timeout=60)
+        for name, value in ({"v": "2", **query} if query else {}).items():
+            page.query_params[name] = value
+        return page.run()
+
+    return start
+
+
+def typed(page: AppTest, field: str, text: str) -> CaseSpec:
+    page.text_input(key=f"in-{field}").set_value(text).run()
+    case: CaseSpec = page.session_state["view"].current.draft.case
+    return case
+
+
+def chosen(case: object) -> dict[str, object]:
+    return {name: getattr(case, name) for name in CHOSEN_BY_DATA}
+
+
+def test_typed_data_bring_their_choice_and_the_general_default_comes_back(open_page):
+    page = open_page()
+    assert chosen(typed(page, "dataset", "/data/films")) == chosen(KEPT["/data/films", "sample", None])
+    assert "Chosen on validation lists of this data set: 16 demonstrations" in words(page)
+    assert typed(page, "dataset", "/data/books").demos == 0
+    assert "On these data no demonstrations help: none are worth their tokens" in words(page)
+    assert chosen(typed(page, "dataset", "/data/others")) == chosen(CaseSpec())
+    assert "the general default holds. demolens choose --dataset /data/others" in words(page)
+
+
+def test_a_typed_model_brings_its_own_choice(open_page):
+    page = open_page()
+    typed(page, "dataset", "/data/films")
+    assert typed(page, "model", "/model").demos == 8
+
+
+def test_what_a_person_set_stays(open_page):
+    page = open_page()
+    page.number_input(key="in-demos").set_value(3).run()
+    page.selectbox(key="in-family").set_value("yes_no").run()
+    case = typed(page, "dataset", "/data/books")
+    assert (case.demos, case.family) == (3, "yes_no")
+
+
+def test_a_link_is_whole_and_nothing_is_filled_into_it(open_page):
+    page = open_page(dataset="/data/books", user="7", demos="5")
+    assert chosen(page.session_state["view"].current.draft.case) == chosen(CaseSpec(demos=5))
+    assert "Chosen on validation lists" not in words(page)
+
+
+def test_the_page_with_its_own_usual_case_keeps_it(open_page):
+    page = open_page().switch_page("app/pages/personalise/page.py")
+    page.query_params.clear()
+    page.run()
+    before = page.session_state["view"].current.draft.case
+    case = typed(page, "dataset", "/data/books")
+    assert (case.demos, case.family, case.strategy) == (before.demos, before.family, before.strategy)
+
+
+@pytest.mark.parametrize("choice", [choices.choice(), choices.choice(most=1)])
+def test_the_figure_of_the_choice_is_closed_until_it_is_opened(open_page, monkeypatch, choice):
+    monkeypatch.setattr(cached, "choice_of", lambda dataset_id, case: choice)
+    page = open_page()
+    (section,) = [each for each in page.expander if each.label == TITLE]
+    assert not section.proto.expanded
+    (chart,) = section.get("plotly_chart")
+    assert chart.proto.alt.startswith("NDCG@10 on 200 validation lists.")
+    told = re.sub(r"\s+", " ", words(page))
+    assert re.sub(r"\s+", " ", choice.sentence) in told
+    assert "demolens choose --dataset /data/films" in told
+
+
+def test_without_a_choice_the_section_names_the_command(open_page, monkeypatch):
+    monkeypatch.setattr(cached, "choice_of", lambda dataset_id, case: None)
+    page = open_page()
+    (section,) = [each for each in page.expander if each.label == TITLE]
+    assert not section.get("plotly_chart")
+    assert "the general default holds. demolens choose" in words(page)
