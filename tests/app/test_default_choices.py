@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import re
+from pathlib import Path
 
 import choices
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_explore import SCRIPT, words
 
 from app import cached
 from app.pages.explore.choice_section import TITLE
 from core.question.case_spec import CaseSpec
 from core.question.command_line import CHOSEN_BY_DATA
 
+SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 KEPT = {
     ("/data/films", "sample", None): choices.choice(most=16, strategy="neighbours"),
     ("/data/books", "sample", None): choices.choice(most=1),
@@ -47,6 +49,13 @@ def open_page(monkeypatch, example, kept):
     return start
 
 
+def words(page: AppTest) -> str:
+    """All HTML text of the page, tags and entities taken out."""
+    assert not page.exception, page.exception
+    text = " ".join(html.unescape(re.sub("<[^>]+>", " ", each.proto.body)) for each in page.get("html"))
+    return re.sub(r"\s+", " ", text)
+
+
 def typed(page: AppTest, field: str, text: str) -> CaseSpec:
     page.text_input(key=f"in-{field}").set_value(text).run()
     case: CaseSpec = page.session_state["view"].current.draft.case
@@ -76,9 +85,9 @@ def test_a_typed_model_brings_its_own_choice(open_page):
 def test_what_a_person_set_stays(open_page):
     page = open_page()
     page.number_input(key="in-demos").set_value(3).run()
-    page.selectbox(key="in-family").set_value("yes_no").run()
+    page.selectbox(key="in-strategy").set_value("random").run()
     case = typed(page, "dataset", "/data/books")
-    assert (case.demos, case.family) == (3, "yes_no")
+    assert (case.demos, case.strategy, case.family) == (3, "random", KEPT["/data/books", "sample", None].family)
 
 
 def test_a_link_is_whole_and_nothing_is_filled_into_it(open_page):
@@ -104,9 +113,8 @@ def test_the_figure_of_the_choice_is_closed_until_it_is_opened(open_page, monkey
     assert not section.proto.expanded
     (chart,) = section.get("plotly_chart")
     assert chart.proto.alt.startswith("NDCG@10 on 200 validation lists.")
-    told = re.sub(r"\s+", " ", words(page))
-    assert re.sub(r"\s+", " ", choice.sentence) in told
-    assert "demolens choose --dataset /data/films" in told
+    assert choice.sentence in words(page)
+    assert "demolens choose --dataset /data/films" in words(page)
 
 
 def test_without_a_choice_the_section_names_the_command(open_page, monkeypatch):

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached
 from app.charts import ranks
+from app.pages.explore import demos
 from app.pages.explore.candidates import in_view
 from core import columns
 from core.analysis.explain.explain_task import Explain
@@ -504,6 +505,26 @@ def test_demonstrations_by_hand_have_no_order_to_choose(open_page):
     page.button(key="back-to-strategy").click().run()
     assert page.session_state["view"].current.draft.case.strategy == CaseSpec().strategy
     assert not page.selectbox(key="in-order").disabled
+
+
+def test_demonstrations_that_show_a_candidate_are_marked(open_page, example):
+    record = example.explanation(Explain(case=CaseSpec(demos=4)))
+    target = next(row for row in record.candidates if row.is_target)
+    other = record.candidates[0]
+    shows = [(), (other.item_id, target.item_id), (), (other.item_id,)]
+    rows = tuple(row.model_copy(update={"shows": ids}) for row, ids in zip(record.demos, shows, strict=True))
+    marked = record.model_copy(update={"demos": rows})
+    titles = ["", f"\u25c6 chosen next: {target.title}; \u25c7 {other.title}", "", f"\u25c7 {other.title}"]
+    assert list(demos.table(marked)["shows"]) == titles
+    assert "shows" in demos._columns(marked)
+    assert "shows" not in demos._columns(record)
+    desk = example.FakeDesk()
+    page = open_page(desk)
+    assert "a candidate;" not in words(page)
+    job_of = desk.job
+    desk.job = lambda key: (job := job_of(key)) and example.replace(job, report=marked)
+    sentence = "2 of 4 demonstrations show a candidate; D2 shows the item really chosen next."
+    assert sentence in words(page.run())
 
 
 KINDS = ("selectbox", "number_input", "toggle", "text_input")

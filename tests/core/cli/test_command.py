@@ -310,3 +310,15 @@ def test_nothing_here_needs_a_terminal() -> None:
         line, cwd=ROOT, capture_output=True, env=environment | {"PYTHONIOENCODING": "ascii"}, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0
+
+
+def test_demonstrations_that_show_a_candidate_are_marked() -> None:
+    found = explanation(explain_task(demos=3))
+    chosen, other = (next(row.item_id for row in found.candidates if row.is_target is yes) for yes in (True, False))
+    shows = [(other,), (chosen,), ()]
+    rows = tuple(row.model_copy(update={"shows": ids}) for row, ids in zip(found.demos, shows, strict=True))
+    lines = explanation_lines(found.model_copy(update={"demos": rows}))
+    assert lines[2] == "2 of 3 demonstrations show a candidate; D2 shows the item really chosen next."
+    marks = [line.partition("  <- ")[2] for line in lines if line.strip().startswith("D")]
+    assert marks == ["shows a candidate", "shows the item chosen next", ""]
+    assert not any("candidate;" in line for line in explanation_lines(found))
