@@ -1,6 +1,6 @@
 """The prompt families: what a prompt asks the model, and how its answer becomes a score. A new family is a row here.
 
-Its templates are `assets/prompts/<name>.txt` and `<name>_codes.txt`.
+Its templates are `assets/prompts/<name>.txt`, one for each other wording, and `<name>_codes.txt`.
 """
 
 from __future__ import annotations
