@@ -54,8 +54,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 
 @pytest.fixture(scope="session")
-def films(made: Made) -> Dataset:
-    return made(rows())
+def film_lines() -> list[str]:
+    return rows()
+
+
+@pytest.fixture(scope="session")
+def films(made: Made, film_lines: list[str]) -> Dataset:
+    return made(film_lines)
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from core.analysis.setting import set_up
+from core.analysis.subject import item_ids
 from core.cli.report_lines import improve_lines
+from core.data.cases import case_of
+from core.data.demonstrations import by_ids
 from core.errors import Cancelled, DataError, RequestError
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ndcg, ranks
 from core.question.case_spec import CaseSpec
 from core.question.checked import checked
 from core.question.task import Task
+from core.selection import improve as improve_module
+from core.selection.heldout import held_out
 from core.selection.improve import improve
-from core.selection.improve_task import ImproveReport, ImproveTask
+from core.selection.improve_task import ConfirmRow, ImproveReport, ImproveTask
 from core.selection.members import START_SETS
 from core.selection.verdict import against_chance, target_place, verdict
 from core.words import ordinal
@@ -246,3 +254,132 @@ def test_too_little_history_is_told(made, model):
 def test_choices_out_of_range_are_refused_with_one_sentence(option, value):
     with pytest.raises(RequestError, match=f"improve: {option} is {value}"):
         checked(ImproveTask, "improve", {option: value})
+
+
+# ---- choices that confirm
+
+
+CONFIRMED = {"held_out": 3, "confirm": 5, "budget": 25.0}
+
+
+@pytest.fixture(scope="module")
+def confirmed(films, model):
+    return last(small({"family": "next_item"}, **CONFIRMED), films, model)
+
+
+def _prompt_score(films, model, report, row, demo_ids):
+    """log_share of a choice by one plain prompt, its demonstrations named by hand."""
+    held = held_out(films, case_of(films, "u", candidates=5), count=8, negatives=2, family="next_item", history=2)
+    choice = next(one for one in held if one.position == row.position)
+    demos = by_ids(films, choice.case, demo_ids, history=2) if demo_ids else ()
+    setting = set_up(report.task, films, model)
+    items = films.items(sorted(item_ids(choice.case, demos)))
+    scores = Scorer(model, setting.write(choice.case, demos, items=items)).full()
+    return float(scores[0] - np.logaddexp.reduce(scores))
+
+
+def test_zero_shot_on_the_confirming_choices_is_what_plain_prompts_say(films, model, confirmed):
+    assert (len(confirmed.held_out), len(confirmed.confirming)) == (3, 3), "6 choices are liked"
+    assert max(row.position for row in confirmed.held_out) < min(row.position for row in confirmed.confirming)
+    expected = [_prompt_score(films, model, confirmed, row, ()) for row in confirmed.confirming]
+    (zero,) = (row for row in confirmed.confirmed if row.against == "zero_shot")
+    assert zero.rival_mean == pytest.approx(np.mean(expected), abs=2e-4)
+    assert zero.gap == pytest.approx(zero.mean - zero.rival_mean, abs=1e-6)
+    assert (zero.choices, zero.permutations) == (3, 8)
+    judged = [_prompt_score(films, model, confirmed, row, ()) for row in confirmed.held_out]
+    assert min(judged) <= confirmed.zero_shot.mean <= max(judged)
+
+
+def test_the_set_advised_is_nowhere_below_none_and_the_own_one(confirmed):
+    rows = {row.against: row for row in confirmed.confirmed}
+    assert "chance" in rows
+    if all(rows[rival].gap >= 0 for rival in ("zero_shot", "current")):
+        assert confirmed.best == confirmed.found
+    else:
+        assert confirmed.best != confirmed.found
+        assert any("did worse on 3 newer choices than" in guard for guard in confirmed.guards)
+    assert confirmed.best.objective >= confirmed.zero_shot.objective
+
+
+@pytest.mark.parametrize(
+    ("zero", "current", "found", "expected"),
+    [(0.0, -1.0, 0.5, "found"), (0.0, 1.0, 0.5, "current"), (1.0, 0.5, 0.5, "zero_shot"), (1.0, 2.0, 0.5, "current")],
+)
+def test_what_is_advised_where_newer_choices_speak_against_the_set_found(
+    films, model, monkeypatch, zero, current, found, expected
+):
+    """Every set but none is judged alike, so the case's own set may be advised; newer choices then decide."""
+
+    tested = improve_module.confirmation
+
+    def confirmation(_judge, order, own, **more):
+        scores = {(): zero, own: current}
+        known = SimpleNamespace(
+            ask=lambda asked: np.array([scores.get(question.order, found) for question, _ in asked])
+        )
+        return tested(known, order, own, **more)
+
+    def judged(judge, asked):
+        return np.array([0.0 if not question.order else 1.0 + 0.1 * len(question.order) for question, _ in asked])
+
+    monkeypatch.setattr(improve_module, "confirmation", confirmation)
+    monkeypatch.setattr(improve_module.PromptJudge, "ask", judged)
+    done = last(small({"demos": 1}, **CONFIRMED, k=2), films, model)
+    assert len(done.found.demo_ids) == 2
+    assert done.best.demo_ids == getattr(done, expected).demo_ids
+    assert len(done.guards) == (expected != "found")
+
+
+def test_the_target_changes_nothing_in_the_search(films, model, made, film_lines):
+    """The same data but for what the user chose at the case's moment, among the same candidates."""
+    candidates = tuple(case_of(films, "u", candidates=5).candidates)
+    target = case_of(films, "u", candidates=5).target
+    other = next(item for item in candidates if item != target)
+    moment = f"{films.history('u')[-1].timestamp:g}"
+    lines = [
+        line.replace(f"u\t{target}\t", f"u\t{other}\t") if line.endswith(f"\t{moment}") else line for line in film_lines
+    ]
+    assert lines != film_lines
+    changed = made(lines)
+    assert changed.likes.users == films.likes.users
+    changed.dataset_id = films.dataset_id  # Seeds follow the data set's content, which the target is part of.
+    task = small({"family": "next_item", "candidate_ids": candidates}, **CONFIRMED)
+    one, two = last(task, films, model), last(task, changed, model)
+    assert (one.target.item_id, two.target.item_id) == (target, other)
+    for field in ("held_out", "confirming", "shortlist", "path", "found", "best", "zero_shot", "confirmed", "guards"):
+        assert getattr(one, field) == getattr(two, field), field
+
+
+def _tested(report, p, choices, gap=0.5):
+    row = ConfirmRow(against="chance", mean=1.0, rival_mean=1 - gap, gap=gap, p=p, permutations=9, choices=choices)
+    return against_chance(report.model_copy(update={"confirmed": (row,)}))
+
+
+def test_the_test_against_chance_is_said_in_one_sentence(confirmed):
+    assert _tested(confirmed, 0.02, 8).startswith(
+        "The set found is better than chance would choose (p = 0.02 over 8 choices)."
+    )
+    assert _tested(confirmed, 0.004, 8).startswith("The set found is better than chance would choose (p = 0.004 over")
+    assert "no better than chance would choose (p = 0.40 over 8 choices)" in _tested(confirmed, 0.4, 8)
+    assert "on too few choices to tell it from luck (p = 0.12 over 3 choices)" in _tested(confirmed, 0.125, 3)
+    assert "no better than chance would choose (p = 1.00 over 3 choices)" in _tested(confirmed, 1.0, 3, gap=-0.1)
+    assert "No known choice is left to test" in against_chance(confirmed.model_copy(update={"confirmed": None}))
+    assert against_chance(confirmed.model_copy(update={"stage": "partial"})) == ""
+    nothing = confirmed.model_copy(update={"found": confirmed.zero_shot, "confirmed": None})
+    assert against_chance(nothing) == ""
+
+
+def test_the_default_objective_is_that_of_the_family_and_names_the_same_job():
+    assert ImproveTask().judged_by.name == "margin"
+    title = CaseSpec(family="next_item")
+    assert ImproveTask(case=title).judged_by.name == "log_share"
+    assert ImproveTask(case=title).effective() == ImproveTask(case=title, objective="log_share").effective()
+    assert ImproveTask(case=title).effective() != ImproveTask(case=title, objective="ndcg").effective()
+
+
+def test_a_set_judged_by_its_place_says_so(films, model):
+    done = last(small({"family": "next_item"}, objective="ndcg", budget=8.0), films, model)
+    assert 0 < done.zero_shot.mean <= 1
+    found = done.model_copy(update={"best": done.best.model_copy(update={"demo_ids": ("v:1",), "objective": 0.75})})
+    apart = f"{0.75 - done.zero_shot.objective:.2f} NDCG@10 above no demonstrations"
+    assert apart in verdict(found)
