@@ -8,7 +8,7 @@ from bench.constants import ABOVE_ZERO
 from bench.results_table import ResultRow, as_row
 from bench.spread import interval_of
 from core.metrics.intervals import Interval
-from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, PeriodRow, RankingRow
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, PeriodRow, RankingRow, StepCostRow
 from core.tuning.evaluation.reference_scores import FRESH_HISTORY
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 
@@ -35,9 +35,9 @@ def rows_of(evaluation: Evaluation) -> list[ResultRow]:
         *_ranking_rows(evaluation),
         *(
             as_row(
-                f"one personalisation step, {step.family} ({step.steps} steps), {label}",
+                f"one personalisation step, {_played(step)} ({step.steps} steps), {label}",
                 figures_of(getattr(step, name)),
-                target,
+                target if step.strategy == "recent" else None,
             )
             for step in evaluation.steps
             for label, name, target in STEP_RATIOS
@@ -89,6 +89,11 @@ def _ranking_rows(evaluation: Evaluation) -> list[ResultRow]:
         if from_bare is not None:
             rows.append(as_row(f"{label}, minus its own zero-shot", from_bare, ABOVE_ZERO))
     return rows
+
+
+def _played(step: StepCostRow) -> str:
+    """The family, and the strategy where it is not that of which a time was promised: the user's own latest."""
+    return step.family if step.strategy == "recent" else f"{step.family}, {step.strategy}"
 
 
 def _label(row: RankingRow) -> str:

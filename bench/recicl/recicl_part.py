@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from bench.case_list import Bench
 from bench.constants import BUILD, CANDIDATES
 from bench.recicl.promises import rows_of
-from bench.recicl.step_costs import step_row
+from bench.recicl.step_costs import step_rows
 from bench.record_store import RECICL_RECORDS
 from bench.results_table import ResultRow, commit, write_json
 from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
 from core.errors import RequestError
-from core.prompt.families import FAMILIES
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, plan_evaluation
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.rounds import evaluation_of, score_rounds
@@ -32,7 +31,7 @@ def recicl(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     plan = plan_of(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in plan.missing))
     sys.stderr.write(f"recicl  about {plan.tokens:,} tokens in {plan.rounds} rounds\n")
-    steps = tuple(step for family in FAMILIES if (step := step_row(plan, family)) is not None)
+    steps = step_rows(plan)
     clock, evaluation = Clock("recicl", plan.rounds), None
     for answers in score_rounds(plan):
         evaluation = evaluation_of(plan, answers, made_by=commit(), steps=steps)

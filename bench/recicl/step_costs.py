@@ -1,8 +1,8 @@
 """The cost of one personalisation step, compared with one forward pass over its whole prompt.
 
-A step is one new interaction of the user: its prompt is written, and all candidates are ranked again on the memory of
-the step before. It is compared with an ordinary call of the same model over the prompt and all candidates, one after
-the other, and with our own pass from scratch.
+A step is one new interaction of the user: demonstrations are picked, the prompt is written, and all candidates are
+ranked again on the memory of the step before. It is compared with an ordinary call of the same model over the prompt
+and all candidates, one after the other, and with our own pass from scratch.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from bench.spread import quartiles
 from bench.timing import timed
 from core.analysis.setting import prompt_of
 from core.analysis.subject import item_ids
+from core.data.records import Strategy
 from core.errors import DemoLensError
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
 from core.personal.personalise_task import PersonaliseTask
 from core.personal.play import Play, play_of
-from core.prompt.families import Family
+from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, ids_of
@@ -35,15 +36,23 @@ PLAYS = 5
 """Users whose streams are played."""
 STEPS = FRESH
 """Steps of each play: one whole turn of the window, the step in which its oldest leave among them."""
+PLAYED: tuple[Strategy, ...] = ("recent", "neighbours")
+"""Whose demonstrations the steps show: the user's own latest, and those of other users, picked anew at every step."""
 
 
-def step_row(plan: EvaluationPlan, family: Family) -> StepCostRow | None:
+def step_rows(plan: EvaluationPlan) -> tuple[StepCostRow, ...]:
+    """A row for every family and strategy for which there is a user with enough interactions."""
+    rows = (step_row(plan, family, strategy) for strategy in PLAYED for family in FAMILIES)
+    return tuple(row for row in rows if row is not None)
+
+
+def step_row(plan: EvaluationPlan, family: Family, strategy: Strategy) -> StepCostRow | None:
     """Time and tokens of a step over those of a whole forward, by the in-context tuned model or else the base model.
 
     None where no user has enough interactions.
     """
     tuned = _player(plan)
-    plays = list(islice(_plays(plan, family), PLAYS))
+    plays = list(islice(_plays(plan, family, strategy), PLAYS))
     if not plays:
         return None
     model = plan.models[tuned]
@@ -52,6 +61,7 @@ def step_row(plan: EvaluationPlan, family: Family) -> StepCostRow | None:
     column = {name: np.array(values, dtype=np.float64) for name, values in record.items()}
     return StepCostRow(
         family=family,
+        strategy=strategy,
         tuned=tuned,
         steps=len(record["seconds"]),
         time_ratio=metric_estimate(quartiles(column["seconds"] / column["full_seconds"])),
@@ -65,12 +75,12 @@ def _player(plan: EvaluationPlan) -> ModelVariant:
     return "recicl" if "recicl" in plan.models else "base"
 
 
-def _plays(plan: EvaluationPlan, family: Family) -> Iterator[Play]:
-    """Plays of the users of the ranked lists that have enough interactions."""
+def _plays(plan: EvaluationPlan, family: Family, strategy: Strategy) -> Iterator[Play]:
+    """Plays of the users of the ranked lists that have enough interactions and, at their start, demonstrations."""
+    candidates = plan.settings.candidates
+    usual = CaseSpec(family=family, strategy=strategy, demos=FRESH, history=plan.history, candidates=candidates)
     for user in dict.fromkeys(listed.user_id for listed in plan.lists):
-        case = CaseSpec(
-            user=user, family=family, demos=FRESH, history=plan.history, candidates=plan.settings.candidates
-        )
+        case = usual.model_copy(update={"user": user})
         try:
             play = play_of(PersonaliseTask(case=case, steps=STEPS, compare=False), plan.dataset)
         except DemoLensError:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from core.data.records import Strategy
 from core.errors import DataError
 from core.prompt.families import Family
 from core.question.task import Record
@@ -90,10 +91,12 @@ class RankingRow(Record):
 class StepCostRow(Record):
     """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles.
 
-    The forward is an ordinary call of the same model over the prompt and all candidates, one after the other.
+    Demonstrations are the user's latest, or picked anew at every step. The forward is an ordinary call of the same
+    model over the prompt and all candidates, one after the other.
     """
 
     family: Family
+    strategy: Strategy = "recent"
     tuned: ModelVariant
     steps: int
     time_ratio: MetricEstimate
@@ -101,7 +104,7 @@ class StepCostRow(Record):
     packed_ratio: MetricEstimate
     """Time of a step over that of our own pass from scratch, which runs what candidates share only once."""
     seconds: MetricEstimate
-    """Of one step: a new interaction, and all candidates ranked again."""
+    """Of one step: a new interaction, demonstrations picked, and all candidates ranked again."""
 
 
 class Evaluation(Record):

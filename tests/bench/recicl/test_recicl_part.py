@@ -87,7 +87,8 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
     ratio = MetricEstimate(value=0.55, low=0.5, high=0.6)
     ratios = dict.fromkeys(("time_ratio", "token_ratio", "packed_ratio", "seconds"), ratio)
     step = StepCostRow(family="yes_no", tuned="recicl", steps=20, **ratios)
-    found = rows(ranking=ranking, steps=(step,), differences=apart)
+    others = step.model_copy(update={"strategy": "neighbours"})
+    found = rows(ranking=ranking, steps=(step, others), differences=apart)
     best = f"NDCG@10, the better family with demonstrations: next_item, {RECICL.name}"
     assert (found[best].value, found[best].met) == (0.5, True)
     own = found[f"{best}, minus its own zero-shot"]
@@ -96,6 +97,8 @@ def test_the_better_family_and_steps_are_held_against_their_targets():
     taken = "one personalisation step, yes_no (20 steps)"
     assert found[f"{taken}, time / one forward over its whole prompt with all candidates"].met is True
     assert found[f"{taken}, seconds"].met is None
+    label = "time / one forward over its whole prompt with all candidates"
+    assert found[f"one personalisation step, yes_no, neighbours (20 steps), {label}"].met is None
 
 
 def test_what_reads_the_test_is_no_bar_to_pass():
@@ -193,7 +196,12 @@ def test_a_run_that_is_cut_short_is_taken_up_again(bench, tuned, capsys):
     assert f"AUC, {GAINS}" in measures
     assert {row.way for row in evaluation.ways} >= {RECICL.name, "SASRec, fresh history"}
     assert {row.family for row in evaluation.ranking} == {"yes_no", "next_item", None}
-    assert [row.steps for row in evaluation.steps] == [4, 4]
+    assert [(row.strategy, row.family, row.steps) for row in evaluation.steps] == [
+        ("recent", "yes_no", 4),
+        ("recent", "next_item", 4),
+        ("neighbours", "yes_no", 4),
+        ("neighbours", "next_item", 4),
+    ]
     assert all(row.token_ratio.value < 1 for row in evaluation.steps)
     assert "RecICL, 8 demonstrations" in capsys.readouterr().out
 
@@ -206,7 +214,7 @@ def test_a_missing_adapter_leaves_its_rows_out_and_is_told(bench, small):
     absent = [notice.split(" is not measured")[0] for notice in evaluation.notices if " is not measured" in notice]
     assert absent == ["TALLRec-style", "RecICL"]
     assert {row.tuned for row in evaluation.ways} == {"base", None}
-    assert [row.tuned for row in evaluation.steps] == ["base", "base"]
+    assert {row.tuned for row in evaluation.steps} == {"base"}
 
 
 def test_an_adapter_that_has_seen_the_test_is_not_measured(bench, tuned):
