@@ -94,7 +94,7 @@ class _ImproveRun:
         tries = start_sets(dataset, case, held, k=task.k, history=history, recents=task.recents)
         start = members_by_id(dataset, case, held, task.start or (), history=history)
         current = self._current(held)
-        first = distinct(member for members in (start, *tries) for member in members)
+        first = distinct(member for members in (start, *tries, self._own(current)) for member in members)
         self.pool = pool_of(dataset, held, size=task.pool, history=history, taken=first)
         encoder = self._choose(first)
         entries = [row.member for row in self.rows]
@@ -130,7 +130,7 @@ class _ImproveRun:
         """Choose the shortlist, `first` always in it; returns the pool's encoder, for its cost and notices."""
         task, setting = self.task, self.setting
         demos = [member.here for member in (*first, *self.pool)]
-        self.ledger.unit = self.unit = prompt_with(setting, demos[-task.k :]).length
+        self.ledger.unit = self.unit = prompt_with(setting, demos[: task.k]).length
         self.ledger.label = "encoding the pool"
         encoder = PoolEncoder(
             setting,
@@ -170,6 +170,12 @@ class _ImproveRun:
         )
         self.ledger.count_picking(picking)
         return members
+
+    def _own(self, current: tuple[Member, ...]) -> tuple[Member, ...]:
+        """The case's own demonstrations, where a set may hold them all."""
+        user = self.setting.case.user_id
+        allowed = self.task.recents or all(member.here.user_id != user for member in current)
+        return current if allowed and len(current) <= self.task.k else ()
 
     def _judge(self, held: Sequence[HeldOut], members: Sequence[Member], choices: slice) -> PromptJudge:
         """A judge of members on some of the held-out choices, whose cost is counted."""

@@ -49,7 +49,7 @@ class ImproveTask(Task):
     """Weight of relevance against likeness in the shortlist (maximal marginal relevance)."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Least distance of two demonstrations in a set: share of their words that only one has."""
-    budget: Annotated[float, Field(gt=0, le=1000)] = 80.0
+    budget: Annotated[float, Field(gt=0, le=1000)] = 60.0
     """Most full-prompt forward equivalents the search may use; confirming and comparing the case come on top."""
     patience: Annotated[int, Field(ge=1, le=100)] = 6
     """Stop after this many steps without a better set."""

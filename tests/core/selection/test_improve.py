@@ -188,6 +188,13 @@ def test_demonstrations_by_hand_are_the_current_ones(films, model):
     assert done.outcomes[1].demo_ids == ("v:2", "u:9:no")
 
 
+def test_the_own_set_can_be_returned_whatever_its_strategy(films, model):
+    done = last(small({"strategy": "random"}), films, model)
+    assert set(done.current.demo_ids) <= {row.demo_id for row in done.shortlist}
+    assert done.path[1].demo_ids == done.current.demo_ids
+    assert done.path[1].move == "start"
+
+
 def test_more_current_demonstrations_than_a_set_may_have_are_judged_aside(films, model):
     rich = last(small({"demos": 4}, budget=60.0), films, model)
     assert len(rich.current.demo_ids) == 4
