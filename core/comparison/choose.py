@@ -23,7 +23,6 @@ from core.prompt.families import Family
 
 FIRST = 8
 """Demonstrations with which strategies meet first."""
-NUMBERS = (1, 2, 4, 8, 16, 32)
 FINALISTS = 2
 """Arms that are measured on all lists in each step: strategies, then numbers of demonstrations."""
 SHARES = (0.25, 0.5, 1.0)
@@ -39,11 +38,11 @@ class Race:
     seed: int
     adapter: str | None = None
 
-    def run(self, families: Sequence[Family], strategies: Sequence[Strategy]) -> None:
+    def run(self, families: Sequence[Family], strategies: Sequence[Strategy], numbers: Sequence[int]) -> None:
         """Measure what the race needs."""
         first = arms_of(families, strategies, (FIRST,), adapter=self.adapter)
         survivors = self._halved([arm for arm in first if arm.demos])
-        best, *_ = self._halved([arm.model_copy(update={"demos": number}) for arm in survivors for number in NUMBERS])
+        best, *_ = self._halved([arm.model_copy(update={"demos": number}) for arm in survivors for number in numbers])
         self.outcomes.measure(variants_of(best), self.lists)
 
     def _halved(self, arms: Sequence[Arm]) -> list[Arm]:

@@ -13,7 +13,7 @@ from core.comparison.comparison_settings import HISTORY, ChoiceSettings
 from core.comparison.kept_choice import Choice, choice_of
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.dataset import Dataset
-from core.data.records import Case, Strategy
+from core.data.records import Case
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.prompt.families import FAMILIES
@@ -72,7 +72,6 @@ def choose(
     *,
     cache: ScoreCache = uncached,
     between: Callable[[str], None] = lambda _: None,
-    strategies: Sequence[Strategy] = COMPARED,
 ) -> Choice:
     """The default demonstrations of a data set for a model, by a race on validation lists.
 
@@ -90,7 +89,7 @@ def choose(
         dataset, {settings.adapter: model}, settings.history, settings.dataset, settings.model, cache, between
     )
     race = Race(outcomes, lists, settings.seed, settings.adapter)
-    race.run(settings.families, strategies)
+    race.run(settings.families, settings.strategies, settings.numbers)
     return choice_of(
         race.rows(),
         dataset_id=dataset.dataset_id,

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from core.comparison.arm import COMPARED
+from core.data.records import Strategy
 from core.prompt.families import Family
 from core.question.case_spec import NO_ADAPTER, Text
 
@@ -26,6 +28,10 @@ class ChoiceSettings(BaseModel):
     """'recicl' or 'tallrec', shipped for the sample model, the folder of a LoRA adapter, or 'none'."""
     families: tuple[Family, ...] = ("next_item", "yes_no")
     """The prompt families that take part."""
+    strategies: tuple[Strategy, ...] = COMPARED
+    """The strategies that take part."""
+    numbers: tuple[Annotated[int, Field(ge=1, le=32)], ...] = (1, 2, 4, 8, 16, 32)
+    """The numbers of demonstrations that the best strategies are tried with; none is always tried."""
     lists: Annotated[int, Field(ge=2, le=1_000_000)] = 60
     """Validation lists that are ranked."""
     candidates: Annotated[int, Field(ge=2, le=1000)] = 20

@@ -13,12 +13,13 @@ from core.cli import command
 from core.comparison import kept_choice as keeping
 from core.comparison.arm import Arm
 from core.comparison.arm_row import ArmRow, winner
-from core.comparison.choose import FINALISTS, NUMBERS, Race
+from core.comparison.choose import FINALISTS, Race
 from core.comparison.kept_choice import Choice, choice_of, kept_choice, write_choice
 from core.comparison.list_outcomes import ListOutcome
 from core.data.records import Case
 from core.tuning.evaluation.record import MetricEstimate
 
+NUMBERS = (1, 2, 4, 8, 16, 32)
 WORTH = {"neighbours": 0.5, "similar": 0.4, "random": 0.3, "recent": 0.2, "diverse": 0.1}
 
 
@@ -70,7 +71,7 @@ def test_the_race_halves_its_field_and_finds_the_planned_winner() -> None:
     lists = tuple(Case("d", str(number), "time", (), ("1", "2"), "1", 1.0, 0) for number in range(8))
     outcomes = PlannedOutcomes({})
     race = Race(outcomes, lists, 0)  # type: ignore[arg-type]
-    race.run(["next_item"], list(WORTH))  # type: ignore[arg-type]
+    race.run(["next_item"], list(WORTH), NUMBERS)  # type: ignore[arg-type]
     measured = {arm: len(cases) for arm, cases in outcomes.by_arm.items()}
     assert measured[Arm(family="next_item", strategy="diverse", demos=8)] == 2  # a quarter of the lists
     assert measured[Arm(family="next_item", strategy="neighbours", demos=16)] == 8
