@@ -6,6 +6,8 @@ import signal
 
 import pytest
 import torch
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from tiny_networks import shape, tiny_backend, tiny_network
 from transformers import (
     Gemma2Config,
@@ -22,6 +24,9 @@ from transformers import (
 
 from core.lm.loading.tokenizer import TextTokenizer
 
+hypothesis_settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("shared machine")
+"""How long an example takes says nothing where other work runs beside the tests."""
 torch.set_num_threads(1)
 """Tiny networks are faster on one thread, and two suites on two cores do not spin against each other."""
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # Of a shell's background job, and then of all that it starts.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from core.comparison.arm import Arm
+from core.metrics.binary import LEVEL
 from core.question.case_spec import Scoring
 from core.tuning.evaluation.record import MetricEstimate
 
@@ -39,13 +41,21 @@ def arm_of(row: ArmRow) -> Arm:
 
 
 def winner(rows: Sequence[ArmRow]) -> ArmRow:
-    """The row with the highest NDCG@10 among those measured on all lists.
+    """The row with the fewest tokens within one standard error of the highest NDCG@10, among those on all lists.
 
-    Demonstrations win only where their gain over none has an interval above zero; else the best row without any does.
+    That is the rule of Breiman and others (1984, section 3.4.3). Demonstrations win only where their gain over none has
+    an interval above zero. Of rows with as many tokens the one with the higher NDCG@10 wins.
     """
     lists = max(row.lists for row in rows)
-    whole = [row for row in rows if row.lists == lists]
+    whole = [row for row in rows if row.lists == lists and (not row.demos or (row.gain.low or 0.0) > 0)]
     best = max(whole, key=lambda row: row.ndcg.value or 0.0)
-    if best.demos and not (best.gain.low or 0.0) > 0:
-        best = max((row for row in whole if not row.demos), key=lambda row: row.ndcg.value or 0.0)
-    return best
+    least = (best.ndcg.value or 0.0) - standard_error(best.ndcg)
+    near = [row for row in whole if (row.ndcg.value or 0.0) >= least]
+    return min(near, key=lambda row: (row.tokens, -(row.ndcg.value or 0.0)))
+
+
+def standard_error(estimate: MetricEstimate) -> float:
+    """Of a mean, from the width of its interval under a normal distribution; 0 where it has none."""
+    if estimate.low is None or estimate.high is None:
+        return 0.0
+    return (estimate.high - estimate.low) / (2 * NormalDist().inv_cdf((1 + LEVEL) / 2))

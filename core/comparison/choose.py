@@ -3,7 +3,7 @@
 1. Every strategy of every family with `FIRST` demonstrations, on a quarter of the lists, the better half of them on
    half of the lists, the better half of these on all (successive halving; Jamieson and Talwalkar 2016).
 2. The best strategies with every number of demonstrations, in the same way.
-3. The best of these with its nearest demonstration first, and with two demonstrations of each neighbour.
+3. The winner of these (`winner`) with its nearest demonstration first, and with two demonstrations of each neighbour.
 
 Ways to score a title come from the same passes, so each arm is judged by its best one. Test lists have no part.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.comparison.arm import SCORINGS, Arm, arms_of
-from core.comparison.arm_row import ArmRow
+from core.comparison.arm_row import ArmRow, arm_of, winner
 from core.comparison.comparison import arm_rows, ndcg_of
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.records import Case, Strategy
@@ -42,8 +42,8 @@ class Race:
         """Measure what the race needs."""
         first = arms_of(families, strategies, (FIRST,), adapter=self.adapter)
         survivors = self._halved([arm for arm in first if arm.demos])
-        best, *_ = self._halved([arm.model_copy(update={"demos": number}) for arm in survivors for number in numbers])
-        self.outcomes.measure(variants_of(best), self.lists)
+        self._halved([arm.model_copy(update={"demos": number}) for arm in survivors for number in numbers])
+        self.outcomes.measure(variants_of(arm_of(winner(self.rows()))), self.lists)
 
     def _halved(self, arms: Sequence[Arm]) -> list[Arm]:
         """The best `FINALISTS` of the arms, best first; half of the arms leave after each of the first rounds."""

@@ -53,7 +53,8 @@ class Choice(Arm):
         words = STRATEGIES[self.strategy].words
         return (
             f"{demonstrations_of(self).capitalize()} ({words}), {self.family}: NDCG@10 {figure(best.ndcg.value, 3)} for"
-            f" {best.tokens:.0f} tokens, {_interval(best)} over none {where}."
+            f" {best.tokens:.0f} tokens, {_interval(best)} over none {where}; the fewest tokens within one standard"
+            " error of the best."
         )
 
 

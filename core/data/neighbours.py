@@ -21,7 +21,7 @@ liked next is among the first 8, on validation lists of four data sets)."""
 CHUNK = 256
 """Users whose similarity is computed at a time, those with the highest bound first."""
 
-Weights = NDArray[np.float64]
+LikeWeights = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,12 @@ def _nearest_to(dataset: Dataset, case: Case, count: int, each: int) -> tuple[li
     return _nearest(likes, weight, met, bound, count, each), common
 
 
-def rarity(users: int, likes: Ints) -> Weights:
+def rarity(users: int, likes: Ints) -> LikeWeights:
     """Weight of a like in common, log(1 + users / (1 + likes of the item)); shape as `likes`."""
     return np.asarray(np.log1p(users / (1.0 + likes)), dtype=np.float64)
 
 
-def _in_common(likes: Likes, items: Ints, user: int, bound: int) -> tuple[Weights, Ints]:
+def _in_common(likes: Likes, items: Ints, user: int, bound: int) -> tuple[LikeWeights, Ints]:
     """Weight and number of the likes that each user has in common with the items, [user]; 0 for `user`."""
     counts = likes.counts(items, bound)
     starts = likes.item_start[items]
@@ -132,7 +132,9 @@ def _in_common(likes: Likes, items: Ints, user: int, bound: int) -> tuple[Weight
     return weight, common
 
 
-def _nearest(likes: Likes, weight: Weights, met: NDArray[np.bool_], bound: int, count: int, each: int) -> list[_Near]:
+def _nearest(
+    likes: Likes, weight: LikeWeights, met: NDArray[np.bool_], bound: int, count: int, each: int
+) -> list[_Near]:
     """User, similarity and fresh likes of the nearest, exactly: a neighbour's likes weigh at least those in common."""
     users = np.flatnonzero(weight)
     highest = weight[users] / np.sqrt(weight[users] + SHRINKAGE)
@@ -147,7 +149,9 @@ def _nearest(likes: Likes, weight: Weights, met: NDArray[np.bool_], bound: int, 
     return nearest
 
 
-def _measured(likes: Likes, users: Ints, weight: Weights, met: NDArray[np.bool_], bound: int, each: int) -> list[_Near]:
+def _measured(
+    likes: Likes, users: Ints, weight: LikeWeights, met: NDArray[np.bool_], bound: int, each: int
+) -> list[_Near]:
     """Those of these users who like something new, with their similarity."""
     starts, stops = likes.user_start[users], likes.user_start[users + 1]
     sizes = stops - starts

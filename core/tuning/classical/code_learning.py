@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from core.data.dataset import Dataset
 from core.prompt.codes import NO_CODE, Codes
 from core.seeds import seed_of
-from core.tuning.classical.factorisation import Choice, fit_factors
+from core.tuning.classical.factorisation import FactorSettings, fit_factors
 from core.tuning.classical.references import both_answers, training_rows
 from core.tuning.examples import Window
 
 __all__ = ["BITS", "CHOICE", "NO_CODE", "Codes", "learn_codes"]
 
 BITS = 32
-CHOICE = Choice(factors=BITS, decay=0.03, epochs=15, biased=False)
+CHOICE = FactorSettings(factors=BITS, decay=0.03, epochs=15, biased=False)
 """How the numbers behind the bits are learned. Without biases, so that what all users share about an item lies in
 its factors, and so in its code."""
 

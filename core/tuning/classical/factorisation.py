@@ -20,7 +20,7 @@ PATIENCE = 4
 
 
 @dataclass(frozen=True)
-class Choice:
+class FactorSettings:
     """How a factorisation is fitted."""
 
     factors: int = 16
@@ -39,8 +39,8 @@ class Choice:
     """Standard deviation of the factors before the first step."""
 
 
-GRID: tuple[Choice, ...] = tuple(
-    Choice(factors=factors, decay=decay, epochs=40) for factors in (8, 32) for decay in (0.01, 0.03, 0.1)
+GRID: tuple[FactorSettings, ...] = tuple(
+    FactorSettings(factors=factors, decay=decay, epochs=40) for factors in (8, 32) for decay in (0.01, 0.03, 0.1)
 )
 """The settings that `chosen` tries."""
 
@@ -102,15 +102,15 @@ def matrix_factorisation(dataset: Dataset, window: Window, seed: int = 0) -> Fac
     )
 
 
-def best_setting(rows: TrainingRows, seed: int) -> tuple[Choice, str]:
+def best_setting(rows: TrainingRows, seed: int) -> tuple[FactorSettings, str]:
     """The best setting of `GRID` with its best number of epochs, and how it was chosen, in words.
 
-    The default `Choice` where the latest tenth, or what is before it, does not hold both answers.
+    The default `FactorSettings` where the latest tenth, or what is before it, does not hold both answers.
     """
     late = rows.recent
     if any(rows.liked[part].all() or not rows.liked[part].any() for part in (late, ~late)):
-        return Choice(), "not validated, as there are too few rows"
-    best, reached = Choice(), -1.0
+        return FactorSettings(), "not validated, as there are too few rows"
+    best, reached = FactorSettings(), -1.0
     for setting in GRID:
         epochs, value = _best_epoch(rows, late, setting, seed)
         if value > reached:
@@ -118,13 +118,13 @@ def best_setting(rows: TrainingRows, seed: int) -> tuple[Choice, str]:
     return best, f"chosen by AUC {reached:.3f} on the latest tenth of them"
 
 
-def fit_factors(rows: TrainingRows, choice: Choice, seed: int) -> Factors:
+def fit_factors(rows: TrainingRows, choice: FactorSettings, seed: int) -> Factors:
     """The factors after `choice.epochs` passes over all rows (at least one)."""
     *_, last = epochs(rows, np.ones(len(rows.liked), dtype=bool), choice, seed)
     return last
 
 
-def epochs(rows: TrainingRows, used: NDArray[np.bool_], choice: Choice, seed: int) -> Iterator[Factors]:
+def epochs(rows: TrainingRows, used: NDArray[np.bool_], choice: FactorSettings, seed: int) -> Iterator[Factors]:
     """Fit on the `used` rows and hand out the factors after each epoch.
 
     Each step lowers, by Adam, the mean over a batch of the logistic loss plus `decay` times the squares of the row's
@@ -146,7 +146,7 @@ def epochs(rows: TrainingRows, used: NDArray[np.bool_], choice: Choice, seed: in
 class _Values:
     """The parameters of a fit."""
 
-    def __init__(self, users: int, items: int, share: float, choice: Choice, random: torch.Generator) -> None:
+    def __init__(self, users: int, items: int, share: float, choice: FactorSettings, random: torch.Generator) -> None:
         self.choice = choice
         odds = min(max(share, 1e-6), 1 - 1e-6)
         self.mean = torch.tensor(odds).logit() if choice.biased else torch.tensor(0.0)
@@ -171,7 +171,7 @@ class _Values:
         return Factors(float(self.mean.detach()), *parts)
 
 
-def _best_epoch(rows: TrainingRows, late: NDArray[np.bool_], choice: Choice, seed: int) -> tuple[int, float]:
+def _best_epoch(rows: TrainingRows, late: NDArray[np.bool_], choice: FactorSettings, seed: int) -> tuple[int, float]:
     """The number of epochs with the best AUC on the late rows, fitted on the others, and that AUC."""
     user, item = _numbers(rows.user, late), _numbers(rows.item, late)
     fits = epochs(rows, ~late, choice, seed)

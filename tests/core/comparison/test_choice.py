@@ -34,9 +34,18 @@ def row_of(ndcg: float, gain: tuple[float, float, float] = (0.1, 0.05, 0.2), lis
     )
 
 
-def test_the_highest_row_on_all_lists_wins() -> None:
-    rows = [row_of(0.3, demos=0), row_of(0.5), row_of(0.6, demos=8), row_of(0.9, lists=5, demos=16)]
+def test_the_fewest_tokens_within_one_standard_error_of_the_best_win() -> None:
+    # intervals of +- 0.1 at 95 %: a standard error of 0.051
+    rows = [
+        row_of(0.3, demos=0, tokens=50),
+        row_of(0.5),
+        row_of(0.6, demos=8, tokens=300),
+        row_of(0.9, lists=5, demos=16),
+    ]
     assert winner(rows).demos == 8
+    assert winner([*rows, row_of(0.56, demos=2, tokens=80), row_of(0.57, demos=3, tokens=80)]).demos == 3
+    assert winner([*rows, row_of(0.54, demos=2, tokens=80)]).demos == 8
+    assert winner([*rows, row_of(0.56, demos=0, tokens=20)]).demos == 0
 
 
 def test_demonstrations_without_a_sure_gain_lose_to_none() -> None:
@@ -53,7 +62,7 @@ class PlannedOutcomes:
     def measure(self, arms: list[Arm], lists: tuple[Case, ...]) -> None:
         for arm in arms:
             for case in lists:
-                worth = WORTH[arm.strategy] - 0.001 * abs(arm.demos - 16) if arm.demos else 0.05
+                worth = WORTH[arm.strategy] - 0.01 * abs(arm.demos - 16) if arm.demos else 0.05
                 worth -= 0.01 * (arm.order == "nearest_first") + 0.01 * (arm.each > 1)
                 scores = dict.fromkeys(arm.scorings, worth)
                 self.by_arm.setdefault(arm, {})[case] = ListOutcome(scores, scores, False, arm.demos, 10)

@@ -12,11 +12,18 @@ from planted import opened, two_tastes
 
 from core.data.dataset import Dataset
 from core.metrics.binary import auc
-from core.tuning.classical.factorisation import Choice, Factors, best_setting, epochs, fit_factors, matrix_factorisation
+from core.tuning.classical.factorisation import (
+    Factors,
+    FactorSettings,
+    best_setting,
+    epochs,
+    fit_factors,
+    matrix_factorisation,
+)
 from core.tuning.classical.references import TrainingRows, item_mean, training_rows
 from core.tuning.examples import Window
 
-TINY = Choice(factors=3, decay=0.05, epochs=5, batch=100, rate=0.1, start=0.5)
+TINY = FactorSettings(factors=3, decay=0.05, epochs=5, batch=100, rate=0.1, start=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def few_rows() -> TrainingRows:
     return TrainingRows(("a", "b", "c"), ("w", "x", "y", "z"), user, item, liked, np.arange(7.0))
 
 
-def by_hand(rows: TrainingRows, choice: Choice, start: Factors, steps: int) -> Factors:
+def by_hand(rows: TrainingRows, choice: FactorSettings, start: Factors, steps: int) -> Factors:
     """The same steps as written in the papers: gradients row by row, then Adam (Kingma and Ba 2015, algorithm 1)."""
     names = ("mean", "user_bias", "item_bias", "user_factors", "item_factors")
     value = {name: np.array(getattr(start, name), dtype=np.float64) for name in names}
@@ -117,4 +124,4 @@ def test_the_choice_is_validated_on_the_latest_tenth_and_said(tastes: Dataset) -
     rows = few_rows()
     late_alike = replace(rows, liked=np.array([True, False, True, True, False, False, False]))
     assert late_alike.recent.sum() == 1
-    assert best_setting(late_alike, 0) == (Choice(), "not validated, as there are too few rows")
+    assert best_setting(late_alike, 0) == (FactorSettings(), "not validated, as there are too few rows")
