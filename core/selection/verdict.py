@@ -26,6 +26,9 @@ def verdict(report: ImproveReport) -> str:
         return "The search has not judged a set yet."
     if report.stage != "complete":
         return f"Not finished, no verdict yet: after {figure(report.search_passes, 1)} passes {_leader(report, best)}."
+    if report.found is not None and report.found != best:
+        advised = "This user's demonstrations stand" if best.demo_ids else "No demonstrations are advised"
+        return f"{advised}: the set that the search found is not better on the newer choices, which it had not read."
     if not best.demo_ids:
         return "No set of demonstrations serves this user's known choices better than none."
     if stands(report):

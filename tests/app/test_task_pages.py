@@ -186,7 +186,7 @@ def test_where_the_own_demonstrations_stand_there_is_nothing_to_adopt(
     open_page, reports: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = reports["improve"]
-    monkeypatch.setitem(reports, "improve", found.model_copy(update={"best": found.current}))
+    monkeypatch.setitem(reports, "improve", found.model_copy(update={"best": found.current, "found": found.current}))
     page, _ = open_page("improve")
     page = press(page, "run")
     assert "This user's demonstrations stand" in words(page)

@@ -71,10 +71,10 @@ def _judged(report: ImproveReport) -> list[Readout]:
     if best is None or bare is None:
         return []
     name = f"On the {counted(len(report.held_out), 'choice')} judged on"
-    small = ["against no demonstrations"]
+    small = ["objective J against no demonstrations"]
     if current is not None:
         small.append(f"{in_unit(report, best.objective - current.objective)} against the case's own")
-    return [Readout(name, f"J {in_unit(report, best.objective - bare.objective)}", "; ".join(small))]
+    return [Readout(name, in_unit(report, best.objective - bare.objective), "; ".join(small))]
 
 
 def _confirmed(report: ImproveReport) -> list[Readout]:

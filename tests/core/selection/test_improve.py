@@ -88,12 +88,25 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
 
 
 def test_where_no_set_is_better_only_real_sets_are_named(reports):
-    done = reports[-1].model_copy(update={"best": reports[-1].zero_shot, "target_answer": "No"})
+    none = reports[-1].zero_shot
+    done = reports[-1].model_copy(update={"best": none, "found": none, "target_answer": "No"})
     assert verdict(done) == "No set of demonstrations serves this user's known choices better than none."
     assert "with the set found" not in target_place(done)
     assert "a later place is better" in target_place(done)
-    own = done.model_copy(update={"best": done.current})
-    assert verdict(own).startswith("This user's demonstrations stand")
+    own = done.model_copy(update={"best": done.current, "found": done.current})
+    assert verdict(own) == "This user's demonstrations stand: no set found is better on the known choices."
+
+
+def test_a_set_that_newer_choices_speak_against_is_said_to_be_dropped(reports):
+    done, dropped = (
+        reports[-1],
+        "the set that the search found is not better on the newer choices, which it had not read.",
+    )
+    found = done.current.model_copy(update={"demo_ids": ("v:1", "v:2")})
+    none = done.model_copy(update={"best": done.zero_shot, "found": found})
+    assert verdict(none) == f"No demonstrations are advised: {dropped}"
+    own = done.model_copy(update={"best": done.current, "found": found})
+    assert verdict(own) == f"This user's demonstrations stand: {dropped}"
 
 
 def test_no_more_is_spent_than_the_budget(reports):
@@ -387,6 +400,6 @@ def test_the_default_objective_is_that_of_the_family_and_names_the_same_job():
 def test_a_set_judged_by_its_place_says_so(films, model):
     done = last(small({"family": "next_item"}, objective="ndcg", budget=8.0), films, model)
     assert 0 < done.zero_shot.mean <= 1
-    found = done.model_copy(update={"best": done.best.model_copy(update={"demo_ids": ("v:1",), "objective": 0.75})})
+    best = done.best.model_copy(update={"demo_ids": ("v:1",), "objective": 0.75})
     apart = f"{0.75 - done.zero_shot.objective:.2f} NDCG@10 above no demonstrations"
-    assert apart in verdict(found)
+    assert apart in verdict(done.model_copy(update={"best": best, "found": best}))
