@@ -72,8 +72,8 @@ class Bench:
         return ((user, DEMOS) for user in drawn_users(UtilityTask(users_seed=self.seed), self.dataset))
 
     def case(self, user: str, family: Family, *, demos: int = DEMOS, candidates: int = CANDIDATES) -> CaseSpec:
-        """The spec about a user's latest choice."""
-        return CaseSpec(user=user, family=family, demos=demos, candidates=candidates)
+        """The spec about a user's latest choice, with the user's own latest interactions as demonstrations."""
+        return CaseSpec(user=user, family=family, demos=demos, strategy="recent", candidates=candidates)
 
     def record(
         self, store: RecordStore, measurement: str, question: object, measure: Callable[[], CaseRecord]

@@ -61,6 +61,7 @@ class FolderBench(Bench):
             user=user,
             family=family,
             demos=demos,
+            strategy="recent",
             candidates=candidates,
             candidate_ids=self._candidates(user, candidates) if self.lists else None,
         )

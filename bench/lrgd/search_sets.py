@@ -116,7 +116,8 @@ def specs(bench: Bench, count: int) -> list[CaseSpec]:
 
 def _next(bench: Bench, users: Iterator[str], family: Family) -> CaseSpec:
     for user in users:
-        spec = bench.case(user, family, demos=DEMOS, candidates=CANDIDATES)
+        usual = {"strategy": CaseSpec().strategy, "order": CaseSpec().order}
+        spec = bench.case(user, family, demos=DEMOS, candidates=CANDIDATES).model_copy(update=usual)
         try:
             if _whole(bench, spec):
                 return spec
