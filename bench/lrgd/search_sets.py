@@ -29,11 +29,12 @@ from core.selection.improve_task import ImproveTask
 from core.selection.objectives import Objective
 from core.selection.verdict import stands
 
-POOL, SEARCH = 200, 60.0
+LARGEST, POOL, SEARCH = 16, 200, 50.0
 OURS = "two-stage"
 OTHERS: dict[str, dict[str, object]] = {
     "default": {},
     "zero-shot": {"demos": 0},
+    f"liked together {DEMOS}": {"strategy": "co_likes"},
     f"neighbours {DEMOS}": {"strategy": "neighbours"},
     f"BM25 {DEMOS}": {"strategy": "similar"},
     f"most recent {DEMOS}": {"strategy": "recent"},
@@ -148,7 +149,7 @@ def records_of(bench: Bench, spec: CaseSpec, measures: Sequence[SetMeasure] = ME
 
 
 def _record_of(bench: Bench, spec: CaseSpec, objective: Objective | None) -> CaseRecord:
-    task = ImproveTask(case=spec, k=DEMOS, pool=POOL, budget=SEARCH, objective=objective)
+    task = ImproveTask(case=spec, k=LARGEST, pool=POOL, budget=SEARCH, objective=objective)
     record = bench.record(LRGD_RECORDS, "sets", task.model_dump(mode="json"), lambda: search_and_score(bench, task))
     return {"objective": objective, **record}
 
@@ -193,7 +194,7 @@ def rows_of(records: Sequence[CaseRecord], measures: Sequence[SetMeasure] = MEAS
     empty = np.array([not record["demo_ids"] for record in records])
     spent = np.array([record["search_passes"] for record in records])
     seconds = np.array([record["seconds"] for record in records])
-    label = f"two-stage search, pool of {POOL}, K={DEMOS}, most full-prompt forwards"
+    label = f"two-stage search, pool of {POOL}, K={LARGEST}, most full-prompt forwards"
     return [
         as_row(label, extremes(spent.max(), spent), f"<= {SEARCH:g}"),
         as_row("two-stage search, seconds", quartiles(seconds)),

@@ -2,8 +2,8 @@
 
 The search picks the best of many sets, so on the choices it was judged on even a useless set looks good. The newest
 held-out choices are therefore kept from it. Each of them gives one difference, paired on the choice, between the set
-found and a rival. The rival `chance` is drawn anew for every choice: the mean of `CHANCE_SETS` sets of the same size
-from the same pool, so that the average set that chance draws is what is beaten, and not a few of them.
+found and a rival. The rival `chance` is drawn anew for every choice, a set of the same size from the same pool, so that
+the average set that chance draws is what is beaten, and not a few of them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Rival = Literal["chance", "zero_shot", "current"]
 """What the set found is held against: sets that chance draws, no demonstrations, the case's own demonstrations."""
-CHANCE_SETS = 2
-"""Sets that chance draws for each confirming choice."""
 LEVEL = 0.05
 """Largest p at which a set is called better than chance would choose."""
 
@@ -72,22 +70,21 @@ def confirmation(
     named = {"": order, "zero_shot": (), **({"current": current} if current not in ((), order) else {})}
     drawn = chance_orders(members, len(order), choices, *seed)
     asked = [(Question(each), choice) for each in named.values() for choice in range(choices)]
-    asked += [(Question(each), choice) for choice, orders in enumerate(drawn) for each in orders]
+    asked += [(Question(each), choice) for choice, each in enumerate(drawn)]
     answers = judge.ask(asked)
     rows = dict(zip(named, answers[: len(named) * choices].reshape(len(named), choices), strict=True))
     scores = rows.pop("")
-    chance = answers[len(named) * choices :].reshape(choices, CHANCE_SETS).mean(axis=1)
-    rivals: dict[Rival, Floats] = {"chance": chance, "zero_shot": rows["zero_shot"]}
+    rivals: dict[Rival, Floats] = {"chance": answers[len(named) * choices :], "zero_shot": rows["zero_shot"]}
     if "current" in rows:
         rivals["current"] = rows["current"]
     tests = {rival: sign_flip(scores - other, seed=seed_of(*seed)) for rival, other in rivals.items()}
     return Confirmation(scores, rivals, tests)
 
 
-def chance_orders(members: int, size: int, choices: int, *seed: object) -> list[list[MemberOrder]]:
-    """For each of the choices `CHANCE_SETS` ordered sets of `size` distinct members (fewer where there are no more)."""
+def chance_orders(members: int, size: int, choices: int, *seed: object) -> list[MemberOrder]:
+    """For each of the choices an ordered set of `size` distinct members (fewer where there are no more)."""
     random = generator(*seed, "chance sets")
-    return [[tuple(random.permutation(members)[:size].tolist()) for _ in range(CHANCE_SETS)] for _ in range(choices)]
+    return [tuple(random.permutation(members)[:size].tolist()) for _ in range(choices)]
 
 
 def can_tell(choices: int) -> bool:

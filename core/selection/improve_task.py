@@ -10,7 +10,7 @@ from core.data.records import Strategy
 from core.metrics.ranking import Rank
 from core.question.case_spec import Text
 from core.question.task import Record, Report, Task
-from core.selection.confirm import CHANCE_SETS, Rival
+from core.selection.confirm import Rival
 from core.selection.members import STRIDE
 from core.selection.objectives import DEFAULTS, OBJECTIVES, Objective, ObjectiveRow
 from core.selection.search import SearchMove, SearchStop
@@ -25,7 +25,7 @@ QUERY_SHARE = 0.2
 class ImproveTask(Task):
     """Which demonstrations, in which order, would serve this case better?"""
 
-    k: Annotated[int, Field(ge=1, le=16)] = 8
+    k: Annotated[int, Field(ge=1, le=16)] = 16
     """Most demonstrations in a set."""
     pool: Annotated[int, Field(ge=1, le=5000)] = 200
     """Most demonstrations that the shortlist is chosen from."""
@@ -72,10 +72,10 @@ class ImproveTask(Task):
     def predicted_passes(self) -> float:
         """The budget of the search, the confirming prompts, and three prompts with all candidates of the case.
 
-        On the confirming choices chance's sets share nothing; the set found and the current one are run once for every
-        `STRIDE` choices, with a query and its items for each, about `QUERY_SHARE` of a pass.
+        On the confirming choices the sets that chance draws share nothing; the set found and the current one are run
+        once for every `STRIDE` choices. Each prompt has a query and its items, about `QUERY_SHARE` of a pass.
         """
-        confirming = self.confirm * (CHANCE_SETS + 2 / STRIDE + 3 * QUERY_SHARE)
+        confirming = self.confirm * (1 + 2 / STRIDE + 4 * QUERY_SHARE)
         return self.budget + confirming + 3 * (1 + 0.05 * self.case.candidate_count)
 
     def effective(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class ConfirmRow(Record):
     """The set found against a rival on the confirming choices, in the objective's unit."""
 
     against: Rival
-    """`chance`: the mean of sets of the same size that chance draws from the pool, drawn anew for every choice."""
+    """`chance`: a set of the same size that chance draws from the pool, anew for every choice."""
     mean: float
     """Of the set found."""
     rival_mean: float

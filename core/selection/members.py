@@ -44,22 +44,27 @@ class Member:
 
 @dataclass(frozen=True)
 class StartSet:
-    """A set that the search tries before it changes anything: the nearest by a strategy, the nearest last."""
+    """A set that the search tries before it changes anything: the nearest by each strategy, in equal shares."""
 
-    strategy: Strategy
+    strategies: tuple[Strategy, ...]
+    """In prompt order; of each the nearest stands last."""
     share: float = 1.0
-    """Share of the largest set."""
+    """Size over that of the largest set."""
     recents: bool = False
     """Whether it shows the user's own latest interactions."""
 
+    def size(self, k: int) -> int:
+        """How many of each strategy, where a set holds at most `k`."""
+        return max(1, round(self.share * k / len(self.strategies)))
+
 
 START_SETS = (
-    StartSet("neighbours"),
-    StartSet("co_likes"),
-    StartSet("mixed", recents=True),
-    StartSet("similar"),
-    StartSet("recent", recents=True),
-    StartSet("neighbours", share=0.5),
+    StartSet(("co_likes",)),
+    StartSet(("similar",)),
+    StartSet(("similar", "co_likes")),
+    StartSet(("neighbours",)),
+    StartSet(("co_likes",), share=0.5),
+    StartSet(("recent",), recents=True),
 )
 """In the order in which they are tried as long as the budget lasts; the case's own set comes before them."""
 
@@ -67,13 +72,14 @@ START_SETS = (
 def start_sets(
     dataset: Dataset, case: Case, held: Sequence[HeldOut], *, k: int, history: int, recents: bool
 ) -> list[tuple[Member, ...]]:
-    """The members of every set of `START_SETS`, those of the user's own interactions only with `recents`."""
+    """The members of every set of `START_SETS`, at most `k`, the user's own interactions only with `recents`."""
     rows = [row for row in START_SETS if recents or not row.recents]
     whole = {
         strategy: strategy_members(dataset, case, held, k=k, strategy=strategy, history=history)
-        for strategy in dict.fromkeys(row.strategy for row in rows)
+        for strategy in dict.fromkeys(strategy for row in rows for strategy in row.strategies)
     }
-    return [whole[row.strategy][-max(1, round(row.share * k)) :] for row in rows]
+    joined = [[member for strategy in row.strategies for member in whole[strategy][-row.size(k) :]] for row in rows]
+    return [distinct(members)[-k:] for members in joined]
 
 
 def distinct(members: Iterable[Member]) -> tuple[Member, ...]:

@@ -50,7 +50,7 @@ def against_chance(report: ImproveReport) -> str:
         return "No known choice is left to test whether the set found is better than chance would choose."
     return (
         f"The set found is {chance_words(row)}. The test counts only choices that the search had not read;"
-        " chance draws sets of the same size from the same pool."
+        " for each of them chance draws a set of the same size from the same pool."
     )
 
 

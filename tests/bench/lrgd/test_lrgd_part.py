@@ -95,7 +95,7 @@ def test_rows_compare_in_pairs_and_turn_the_sign_of_a_dislike():
     assert gained.low is None
     assert rows["yes_no, AUC of liked against disliked targets (2 cases), two-stage set"].value == 1.0
     assert rows["yes_no, AUC of liked against disliked targets (2 cases), two-stage minus zero-shot"].value == 0.5
-    search = rows["two-stage search, pool of 200, K=8, most full-prompt forwards"]
+    search = rows["two-stage search, pool of 200, K=16, most full-prompt forwards"]
     assert (search.value, search.low, search.met) == (82.0, 80.0, False)
     assert rows["cases whose own demonstrations stand, share"].value == pytest.approx(2 / 4)
     chance = rows["cases whose set is better than chance would choose (p <= 0.05), share"]

@@ -119,7 +119,7 @@ def test_the_written_command_of_a_utility_task_sets_both_seeds() -> None:
 def test_the_budget_of_a_search_is_its_own() -> None:
     task = task_of(KINDS["improve"].task, {"budget": 30.0})
     assert command_line(task) == "demolens improve --budget 30.0"
-    confirming = 8 * (2 + 2 / 4 + 3 * 0.2)
+    confirming = 8 * (1 + 2 / 4 + 4 * 0.2)
     assert task.predicted_passes == pytest.approx(30 + confirming + 3 * (1 + 0.05 * 20))
 
 

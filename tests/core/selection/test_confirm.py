@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.selection.confirm import CHANCE_SETS, can_tell, chance_orders, confirmation
+from core.selection.confirm import can_tell, chance_orders, confirmation
 from core.selection.search import Question
 
 
@@ -32,7 +32,7 @@ def test_scores_are_paired_by_choice_and_chance_is_drawn_for_each():
     assert done.rivals["zero_shot"] == pytest.approx(np.arange(8.0))
     assert done.rivals["current"] == pytest.approx(np.arange(8) + 2.0)
     drawn = chance_orders(5, 2, 8, "d", "u", 0)
-    worth = [np.mean([judge.worth[list(order)].sum() for order in orders]) for orders in drawn]
+    worth = [judge.worth[list(order)].sum() for order in drawn]
     assert done.rivals["chance"] == pytest.approx(np.arange(8) + worth)
     assert done.tests["zero_shot"] == (pytest.approx(5.0), 1 / 256, 256)
     assert done.tests["current"].gap == pytest.approx(3.0)
@@ -40,12 +40,10 @@ def test_scores_are_paired_by_choice_and_chance_is_drawn_for_each():
     assert all(not question.changed for question, _ in judge.asked)
 
 
-def test_each_choice_has_sets_of_its_own_of_the_same_size():
+def test_each_choice_has_a_set_of_its_own_of_the_same_size():
     drawn = chance_orders(30, 4, 8, "d", "u", 0)
-    assert [len(orders) for orders in drawn] == [CHANCE_SETS] * 8
-    every = [order for orders in drawn for order in orders]
-    assert len(set(every)) == len(every)
-    assert all(len(set(order)) == 4 and max(order) < 30 for order in every)
+    assert len(set(drawn)) == len(drawn) == 8
+    assert all(len(order) == len(set(order)) == 4 and max(order) < 30 for order in drawn)
     assert drawn == chance_orders(30, 4, 8, "d", "u", 0) != chance_orders(30, 4, 8, "d", "v", 0)
 
 

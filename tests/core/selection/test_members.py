@@ -143,12 +143,18 @@ def test_what_one_source_lacks_the_others_fill(films, case, held):
     assert len({member.interaction for member in pool}) == 9
 
 
-def test_start_sets_are_the_nearest_of_each_strategy(films, case, held):
+def test_start_sets_are_the_nearest_of_each_strategy_in_equal_shares(films, case, held):
     sets = start_sets(films, case, held, k=4, history=3, recents=True)
     for row, members in zip(START_SETS, sets, strict=True):
-        whole = pick(films, case, k=4, strategy=row.strategy, history=3)
-        size = 2 if row.share == 0.5 else len(whole)
-        assert [member.here for member in members] == list(whole[-size:])
+        size = {(1, 1.0): 4, (2, 1.0): 2, (1, 0.5): 2}[len(row.strategies), row.share]
+        whole = [pick(films, case, k=4, strategy=strategy, history=3)[-size:] for strategy in row.strategies]
+        shown = [(demo.user_id, demo.position) for demos in whole for demo in demos]
+        assert [member.interaction for member in members] == list(dict.fromkeys(shown))
+        assert len(members) <= 4
+
+
+def test_a_set_of_one_holds_one(films, case, held):
+    assert {len(members) for members in start_sets(films, case, held, k=1, history=3, recents=True)} == {1}
 
 
 def test_without_recents_no_start_set_shows_the_user(films, case, held):
