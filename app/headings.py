@@ -97,7 +97,7 @@ COLUMNS: Mapping[str, Heading] = {
     # Improve.
     "move": Heading("move"),
     "objective": _ratio("objective"),
-    "mean": _nats("mean score"),
+    "mean": _ratio("mean score"),
     "spread": _ratio("spread"),
     "best": _ratio("best objective so far"),
     "improved": Heading("better than before"),

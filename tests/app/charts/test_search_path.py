@@ -66,7 +66,7 @@ def made(example):
         current=SetRow(**_set(("u:1", "u:2"), -1.5)),
         best=SetRow(**_set(("u:2",), 0.5)),
         found=SetRow(**_set(("u:2",), 0.5)),
-        confirmed=(_confirm("chance", 0.5, 0.02), _confirm("zero_shot", 0.75, 0.01), _confirm("current", -0.25, 0.6)),
+        confirmed=(_confirm("chance", 0.5, 0.02), _confirm("zero_shot", 0.75, 0.01), _confirm("current", 0.25, 0.1)),
         stop="optimum",
         search_passes=14.0,
         outcomes=tuple(
@@ -152,8 +152,8 @@ def test_the_test_of_the_set_found_is_a_table_with_every_rival(report):
         "no demonstrations",
         "the case's own demonstrations",
     ]
-    assert list(rows["gap"]) == [0.5, 0.75, -0.25]
-    assert list(rows["rival_mean"]) == [0.5, 0.25, 1.25]
+    assert list(rows["gap"]) == [0.5, 0.75, 0.25]
+    assert list(rows["rival_mean"]) == [0.5, 0.25, 0.75]
     assert improve.confirm_alt(report).startswith(
         "On 8 newer choices the set found is at +0.50 nats against sets that chance draws (p = 0.02)"
     )
