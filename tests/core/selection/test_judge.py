@@ -20,7 +20,7 @@ def _judge(films, model, request, objective="margin"):
     case = case_of(films, "u", candidates=5)
     held = held_out(films, case, count=2, negatives=2, family=request.family, history=2)
     moving = latest(films, case, held, k=2, history=2)
-    members = (*moving, *pool_of(films, held, size=4, history=2, taken=moving))
+    members = (*moving, *pool_of(films, held, size=9, history=2, taken=moving))
     return PromptJudge(setting_for(request, films, model), held, members, objective=objective, unit=100)
 
 
