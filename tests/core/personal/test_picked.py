@@ -249,6 +249,17 @@ def test_every_step_says_what_joined_and_what_left(neighbours: PersonaliseReport
     assert any(notice.startswith("Only 2 of the 4 demonstrations asked for") for notice in neighbours.notices)
 
 
+@pytest.mark.parametrize(
+    ("source", "noun"), [("co_likes", "neighbour's choice"), ("similar", "other user's interaction")]
+)
+def test_other_users_demonstrations_are_named_after_what_picked_them(
+    neighbours: PersonaliseReport, source: str, noun: str
+) -> None:
+    (change,) = neighbours.stream[1].joined
+    step = neighbours.stream[1].model_copy(update={"joined": (change.model_copy(update={"source": source}),)})
+    assert change_sentences(step, "me") == [f"1 {noun} joined: Film X of user p."]
+
+
 @pytest.mark.parametrize("strategy", ["neighbours", "mixed", "semantic", "gradient"])
 @pytest.mark.parametrize("order", ["nearest_last", "nearest_first"])
 def test_every_list_equals_that_of_its_prompt_from_scratch(
