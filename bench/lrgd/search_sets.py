@@ -15,6 +15,7 @@ from bench.spread import extremes, mean_interval, quartiles
 from core.analysis.setting import Setting, setting_for
 from core.analysis.values import Array
 from core.cli.output import aligned
+from core.comparison.kept_choice import kept_choice
 from core.errors import DemoLensError
 from core.lm.scoring.many import ManyScorer
 from core.metrics import binary
@@ -40,7 +41,11 @@ OTHERS: dict[str, dict[str, object]] = {
     f"most recent {DEMOS}": {"strategy": "recent"},
     f"random {DEMOS}": {"strategy": "random"},
 }
-"""The sets that ours is compared with, as changes of the case's spec; the search starts from the default one."""
+OTHERS |= {way: {"demos": DEMOS, **change} for way, change in OTHERS.items() if "strategy" in change}
+"""The sets that ours is compared with, as changes of the case's spec.
+
+`default` is what was chosen for the data; the search starts from it.
+"""
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,15 @@ def records_of(bench: Bench, spec: CaseSpec, measures: Sequence[SetMeasure] = ME
     One record for each objective that `measures` need.
     """
     objectives = dict.fromkeys(measure.objective for measure in measures if measure.family == spec.family)
-    return [_record_of(bench, spec, objective) for objective in objectives]
+    return [_record_of(bench, as_chosen(bench, spec), objective) for objective in objectives]
+
+
+def as_chosen(bench: Bench, spec: CaseSpec) -> CaseSpec:
+    """The case with the demonstrations chosen for its data, where they were chosen for its family."""
+    choice = kept_choice(bench.dataset.dataset_id, spec.model, spec.adapter)
+    if choice is None or choice.family != spec.family:
+        return spec
+    return spec.model_copy(update={name: getattr(choice, name) for name in ("strategy", "demos", "order", "each")})
 
 
 def _record_of(bench: Bench, spec: CaseSpec, objective: Objective | None) -> CaseRecord:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,6 +252,18 @@ def test_sets_are_scored_as_the_search_scores_them(bench, small):
     assert record["stands"] is (report.best.demo_ids == report.outcomes[1].demo_ids and report.current is not None)
     assert record["liked"] is (report.target_answer == "Yes")
     assert record["search_passes"] <= 8
+
+
+def test_a_case_starts_from_what_was_chosen_for_its_data_and_family(bench, monkeypatch):
+    spec = CaseSpec(user="u3", family="next_item", demos=4)
+    assert search_sets.as_chosen(bench, spec) == spec
+    chosen = SimpleNamespace(family="next_item", strategy="co_likes", demos=2, order="nearest_first", each=1)
+    monkeypatch.setattr(search_sets, "kept_choice", lambda *named: chosen)
+    expected = spec.model_copy(update={"strategy": "co_likes", "demos": 2, "order": "nearest_first"})
+    assert search_sets.as_chosen(bench, spec) == expected
+    other = spec.model_copy(update={"family": "yes_no"})
+    assert search_sets.as_chosen(bench, other) == other
+    assert all(change["demos"] == 8 for way, change in OTHERS.items() if "strategy" in change)
 
 
 def test_utility_cases_take_turns_of_families_each_with_users_of_its_own(bench):
