@@ -17,15 +17,24 @@ NAMES = some.text(some.characters(codec="utf-8", exclude_characters="\0"), min_s
 )
 
 
+LABELLED: dict[str, Any] = {"family": "yes_no", "strategy": "recent", "demos": 8}
+"""Prompts with answers and the user's own demonstrations, for tests that are about something else than the default."""
+
+
+def labelled_case(**choices: Any) -> CaseSpec:
+    """A case of `LABELLED` and these choices."""
+    return CaseSpec(**LABELLED | choices)
+
+
 def explain_task(**choices: Any) -> Explain:
-    """An `Explain` whose case and own choices are given side by side."""
-    return task_of(Explain, choices)
+    """An `Explain` whose case and own choices are given side by side; what is not given is as in `LABELLED`."""
+    return task_of(Explain, LABELLED | choices)
 
 
 def parted(choices: dict[str, Any]) -> tuple[CaseSpec, dict[str, Any]]:
-    """The case of flat choices, and what is left for its task."""
+    """The case of flat choices, as `labelled_case`, and what is left for its task."""
     own = {name: value for name, value in choices.items() if name not in CaseSpec.model_fields}
-    return CaseSpec(**{name: value for name, value in choices.items() if name not in own}), own
+    return labelled_case(**{name: value for name, value in choices.items() if name not in own}), own
 
 
 def _values(annotation: Any) -> some.SearchStrategy[Any]:

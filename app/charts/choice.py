@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.ability import Stroke, line, value_columns, value_text
+from app.charts.ability import Stroke, line, shifts, value_columns, value_text
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import BARE, framed, hover, legend, panel_domains, panel_headings, ticks
 from app.theme import Palette
@@ -26,6 +26,8 @@ NUMBERS = "demonstrations in the prompt"
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "pentagon", "star", "hexagram")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 NDCG, GAIN = "ndcg_at_10", "ndcg_gain"
+APART = 0.055
+"""Shift of one strategy's marks against the next one's, in places, so that no interval hides another."""
 ROOM = 0.45
 """Left and right of the first and the last number, in places."""
 
@@ -37,6 +39,8 @@ class _Curve:
     strategy: Strategy
     rows: tuple[ArmRow, ...]
     stroke: Stroke
+    shift: float
+    """Of its marks over the number of demonstrations."""
 
 
 @cached_figure
@@ -48,7 +52,7 @@ def figure(choice: Choice, colours: Palette) -> go.Figure:
     curves, numbers, domains = list(_curves(choice, colours)), _numbers(choice), panel_domains(2, GAP)
     traces = [trace for curve in curves for trace in _both(curve, choice, numbers)]
     return framed(
-        [*traces, *_bare(choice, numbers, colours), *_chosen(choice, numbers, colours)],
+        [*traces, *_bare(choice, numbers, colours), *_chosen(choice, numbers, curves, colours)],
         colours,
         height=HEIGHT,
         annotations=[
@@ -71,14 +75,19 @@ def figure(choice: Choice, colours: Palette) -> go.Figure:
 
 def _curves(choice: Choice, colours: Palette) -> Iterator[_Curve]:
     """The strategies of the chosen family in their own order; that of the best row is drawn strongest."""
+    rows = [row for row in _plain_rows(choice) if row.demos]
+    strategies = [name for name in STRATEGIES if any(row.strategy == name for row in rows)]
+    for strategy, shift in zip(strategies, shifts(len(strategies), APART), strict=True):
+        of_strategy = sorted((row for row in rows if row.strategy == strategy), key=lambda row: row.demos)
+        yield _Curve(strategy, tuple(of_strategy), _stroke(strategy, choice, colours), shift)
+
+
+def _stroke(strategy: Strategy, choice: Choice, colours: Palette) -> Stroke:
+    """Mark and dash of a strategy, the same in every figure; the chosen one is drawn strongest."""
+    turn, symbol = divmod(list(STRATEGIES).index(strategy), len(SYMBOLS))
     best = winner(choice.rows)
-    for place, strategy in enumerate(STRATEGIES):
-        rows = [row for row in _plain_rows(choice) if row.strategy == strategy and row.demos]
-        if rows:
-            ink, width = (colours.ink, 2.6) if strategy == best.strategy and best.demos else (colours.muted, 1.4)
-            turn, symbol = divmod(place, len(SYMBOLS))
-            stroke = Stroke(SYMBOLS[symbol], DASHES[(turn + symbol) % len(DASHES)], ink, width)
-            yield _Curve(strategy, tuple(sorted(rows, key=lambda row: row.demos)), stroke)
+    ink, width = (colours.ink, 2.6) if strategy == best.strategy and best.demos else (colours.muted, 1.4)
+    return Stroke(SYMBOLS[symbol], DASHES[(turn + symbol) % len(DASHES)], ink, width)
 
 
 def _plain_rows(choice: Choice) -> list[ArmRow]:
@@ -100,7 +109,8 @@ def _both(curve: _Curve, choice: Choice, numbers: Sequence[int]) -> Iterator[go.
     name, rows = STRATEGIES[curve.strategy].words, curve.rows
     symbols = [_symbol(curve.stroke, row, choice) for row in rows]
     more: dict[str, Any] = {"legendgroup": curve.strategy, **hover(map(_hover, rows))}
-    for axis, places in (("x", [numbers.index(row.demos) for row in rows]), ("x2", [row.tokens for row in rows])):
+    over_numbers = [numbers.index(row.demos) + curve.shift for row in rows]
+    for axis, places in (("x", over_numbers), ("x2", [row.tokens for row in rows])):
         trace = line(name, places, [row.ndcg for row in rows], curve.stroke, xaxis=axis, **more)
         trace.marker.symbol = symbols
         trace.showlegend = axis == "x"
@@ -125,11 +135,12 @@ def _bare(choice: Choice, numbers: Sequence[int], colours: Palette) -> Iterator[
             yield trace
 
 
-def _chosen(choice: Choice, numbers: Sequence[int], colours: Palette) -> Iterator[go.Scatter]:
+def _chosen(choice: Choice, numbers: Sequence[int], curves: Sequence[_Curve], colours: Palette) -> Iterator[go.Scatter]:
     """A ring around the row that was chosen, in both panels."""
     best = winner(choice.rows)
+    shift = next((curve.shift for curve in curves if best.demos and curve.strategy == best.strategy), 0.0)
     ring = {"symbol": "circle-open", "size": 20, "color": colours.raises, "line": {"width": 2.6}}
-    for axis, place in (("x", numbers.index(best.demos)), ("x2", best.tokens)):
+    for axis, place in (("x", numbers.index(best.demos) + shift), ("x2", best.tokens)):
         yield go.Scatter(
             name="chosen",
             mode="markers",

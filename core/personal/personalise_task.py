@@ -14,7 +14,7 @@ from core.question.task import Record, Report, Task
 
 PlayedModel = Literal["base", "adapter"]
 StepKind = Literal["start", "stream", "added"]
-USUAL_CASE = CaseSpec(strategy="recent", demos=4, adapter="recicl", history=3)
+USUAL_CASE = CaseSpec(family="yes_no", strategy="recent", demos=4, adapter="recicl", history=3)
 """The case as the shipped adapter was tuned."""
 WINDOWED_SHARE, PICKED_SHARE = 0.3, 0.5
 """Predicted share of its prompt that a step runs, candidates left out: where the user's latest interactions are shown,

@@ -35,7 +35,7 @@ class CaseSpec(BaseModel):
     """Which interaction is the target: the user's last, or the first after a cut in time."""
     demos: Annotated[int, Field(ge=0, le=32)] = 8
     """How many demonstrations the strategy picks. Ignored when `demo_ids` names them."""
-    strategy: Strategy = "recent"
+    strategy: Strategy = "co_likes"
     """How demonstrations are picked."""
     order: Order = "nearest_last"
     """Whether the demonstration that the strategy holds to be nearest stands next to the query, or first."""
@@ -49,7 +49,7 @@ class CaseSpec(BaseModel):
     """An item to rank instead of sampled ones; commas or repeats."""
     sampling: Sampling = "uniform"
     """How the other candidates are drawn."""
-    family: Family = "yes_no"
+    family: Family = "next_item"
     """The prompt family."""
     wording: Wording = "plain"
     """What the prompt says of the user's taste and wishes; a kind that it names is that of the history alone."""

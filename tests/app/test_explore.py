@@ -105,7 +105,7 @@ def test_a_wrong_link_gives_defaults_and_one_notice(open_page):
     assert "Part of this link could not be used (strategy, demos, demo, foo)" in re.sub(r"\s+", " ", told).replace(
         "demos, strategy", "strategy, demos"
     )
-    assert page.number_input(key="in-demos").value == 8
+    assert page.number_input(key="in-demos").value == CaseSpec().demos
 
 
 def test_a_selection_beyond_the_result_is_ignored(open_page):
@@ -432,16 +432,14 @@ def test_a_list_shorter_than_asked_for_says_so(open_page, example):
     desk = example.FakeDesk()
     page = open_page(desk)
     assert "asked for" not in words(page)
-    job_of = desk.job
+    job_of, count = desk.job, CaseSpec().demos
+    more = Explain(case=CaseSpec(candidates=25, demos=count + 1))
     desk.job = lambda key: (
-        (job := job_of(key))
-        and example.replace(
-            job, report=job.report.model_copy(update={"task": Explain(case=CaseSpec(candidates=25, demos=9))})
-        )
+        (job := job_of(key)) and example.replace(job, report=job.report.model_copy(update={"task": more}))
     )
     told = words(page.run())
     assert "Only 20 of the 25 asked for. Best first." in told
-    assert "Only 8 of the 9 asked for. In prompt order." in told
+    assert f"Only {count} of the {count + 1} asked for. In prompt order." in told
 
 
 OTHER = {
@@ -450,7 +448,7 @@ OTHER = {
     "in-split": "time",
     "in-strategy": "mixed",
     "in-order": "nearest_first",
-    "in-family": "next_item",
+    "in-family": "yes_no",
     "in-method": "path",
     "in-target": "103",
     "in-against": "104",

@@ -1,9 +1,18 @@
 import re
 
+import pytest
+from questions import explain_task
+
 from app import sentences
 from app.pages.explore.selection import words
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
+
+
+@pytest.fixture
+def complete(example):
+    """A complete explanation of 8 demonstrations with answers, and 20 candidates."""
+    return example.explanation(explain_task())
 
 
 def _plain(html):

@@ -24,13 +24,19 @@ def test_every_strategy_is_a_curve_over_its_numbers_and_marks_over_tokens(colour
     (marks,) = traces(figure, STRATEGIES[strategy].words, "x2")
     ticks = list(figure.layout.xaxis.ticktext)
     assert ticks == ["0", "1", "2", "4", "8", "16"]
-    assert [int(ticks[place]) for place in curve.x] == list(choices.NUMBERS)
+    assert [int(ticks[round(place)]) for place in curve.x] == list(choices.NUMBERS)
     assert list(marks.x) == [choices.tokens(number) for number in choices.NUMBERS]
     expected = [choices.ndcg(strategy, number) for number in choices.NUMBERS]
     assert list(curve.y) == list(marks.y) == pytest.approx(expected)
     assert [*curve.error_y.array, *curve.error_y.arrayminus] == pytest.approx([0.05] * 10)
     assert curve.showlegend
     assert not marks.showlegend
+
+
+def test_no_two_marks_stand_at_the_same_place():
+    figure = chart.figure(choices.choice(), LIGHT)
+    places = [x for trace in figure.data if trace.mode == "lines+markers" for x in trace.x]
+    assert len(places) == len(set(places)) == 15
 
 
 def test_what_left_the_race_early_is_drawn_open():
@@ -48,7 +54,10 @@ def test_the_ring_stands_where_the_choice_is(most):
     figure = chart.figure(choice, LIGHT)
     for axis, place in (("x", list(figure.layout.xaxis.ticktext).index(str(choice.demos))), ("x2", None)):
         (ring,) = traces(figure, "chosen", axis)
-        assert list(ring.x) == [choices.tokens(choice.demos) if place is None else place]
+        (x,) = ring.x
+        assert (x if place is None else round(x)) == (choices.tokens(choice.demos) if place is None else place)
+        curve = [trace for trace in traces(figure, STRATEGIES[choice.strategy].words, axis) if choice.demos]
+        assert all(x in trace.x for trace in curve)
         assert list(ring.y) == pytest.approx([choices.ndcg("neighbours", choice.demos)])
 
 

@@ -1,9 +1,16 @@
 import pytest
+from questions import explain_task
 
 from app.charts import heatmap, layers, ranks, waterfall
 from app.theme import DARK, LIGHT
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
+
+
+@pytest.fixture
+def complete(example):
+    """A complete explanation of 8 demonstrations with answers, and 20 candidates."""
+    return example.explanation(explain_task())
 
 
 def _trace(figure, name):

@@ -129,7 +129,7 @@ def test_the_command_of_a_report_asks_the_same_again(asked: list[Explain], item:
 
 def test_choices_left_out_keep_their_defaults(asked: list[Explain]) -> None:
     assert called("explain", "--user", "13") == 0
-    assert asked == [explain_task(user="13")]
+    assert asked == [task_of(Explain, {"user": "13"})]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_json_goes_to_the_file_and_fits_the_schema(asked: list[Explain], tmp_pat
     assert called("explain", "--user", "u", "--json", str(target)) == 0
     found = json.loads(target.read_text(encoding="utf-8"))
     jsonschema.validate(found, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    assert found == json.loads(explanation(explain_task(user="u")).model_dump_json())
+    assert found == json.loads(explanation(task_of(Explain, {"user": "u"})).model_dump_json())
 
 
 def test_no_room_for_the_json_leaves_the_old_file_and_prints_the_new_text(
@@ -223,7 +223,7 @@ def test_a_full_stdout_is_one_sentence_and_the_result_is_stored(asked: list[Expl
         "demolens: standard output cannot be written: the disk is full; the result is stored, the page shows it at once"
         " for the same choices\n"
     )
-    text = Results().load(job_key(explain_task(user="u")))
+    text = Results().load(job_key(task_of(Explain, {"user": "u"})))
     assert text is not None
     assert '"user":"u"' in text
 
@@ -244,7 +244,7 @@ def test_a_reader_who_leaves_is_no_traceback() -> None:
 def test_the_table_says_who_was_explained_and_how_well(
     asked: list[Explain], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert called("explain", "--user", "u", "--demos", "2") == 0
+    assert called("explain", "--user", "u", "--demos", "2", "--strategy", "recent", "--family", "yes_no") == 0
     said = capsys.readouterr().out
     assert "User u of fake, 2 demonstrations (recent), yes_no" in said
     assert "   1       1   +1.500  Heat (1995)  <- chosen next" in said
@@ -300,7 +300,8 @@ def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Explain]) 
 
 
 def test_a_request_on_the_command_line_equals_one_from_code() -> None:
-    assert task_of(Explain, {"demos": "3", "budget": "2.5", "chat": False}) == explain_task(demos=3, budget=2.5)
+    choices = {"demos": "3", "budget": "2.5", "chat": False}
+    assert task_of(Explain, choices) == Explain(case=CaseSpec(demos=3), budget=2.5)
 
 
 def test_nothing_here_needs_a_terminal() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from adapters import saved_adapter
+from questions import labelled_case
 from references import language_model
 
 from core.analysis.explain.explain_run import explain
@@ -77,7 +78,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 def asked(case: dict[str, Any] | None = None, **choices: Any) -> PersonaliseTask:
     own = {"user": "u", "demos": 2, "candidates": 5, "history": 2, "adapter": None, **(case or {})}
-    return PersonaliseTask(case=CaseSpec(**own), **choices)
+    return PersonaliseTask(case=labelled_case(**own), **choices)
 
 
 def last(task: PersonaliseTask, dataset: Dataset, model: LanguageModel) -> PersonaliseReport:
@@ -311,7 +312,7 @@ def test_choices_out_of_range_are_refused_with_one_sentence(option: str, value: 
 def test_a_case_of_single_choices_is_completed_as_the_adapter_was_tuned() -> None:
     task = task_of(PersonaliseTask, {"user": "7"})
     assert task.case == USUAL_CASE.model_copy(update={"user": "7"})
-    assert task_of(PersonaliseTask, {"adapter": "none", "demos": 8}).case == CaseSpec(history=3)
+    assert task_of(PersonaliseTask, {"adapter": "none", "demos": 8}).case == labelled_case(history=3)
     for same in (task, PersonaliseTask(), asked(added=("3:yes",))):
         assert PersonaliseTask.model_validate(same.model_dump(mode="json")) == same
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from questions import labelled_case
 from references import language_model
 
 from core.analysis.setting import prompt_of, reader_for
@@ -24,7 +25,6 @@ from core.personal.personalise import personalise
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask, windowed
 from core.personal.play import Play, play_of
 from core.personal.step_words import change_sentences
-from core.question.case_spec import CaseSpec
 
 Row = tuple[str, str, float, float]
 """User, item, rating and time."""
@@ -65,7 +65,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
 
 
 def asked(strategy: Strategy = "neighbours", demos: int = 1, **choices: Any) -> PersonaliseTask:
-    case = CaseSpec(user="me", strategy=strategy, demos=demos, candidates=4, history=2)
+    case = labelled_case(user="me", strategy=strategy, demos=demos, candidates=4, history=2)
     return PersonaliseTask(case=case, **choices)
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from questions import labelled_case
 
 from core.analysis.setting import set_up
 from core.analysis.subject import item_ids
@@ -31,7 +32,7 @@ QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "confirm": 0, "negati
 
 def small(case=None, **choices):
     case = {"user": "u", "demos": 2, "candidates": 5, "history": 2, **(case or {})}
-    return ImproveTask(**{"case": CaseSpec(**case), **QUICK, **choices})
+    return ImproveTask(**{"case": labelled_case(**case), **QUICK, **choices})
 
 
 def last(task, dataset, model):

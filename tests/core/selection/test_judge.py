@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from questions import labelled_case
 
 from core.analysis.setting import prompt_of, setting_for
 from core.analysis.subject import item_ids
 from core.data.cases import case_of
 from core.lm.scoring.score import Scorer
-from core.question.case_spec import CaseSpec
 from core.selection.heldout import held_out, prediction_score
 from core.selection.judge import PromptJudge
 from core.selection.members import latest, pool_of
@@ -44,7 +44,7 @@ def _one_by_one(judge, question, films, model):
     "choices", [{}, {"family": "next_item", "scoring": "mean"}, {"family": "next_item", "scoring": "calibrated"}]
 )
 def test_scores_equal_those_of_prompts_one_by_one(films, model, choices):
-    judge = _judge(films, model, CaseSpec(user="u", history=2, **choices))
+    judge = _judge(films, model, labelled_case(user="u", history=2, **choices))
     asked = [Question(()), Question((1, 3)), Question((3, 1)), Question((1, 3), changed=True), Question((0, 2, 4))]
     scores = judge.scores(asked)
     expected = [_one_by_one(judge, question, films, model) for question in asked]
@@ -55,14 +55,14 @@ def test_scores_equal_those_of_prompts_one_by_one(films, model, choices):
 
 @pytest.mark.parametrize("objective", ["log_share", "ndcg"])
 def test_every_objective_is_taken_of_the_same_scores(films, model, objective):
-    judge = _judge(films, model, CaseSpec(user="u", history=2, family="next_item"), objective)
+    judge = _judge(films, model, labelled_case(user="u", history=2, family="next_item"), objective)
     asked = [Question((1, 3)), Question((), changed=True)]
     expected = [_one_by_one(judge, question, films, model) for question in asked]
     assert judge.scores(asked) == pytest.approx(np.array(expected), abs=2e-4)
 
 
 def test_the_cost_told_is_the_cost_run(films, model):
-    judge = _judge(films, model, CaseSpec(user="u", history=2, family="next_item", scoring="calibrated"))
+    judge = _judge(films, model, labelled_case(user="u", history=2, family="next_item", scoring="calibrated"))
     told = 0.0
     for order in ((), (0, 2), (0, 3), (2, 0)):
         told += judge.passes(views(order))
@@ -71,13 +71,13 @@ def test_the_cost_told_is_the_cost_run(films, model):
 
 
 def test_what_sets_share_is_run_once(films, model):
-    judge = _judge(films, model, CaseSpec(user="u", history=2))
+    judge = _judge(films, model, labelled_case(user="u", history=2))
     alone = judge.passes([Question((2, 3))]) + judge.passes([Question((2, 4))])
     assert judge.passes([Question((2, 3)), Question((2, 4))]) < 0.9 * alone
 
 
 def test_an_interaction_stands_once_in_each_prompt(films, model):
-    judge = _judge(films, model, CaseSpec(user="u", history=2))
+    judge = _judge(films, model, labelled_case(user="u", history=2))
     own = next(n for n, one in enumerate(judge.members) if one.back is None and one.here.user_id == "u")
     shown = judge.demos((own, 0, 1), 0)
     ids = [demo.demo_id for demo in shown]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from questions import LABELLED
 from references import language_model
 
 from core.analysis.dual.dual_run import dual
@@ -39,7 +40,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 
 def asked(*, demos: int = 3, target: str | None = None, **choices: Any) -> DualTask:
-    case = {"user": "u", "demos": demos, "candidates": 5, "history": 2, "target": target}
+    case = {**LABELLED, "user": "u", "demos": demos, "candidates": 5, "history": 2, "target": target}
     return task_of(DualTask, {**case, "features": (16, 64), "draws": 3, "steps": 4, **choices})
 
 

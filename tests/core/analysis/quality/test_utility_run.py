@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from questions import explain_task
+from questions import explain_task, labelled_case
 from references import Pair, hand_written, language_model, random_prompt
 from scipy import stats
 
@@ -91,7 +91,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 def small(cases: int = 3, **choices: Any) -> UtilityTask:
     more = {name: choices.pop(name) for name in ("least_history", "users_seed") if name in choices}
     case = {"demos": 3, "candidates": 4, "history": 1, **choices}
-    return UtilityTask(case=CaseSpec(**case), cases=cases, **({"least_history": 7} | more))
+    return UtilityTask(case=labelled_case(**case), cases=cases, **({"least_history": 7} | more))
 
 
 def last(task: UtilityTask, films: Dataset, model: LanguageModel, **more: Any) -> UtilityReport:
