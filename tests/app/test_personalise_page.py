@@ -19,7 +19,7 @@ from core.tuning.evaluation.record import MetricEstimate
 
 SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGE = "app/pages/personalise/page.py"
-OWN = {"demos": 4, "history": 3, "adapter": "recicl"}
+OWN = {"family": "yes_no", "strategy": "recent", "demos": 4, "history": 3, "adapter": "recicl"}
 CATALOGUE = [("50", "Star Wars (1977)"), ("56", "$x$ **Pulp** (1994)")]
 
 
@@ -119,7 +119,7 @@ def test_without_a_shipped_adapter_the_base_plays_alone_and_it_is_said(open_page
     page, desk = open_page("running")
     assert "demolens tune" in words(page)
     press(page, "run")
-    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(demos=4, history=3))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(**(OWN | {"adapter": None})))
 
 
 def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
@@ -190,14 +190,15 @@ def test_a_link_rebuilds_the_play(open_page) -> None:
 def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
     page, _ = open_page("running")
     page = press(press(page, "step-back"), "run")
-    assert link(page) == {"v": ["2"], "demos": ["4"], "history": ["3"], "adapter": ["recicl"], "known": ["7"]}
+    usual = {"family": ["yes_no"], "strategy": ["recent"], "demos": ["4"], "history": ["3"], "adapter": ["recicl"]}
+    assert link(page) == {"v": ["2"], "known": ["7"], **usual}
 
 
 @pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])
 def test_a_link_chooses_the_adapter_or_none(open_page, shipped, adapter, there, asked) -> None:
     shipped(there)
     page, desk = open_page("running", run=True, user="7", **({} if adapter is None else {"adapter": adapter}))
-    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", demos=4, history=3, adapter=asked))
+    assert desk.submissions[-1] == PersonaliseTask(case=CaseSpec(user="7", **(OWN | {"adapter": asked})))
     assert link(page)["adapter"] == [asked or "none"]
 
 
@@ -211,7 +212,7 @@ def test_how_demonstrations_are_picked_is_chosen_here_too(open_page) -> None:
 
 def test_a_play_that_picks_anew_says_what_that_costs(open_page, example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = example.reports()["personalise"]
-    task = PersonaliseTask(case=CaseSpec(strategy="neighbours", **OWN))
+    task = PersonaliseTask(case=CaseSpec(**(OWN | {"strategy": "neighbours"})))
     monkeypatch.setattr(example, "reports", lambda: {"personalise": made.model_copy(update={"task": task})})
     page, _ = open_page(run=True, user="7", strategy="neighbours")
     assert "Picking the demonstrations anew takes 20 ms of a step" in words(page)

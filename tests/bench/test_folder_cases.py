@@ -89,7 +89,7 @@ def test_the_place_of_the_target_differs_between_users(home, model, write):
 def test_without_a_file_the_candidates_are_sampled(home, model, write):
     folder = write(home / "plays", [6, 6])
     asked = opened(model, folder).case("u0", "next_item", demos=4)
-    assert asked == CaseSpec(dataset=folder, user="u0", family="next_item", demos=4, candidates=20)
+    assert asked == CaseSpec(dataset=folder, user="u0", family="next_item", strategy="recent", demos=4, candidates=20)
 
 
 def test_users_are_those_with_a_list_and_enough_choices(home, model, write):

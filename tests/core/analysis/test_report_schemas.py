@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from questions import LABELLED
 from references import language_model
 
 from core.data.dataset import Dataset
@@ -60,7 +61,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_fits_its_schema(planets: Dataset, model: LanguageModel, kind: str) -> None:
     schema = json.loads((ROOT / "assets" / "schemas" / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    task = task_of(KINDS[kind].task, {**CASE, **SMALL.get(kind, {})})
+    task = task_of(KINDS[kind].task, {**LABELLED, **CASE, **SMALL.get(kind, {})})
     answers = list(KINDS[kind].run(task, dataset=planets, model=model))
     assert answers[-1].stage == "complete"
     for answer in (answers[0], answers[-1]):

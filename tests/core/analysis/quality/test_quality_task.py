@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from questions import LABELLED
 from references import language_model
 
 from core.analysis.quality.measures import ALONE, chosen_variants
@@ -45,7 +46,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 
 def asked(own: dict[str, Any] | None = None, **choices: Any) -> QualityTask:
     flat = {"user": "u", "demos": 3, "candidates": 4, "history": 1, "budget": 6.0, **choices, **(own or {})}
-    return task_of(QualityTask, flat)
+    return task_of(QualityTask, {**LABELLED, **flat})
 
 
 def reports(task: QualityTask, planets: Dataset, model: LanguageModel) -> list[QualityReport]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from questions import LABELLED
 
 from core.analysis.robustness.inference import recommend
 from core.analysis.robustness.perturb import prompt_of_variant, variants
@@ -31,7 +32,7 @@ Settings = Callable[..., Setting]
 
 def asked(*, case: dict[str, Any] | None = None, **choices: Any) -> RobustnessTask:
     flat = {"user": "u", "demos": 4, "candidates": 4, "history": 4, "repeats": 2, **(case or {}), **choices}
-    return task_of(RobustnessTask, flat)
+    return task_of(RobustnessTask, {**LABELLED, **flat})
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +254,8 @@ def test_cancelling_keeps_the_kinds_that_are_done(planets: Dataset, model: Langu
 def test_the_command_line_repeats_the_task(done: Done) -> None:
     report = done(asked(kinds=("inject",), strengths=(0.3,)))[-1]
     assert report.provenance.command == (
-        "demolens robustness --user u --demos 4 --candidates 4 --history 4 --kinds inject --strengths 0.3 --repeats 2"
+        "demolens robustness --user u --demos 4 --strategy recent --candidates 4 --family yes_no --history 4"
+        " --kinds inject --strengths 0.3 --repeats 2"
     )
 
 
