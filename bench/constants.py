@@ -23,3 +23,4 @@ DRAWS = 2_000
 """Bootstrap samples of the cases."""
 ABOVE_ZERO = "> 0"
 """The target of a difference that was promised to be positive."""
+SURELY_ABOVE_ZERO = "> 0 with an interval above zero"

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.constants import DRAWS
 from core.metrics.intervals import Floats, Interval, ends, mean_over_cases, resamples
+from core.tuning.evaluation.record import MetricEstimate
 
 UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
@@ -15,6 +16,11 @@ UNDEFINED = Interval(math.nan, math.nan, math.nan)
 def interval_of(value: float | None, low: float | None, high: float | None) -> Interval:
     """An interval from figures that may be missing; nan for those that are."""
     return Interval(*(math.nan if figure is None else figure for figure in (value, low, high)))
+
+
+def figures_of(measured: MetricEstimate) -> Interval:
+    """Value and ends of the interval of an estimate; nan for what is missing."""
+    return interval_of(measured.value, measured.low, measured.high)
 
 
 def quartiles(values: Floats) -> Interval:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 import torch
+from adapters import saved_model
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from tiny_networks import shape, tiny_backend, tiny_network
@@ -46,6 +48,16 @@ def tiny_tokenizer(tiny_transformers_tokenizer: PreTrainedTokenizerFast) -> Text
 @pytest.fixture(scope="session")
 def tiny_llama(tiny_transformers_tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return tiny_network(LlamaConfig(**shape(len(tiny_transformers_tokenizer), num_hidden_layers=3)), LlamaForCausalLM)
+
+
+@pytest.fixture(scope="session")
+def llama_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_llama: PreTrainedModel,
+    tiny_transformers_tokenizer: PreTrainedTokenizerFast,
+) -> Path:
+    """The tiny Llama and its tokenizer on disk."""
+    return saved_model(tiny_llama, tiny_transformers_tokenizer, tmp_path_factory.mktemp("model") / "llama")
 
 
 @pytest.fixture(scope="session")

@@ -235,7 +235,6 @@ def table(stream: Sequence[Mark]) -> pd.DataFrame:
 
 def changes_table(report: PersonaliseReport) -> pd.DataFrame:
     """One row per demonstration that joined the prompt at a step or left it, with why."""
-    sources: dict[str, str] = {name: strategy.source for name, strategy in STRATEGIES.items()}
     rows = [
         (
             step.step,
@@ -243,7 +242,7 @@ def changes_table(report: PersonaliseReport) -> pd.DataFrame:
             change,
             row.title,
             row.user_id,
-            sources.get(row.source, row.source),
+            STRATEGIES[row.source].source,
             "time went on" if row.by_time else "the new interaction",
         )
         for step in report.stream

@@ -14,9 +14,9 @@ import numpy as np
 
 from bench.case_list import Bench
 from bench.constants import FAMILIES
-from bench.recicl.promises import figures_of
 from bench.record_store import RECICL_RECORDS
 from bench.results_table import ResultRow, as_row, interval_text
+from bench.spread import figures_of
 from bench.timing import Clock
 from core.analysis.setting import Setting, setting_for
 from core.cli.output import aligned

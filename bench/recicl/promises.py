@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.constants import ABOVE_ZERO
+from bench.constants import ABOVE_ZERO, SURELY_ABOVE_ZERO
 from bench.results_table import ResultRow, as_row
-from bench.spread import interval_of
-from core.metrics.intervals import Interval
-from core.tuning.evaluation.record import DifferenceRow, Evaluation, MetricEstimate, PeriodRow, RankingRow, StepCostRow
+from bench.spread import figures_of
+from core.tuning.evaluation.record import DifferenceRow, Evaluation, PeriodRow, RankingRow, StepCostRow
 from core.tuning.evaluation.reference_scores import FRESH_HISTORY
 from core.tuning.evaluation.ways import GAINS, RECICL, RECICL_BARE, TALLREC_BARE, minus
 
 LEAST_AUC = ">= 0.7"
 LEAST_NDCG = ">= 0.45"
 MOST_STEP = "<= 0.6"
-SURE = "> 0 with an interval above zero"
 STEP_RATIOS = (
     ("time / one forward over its whole prompt with all candidates", "time_ratio", MOST_STEP),
     ("tokens / those of that forward", "token_ratio", None),
@@ -58,7 +56,7 @@ def _difference(row: DifferenceRow, evaluation: Evaluation) -> ResultRow:
     period = "" if row.period is None else f", later period {row.period}"
     label, figures = f"{row.measure.upper()}, {row.name}{period}", figures_of(row.apart)
     if row.measure == "auc" and row.name == GAINS:
-        return as_row(label, figures, SURE, met=figures[1] > 0)
+        return as_row(label, figures, SURELY_ABOVE_ZERO, met=figures[1] > 0)
     promised = row.measure == "auc" and row.name in _promised(evaluation)
     return as_row(label, figures, ABOVE_ZERO if promised else None)
 
@@ -98,8 +96,3 @@ def _played(step: StepCostRow) -> str:
 
 def _label(row: RankingRow) -> str:
     return row.way if row.family is None else f"{row.family}, {row.way}"
-
-
-def figures_of(measured: MetricEstimate) -> Interval:
-    """Value and ends of the interval; nan for what is missing."""
-    return interval_of(measured.value, measured.low, measured.high)

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.case_list import Bench
 from bench.results_table import ResultRow, as_row
-from bench.spread import interval_of
+from bench.spread import quartiles
 from bench.timing import timed
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
@@ -72,8 +72,7 @@ def _rows(dataset: Dataset, cases: int, seed: int, target: str) -> list[ResultRo
     rows = [as_row(f"seconds to build or read the index of likes, {label}", [built])]
     for strategy in STRATEGIES:
         spent = [1_000 * _seconds(dataset, case, strategy) for case in questions[1:]]
-        low, median, high = np.quantile(spent, [0.25, 0.5, 0.75])
-        figures = interval_of(float(median), float(low), float(high))
+        figures = quartiles(np.array(spent))
         promised = target if strategy == "neighbours" else None
         rows.append(as_row(f"milliseconds to pick {DEMOS} ({strategy}; quartiles), {label}", figures, promised))
     return rows

@@ -16,10 +16,10 @@ from itertools import islice
 import numpy as np
 
 from bench.case_list import Bench
-from bench.constants import CANDIDATES
+from bench.constants import CANDIDATES, SURELY_ABOVE_ZERO
 from bench.record_store import STRATEGY_RECORDS
 from bench.results_table import ResultRow, as_row, commit
-from bench.spread import interval_of
+from bench.spread import figures_of
 from bench.timing import Clock
 from core.analysis.subject import case_for
 from core.cli.comparison_lines import comparison_lines
@@ -34,9 +34,7 @@ from core.comparison.list_outcomes import ListOutcomes
 from core.data.records import Case, Strategy
 from core.errors import DataError
 from core.lm.loading.load import load
-from core.metrics.intervals import Interval
 from core.question.case_spec import CaseSpec
-from core.tuning.evaluation.record import MetricEstimate
 
 CONTROLS: tuple[Strategy, ...] = ("recent", "similar", "random")
 OTHERS: tuple[Strategy, ...] = ("neighbours", "co_likes")
@@ -45,7 +43,6 @@ USUAL = 8
 CHECKED = 10
 """Lists on which both number formats are compared."""
 DTYPE = "bfloat16"
-SURE = "> 0 with an interval above zero"
 LEAST_NDCG, LEAST_GAIN, LEAST_MOVED = ">= 0.52", ">= 0.15", ">= 0.6"
 
 
@@ -75,7 +72,7 @@ class StrategyTable:
         self.lists = self._lists(count)
         self.measured: list[Case] = []
         choice = kept_choice(dataset.dataset_id, "sample", None)
-        chosen = None if choice is None else Arm.model_validate(choice.model_dump(include=set(Arm.model_fields)))
+        chosen = None if choice is None else arm_of(choice)
         number = chosen.demos if chosen is not None and chosen.demos else USUAL
         family = CaseSpec().family if chosen is None else chosen.family
         others = [Arm(family=family, strategy=strategy, demos=number) for strategy in (*OTHERS, *CONTROLS)]
@@ -132,28 +129,24 @@ class StrategyTable:
         yield as_row(
             f"{name}: mean difference of NDCG@10 between {DTYPE} and float32 ({len(check)} lists)", [max(apart)]
         )
-        yield as_row(f"{name}: NDCG@10, popularity {lists}", _figures(comparison.popularity))
+        yield as_row(f"{name}: NDCG@10, popularity {lists}", figures_of(comparison.popularity))
         for row in comparison.rows:
             yield from self._arm_rows(row, name, lists, promised=promised and arm_of(row) == self.chosen)
         for difference in comparison.differences:
             label = f"{name}: NDCG@10, {difference.first} minus {difference.second} {lists}"
-            yield as_row(label, _figures(difference.apart))
+            yield as_row(label, figures_of(difference.apart))
 
     def _arm_rows(self, row: ArmRow, name: str, lists: str, *, promised: bool) -> Iterator[ResultRow]:
         is_chosen = arm_of(row) == self.chosen
         what = f"{name}: {row.name}{' (chosen)' if is_chosen else ''} {lists}"
-        yield as_row(f"{what}, NDCG@10", _figures(row.ndcg), LEAST_NDCG if promised else None)
+        yield as_row(f"{what}, NDCG@10", figures_of(row.ndcg), LEAST_NDCG if promised else None)
         yield as_row(f"{what}, tokens", [row.tokens])
         if not row.demos:
             return
-        yield as_row(f"{what}, gain over none", _figures(row.gain), LEAST_GAIN if promised else None)
+        yield as_row(f"{what}, gain over none", figures_of(row.gain), LEAST_GAIN if promised else None)
         yield as_row(f"{what}, share of lists that show the target", [row.shows_target])
-        yield as_row(f"{what}, gain where it is shown", _figures(row.gain_where_shown))
-        elsewhere = _figures(row.gain_where_not)
-        target, met = (SURE, elsewhere.low > 0) if promised else (None, None)
+        yield as_row(f"{what}, gain where it is shown", figures_of(row.gain_where_shown))
+        elsewhere = figures_of(row.gain_where_not)
+        target, met = (SURELY_ABOVE_ZERO, elsewhere.low > 0) if promised else (None, None)
         yield as_row(f"{what}, gain where it is not", elsewhere, target, met=met)
-        yield as_row(f"{what}, moved 2 places or more", _figures(row.moved), LEAST_MOVED if promised else None)
-
-
-def _figures(estimate: MetricEstimate) -> Interval:
-    return interval_of(estimate.value, estimate.low, estimate.high)
+        yield as_row(f"{what}, moved 2 places or more", figures_of(row.moved), LEAST_MOVED if promised else None)

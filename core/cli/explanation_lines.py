@@ -39,13 +39,8 @@ def _heading(explanation: Explanation) -> Iterator[str]:
     demos = f"{len(explanation.demos)} demonstrations ({case.strategy})"
     yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos}, {case.family}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
-    if shown := shown_sentence(explanation.demos, _chosen_next(explanation)):
+    if shown := shown_sentence(explanation.demos, explanation.chosen_next):
         yield shown
-
-
-def _chosen_next(explanation: Explanation) -> str | None:
-    """Item id of the candidate really chosen next."""
-    return next((row.item_id for row in explanation.candidates if row.is_target), None)
 
 
 def _recommendations(explanation: Explanation) -> Iterator[str]:
@@ -90,7 +85,7 @@ def _shown(demo: DemoRow, explanation: Explanation) -> str:
     """A mark of a demonstration that shows a candidate."""
     if not demo.shows:
         return ""
-    return "  <- shows the item chosen next" if _chosen_next(explanation) in demo.shows else "  <- shows a candidate"
+    return "  <- shows the item chosen next" if explanation.chosen_next in demo.shows else "  <- shows a candidate"
 
 
 def _faithfulness(explanation: Explanation, shares: Contributions) -> str:

@@ -35,9 +35,9 @@ class ArmRow(Arm):
     """Mean tokens of the prompt with its longest candidate."""
 
 
-def arm_of(row: ArmRow) -> Arm:
-    """The arm of a row, without its figures."""
-    return Arm.model_validate(row.model_dump(include=set(Arm.model_fields)))
+def arm_of(arm: Arm) -> Arm:
+    """The choices alone, of what is measured or kept with them."""
+    return Arm.model_validate(arm.model_dump(include=set(Arm.model_fields)))
 
 
 def winner(rows: Sequence[ArmRow]) -> ArmRow:

@@ -72,6 +72,8 @@ class DemonstrationStrategy:
     """Why there may be fewer than asked for."""
     several: bool = False
     """Whether one neighbour may give several."""
+    near: bool = False
+    """Whether the other users shown are neighbours: users with likes in common."""
     pooled: bool = False
     """Whether stage one of Improve draws its pool from it."""
     needs_model: bool = False
@@ -261,6 +263,7 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
             before="likes of other users strictly before the moment",
             cost="an index of likes, built once for each data set",
             choose=_neighbours,
+            near=True,
             shortage="no more other users liked the same items",
             several=True,
             pooled=True,
@@ -273,6 +276,7 @@ STRATEGIES: dict[Strategy, DemonstrationStrategy] = {
             before="likes of other users strictly before the moment",
             cost="an index of likes, built once for each data set",
             choose=_co_likes,
+            near=True,
             shortage="users with likes in common like no more items",
             pooled=True,
         ),

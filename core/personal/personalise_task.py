@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from core.analysis.explain.explanation import CandidateRow
+from core.data.records import Strategy
 from core.metrics.ranking import Rank
 from core.question.case_spec import CaseSpec, Text
 from core.question.task import Record, Report, Task
@@ -96,7 +97,7 @@ class DemoChange(Record):
     demo_id: str
     user_id: str
     title: str
-    source: str
+    source: Strategy
     """The strategy that picked it."""
     by_time: bool
     """Whether it would have come or gone without the new interaction: other users' interactions up to the moment of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from core.data.records import Strategy
+from core.data.strategies import STRATEGIES
 from core.personal.personalise_task import DemoChange, StepRow
 from core.words import counted
 
@@ -14,8 +14,6 @@ NOUNS = {
     "others": ("other user's interaction", "other users' interactions"),
 }
 """What a demonstration is called, one and several: of the user, of a neighbour, of any other user."""
-NEAR: tuple[Strategy, ...] = ("neighbours", "co_likes")
-"""Strategies that show what neighbours chose."""
 MOST_TITLES = 3
 """Of one sentence; the others are counted."""
 
@@ -42,7 +40,7 @@ def kind_of_source(change: DemoChange, user: str) -> str:
     """The row of `NOUNS` that a demonstration belongs to."""
     if change.user_id == user:
         return "own"
-    return "neighbours" if change.source in NEAR else "others"
+    return "neighbours" if STRATEGIES[change.source].near else "others"
 
 
 def _groups(changes: Sequence[DemoChange], user: str, *, by_time: bool) -> Iterator[tuple[str, list[DemoChange]]]:

@@ -209,3 +209,8 @@ class ImproveReport(Report):
     """None until the search is over, or where the target is not among the candidates."""
     target_answer: str | None = None
     """The target's true answer (`yes_no` only)."""
+
+    @property
+    def chance(self) -> ConfirmRow | None:
+        """The test of the set found against sets that chance draws; None where there is none."""
+        return next((row for row in self.confirmed or () if row.against == "chance"), None)

@@ -45,7 +45,7 @@ def against_chance(report: ImproveReport) -> str:
     found = report.found
     if report.stage != "complete" or found is None or not found.demo_ids:
         return ""
-    row = next((row for row in report.confirmed or () if row.against == "chance"), None)
+    row = report.chance
     if row is None:
         return "No known choice is left to test whether the set found is better than chance would choose."
     return (

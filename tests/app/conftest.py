@@ -31,6 +31,33 @@ def complete(example):
     return example.explanation()
 
 
+@pytest.fixture
+def stand_in(monkeypatch, example):
+    """`stand_in(desk)`: pages ask this desk, and the hand-made users, preview, licence and threshold."""
+
+    def serve(desk, *, users=(("12", 51), ("7", 40)), preview=example.preview):
+        monkeypatch.setattr("app.cached.desk", lambda: desk)
+        monkeypatch.setattr("app.cached.job_key", desk.key)
+        monkeypatch.setattr("app.cached.users", lambda name, search, limit: list(users))
+        monkeypatch.setattr("app.cached.preview", preview)
+        monkeypatch.setattr("app.cached.licence", lambda name: "research only")
+        monkeypatch.setattr("app.cached.like_threshold", lambda name: 4.0)
+
+    return serve
+
+
+@pytest.fixture
+def opened():
+    """`opened(page, query)`: the page under the parameters of a link of now, not run yet."""
+
+    def address(page, query):
+        for name, value in ({"v": "2", **query} if query else {}).items():
+            page.query_params[name] = value
+        return page
+
+    return address
+
+
 @pytest.fixture(autouse=True)
 def _no_kept_choice(request, monkeypatch):
     """No page of a test opens the sample data to look for a choice of demonstrations, unless it says so."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached, links
+from app import links
 from core.lm.loading import adapter
 from core.question.case_spec import CaseSpec
 
@@ -28,14 +28,9 @@ def desk(example):
 
 
 @pytest.fixture
-def open_page(monkeypatch, desk, example):
+def open_page(monkeypatch, desk, example, stand_in):
     def start(**query: str) -> AppTest:
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("7", 40)])
-        monkeypatch.setattr(cached, "preview", example.preview)
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        stand_in(desk, users=[("7", 40)])
         page = AppTest.from_file(SCRIPT, default_timeout=60)
         for name, value in query.items():
             page.query_params[name] = value

@@ -30,20 +30,14 @@ def kept(monkeypatch):
 
 
 @pytest.fixture
-def open_page(monkeypatch, example, kept):
+def open_page(monkeypatch, example, kept, stand_in, opened):
     def start(**query: str) -> AppTest:
         desk = example.FakeDesk()
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
+        stand_in(desk)
         monkeypatch.setattr(cached, "first_user", lambda name, split: "7")
-        monkeypatch.setattr(cached, "preview", example.preview)
         monkeypatch.setattr(cached, "material_fault", lambda case: "")
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
-        for name, value in ({"v": "2", **query} if query else {}).items():
-            page.query_params[name] = value
+        opened(page, query)
         return page.run()
 
     return start

@@ -23,22 +23,19 @@ SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 
 
 @pytest.fixture
-def open_page(monkeypatch, example):
+def open_page(monkeypatch, example, stand_in, opened):
     """Start the page: `open_page(desk, user="7")`."""
 
     def start(desk=None, **query: str) -> AppTest:
         desk = desk or example.FakeDesk()
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("none", 0)])
-        monkeypatch.setattr(
-            cached, "preview", lambda task: NOBODY if task.case.user == "none" else example.preview(task)
+        preview = example.preview
+        stand_in(
+            desk,
+            users=[("12", 51), ("7", 40), ("none", 0)],
+            preview=lambda task: NOBODY if task.case.user == "none" else preview(task),
         )
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
-        for name, value in ({"v": "2", **query} if query else {}).items():
-            page.query_params[name] = value
+        opened(page, query)
         return page.run()
 
     return start

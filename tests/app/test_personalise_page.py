@@ -46,20 +46,13 @@ def shipped(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any, stand_in, opened):
     """Open the page: `open_page("done", user="7")`, and press Run where told; the desk remembers what was submitted."""
 
     def start(state: str = "done", *, run: bool = False, **query: Any) -> tuple[AppTest, Any]:
         desk = example.FakeDesk()
         desk.of_tasks = state
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(
-            cached, "users", lambda name, search, limit: [("12", 51), ("7", 40), ("one", 1), ("none", 0)]
-        )
-        monkeypatch.setattr(cached, "preview", _preview)
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        stand_in(desk, users=[("12", 51), ("7", 40), ("one", 1), ("none", 0)], preview=_preview)
         monkeypatch.setattr(
             cached, "titles", lambda name, search, limit: [pair for pair in CATALOGUE if search in pair[1]]
         )
@@ -67,8 +60,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, shipped: Any):
         page = AppTest.from_file(SCRIPT, default_timeout=60).run()  # Pages are known after the first run.
         desk.submissions.clear()
         page.query_params.clear()  # As the navigation of a browser does.
-        for parameter, value in ({"v": "2", **query} if query else {}).items():
-            page.query_params[parameter] = value
+        opened(page, query)
         page = page.switch_page(PAGE).run()
         return press(page, "run") if run else page, desk
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
 from app.pages.explore import regularised
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.errors import WorkerError
@@ -36,7 +35,7 @@ CHARTS = _charts()
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, stand_in, opened):
     """Open Explore: `open_page(alpha="0.1")` gives the page and its desk, whose robustness report is a changed one."""
 
     def start(state: str = "done", **query: str) -> tuple[AppTest, Any]:
@@ -44,15 +43,9 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
         desk.of_tasks = state
         made = example.reports() | {"robustness": CHARTS.changed_report()}
         monkeypatch.setattr(example, "reports", lambda: made)
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
-        monkeypatch.setattr(cached, "preview", example.preview)
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        stand_in(desk)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
-        for name, value in ({"v": "2", **query} if query else {}).items():
-            page.query_params[name] = value
+        opened(page, query)
         return page.run(), desk
 
     return start

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
 from core.analysis.dual.dual_task import DualTask
 from core.analysis.dual.updates_task import UpdatesTask
 from core.analysis.explain.explain_task import Explain
@@ -33,22 +32,16 @@ def reports(example: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch, example: Any):
+def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, stand_in, opened):
     """Open a page: `open_page("theory", "done", user="7")`, and press Run where told; the desk remembers the tasks."""
 
     def start(name: str, state: str = "done", *, run: bool = False, **query: str) -> tuple[AppTest, Any]:
         desk = example.FakeDesk()
         desk.of_tasks = state
-        monkeypatch.setattr(cached, "desk", lambda: desk)
-        monkeypatch.setattr(cached, "job_key", desk.key)
-        monkeypatch.setattr(cached, "users", lambda name, search, limit: [("12", 51), ("7", 40)])
-        monkeypatch.setattr(cached, "preview", example.preview)
-        monkeypatch.setattr(cached, "licence", lambda name: "research only")
-        monkeypatch.setattr(cached, "like_threshold", lambda name: 4.0)
+        stand_in(desk)
         page = AppTest.from_file(SCRIPT, default_timeout=60).run()
         page.query_params.clear()  # As the navigation of a browser does.
-        for parameter, value in ({"v": "2", **query} if query else {}).items():
-            page.query_params[parameter] = value
+        opened(page, query)
         page = page.switch_page(f"app/pages/{name}/page.py").run()
         return press(page, "run") if run else page, desk
 

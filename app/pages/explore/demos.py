@@ -38,7 +38,7 @@ def demos(explanation: Explanation) -> None:
     few = f"Only {count} of the {case.demos} asked for. " if short else ""
     note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
-    if form == READ and (shown := shown_sentence(explanation.demos, _chosen_next(explanation))):
+    if form == READ and (shown := shown_sentence(explanation.demos, explanation.chosen_next)):
         failures.note(shown)
     if form == EDIT:
         _edit(explanation)
@@ -69,11 +69,6 @@ def table(explanation: Explanation) -> pd.DataFrame:
             for index, row in enumerate(explanation.demos)
         ]
     )
-
-
-def _chosen_next(explanation: Explanation) -> str | None:
-    """Item id of the candidate really chosen next."""
-    return next((row.item_id for row in explanation.candidates if row.is_target), None)
 
 
 def _shown(demo: DemoRow, explanation: Explanation) -> str:

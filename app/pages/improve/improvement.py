@@ -46,7 +46,7 @@ def leads(report: ImproveReport) -> list[str]:
 
 def beats_chance(report: ImproveReport) -> bool:
     """Whether the set found is shown to be better than chance would choose, on choices that the search had not read."""
-    return any(row.against == "chance" and row.p <= LEVEL for row in report.confirmed or ())
+    return report.chance is not None and report.chance.p <= LEVEL
 
 
 def worth(report: ImproveReport) -> str:

@@ -163,3 +163,8 @@ class Explanation(Report):
     matrix: Matrix | None = None
     faithfulness: Faithfulness | None = None
     timings: Timings = Timings()
+
+    @property
+    def chosen_next(self) -> str | None:
+        """Item id of the item really chosen next; None where it is not among the candidates."""
+        return None if self.target_index is None else self.candidates[self.target_index].item_id

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from adapters import saved_model
 
 from core.data.dataset import Dataset, open_dataset
 from core.lm.loading.load import LanguageModel, load
@@ -66,11 +64,6 @@ def films(tuning_home: Path, films_folder: Path) -> Iterator[Dataset]:
     dataset = open_dataset(str(films_folder))
     yield dataset
     dataset.close()
-
-
-@pytest.fixture(scope="session")
-def llama_folder(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Any, tiny_transformers_tokenizer: Any) -> Path:
-    return saved_model(tiny_llama, tiny_transformers_tokenizer, tmp_path_factory.mktemp("model") / "llama")
 
 
 @pytest.fixture
