@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,14 +18,25 @@ from core.store.home import PRIVATE_FILE, PRIVATE_FOLDER, put_folder, room, stor
 from core.store.lock import alone
 from core.store.sealed import content_hash, sealed, unsealed
 
-if TYPE_CHECKING:
-    from core.data.dataset import Dataset
-
 FORMAT = "likes-1"
 """Changes whenever the index is built in another way."""
 _FACTS = "facts.json"
 
 Ints = NDArray[np.int64]
+
+
+class LikeSource(Protocol):
+    """The data set that an index is built of."""
+
+    dataset_id: str
+    size: dict[str, int]
+    has_ratings: bool
+    like_threshold: float
+    has_time: bool
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor on the views `interactions`, `items` and `users`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class Likes:
 ARRAYS = tuple(field.name for field in fields(Likes))
 
 
-def likes_of(dataset: Dataset) -> Likes:
+def likes_of(dataset: LikeSource) -> Likes:
     """The index of a data set, built and stored in the home if it is missing there or damaged.
 
     In a home that cannot be written it is built in memory.
@@ -122,7 +134,7 @@ def _write(likes: Likes, folder: Path) -> None:
         put_folder(part, folder)
 
 
-def _built(dataset: Dataset) -> Likes:
+def _built(dataset: LikeSource) -> Likes:
     liked = f"rating >= {dataset.like_threshold!r}" if dataset.has_ratings else "true"
     time = "timestamp" if dataset.has_time else "position::DOUBLE"
     columns = (
