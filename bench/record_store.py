@@ -91,6 +91,13 @@ PRODUCT_RECORDS = RecordStore(
         "others": (*_LM, *sources(*_EXPLAIN, without=(*_UNUSED, "refine", "surrogate"))),
     },
 )
+GAME_RECORDS = RecordStore(
+    "bench-games",
+    {
+        "scores": (),  # The scores of all subsets stay valid for good.
+        "gradients": _LM,
+    },
+)
 LRGD_RECORDS = RecordStore(
     "bench-cases-lrgd",
     {
