@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from bench.case_list import Bench
 from bench.constants import CANDIDATES, DEMOS
 from bench.record_store import GAME_RECORDS, CaseRecord
 from core.analysis.setting import Setting, setting_for
-from core.analysis.values import Array, all_masks
+from core.analysis.values import Array, Masks, all_masks
 from core.data.records import Strategy
 from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
@@ -95,7 +94,7 @@ class WholeGame:
         return f"{self.kind.name}-user{self.user}"
 
     @property
-    def masks(self) -> Any:
+    def masks(self) -> Masks:
         """Every subset, [subset, demo]."""
         return all_masks(len(self.demo_tokens))
 
@@ -103,7 +102,7 @@ class WholeGame:
     def gradient_field(self) -> Array:
         """[demo]: the derivative of the target's margin over the mean of the other candidates, by linearity."""
         candidates = self.scores.shape[1]
-        return (self.gradient_score - self.gradient_mean) * candidates / (candidates - 1)
+        return np.asarray((self.gradient_score - self.gradient_mean) * candidates / (candidates - 1))
 
     def costs(self, candidates: Sequence[int] | None = None) -> Array:
         """New tokens of each subset's prompt as a share of the full prompt, [subset]; all candidates by default.
