@@ -74,7 +74,7 @@ def sources(*places: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 _LM = sources("lm/forward", "lm/scoring")
-_DATA = ("cases", "demonstrations", "model_reader", "peers", "similarity", "strategies")
+_DATA = ("cases", "demonstrations", "likes", "model_reader", "neighbours", "peers", "similarity", "strategies")
 _CASE = (*_LM, *sources(*(f"data/{name}.py" for name in _DATA), "prompt"))
 _TUNED_LM = (*_LM, *sources("lm/loading/beside.py"))
 _EXPLAIN = ("analysis/values.py", "analysis/explain")

@@ -47,7 +47,8 @@ class Choice(Arm):
         best = winner(self.rows)
         where = f"on {counted(self.lists, 'validation list')} of {self.dataset_name}"
         if not self.demos:
-            tried = max((row for row in self.rows if row.demos), key=lambda row: row.ndcg.value or 0.0, default=None)
+            measured = [row for row in self.rows if row.demos and row.lists == self.lists]
+            tried = max(measured, key=lambda row: row.ndcg.value or 0.0, default=None)
             gain = "" if tried is None else f"; the best set tried gains {_interval(tried)}"
             return f"On these data no demonstrations help: none are worth their tokens ({where}{gain})."
         words = STRATEGIES[self.strategy].words

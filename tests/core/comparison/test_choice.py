@@ -110,6 +110,11 @@ def test_a_choice_is_kept_for_each_model_and_adapter(comparison_home: Path, monk
     assert "none are worth their tokens" in tuned.sentence
 
 
+def test_the_best_set_that_did_not_help_is_of_those_measured_on_all_lists() -> None:
+    rows = [row_of(0.3, demos=0), row_of(0.2), row_of(0.9, gain=(0.7, 0.6, 0.8), lists=3, demos=2)]
+    assert "the best set tried gains 0.100 (0.050 to 0.200)" in choice(rows).sentence
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"sample, none": {"family": "odd"}}', b'{"sample, none": 1}'])
 def test_a_damaged_file_holds_no_choice(comparison_home: Path, content: bytes) -> None:
     write_choice(choice([row_of(0.5)], dataset_id="f" * 16), keeping.room("choices"))
