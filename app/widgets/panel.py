@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -15,33 +16,46 @@ from app.headings import Heading, headings, scaled
 from app.text import visible
 from app.theme import CHART_CONFIG
 from app.widgets import downloads
+from app.widgets.terms import terms
 from core.words import NOTHING
 
 LONG = 26
 """Rows from which a table scrolls inside its own frame."""
 
 
-def section(title: str, note: str = "") -> None:
-    """A heading with one line under it; `note` is our own HTML."""
-    with st.container(key=f"head-{title.lower().replace(' ', '-')}"):
-        st.html(f'<h2 class="dl-section">{html.escape(title)}</h2>{_under(note)}')
+def section(title: str, note: str = "", *texts: str) -> None:
+    """A heading with one line under it; `note` is our own HTML. `texts` stand below it: their terms are explained."""
+    with st.container(key=f"head-{title.lower().replace(' ', '-')}", gap="xxsmall"):
+        with _row_of(title):
+            terms(title, note, *texts)
+        _under(note)
 
 
-def switched(name: str, title: str, note: str, forms: list[str]) -> str:
-    """A heading whose right end switches between forms of the same content; returns the chosen form."""
+def switched(name: str, title: str, note: str, forms: list[str], *texts: str) -> str:
+    """A heading whose right end switches between forms of the same content; returns the chosen form.
+
+    Beside the switch a popover explains the terms of the heading and of `texts`, which stand below it.
+    """
     with st.container(key=f"head-{name}", gap="xxsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.html(f'<h2 class="dl-section">{html.escape(title)}</h2>', width="content")
+        with _row_of(title):
+            terms(title, note, *texts)
             form = st.segmented_control(
                 f"{title} as", forms, default=forms[0], required=True, key=f"form-{name}", label_visibility="collapsed"
             )
-        if note:
-            st.html(_under(note))
+        _under(note)
     return str(form)
 
 
-def _under(note: str) -> str:
-    return f'<p class="dl-note">{note}</p>' if note else ""
+def _row_of(title: str) -> AbstractContextManager[object]:
+    """A row with the title at its left end; what is drawn inside stands at its right end."""
+    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    row.html(f'<h2 class="dl-section">{html.escape(title)}</h2>', width="content")
+    return row.container(horizontal=True, vertical_alignment="center", width="content", gap="small")
+
+
+def _under(note: str) -> None:
+    if note:
+        st.html(f'<p class="dl-note">{note}</p>')
 
 
 def panel(
@@ -55,7 +69,7 @@ def panel(
     on_pick: Callable[[str], None] | None = None,
 ) -> None:
     """One chart; "Table" shows the same numbers. `on_pick` is called with the chart's key after a click."""
-    form = switched(name, title, note, ["Chart", "Table"])
+    form = switched(name, title, note, ["Chart", "Table"], alt)
     if form == "Table":
         twin(name, table(), alt=alt)
         return
@@ -79,7 +93,9 @@ def twin(name: str, table: pd.DataFrame, *, alt: str) -> None:
         column_config={column: _column(heading) for column, heading in columns.items()},
         placeholder=NOTHING,
     )
-    downloads.buttons(name, table)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        downloads.buttons(name, table)
+        terms(*(heading.label for heading in columns.values()))
 
 
 def _column(heading: Heading) -> Any:

@@ -35,7 +35,8 @@ def provenance(report: Report, licence: str) -> None:
         ("Computed", html.escape(source.created)),
         *_cost(report),
     ]
-    section("Where this comes from", "Equal choices on equal data, model and code give equal numbers.")
+    note = "Equal choices on equal data, model and code give equal numbers."
+    section("Where this comes from", note, *(text for row in rows for text in row))
     st.html('<dl class="dl-facts">' + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows) + "</dl>")
     st.code(source.command, language=None, wrap_lines=True)
     key = getattr(report, "key", None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.text import safe_html
+from app.widgets.terms import terms
 from core.question.task import Report
 
 
@@ -29,11 +30,12 @@ def head(report: Report, headline: str, leads: Sequence[str], readouts: Sequence
         f"{safe_html(source.model_name, 60)}{going_on}</p>"
         f'<h1 class="dl-headline">{headline}</h1>' + "".join(f'<p class="dl-lead">{lead}</p>' for lead in leads)
     )
-    readouts_row(readouts)
+    readouts_row(readouts, headline, *leads)
 
 
-def readouts_row(readouts: Sequence[Readout]) -> None:
-    """Figures side by side; nothing where there are none."""
+def readouts_row(readouts: Sequence[Readout], *texts: str) -> None:
+    """Figures side by side, nothing where there are none; a popover explains their terms and those of `texts`."""
     if readouts:
         cells = "".join(f"<div><dt>{r.name}</dt><dd>{r.value}<small>{r.small}</small></dd></div>" for r in readouts)
         st.html(f'<dl class="dl-readouts">{cells}</dl>')
+    terms(*texts, *(text for row in readouts for text in (row.name, row.value, row.small)))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import cached, links
 from app.widgets import failures, jobs
+from app.widgets.terms import terms
 from core.errors import DemoLensError
 from core.question.task import Task
 from core.words import seconds
@@ -28,6 +29,7 @@ def report_of(name: str, task: Task, label: str, why: str, *, starts: bool = Fal
             cancelled = "Cancelled before anything was found."
             failures.note(job.sentence if job.state == "failed" else cancelled)
         failures.note(f"{why} {cost(task)}")
+        terms(label, why)
         hint = "Starts this part only; the rest of the page stays."
         st.button(label, key=f"start-{name}", on_click=start, args=(name, task), help=hint)
         refusal(name)

@@ -13,6 +13,7 @@ from app.session import Selection, TaskView, View, first_task, with_shared
 from app.text import safe_html
 from app.theme import memory, style
 from app.widgets import failures, jobs, pickers, preview, provenance, tab
+from app.widgets.terms import glossary, terms
 from core.errors import DemoLensError
 from core.question.kinds import KINDS
 from core.question.task import Report
@@ -137,6 +138,7 @@ def _sidebar(page: Page, current: TaskView, job: cached.Job | None) -> None:
         with st.expander("Advanced"):
             page.advanced()
             pickers.material()
+        glossary()
         pickers.run_box(current, job, preview.obstacle(current.draft))
 
 
@@ -149,6 +151,7 @@ def _announced(page: Page) -> Waiting:
             f'<p class="dl-over">User {safe_html(task.case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
             f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(current, job)}</p>'
         )
+        terms(page.title, page.lead)
         preview.reading(task)
 
     return announcement

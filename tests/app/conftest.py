@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = str(ROOT / "streamlit_app.py")
 
 
 def _load():
@@ -56,6 +59,23 @@ def opened():
         return page
 
     return address
+
+
+@pytest.fixture
+def open_page(example: Any, stand_in, opened):
+    """Open a page: `open_page("theory", "done", user="7")`, and press Run where told; the desk remembers the tasks."""
+
+    def start(name: str, state: str = "done", *, run: bool = False, **query: str) -> tuple[AppTest, Any]:
+        desk = example.FakeDesk()
+        desk.of_tasks = state
+        stand_in(desk)
+        page = AppTest.from_file(SCRIPT, default_timeout=60).run()
+        page.query_params.clear()  # As the navigation of a browser does.
+        opened(page, query)
+        page = page.switch_page(f"app/pages/{name}/page.py").run()
+        return page.button(key="run").click().run() if run else page, desk
+
+    return start
 
 
 @pytest.fixture(autouse=True)

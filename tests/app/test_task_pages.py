@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from core.data.strategies import STRATEGIES
 from core.question.case_spec import CaseSpec
 from core.selection.improve_task import ImproveTask
 
-SCRIPT = str(Path(__file__).resolve().parents[2] / "streamlit_app.py")
 PAGES = {"theory": DualTask, "robustness": RobustnessTask, "improve": ImproveTask}
 
 
@@ -29,23 +27,6 @@ def reports(example: Any) -> dict[str, Any]:
     """Kind of work -> a finished report."""
     found: dict[str, Any] = example.reports()
     return found
-
-
-@pytest.fixture
-def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, stand_in, opened):
-    """Open a page: `open_page("theory", "done", user="7")`, and press Run where told; the desk remembers the tasks."""
-
-    def start(name: str, state: str = "done", *, run: bool = False, **query: str) -> tuple[AppTest, Any]:
-        desk = example.FakeDesk()
-        desk.of_tasks = state
-        stand_in(desk)
-        page = AppTest.from_file(SCRIPT, default_timeout=60).run()
-        page.query_params.clear()  # As the navigation of a browser does.
-        opened(page, query)
-        page = page.switch_page(f"app/pages/{name}/page.py").run()
-        return press(page, "run") if run else page, desk
-
-    return start
 
 
 def words(page: AppTest) -> str:

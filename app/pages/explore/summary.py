@@ -33,7 +33,7 @@ def summary(explanation: Explanation) -> None:
         f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
         f'<p class="dl-lead">{lead(explanation)}</p>{trust}'
     )
-    readouts_row(_readouts(explanation))
+    readouts_row(_readouts(explanation), lead(explanation), trust)
 
 
 def faithfulness_button(explanation: Explanation) -> None:

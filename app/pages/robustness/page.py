@@ -55,7 +55,7 @@ def changes(report: RobustnessReport, colours: Palette) -> None:
         "flips",
         "What puts another item first",
         "Share of variants in which another item comes first, by kind of change and by the share that it touches; "
-        "a stronger shade is more.",
+        "a stronger shade is more. Under the pointer: Kendall tau and rank-biased overlap of the lists.",
         figure=lambda: charts.flips(report, colours),
         table=lambda: charts.table(report),
         alt=charts.flips_alt(report),
