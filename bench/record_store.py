@@ -96,6 +96,7 @@ GAME_RECORDS = RecordStore(
     {
         "scores": (),  # The scores of all subsets stay valid for good.
         "gradients": _LM,
+        "shapiq": (),  # Its version and settings stand in the question.
     },
 )
 LRGD_RECORDS = RecordStore(
