@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -25,6 +26,8 @@ class Heading:
     """A printf format for numbers; None for texts and for yes or no."""
     times: float = 1.0
     """What the stored number is multiplied with: 100 for a share that is shown in per cent."""
+    on_screen: bool = True
+    """Whether tables show it; an id stands in downloads only, beside the title that people read."""
 
     @property
     def label(self) -> str:
@@ -32,6 +35,7 @@ class Heading:
         return f"{self.text} ({self.unit})" if self.unit else self.text
 
 
+_id = partial(Heading, on_screen=False)
 _count = partial(Heading, digits="%d")
 _rank = partial(Heading, digits="%g")  # Ties share the middle of their ranks, which may be a half.
 _ratio = partial(Heading, digits="%.3f")
@@ -40,26 +44,26 @@ _share = partial(Heading, unit="%", digits="%.0f", times=100.0)
 _seconds = partial(Heading, unit="s", digits="%.2f")
 
 COLUMNS: Mapping[str, Heading] = {
-    columns.RANK: _rank("rank"),
+    columns.RANK: _rank("place"),
     columns.TITLE: Heading("title"),
-    columns.ITEM: Heading("item id"),
+    columns.ITEM: _id("item id"),
     columns.DEMO: Heading("demonstration"),
     columns.CONTRIBUTION: _nats("contribution"),
     columns.LOW: _ratio("low end"),
     columns.HIGH: _ratio("high end"),
     columns.LAYER: _count("layer"),
     columns.SCORE: _nats("score"),
-    columns.POSITION: _count("place in the history"),
+    columns.POSITION: _count("position in the history"),
     columns.POPULARITY: _count("interactions of the item"),
-    "rank_without": _rank("rank without demonstrations"),
+    "rank_without": _rank("place without demonstrations"),
     "score_without": _nats("score without demonstrations"),
     "chosen_next": Heading("really chosen next"),
     # Dual model and updates.
-    "of": Heading("head"),
+    "of": Heading("version of the head"),
     "features": _count("random features"),
     "relative error": _ratio("relative error"),
     "weight decay": Heading("weight decay", "", "%.2f"),
-    "loss": _ratio("loss"),
+    "loss": _ratio("loss, 1 is the fall of one plain step"),
     "step": _count("step"),
     "measure": Heading("measure"),
     "subject": Heading("trained network"),
@@ -82,42 +86,42 @@ COLUMNS: Mapping[str, Heading] = {
     "ndcg_change": _ratio("change of NDCG@10"),
     "score_change_nats": _nats("change of the target's score"),
     "what_was_done": Heading("what was changed"),
-    "first_item": Heading("first item, id"),
+    "first_item": _id("first item, id"),
     "first_title": Heading("first item"),
     "flips": Heading("another item comes first"),
-    "rank_changed": _rank("rank, changed model"),
+    "rank_changed": _rank("place, changed model"),
     "score_changed": _nats("score, changed model"),
     "spread_changed": _nats("spread of the score, changed model"),
-    "source": Heading("what differs"),
     "prompt": Heading("prompt"),
-    "places_moved": Heading("target moves", "places", "%.1f"),
+    "places_moved": Heading("target moves, + is down", "places", "%.1f"),
     "order_moved": Heading("a candidate moves", "places", "%.1f"),
-    "demo_effect": _nats("effect of the demonstrations"),
+    "demo_effect": _nats("effect of all demonstrations"),
     "effect_change": _nats("change of that effect"),
     # Improve.
     "move": Heading("move"),
-    "objective": _ratio("objective"),
+    "titles": Heading("demonstrations"),
+    "objective": _ratio("objective J"),
     "mean": _ratio("mean score"),
     "spread": _ratio("spread"),
-    "best": _ratio("best objective so far"),
+    "best": _ratio("best J so far"),
     "improved": Heading("better than before"),
     "against": Heading("the set found against"),
     "rival_mean": _ratio("its mean score"),
     "gap": _ratio("mean difference"),
-    "p": _ratio("p"),
+    "p": _ratio("probability by chance (p)"),
     "choices": _count("choices"),
     "passes": Heading("cost so far", "full passes", "%.1f"),
     "answer": Heading("answer"),
     "set": Heading("set of demonstrations"),
     "target_score": _nats("score of the target"),
-    "target_rank": _rank("rank of the target"),
-    "place_in_best": _count("place in the best set"),
-    "relevance": _ratio("fused rank score"),
+    "target_rank": _rank("place of the target"),
+    "place_in_best": _count("position in the best set"),
+    "relevance": _ratio("rank score, 0 to 1"),
     "taken_from": Heading("taken from"),
-    "neighbours": _ratio("likes in common"),
-    "bm25": _ratio("BM25"),
-    "embedding": _ratio("cosine of embeddings"),
-    "effect": _ratio("label-free effect"),
+    "neighbours": _ratio("likeness of users, 0 to 1"),
+    "bm25": _ratio("likeness of words (BM25)"),
+    "embedding": _ratio("likeness by the model (cosine)"),
+    "effect": _ratio("update energy", unit="ln"),
     # Quality and its check.
     "gain": _nats("gain"),
     "gain_low": _nats("gain, low end"),
@@ -125,13 +129,13 @@ COLUMNS: Mapping[str, Heading] = {
     "alignment": _ratio("alignment, -1 to 1"),
     "redundancy": _ratio("redundancy, -1 to 1"),
     "nearest": Heading("most alike"),
-    "stability": _ratio("stability"),
+    "stability": _ratio("stability, 0 to 1"),
     "perturbations": _count("perturbations"),
     "unit": Heading("unit"),
     "needs a target": Heading("needs a target"),
     "same pass as": Heading("measured in one pass with"),
     "tokens": _count("tokens"),
-    "demo_id": Heading("demonstration id"),
+    "demo_id": _id("demonstration id"),
     "quality_score": Heading("score"),
     "true_utility": Heading("true use"),
     "mean_rank_correlation": _ratio("mean rank correlation"),
@@ -144,13 +148,13 @@ COLUMNS: Mapping[str, Heading] = {
     "time_utc": Heading("time", "UTC"),
     "liked": Heading("liked"),
     "state": Heading("state"),
-    "before": _rank("rank before the play"),
-    "rank_before": _rank("rank before the play"),
+    "before": _rank("place before the play"),
+    "rank_before": _rank("place before the play"),
     "climb": _rank("places won"),
     "score_before": _nats("score before the play"),
     "new_interaction": Heading("new interaction"),
     "change": Heading("change"),
-    columns.USER: Heading("user id"),
+    columns.USER: Heading("user"),
     columns.SOURCE: Heading("picked because"),
     "because_of": Heading("came or went because of"),
     "seconds": _seconds("time of the step"),
@@ -172,7 +176,7 @@ COLUMNS: Mapping[str, Heading] = {
     "chosen": Heading("chosen"),
     "strategy": Heading("strategy"),
     "order": Heading("order"),
-    "each": _count("of each neighbour"),
+    "each": _count("choices of each neighbour"),
     "scoring": Heading("score of a title"),
     "ndcg_gain": _ratio("gain in NDCG@10 over none"),
     "lists": _count("lists"),
@@ -183,12 +187,24 @@ _EACH_DEMO = r"(?:(base|adapter)_)?(D\d+)"
 _EACH_HEAD = r"()(head \d+)"
 TABLES: Mapping[str, Mapping[str, Heading]] = {
     "waterfall": {columns.LOW: _nats("low end"), columns.HIGH: _nats("high end")},
+    "sensitivity": {"source": Heading("what differs")},
+    "path": {columns.DEMO: _id("demonstration ids")},
+    "shortlist": {columns.DEMO: _id("demonstration id")},
     "matrix": {_EACH_DEMO: _nats("")},
     "layers": {_EACH_DEMO: _nats("")},
     "norm": {_EACH_DEMO: _ratio("")},
     "gram": {_EACH_DEMO: _ratio("")},
     "residual": {_EACH_HEAD: Heading("", "", "%.1e")},
     "zero_factor": {_EACH_HEAD: _ratio("")},
+    "list": {
+        "climb": _rank("moved"),
+        "rank_before": _rank("before"),
+        columns.SCORE: _nats("score", digits="%.2f"),
+        f"base_{columns.RANK}": _rank("base: place"),
+        "base_climb": _rank("base: moved"),
+        "base_rank_before": _rank("base: before"),
+        f"base_{columns.SCORE}": _nats("base: score", digits="%.2f"),
+    },
     "descent": {"step": Heading("step")},
     "costs": {
         columns.SCORE: Heading("score"),
@@ -213,15 +229,16 @@ def heading(table: str, column: str) -> Heading | None:
     if column.startswith("base_") and (base := COLUMNS.get(column.removeprefix("base_"))):
         return replace(base, text=f"base model: {base.text}")
     if match := re.fullmatch(r"step_(\d+)", column):
-        return _rank(f"rank after step {match[1]}")
+        return _rank(f"place after step {match[1]}")
     if column.startswith(f"{columns.RANK}_"):
-        return _rank(f"rank of {column.removeprefix(f'{columns.RANK}_')}")
+        return _rank(f"place of {column.removeprefix(f'{columns.RANK}_')}")
     return None
 
 
-def headings(table: str, frame: pd.DataFrame) -> dict[str, Heading]:
-    """Column -> how it is shown; an unknown column keeps its own name."""
-    return {str(name): heading(table, str(name)) or Heading(str(name)) for name in frame.columns}
+def headings(table: str, frame: pd.DataFrame, names: Mapping[str, str] = MappingProxyType({})) -> dict[str, Heading]:
+    """Column -> how it is shown; `names` replace the text of a heading, an unknown column keeps its own name."""
+    shown = {str(name): heading(table, str(name)) or Heading(str(name)) for name in frame.columns}
+    return {name: replace(row, text=names.get(name, row.text)) for name, row in shown.items()}
 
 
 def scaled(frame: pd.DataFrame, headings: Mapping[str, Heading]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from core.analysis.explain.explanation import CandidateRow, Contributions, Expla
 from core.data import strategies
 from core.metrics.ranking import Rank
 from core.prompt import families
-from core.words import seconds
+from core.words import duration
 
 STRONG = 0.8
 """LDS from which an explanation is called strong: at least four fifths of the order of ablated scores is right."""
@@ -189,7 +189,7 @@ def _rank_without(rank: Rank | None, after: Rank) -> str:
 def cost(contributions: Contributions) -> str:
     """The cost of the answer."""
     back = f", {contributions.backwards} backward" if contributions.backwards else ""
-    return f"{contributions.forwards} prompts scored{back}; {seconds(contributions.seconds)}"
+    return f"{contributions.forwards} prompts scored{back}; {duration(contributions.seconds)}"
 
 
 def residual(contributions: Contributions) -> str:

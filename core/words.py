@@ -15,13 +15,15 @@ def figure(value: float | None, digits: int = 2, missing: str = NOTHING) -> str:
     return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
-def seconds(value: float | None) -> str:
-    """`0.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
-    if value is None or not math.isfinite(value):
+def duration(seconds: float | None) -> str:
+    """A time as every text writes it: `184 ms`, `1.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds is None or not math.isfinite(seconds):
         return NOTHING
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
+    if 0 < seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
     if whole < 90:
         return f"{whole} s"
     if whole < 5400:
@@ -29,11 +31,15 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def duration(value: float | None) -> str:
-    """A measured time: `184 ms` below a second, else as `seconds`."""
-    if value is not None and 0 <= value < 0.9995:
-        return f"{1000 * value:.0f} ms"
-    return seconds(value)
+_POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power(value: float) -> str:
+    """A number of any size by its power of ten: `1.2 · 10⁻⁷`; 0 is `0`."""
+    if value == 0:
+        return "0"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits.replace('-', MINUS)} · 10{str(int(exponent)).translate(_POWERS)}"
 
 
 def ordinal(rank: float | None) -> str:

@@ -38,6 +38,12 @@ def helps(page: AppTest) -> list[str]:
     return [f"{control.proto.label} {getattr(control.proto, 'help', '')}" for control in controls]
 
 
+def options(page: AppTest) -> list[str]:
+    """What the lists of choices offer."""
+    lists = [control for kind in ("selectbox", "multiselect", "button_group") for control in page.get(kind)]
+    return [str(option) for control in lists for option in control.options]
+
+
 def alternatives(page: AppTest) -> list[str]:
     """What charts and tables say to somebody who does not see them."""
     return [element.proto.alt for kind in ("plotly_chart", "dataframe") for element in page.get(kind)]
@@ -47,8 +53,10 @@ def chart_words(page: AppTest) -> Iterator[str]:
     """Titles of axes, names of lines, annotations and labels under the pointer, of every chart."""
     for chart in page.get("plotly_chart"):
         figure = json.loads(chart.proto.spec)
-        yield from _strings(figure.get("layout", {}), ("text", "ticktext"))
-        yield from _strings(figure.get("data", []), ("name", "text", "hovertext", "hovertemplate"))
+        layout = figure.get("layout", {})
+        names = ("name",) if layout.get("showlegend") else ()
+        yield from _strings(layout, ("text", "ticktext"))
+        yield from _strings(figure.get("data", []), (*names, "text", "hovertext"))
 
 
 def _strings(part: Any, keys: tuple[str, ...]) -> Iterator[str]:

@@ -165,7 +165,7 @@ def alt(evaluation: Evaluation) -> str:
         return "No model is evaluated yet."
     best = best_reference(evaluation)
     last = "" if best is None else f" The best classical reference, {best.way}, has {value_text(best.auc)}."
-    return f"On {evaluation.interactions} test interactions of {evaluation.users} users: {'; '.join(parts)}.{last}"
+    return f"On {evaluation.interactions:,} test interactions of {evaluation.users} users: {'; '.join(parts)}.{last}"
 
 
 def _auc_words(name: str, rows: Sequence[WayRow]) -> str:

@@ -12,7 +12,7 @@ from app.charts.figure_cache import cached_figure
 from app.charts.frame import framed, hover, legend, row_axis, upright, whiskers
 from app.theme import Palette, number
 from core.metrics.ranking import ndcg_by_chance
-from core.prompt.families import Family
+from core.prompt.families import FAMILIES, Family
 from core.tuning.evaluation.record import Evaluation, RankingRow
 
 ROW, AROUND = 34, 108
@@ -53,7 +53,7 @@ def figure(evaluation: Evaluation, colours: Palette) -> go.Figure:
 def _marks(rows: Sequence[RankingRow], places: list[float], mark: Stroke) -> go.Scatter:
     values = [row.ndcg.value for row in rows]
     return go.Scatter(
-        name=rows[0].family or REFERENCE,
+        name=_question(rows[0]) or REFERENCE,
         mode="markers",
         x=values,
         y=places,
@@ -82,7 +82,7 @@ def table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(
         {
             WAY: [row.way for row in rows],
-            FAMILY: [row.family for row in rows],
+            FAMILY: [_question(row) for row in rows],
             **value_columns(NDCG, [row.ndcg for row in rows]),
         }
     )
@@ -93,4 +93,10 @@ def _ways(evaluation: Evaluation) -> list[str]:
 
 
 def _name(row: RankingRow) -> str:
-    return row.way if row.family is None else f"{row.way}, {row.family}"
+    question = _question(row)
+    return row.way if question is None else f"{row.way}, {question}"
+
+
+def _question(row: RankingRow) -> str | None:
+    """What the model is asked, in words; None for a reference, which is asked nothing."""
+    return None if row.family is None else FAMILIES[row.family].words

@@ -33,6 +33,7 @@ from app.text import plain, safe_mark
 from app.theme import Palette, between, number
 from core import columns
 from core.analysis.dual.dual_task import Descent, DualReport, FeaturePoint
+from core.words import power
 
 DualView = Literal["residual", "zero_factor", "norm", "features", "descent"]
 """`residual` and `zero_factor` are layer x head, `norm` demonstrations x layers, `features` the error of the explicit
@@ -111,17 +112,17 @@ RESIDUAL = _Scale(
     values=lambda report: report.residual,
     shade=_decade,
     ends=DECADES,
-    ticks={power: f"1e{power}" for power in range(DECADES[0], DECADES[1] + 1)},
-    title="residual",
-    words=lambda value: f"residual {value:.1e}",
+    ticks={decade: power(10.0**decade).removeprefix("1.0 · ") for decade in range(DECADES[0], DECADES[1] + 1)},
+    title="relative residual",
+    words=lambda value: f"relative residual {power(value)}",
 )
 FACTOR = _Scale(
     values=lambda report: report.zero_factor,
     shade=lambda value: value,
     ends=(0, 1),
     ticks={0: "0", 0.5: "0.5", 1: "1"},
-    title="Z_T / Z",
-    words=lambda value: f"Z_T / Z is {number(value, 3)}",
+    title="Z_T/Z",
+    words=lambda value: f"Z_T/Z is {number(value, 3)}",
 )
 
 
@@ -202,7 +203,7 @@ def _features(report: DualReport, colours: Palette, _head: int | None) -> go.Fig
     last = curves[-1][1]
     first = last[0]
     root = quiet_line(
-        "1 / root of the features",
+        "falling as 1 / √features",
         [point.features for point in last],
         [first.error * math.sqrt(first.features / point.features) for point in last],
         dash="dot",
@@ -266,7 +267,7 @@ def _descent(report: DualReport, colours: Palette, _head: int | None) -> go.Figu
         shapes=[level(limit, ink, width=1.2, dash="dot", panel=panel) for panel, limit, ink in limits],
         xaxis={"domain": left, "anchor": "y"} | steps,
         xaxis2={"domain": right, "anchor": "y2"} | steps,
-        yaxis={"anchor": "x", "title": {"text": "loss, in falls of one plain step"}},
+        yaxis={"anchor": "x", "title": {"text": "loss (1 is the fall of one plain step)"}},
         yaxis2={"anchor": "x2", "title": {"text": "relative error of W φ(q)"}, "rangemode": "tozero"},
     )
 
@@ -302,16 +303,16 @@ def _decay_name(descent: Descent) -> str:
 
 def _residual_alt(report: DualReport, _head: int | None) -> str:
     value, layer, head = max((v, n, h) for n, line in enumerate(report.residual) for h, v in enumerate(line))
-    verdict = "every head is exact" if value <= PROMISED else f"that is more than the promised {PROMISED:.0e}"
+    verdict = "every head is exact" if value <= PROMISED else f"that is more than the promised {power(PROMISED)}"
     return (
         f"{_size(report)}. The parts add up to the model's own attention output with a relative residual of "
-        f"at most {value:.1e} (layer {layer}, head {head}): {verdict}."
+        f"at most {power(value)} (layer {layer}, head {head}): {verdict}."
     )
 
 
 def _factor_alt(report: DualReport, _head: int | None) -> str:
     if not report.demos:
-        return f"{_size(report)}. There are no demonstrations: W0 is zero-shot attention itself, Z_T / Z is 1."
+        return f"{_size(report)}. There are no demonstrations: W0 is zero-shot attention itself, Z_T/Z is 1."
     cells = [(v, n, h) for n, line in enumerate(report.zero_factor) for h, v in enumerate(line)]
     (low, layer, head), (high, _, _) = min(cells), max(cells)
     return (

@@ -59,7 +59,11 @@ def figure(standings: Sequence[Standing], colours: Palette) -> go.Figure:
         height=HEIGHT,
         shapes=lines,
         xaxis={"title": {"text": "NDCG@10 (higher is better)"}, "zeroline": False, "tickformat": "~g"},
-        yaxis={"title": {"text": "top-1 flip rate (lower is better)"}, "zeroline": False, "tickformat": ".0%"},
+        yaxis={
+            "title": {"text": "variants with another first item (lower is better)"},
+            "zeroline": False,
+            "tickformat": ".0%",
+        },
     )
 
 
@@ -213,9 +217,9 @@ def moves_alt(report: RobustnessReport) -> str:
     lines = moved(report)
     changed = sum(line.rank != line.changed_rank for line in lines)
     if not changed:
-        return f"No candidate changes its rank under {plain(changed_name(report), 80)}."
+        return f"No candidate changes its place under {plain(changed_name(report), 80)}."
     ends = extremes(lines, lambda line: line.rank - _changed_rank(line), ("climb", "drop"))
-    text = f"{changed} of {len(lines)} candidates change their rank under {plain(changed_name(report), 80)}. "
+    text = f"{changed} of {len(lines)} candidates change their place under {plain(changed_name(report), 80)}. "
     return text + " ".join(
         f"Largest {word}: {from_to(line.title, line.rank, line.changed_rank)}." for word, line in ends
     )

@@ -167,7 +167,7 @@ def flow_alt(report: PersonaliseReport) -> str:
     parts = []
     for which in models(report):
         changes, best = moves(report, which), climber(report, which)
-        text = "no candidate changes its rank"
+        text = "no candidate changes its place"
         if best is not None:
             worst = min((changes[index] for index in _ranked(report, which)), key=lambda move: (move.climb, move.after))
             text = f"largest climb {_from_to(report, best)}; largest drop {_from_to(report, worst)}"

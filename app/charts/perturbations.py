@@ -156,6 +156,11 @@ def flow_alt(report: RobustnessReport) -> str:
     )
 
 
+def place_column(item_id: str) -> str:
+    """The column of `flow_table` that holds the places of one candidate."""
+    return f"{columns.RANK}_{item_id}"
+
+
 def flow_table(report: RobustnessReport) -> pd.DataFrame:
     """One row per variant: what was done, what comes first, the changes, and the rank of every candidate drawn."""
     names = {line.item_id: line for line in report.lines}
@@ -174,7 +179,7 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
             "ndcg_change": row.ndcg,
             "score_change_nats": row.score,
         }
-        cells |= {f"{columns.RANK}_{line.item_id}": rank for line, rank in zip(report.lines, row.ranks, strict=True)}
+        cells |= {place_column(line.item_id): rank for line, rank in zip(report.lines, row.ranks, strict=True)}
         rows.append(cells)
     return pd.DataFrame(rows)
 

@@ -67,7 +67,7 @@ def rank_flow(
     """
     titled = [line for line in lines if line.row is not None and (line.strong or not crowded)]
     ordered = sorted(lines, key=lambda line: (line.is_target, line.is_selected))
-    ranks = {"range": [deepest + 0.7, 0.3], **BARE, "dtick": 5, "tick0": 0, "title": {"text": "rank"}}
+    ranks = {"range": [deepest + 0.7, 0.3], **BARE, "dtick": 5, "tick0": 0, "title": {"text": "place"}}
     return framed(
         [_trace(line, colours, dense) for line in ordered],
         colours,

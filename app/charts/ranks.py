@@ -73,7 +73,7 @@ def alt(explanation: Explanation) -> str:
     gain, best = max(rows, key=lambda pair: pair[0])
     loss, worst = min(rows, key=lambda pair: pair[0])
     if gain == loss == 0:
-        return "No candidate changes its rank."
+        return "No candidate changes its place."
     return (
         f"Largest climb: {from_to(best.title, best.zero_shot_rank, best.rank)}. "
         f"Largest drop: {from_to(worst.title, worst.zero_shot_rank, worst.rank)}."

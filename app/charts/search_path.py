@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -55,13 +53,14 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     ]
     grey = {"width": 1.4, "color": colours.neutral_mark}
     lines = [
-        quiet_line(name, [0, path[-1].passes], [row.objective] * 2, dash=dash, **grey) for name, row, dash in references
+        quiet_line(SETS[name], [0, path[-1].passes], [row.objective] * 2, dash=dash, **grey)
+        for name, row, dash in references
     ]
     passes, bests = [row.passes for row in path], [row.best for row in path]
     best = quiet_line("best", passes, bests, shape="hv", width=2.6, color=colours.ink)
     at_the_right = {"x": 1, "xref": "paper", "xanchor": "right", "yanchor": "bottom", "showarrow": False}
     return framed(
-        [*lines, best, _steps(path, colours)],
+        [*lines, best, _steps(report, colours)],
         colours,
         height=HEIGHT,
         annotations=[at_the_right | {"y": row.objective, "text": SETS[name]} for name, row, _ in references],
@@ -70,8 +69,9 @@ def figure(report: ImproveReport, colours: Palette) -> go.Figure:
     )
 
 
-def _steps(path: Sequence[PathRow], colours: Palette) -> go.Scatter:
+def _steps(report: ImproveReport, colours: Palette) -> go.Scatter:
     """The best set of each step: filled where it is better than all before."""
+    path = report.path
     return go.Scatter(
         name="steps",
         mode="markers",
@@ -83,17 +83,23 @@ def _steps(path: Sequence[PathRow], colours: Palette) -> go.Scatter:
             "symbol": ["circle" if row.improved else "circle-open" for row in path],
             "color": [colours.ink if row.improved else colours.neutral_mark for row in path],
         },
-        **hover(_hover(row) for row in path),
+        **hover(_hover(report, row) for row in path),
         **UNFADED,
     )
 
 
-def _hover(row: PathRow) -> str:
-    demos = ", ".join(safe_mark(demo, 24) for demo in row.demo_ids) or "no demonstrations"
+def _hover(report: ImproveReport, row: PathRow) -> str:
+    titles = "<br>".join(safe_mark(title, 40) for title in _titles(report, row)) or "no demonstrations"
     return (
-        f"step {row.step}: {MOVES[row.move]}<br>{demos}<br>J {signed(row.objective)} = mean {signed(row.mean)}"
-        f" less spread {number(row.spread)}, weighed<br>{number(row.passes, 1)} passes"
+        f"step {row.step}: {MOVES[row.move]}<br>{titles}<br>J {signed(row.objective)} = mean {signed(row.mean)}"
+        f" minus lambda times spread {number(row.spread)}<br>cost so far {number(row.passes, 1)} full passes"
     )
+
+
+def _titles(report: ImproveReport, row: PathRow) -> list[str]:
+    """The titles of a set, in its order; one that the shortlist does not hold has none."""
+    titles = {entry.demo_id: entry.title for entry in report.shortlist}
+    return [titles.get(demo, "an earlier demonstration") for demo in row.demo_ids]
 
 
 def alt(report: ImproveReport) -> str:
@@ -150,6 +156,7 @@ def table(report: ImproveReport) -> pd.DataFrame:
             "step": [row.step for row in rows],
             "move": [MOVES[row.move] for row in rows],
             columns.DEMO: [" ".join(row.demo_ids) for row in rows],
+            "titles": ["; ".join(_titles(report, row)) for row in rows],
             "objective": [row.objective for row in rows],
             "mean": [row.mean for row in rows],
             "spread": [row.spread for row in rows],
@@ -232,7 +239,7 @@ def outcomes_alt(report: ImproveReport) -> str:
         return "The case's own target is not scored."
     words = {"zero_shot": "without demonstrations", "current": "with the case's own ones"}
     others = [f"{ordinal(after[name].rank)} {word}" for name, word in words.items() if name in after]
-    return f"The item really chosen next ranks {_place(after['best'])} with the best set, {' and '.join(others)}."
+    return f"The item really chosen next stands {_place(after['best'])} with the best set, {' and '.join(others)}."
 
 
 def _place(row: Outcome) -> str:

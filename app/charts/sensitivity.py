@@ -173,10 +173,15 @@ def _hover(row: RewritingRow, measure: _Measure) -> str:
     head = capital(row.words)
     if measure is EFFECT:
         return f"{head}<br>effect {signed(row.effect)} nats, changed by {signed(row.effect_change)}"
-    where = (
-        "" if row.place is None else f"<br>the target is {ordinal(row.place)}, moved by {row.place_change:+g} places"
-    )
+    where = "" if row.place is None else f"<br>the target is {ordinal(row.place)}, {_moved(row.place_change or 0.0)}"
     return f"{head}{where}<br>a candidate moves {number(row.order_change, 1)} places on average"
+
+
+def _moved(change: float) -> str:
+    """How far a place is from that of the unchanged prompt; a change above 0 is a fall."""
+    if change == 0:
+        return "as with the unchanged prompt"
+    return f"{abs(change):g} place{'' if abs(change) == 1 else 's'} {'lower' if change > 0 else 'higher'}"
 
 
 def _sources(report: RobustnessReport) -> list[SensitivityRow]:

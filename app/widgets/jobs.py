@@ -8,7 +8,7 @@ from app import cached
 from app.settings import SETTINGS
 from app.text import safe_label
 from app.widgets import failures
-from core.words import seconds
+from core.words import duration
 
 
 def status(job: cached.Job | None, key: str = "cancel") -> None:
@@ -50,8 +50,8 @@ def words(job: cached.Job) -> str:
         ahead = f"{job.ahead} job{'s' if job.ahead > 1 else ''} ahead" if job.ahead else "next in line"
         return f"Waiting: {ahead}"
     label = (job.label or "working")[0].upper() + (job.label or "working")[1:]
-    spent = f" · {seconds(job.elapsed)} so far" if job.elapsed is not None else ""
-    left = f", about {seconds(job.remaining)} to go" if job.remaining is not None else ""
+    spent = f" · {duration(job.elapsed)} so far" if job.elapsed is not None else ""
+    left = f", about {duration(job.remaining)} to go" if job.remaining is not None else ""
     return f"{label}{spent}{left}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -67,11 +67,15 @@ def panel(
     table: Callable[[], pd.DataFrame],
     alt: str,
     on_pick: Callable[[str], None] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> None:
-    """One chart; "Table" shows the same numbers. `on_pick` is called with the chart's key after a click."""
+    """One chart; "Table" shows the same numbers. `on_pick` is called with the chart's key after a click.
+
+    `names`: column of the table -> its heading, for columns that stand for an item each.
+    """
     form = switched(name, title, note, ["Chart", "Table"], alt)
     if form == "Table":
-        twin(name, table(), alt=alt)
+        twin(name, table(), alt=alt, names=names)
         return
     key = f"chart-{name}"
     picking: dict[str, Any] = {}
@@ -81,21 +85,25 @@ def panel(
         st.plotly_chart(figure(), theme=None, config=CHART_CONFIG, key=key, alt=alt, **picking)
 
 
-def twin(name: str, table: pd.DataFrame, *, alt: str) -> None:
-    """A table on the screen: headings with units, rounded numbers, a dash for what is missing; and its downloads."""
-    columns = headings(name, table)
+def twin(name: str, table: pd.DataFrame, *, alt: str, names: Mapping[str, str] | None = None) -> None:
+    """A table on the screen: headings with units, rounded numbers, a dash for what is missing; and its downloads.
+
+    `names`: column -> its heading, where it has one of its own. Columns of ids stand in the downloads only.
+    """
+    columns = headings(name, table, names or {})
     st.dataframe(
         literal(scaled(table, columns).replace("", None)),
         hide_index=True,
         key=f"table-{name}",
         alt=alt,
         height="content" if len(table) < LONG else 600,
+        column_order=[column for column, heading in columns.items() if heading.on_screen],
         column_config={column: _column(heading) for column, heading in columns.items()},
         placeholder=NOTHING,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         downloads.buttons(name, table)
-        terms(*(heading.label for heading in columns.values()))
+        terms(*(heading.label for heading in columns.values() if heading.on_screen))
 
 
 def _column(heading: Heading) -> Any:

@@ -23,16 +23,20 @@ from core.prompt.wordings import WORDINGS
 from core.question.case_spec import CaseSpec
 from core.question.command_line import MATERIAL
 from core.tuning.evaluation.ways import VARIANT_LABELS
-from core.words import seconds
+from core.words import duration
 
 STRATEGY_WORDS: dict[str, str] = {row.name: row.words for row in STRATEGIES.values() if row.choose is not None}
 WORDING_WORDS: dict[str, str] = {row.name: row.words for row in WORDINGS.values()}
 ORDERS = {"nearest_last": "nearest last, next to the query", "nearest_first": "nearest first"}
 SPLITS = {"last": "the user's last choice", "time": "first choice after a cut in time"}
-SAMPLINGS = {"uniform": "all alike", "popularity": "by popularity"}
-SCORINGS = {"sum": "sum over tokens", "mean": "mean over tokens", "calibrated": "minus no history"}
+SAMPLINGS = {"uniform": "every item equally likely", "popularity": "popular items more often"}
+SCORINGS = {
+    "sum": "sum over its tokens",
+    "mean": "mean over its tokens",
+    "calibrated": "minus its score without a history",
+}
 DEVICES = {"auto": "best there is", "cpu": "processor", "cuda": "CUDA", "mps": "Apple GPU"}
-DTYPES = {name: name for name in ("auto", "float32", "bfloat16", "float16")}
+DTYPES = {"auto": "automatic"} | {name: name for name in ("float32", "bfloat16", "float16")}
 ADAPTER, FOLDER, TYPED = "in-adapter-kind", "folder", "adapter-typed"
 """The widget of the adapter choice, its option for a folder, and whether that option waits for a name."""
 
@@ -72,7 +76,7 @@ def _user(draft: CaseSpec) -> None:
         key="in-user",
         on_change=_user_picked,
         accept_new_options=True,
-        help="Type to search; with more users than are listed, type the whole id.",
+        help="Type to search. Where not all users are listed, type the whole name.",
         filter_mode="prefix",
     )
     fields.choice("split", "Moment", SPLITS, "Which choice of the user is hidden and to be predicted.")
@@ -119,10 +123,10 @@ def strategy_help(name: Strategy) -> str:
 def _arrangement(draft: CaseSpec) -> None:
     """In which order the picked demonstrations stand, and how many of each neighbour."""
     by_hand = draft.demo_ids is not None
-    hint = "Where the demonstration that the strategy holds to be nearest stands."
+    hint = "Where the nearest demonstration stands in the prompt."
     fields.choice("order", "Order of demonstrations", ORDERS, hint, disabled=by_hand)
     if STRATEGIES[draft.strategy].several:
-        hint = "Most demonstrations of one neighbour, the newest choices first."
+        hint = "Most demonstrations that one neighbour may give, the newest choices first."
         fields.number("each", "Choices of each neighbour", 1, 8, hint, disabled=by_hand)
 
 
@@ -130,10 +134,10 @@ def _sizes(draft: CaseSpec) -> None:
     left, right = st.columns(2, gap="small", wrap=False)
     by_hand = draft.demo_ids is not None
     with left:
-        fields.number("demos", "How many", 0, 32, "Demonstrations that are picked.", disabled=by_hand)
-        fields.number("history", "History", 0, 50, "Most titles in each history.")
+        fields.number("demos", "How many", 0, 32, "Demonstrations in the prompt; 0 is zero-shot.", disabled=by_hand)
+        fields.number("history", "History", 0, 50, "Most titles of each history in the prompt, the newest ones.")
     with right:
-        hint = "Items that are ranked, the one really chosen next among them."
+        hint = "Items in the ranked list, the one really chosen next among them."
         fields.number("candidates", "Candidates", 2, 200, hint)
         hint = "Equal seeds give equal candidates and equal numbers."
         fields.number("seed", "Seed", -(2**31), 2**31, hint)
@@ -143,21 +147,21 @@ def material() -> None:
     """Details of the prompt, and which data and model."""
     with st.container(key="pick-order"):
         _arrangement(tab.current().draft.case)
-    hint = "How the items beside the one really chosen next are drawn."
-    fields.choice("sampling", "Other candidates drawn", SAMPLINGS, hint)
+    hint = "How the candidates beside the item really chosen next are drawn."
+    fields.choice("sampling", "Other candidates", SAMPLINGS, hint)
     hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."
     fields.choice("wording", "Wording of the prompt", WORDING_WORDS, hint)
-    hint = "How token scores make a title's score; only for the likelihood of the next title."
+    hint = "How the log-probabilities of a title's tokens become its score. Only for the likelihood of the next title."
     fields.choice("scoring", "Score of a title", SCORINGS, hint)
     hint = "Writes the prompt as a message in the model's own chat format."
     fields.toggle("chat", "Chat template of the model", hint)
-    hint = "sample, or the folder of a data set in RecBole's atomic format"
+    hint = "Write sample, or the folder of a data set in RecBole's atomic format."
     fields.text("dataset", "Data", hint, _material_typed)
-    hint = "sample, a model folder, a .gguf file, or a hub name"
+    hint = "Write sample, or a model folder, a .gguf file, or a name on the hub."
     fields.text("model", "Model", hint, _material_typed)
     _adapter(tab.current().draft.case)
     fields.choice("device", "Device", DEVICES, "Where the model runs.")
-    fields.choice("dtype", "Number type", DTYPES, "Precision of the weights; auto fits the device.")
+    fields.choice("dtype", "Number type", DTYPES, "Precision of the weights; automatic fits the device.")
 
 
 def _material_typed(field: str, text: str) -> None:
@@ -208,7 +212,7 @@ def _adapter(draft: CaseSpec) -> None:
         filter_mode=None,
     )
     if typed:
-        fields.text("adapter", "Adapter folder", "folder of a LoRA adapter, as PEFT writes it", _material_typed)
+        fields.text("adapter", "Adapter folder", "Folder of a LoRA adapter, as PEFT writes it.", _material_typed)
 
 
 def _adapter_picked() -> None:
@@ -245,8 +249,8 @@ def run_box(page: TaskView, job: cached.Job | None, blocked: str) -> None:
 def _forecast(cost: cached.Forecast) -> str:
     runs = f"{cost.observations} {'run' if cost.observations == 1 else 'runs'}"
     learned = f"learned from {runs} here" if cost.observations else "a first guess: nothing was run here yet"
-    spread = f"{seconds(cost.low)} to {seconds(cost.high)}"
-    return f"About {seconds(cost.seconds)} ({spread}), {memory(cost.memory_bytes)}; {learned}."
+    spread = f"{duration(cost.low)} to {duration(cost.high)}"
+    return f"About {duration(cost.seconds)} ({spread}), {memory(cost.memory_bytes)}; {learned}."
 
 
 def fault(notice: str) -> None:

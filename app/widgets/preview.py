@@ -69,7 +69,7 @@ def _demos(subject: cached.Subject) -> str:
     if later := picked_later(subject):
         return f'<p class="dl-note">{safe_html(later)}</p>'
     if not subject.demos:
-        return '<p class="dl-note">No demonstrations: the zero-shot ranking.</p>'
+        return '<p class="dl-note">No demonstrations: the list is zero-shot.</p>'
     titles = "; ".join(
         f"D{place} {safe_html(subject.items[demo.item_id].title, 40)} ({'Yes' if demo.liked else 'No'})"
         for place, demo in enumerate(subject.demos, start=1)

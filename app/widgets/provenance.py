@@ -11,7 +11,8 @@ from app.widgets import downloads
 from app.widgets.panel import section
 from core.question.task import Provenance, Report
 from core.store.material import LICENCES
-from core.words import seconds
+from core.tuning.evaluation.ways import VARIANT_LABELS
+from core.words import duration
 
 
 def provenance(report: Report, licence: str) -> None:
@@ -27,7 +28,7 @@ def provenance(report: Report, licence: str) -> None:
             f"{source.layers} layers of {source.heads} heads",
         ),
         ("Licence of the model", safe_html(_model_licence(report.task.case.model))),
-        ("Adapter", safe_html(source.adapter) if source.adapter else "none"),
+        ("Adapter", safe_html(adapter_words(source.adapter)) if source.adapter else "none"),
         *_proof(source),
         ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
         ("Seed of the case", str(source.case_seed)),
@@ -43,16 +44,21 @@ def provenance(report: Report, licence: str) -> None:
     downloads.whole(report, "report" if key is None else "explanation", key or source.model_id)
 
 
+def adapter_words(adapter: str) -> str:
+    """What an adapter is called: a shipped one by its method, another by the name of its folder."""
+    return next((words for name, words in VARIANT_LABELS.items() if name == adapter), adapter)
+
+
 def _cost(report: Report) -> list[tuple[str, str]]:
     """Time by part and the key, of reports that have them; else time and passes."""
     timings, key = getattr(report, "timings", None), getattr(report, "key", None)
     if timings is None or key is None:
         passes = f"{report.passes:.1f} full passes (one scores the whole prompt once)"
-        return [("Cost", f"{seconds(report.seconds)}, {passes}")]
+        return [("Cost", f"{duration(report.seconds)}, {passes}")]
     times = timings.model_dump()
     total = times.pop("total")
-    parts = ", ".join(f"{name} {seconds(value)}" for name, value in times.items() if value > 0)
-    whole = f"{seconds(total)} in all: " if total > 0 else ""
+    parts = ", ".join(f"{name} {duration(value)}" for name, value in times.items() if value > 0)
+    whole = f"{duration(total)} in all: " if total > 0 else ""
     return [("Seconds", whole + parts), ("Key", html.escape(key[:16]))]
 
 

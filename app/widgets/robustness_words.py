@@ -52,15 +52,15 @@ def readouts(report: RobustnessReport) -> list[Readout]:
     for mode in report.modes:
         name = "plain model" if mode.mode == "plain" else f"changed dual model ({safe_html(mode.name)})"
         value = "no variant" if mode.flips is None else f"{number(100 * mode.flips.mean, 0)} %"
-        small = f"of {mode.variants} variants; Kendall tau of the lists {_estimate(mode.tau)}"
-        cells.append(Readout(f"Another item first, {name}", value, small))
+        small = f"of {mode.variants} variants; Kendall tau between the lists {_estimate(mode.tau)}"
+        cells.append(Readout(f"Another item comes first, {name}", value, small))
         if mode.ndcg_before is not None:
-            small = f"unchanged prompt; mean over the variants {_estimate(mode.ndcg)}"
+            small = f"with the unchanged prompt; mean over the variants {_estimate(mode.ndcg)}"
             cells.append(Readout(f"NDCG@10, {name}", number(mode.ndcg_before), small))
     target = next((line for line in report.lines if line.is_target), None)
     if target is not None:
         changed = f", changed model {ordinal(target.changed_rank)}" if target.changed_rank is not None else ""
-        cells.append(Readout("Rank of the target", ordinal(target.rank) + changed, "unchanged prompt"))
+        cells.append(Readout("Place of the target", ordinal(target.rank) + changed, "with the unchanged prompt"))
     return cells
 
 

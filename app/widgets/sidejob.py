@@ -12,7 +12,7 @@ from app.widgets import failures, jobs
 from app.widgets.terms import terms
 from core.errors import DemoLensError
 from core.question.task import Task
-from core.words import seconds
+from core.words import duration
 
 
 def report_of(name: str, task: Task, label: str, why: str, *, starts: bool = False) -> Any:
@@ -41,7 +41,7 @@ def report_of(name: str, task: Task, label: str, why: str, *, starts: bool = Fal
 
 def cost(task: Task) -> str:
     """What a task takes, in words."""
-    return f"About {seconds(cached.desk().forecast(task).seconds)}."
+    return f"About {duration(cached.desk().forecast(task).seconds)}."
 
 
 def start(name: str, task: Task, then: Callable[[], None] = lambda: None) -> None:

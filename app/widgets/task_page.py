@@ -17,7 +17,7 @@ from app.widgets.terms import glossary, terms
 from core.errors import DemoLensError
 from core.question.kinds import KINDS
 from core.question.task import Report
-from core.words import seconds
+from core.words import duration
 
 Waiting = Callable[[TaskView, cached.Job | None], None]
 
@@ -164,4 +164,4 @@ def _how_far(current: TaskView, job: cached.Job | None) -> str:
     if preview.obstacle(current.draft):
         return not_run
     cost = cached.desk().forecast(current.draft)
-    return f"{not_run}Run, on the left, takes about {seconds(cost.seconds)} and {memory(cost.memory_bytes)}."
+    return f"{not_run}Run, on the left, takes about {duration(cost.seconds)} and {memory(cost.memory_bytes)}."

@@ -17,7 +17,7 @@ from core.question.checked import checked
 from core.question.task import Record
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 from core.tuning.evaluation.record import Evaluation, MetricEstimate
-from core.words import seconds
+from core.words import duration
 from core.work.job import package_version
 from core.work.log import escaped, log_to_file
 
@@ -127,7 +127,7 @@ def _label(what: str, done: int, work: EvaluationPlan | None, spent: float) -> s
     if work is None or done == 0:
         return what
     left = spent / done * (work.rounds - done)
-    return f"round {done + 1} of {work.rounds}, about {seconds(left)} left: {what}"
+    return f"round {done + 1} of {work.rounds}, about {duration(left)} left: {what}"
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:

@@ -10,7 +10,7 @@ from core.errors import ComputeError
 from core.question.task import Progress, Report
 from core.store.material import MOVIELENS, SMOLLM2, PinnedWheel, extracted
 from core.store.results import Results
-from core.words import seconds
+from core.words import duration
 from core.work.engine import Engine
 from core.work.envelope import enveloped
 from core.work.forecast import Forecaster
@@ -39,7 +39,7 @@ def prepared(
     report = _last(engine or _model_engine(), task, progress)
     store.save(key, enveloped(task, report.model_dump_json()))
     Forecaster().learn(task, report, seconds=report.seconds, peak_bytes=peak_bytes())
-    return f"The sample model, the sample data and the example are ready ({seconds(report.seconds)})."
+    return f"The sample model, the sample data and the example are ready ({duration(report.seconds)})."
 
 
 def _last(engine: Engine, task: Explain, progress: Progress) -> Report:

@@ -12,7 +12,7 @@ from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 from core.question.task import Report
 from core.selection.improve_task import ImproveReport
 from core.selection.verdict import verdicts
-from core.words import seconds
+from core.words import duration
 from core.work.log import escaped
 
 MOST_ROWS = 12
@@ -49,7 +49,7 @@ def heading(report: Report) -> Iterator[str]:
     source = report.provenance
     count = len(report.demos)
     yield f"{escaped(source.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
-    spent = f"{report.passes:.1f} full passes, {seconds(report.seconds)}"
+    spent = f"{report.passes:.1f} full passes, {duration(report.seconds)}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {spent}"
 
 

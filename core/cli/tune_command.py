@@ -12,7 +12,7 @@ from core.cli.progress import is_first, progress
 from core.errors import RequestError
 from core.question.checked import checked
 from core.tuning.training.training_settings import TuningSettings
-from core.words import seconds
+from core.words import duration
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def tune(
 
 def _lines(card: Card, out: str) -> Iterator[str]:
     """The result in a few lines."""
-    yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {seconds(card.seconds)}"
+    yield f"Stored in {escaped(out)} after {card.steps} of {card.planned_steps} steps, {duration(card.seconds)}"
     measured = [point for point in card.curve if point.validation_loss is not None]
     for point in measured:
         auc = "" if point.validation_auc is None else f", AUC {point.validation_auc:.3f}"

@@ -37,7 +37,8 @@ def verdict(report: ImproveReport) -> str:
     if report.current is not None:
         over.append(_apart(report, best, report.current, "the case's own demonstrations"))
     judged = counted(len(report.held_out), "known choice")
-    return f"{_size(best)} found: on the {judged} that sets were judged on {' and '.join(over)}."
+    size = "A set of " + _size(best)
+    return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}."
 
 
 def against_chance(report: ImproveReport) -> str:
@@ -82,10 +83,10 @@ def target_place(report: ImproveReport) -> str:
     judged = f"Sets were judged on {counted(len(report.held_out), 'known choice')}"
     text = (
         f"{judged}; the item really chosen next had no part in that. "
-        f"Of {rows['zero_shot'].candidates} candidates it ranks {' and '.join([', '.join(places[:-1]), places[-1]])}."
+        f"Of {rows['zero_shot'].candidates} candidates it stands {' and '.join([', '.join(places[:-1]), places[-1]])}."
     )
     if report.target_answer == "No":
-        text += " Its true answer is No, so a later place is better."
+        text += " The user did not like it, so a later place is better."
     return f"{text} One choice is an example, not a proof."
 
 

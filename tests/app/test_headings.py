@@ -97,7 +97,7 @@ def test_every_column_has_a_heading_and_every_number_a_rounding(
     scaled = headings.scaled(frame, shown)
     for column, each in shown.items():
         assert headings.heading(name, column) is not None, f"{name}: {column} has no heading"
-        assert "_" not in each.label.removeprefix("rank of ")
+        assert "_" not in each.label.removeprefix("place of ")
         numbers = [value for value in scaled[column] if not isinstance(value, str | bool) and not pd.isna(value)]
         assert each.digits is not None or not numbers or frame[column].dtype == bool, f"{name}: {column} is not rounded"
         for value in numbers:

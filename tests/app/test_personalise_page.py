@@ -139,7 +139,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "The base model leaves Diva (1981) at 4th." in said
     assert "the score of Diva (1981) falls most without D3 ( Heat (1995) , answered No): by 0.90 nats." in said
     assert "3 of the stream, 1 by hand" in said
-    assert "275 ms 0.55 of the time of one whole pass (500 ms)" in said
+    assert "275 ms 55 % of one whole pass, which takes 500 ms" in said
     assert "3f9a2b7c01de unchanged by the play" in said
     assert any(code.value == "3f9a2b7c01de" + 52 * "0" for code in page.code)
     assert "Step 4, Heat (1995) not liked. 1 neighbour's choice joined as time went on: Dune (1984) of user 8 ." in said

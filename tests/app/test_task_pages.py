@@ -146,11 +146,11 @@ def test_both_verdicts_and_the_test_between_them_stand_together(open_page) -> No
     page, _ = open_page("improve", run=True, user="7")
     text = words(page)
     for part in (
-        "1 demonstration found: on the 1 known choice that sets were judged on 1.50 nats above no demonstrations",
+        "A set of 1 demonstration is found: on the 1 known choice by which sets were judged it is 1.50 nats above",
         "better than chance would choose (p = 0.02 over 8 choices)",
         "the item really chosen next had no part in that",
-        "On the 1 choice judged on",
-        "On 8 newer choices, the set found",
+        "On 1 known choice that the search read",
+        "On 8 newer choices that it did not read",
         "On the item really chosen next",
     ):
         assert part in text

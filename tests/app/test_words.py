@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import pytest
 import screens
 from streamlit.testing.v1 import AppTest
@@ -16,13 +19,6 @@ def unexplained(page: AppTest) -> list[str]:
     texts = [*screens.sentences(page), *screens.alternatives(page), *screens.chart_words(page)]
     texts += [heading for headings, _ in screens.tables(page) for heading in headings.values()]
     return [term.name for term in terms_in(texts) if term.name not in screens.explained(page)]
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_every_term_that_a_page_uses_is_explained_on_it(open_page, name: str) -> None:
-    page, _ = open_page(name, run=name != "explore")
-    assert not unexplained(page)
-    assert not unexplained(screens.show_tables(page))
 
 
 @pytest.mark.parametrize("name", PAGES[1:])
@@ -63,3 +59,65 @@ def test_no_spelling_stands_for_two_terms_and_every_meaning_is_one_to_three_sent
         assert 1 <= term.meaning.count(". ") + 1 <= 3, term.name
         assert term.meaning.endswith("."), term.name
         assert [found.name for found in terms_in(term.written)] == [term.name]
+
+
+RAW = {
+    "a name of a field": r"(?<![\w-])[a-z0-9]+(?:_[a-z0-9]+)+(?![\w-])",
+    "Unix seconds": r"(?<![\w.,-])\d{9,10}(?:\.\d+)?(?![\w,-])",
+    "thousands of milliseconds": r"\d{4,} ms",
+    "a value of the program": r"(?<![\w-])(?:nan|NaN|inf)(?![\w-])|(?<=[a-z] )None(?![\w-])",
+    "a number with its exponent": r"\d[eE][+-]\d\d",
+}
+BUTTONS = {"explore": ("start-robustness", "start-quality", "start-utility"), "theory": ("start-updates",)}
+
+
+def complete(open_page, name: str) -> tuple[AppTest, set[str]]:
+    """A page with everything that it can show, and the ids of all demonstrations in its reports."""
+    page, desk = open_page(name, run=name != "explore")
+    for key in BUTTONS.get(name, ()):
+        page = page.button(key=key).click().run()
+    reports = " ".join(job.report.model_dump_json() for key in desk.tasks if (job := desk.job(key)).report)
+    lists = re.findall(r'"demo_ids?":(\[[^]]*\]|"[^"]*")', reports)
+    return page, {demo for text in lists for demo in re.findall(r'"([^"]+)"', text)}
+
+
+def raw(texts: Iterable[str], ids: set[str]) -> list[str]:
+    """What of the texts nobody should read: what it is, and the text."""
+    patterns = RAW | {"an id": "|".join(rf"(?<![\w-]){re.escape(demo)}(?![\w-])" for demo in ids) or r"(?!)"}
+    return [f"{what}: {text}" for text in texts for what, pattern in patterns.items() if re.search(pattern, text)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_term_is_explained_and_no_text_holds_a_raw_name_an_id_or_unix_seconds(open_page, name: str) -> None:
+    page, ids = complete(open_page, name)
+    assert not raw([*screens.sentences(page), *screens.alternatives(page), *screens.chart_words(page)], ids)
+    assert not raw([*screens.helps(page), *screens.options(page)], ids)
+    assert not unexplained(page)
+    page = screens.show_tables(page)
+    assert not unexplained(page)
+    for headings, cells in screens.tables(page):
+        assert not raw(headings.values(), ids)
+        assert not [text for text in headings.values() if re.search(r"(?<!\w)ids?(?!\w)", text)]
+        assert not raw({text for name in cells for text in cells[name] if isinstance(text, str)}, ids)
+        numbers = cells.select_dtypes("number").to_numpy(float, na_value=0).ravel()
+        assert not [number for number in numbers if 8e8 < number < 3e9]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("fell by place_in_best", "a name of a field"),
+        ("at 891350000.0", "Unix seconds"),
+        ("after 16185 ms", "thousands of milliseconds"),
+        ("rank None", "a value of the program"),
+        ("residual 1e-07", "a number with its exponent"),
+        ("from u:1", "an id"),
+    ],
+)
+def test_what_nobody_should_read_is_noticed(text: str, what: str) -> None:
+    assert raw([text], {"u:1"}) == [f"{what}: {text}"]
+
+
+def test_plain_words_are_not_taken_for_raw_ones() -> None:
+    texts = ["Z_T/Z is 0.9", "ml-100k, 1,000,000 rows", "184 ms, 2026-11-29", "D1 and D2; u: 1"]
+    assert raw(texts, {"u:1"}) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import brief, counted, duration, figure, seconds
+from core.words import brief, counted, duration, figure, power
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,27 @@ def test_digits_and_the_word_for_nothing_are_chosen():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.42, "0.4 s"), (14.2, "14 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (None, "\u2013")],
+    [
+        (0.0, "0.0 s"),
+        (0.184, "184 ms"),
+        (0.9996, "1.0 s"),
+        (9.94, "9.9 s"),
+        (16.185, "16 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+        (None, "\u2013"),
+        (float("nan"), "\u2013"),
+    ],
 )
-def test_seconds_stand_in_the_unit_that_fits(value, text):
-    assert seconds(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.184, "184 ms"), (0.9996, "1.0 s"), (16.185, "16 s"), (None, "\u2013")])
-def test_a_measured_time_is_never_thousands_of_milliseconds(value, text):
+def test_a_duration_stands_in_the_unit_that_fits(value, text):
     assert duration(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.2e-7, "1.2 · 10⁻⁷"), (3e4, "3.0 · 10⁴"), (-2.5e-10, "\u22122.5 · 10⁻¹⁰"), (0.0, "0")]
+)
+def test_a_number_of_any_size_stands_with_its_power_of_ten(value, text):
+    assert power(value) == text
 
 
 def test_counts_have_their_noun() -> None:

@@ -6,11 +6,13 @@ import streamlit as st
 
 from app.charts import demonstration_quality as charts
 from app.charts import score_utility as utility_charts
+from app.headings import COLUMNS
 from app.pages.explore.selection import pick_demo_pair, selected_demo
 from app.session import question_of
 from app.text import safe_html
 from app.widgets import failures, sidejob, tab
 from app.widgets.panel import panel, section, twin
+from app.widgets.terms import terms
 from core.analysis.explain.explanation import Explanation
 from core.analysis.quality.quality_task import QualityReport, QualityTask
 from core.analysis.quality.score_rows import DEFINITIONS, SCORES
@@ -30,8 +32,8 @@ def quality(explanation: Explanation) -> None:
     """The scores of this prompt's demonstrations, each with its measured worth."""
     section(
         "Quality of the demonstrations",
-        "Five scores, each under its own name and unit; none of them is an explanation by itself. Gain is measured by "
-        "a method of its own, so it need not equal the contribution above.",
+        "Five scores, each under its own name and unit; none of them explains a place by itself. Gain is measured by "
+        "a method of its own, so it need not equal the effect above.",
     )
     report: QualityReport | None = sidejob.report_of(
         "quality",
@@ -48,7 +50,7 @@ def quality(explanation: Explanation) -> None:
             "gram",
             "Which demonstrations teach the same",
             "Cosine between the equivalent gradients of two demonstrations (kernel Gram matrix over all layers and "
-            "heads). The same text at two places is not 1: positions turn its keys.",
+            "heads), from −1 to 1; higher is more alike. The same text at two positions of the prompt is not quite 1.",
             figure=lambda: charts.figure(report, tab.colours(), selected=selected_demo(explanation)),
             table=lambda: charts.table(report),
             alt=charts.alt(report),
@@ -60,12 +62,14 @@ def quality(explanation: Explanation) -> None:
 def _costs(report: QualityReport) -> None:
     whose = "the user's latest known choice (a proxy)" if report.proxy else "the item really chosen next"
     parts = [
-        f"{cost.score}: {cost.unit}"
+        f"{COLUMNS[cost.score].text}: {cost.unit}"
         + (f", {cost.passes:.1f} passes" if cost.passes is not None else ", not measured")
-        + (f" (shared with {cost.shared_with})" if cost.shared_with else "")
+        + (f" (measured together with {COLUMNS[cost.shared_with].text})" if cost.shared_with else "")
         for cost in report.costs
     ]
-    st.html(f'<p class="dl-note">Scored for {whose}. Unit and cost: {safe_html("; ".join(parts))}.</p>')
+    said = f"Scored for {whose}. Unit and cost: {'; '.join(parts)}."
+    failures.note(said)
+    terms(said)
 
 
 def _worth(explanation: Explanation) -> None:
@@ -113,3 +117,4 @@ def _verdicts(report: UtilityReport) -> None:
         if not row.is_floor
     )
     st.html(f'<dl class="dl-facts">{lines}</dl>')
+    terms(lines)

@@ -19,7 +19,7 @@ from app.widgets.report_head import readouts_row
 from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
 from core.analysis.robustness.robustness_task import RankLine, RobustnessReport, RobustnessTask
-from core.words import seconds
+from core.words import duration
 
 NAME, DRAFT = "regularised", "inference"
 """The job beside the explanation, and what its controls say."""
@@ -115,7 +115,7 @@ def _result(report: RobustnessReport, settings: InferenceSettings) -> None:
     stage = "" if report.stage == "complete" else "Not complete yet. "
     failures.note(
         f"{stage}One case and {len(report.variants)} variants are a look, not a verdict; {report.passes:.1f} passes, "
-        f"{seconds(report.seconds)}."
+        f"{duration(report.seconds)}."
     )
 
 
@@ -131,7 +131,7 @@ def sentence(report: RobustnessReport) -> str:
         first = f"With {name}, {_title(after)} takes the first place from {_title(before)}"
     climbed = sum(line.rank != line.changed_rank for line in lines)
     target = next((line for line in lines if line.is_target), None)
-    return f"{first}; {climbed} of {len(lines)} candidates change their rank.{_target(target)}"
+    return f"{first}; {climbed} of {len(lines)} candidates change their place.{_target(target)}"
 
 
 def _target(line: RankLine | None) -> str:

@@ -62,7 +62,7 @@ def worth(report: ImproveReport) -> str:
 def readouts(report: ImproveReport) -> list[Readout]:
     """Both verdicts, on the choices that sets were judged on and on the target, the test between them, and the cost."""
     passes = f"{number(report.search_passes, 1)} full passes"
-    cost = Readout("Cost of the search", passes, "one scores the whole prompt once")
+    cost = Readout("Cost of the search", passes, "one pass scores the whole prompt once")
     return [*_judged(report), *_confirmed(report), *_on_target(report), cost]
 
 
@@ -70,8 +70,8 @@ def _judged(report: ImproveReport) -> list[Readout]:
     best, bare, current = report.best, report.zero_shot, report.current
     if best is None or bare is None:
         return []
-    name = f"On the {counted(len(report.held_out), 'choice')} judged on"
-    small = ["objective J against no demonstrations"]
+    name = f"On {counted(len(report.held_out), 'known choice')} that the search read"
+    small = ["objective J of the set found against no demonstrations"]
     if current is not None:
         small.append(f"{in_unit(report, best.objective - current.objective)} against the case's own")
     return [Readout(name, in_unit(report, best.objective - bare.objective), "; ".join(small))]
@@ -82,7 +82,7 @@ def _confirmed(report: ImproveReport) -> list[Readout]:
     if not rows:
         return []
     others = [f"{in_unit(report, row.gap)} against {RIVALS[row.against]} (p = {number(row.p)})" for row in rows[1:]]
-    name = f"On {counted(rows[0].choices, 'newer choice')}, the set found"
+    name = f"On {counted(rows[0].choices, 'newer choice')} that it did not read"
     small = "; ".join([f"against sets that chance draws (p = {number(rows[0].p)})", *others])
     return [Readout(name, in_unit(report, rows[0].gap), small)]
 
@@ -134,7 +134,9 @@ def outcomes(report: ImproveReport) -> None:
     )
     readouts_row([_outcome(outcome, report.outcomes) for outcome in report.outcomes])
     if report.target_answer == "No":
-        st.html('<p class="dl-note">The user\'s true answer about this item was No: a lower score is better here.</p>')
+        st.html(
+            '<p class="dl-note">The user did not like this item: a lower score and a later place are better here.</p>'
+        )
 
 
 def _outcome(outcome: Outcome, every: tuple[Outcome, ...]) -> Readout:

@@ -34,12 +34,12 @@ def controls() -> None:
         default = f"default: {OBJECTIVES[DEFAULTS[family]].words}"
         hint = "What a set is judged by on each held-out choice."
         fields.choice("objective", "Objective", {"": default, **{row.name: row.words for row in rows}}, hint)
-        hint = "One unit of spread lowers the objective by this many."
+        hint = "How much one unit of spread takes from the objective J."
         fields.number("lam", "Lambda", 0.0, 10.0, hint, step=0.05)
-        hint = "On: a set may hold the user's own latest interactions."
+        hint = "On: a set may hold the user's own latest interactions. Off: only demonstrations of the pool."
         fields.toggle("recents", "Let sets use the latest interactions", hint)
-        hint = "Adds two criteria to the shortlist: cosine of embeddings and label-free effect."
-        fields.toggle("encode", "Encode the pool", hint)
+        hint = "Slower: the shortlist then also counts likeness by the model (cosine) and update energy."
+        fields.toggle("encode", "Let the model read the pool", hint)
 
 
 def result(report: ImproveReport) -> None:
@@ -57,7 +57,7 @@ def result(report: ImproveReport) -> None:
             "path",
             "The path of the search",
             "Objective J (mean score minus lambda times spread) of the best set so far, in "
-            f"{report.task.judged_by.unit}, over the cost so far.",
+            f"{report.task.judged_by.unit}, over the cost so far. Higher is better; a filled mark is a new best.",
             figure=lambda: charts.figure(report, colours),
             table=lambda: charts.table(report),
             alt=charts.alt(report),
@@ -70,7 +70,8 @@ def confirmed(report: ImproveReport) -> None:
     """The test of the set found as a table."""
     section(
         "The set found on newer choices",
-        "Choices that the search had not read. p says how often chance alone gives a difference at least as large.",
+        "Choices that the search had not read, in "
+        f"{report.task.judged_by.unit}. p is the probability that chance alone gives a difference at least as large.",
     )
     twin("confirmed", charts.confirm_table(report), alt=charts.confirm_alt(report))
 
@@ -79,8 +80,8 @@ def shortlist(report: ImproveReport) -> None:
     """Stage one as a table."""
     section(
         "The shortlist",
-        "Demonstrations that the search could choose from, the best fused rank first. A fused rank score of 1 means "
-        "first in every criterion; demonstrations much like an earlier one are left out.",
+        "Demonstrations that the search could choose from, the highest rank score first: 1 means first by every "
+        "criterion. Demonstrations much like an earlier one are left out.",
     )
     twin("shortlist", charts.shortlist_table(report), alt=charts.shortlist_alt(report))
 

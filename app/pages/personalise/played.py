@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Self
 
+import pandas as pd
 import streamlit as st
 from pydantic import Field
 
 from app import cached
 from app.charts import latency, lists, moved
 from app.charts import user_stream as timeline
+from app.headings import headings
 from app.pages.personalise import stream_words as words
 from app.session import Selection
 from app.settings import SETTINGS
@@ -23,7 +25,7 @@ from core import columns
 from core.personal.personalise_task import PersonaliseReport, PersonaliseTask
 from core.question.case_spec import Text
 from core.question.task import Task
-from core.words import NOTHING, seconds
+from core.words import NOTHING, duration
 
 STEP, ITEM = "pick-step", "pick-listed"
 
@@ -131,8 +133,10 @@ def before_and_after(report: PersonaliseReport, step: int | None, item: str | No
     if columns.RANK not in full:
         return
     last = report.stream[-1].step if step is None else step
-    note = f"After step {last}, best first. ◆ was really chosen next; ▲ ▼ places won or lost."
-    section("The list, before and after", note)
+    note = f"After step {last}, best first. ◆ was really chosen next; ▲ ▼ places won or lost since before the play."
+    if f"base_{columns.RANK}" in full:
+        note += " Columns named base are those of the model without the adapter."
+    section("The list, before and after", note, "place, score in nats")
     cells = literal(full)
     titles = zip(cells[columns.TITLE], full["chosen_next"], strict=True)
     cells[columns.TITLE] = [f"◆ {title}" if chosen else title for title, chosen in titles]
@@ -152,30 +156,37 @@ def before_and_after(report: PersonaliseReport, step: int | None, item: str | No
         selection_default={"selection": {"rows": at}} if at else None,
         placeholder=NOTHING,
         alt=lists.flow_alt(report),
-        column_order=[*_FIRST, *_THEN, *(f"base_{name}" for name in (*_FIRST[:2], *_THEN)), columns.ITEM],
-        column_config=_config(both=len(prefixes) > 1),
+        column_order=list(_WIDTHS),
+        column_config=_config(full),
     )
     downloads.buttons("list", full)
 
 
-_FIRST = (columns.RANK, "climb", columns.TITLE)
-_THEN = ("rank_before", columns.SCORE)
+_WIDTHS = {
+    columns.RANK: 60,
+    "climb": 68,
+    columns.TITLE: 230,
+    "rank_before": 68,
+    columns.SCORE: 92,
+    f"base_{columns.RANK}": 92,
+    "base_climb": 100,
+    "base_rank_before": 100,
+    f"base_{columns.SCORE}": 124,
+}
+"""Columns of the list on the screen, in their order, and their widths in pixels."""
 
 
-def _config(*, both: bool) -> dict[str, Any]:
-    config = st.column_config
-    widths: dict[str, Any] = {
-        columns.TITLE: config.TextColumn("title", width=230),
-        columns.ITEM: config.TextColumn("id", width=60),
+def _config(table: pd.DataFrame) -> dict[str, Any]:
+    """Headings and widths of the list; a move is a text, since it has an arrow."""
+    config, shown = st.column_config, headings("list", table)
+    texts = (columns.TITLE, "climb", "base_climb")
+    return {
+        name: config.TextColumn(shown[name].label, width=width)
+        if name in texts
+        else config.NumberColumn(shown[name].label, format=shown[name].digits, width=width)
+        for name, width in _WIDTHS.items()
+        if name in shown
     }
-    for prefix, name in (("", "adapter " if both else ""), ("base_", "base ")):
-        widths |= {
-            f"{prefix}{columns.RANK}": config.NumberColumn(f"{name}rank", width=92 if both else 52),
-            f"{prefix}climb": config.TextColumn("moved", width=64),
-            f"{prefix}rank_before": config.NumberColumn("before", width=64),
-            f"{prefix}{columns.SCORE}": config.NumberColumn("nats", format="%.2f", width=64),
-        }
-    return widths
 
 
 def _row(key: str, ids: list[str]) -> None:
@@ -191,7 +202,7 @@ def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Rank after every step, 1 on top. Thick lines: the item really chosen next (diamonds) and the selected "
+        "Place after every step, 1 on top. Thick lines: the item really chosen next (diamonds) and the selected "
         "candidate; without a selection, the one that rises most.",
         figure=lambda: lists.flow(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item, step=step),
         table=lambda: lists.flow_table(report),
@@ -230,7 +241,7 @@ def times(report: PersonaliseReport) -> None:
         "What one new interaction costs",
         "Left: time from the new interaction to the new list. Right: tokens of the whole prompt with all candidates, "
         f"and the tokens that were run, {100 * share:.0f} % of them in the steps; the others were remembered from "
-        f"the step before. {words.reuse(report)} The play took {seconds(report.seconds)} in all.",
+        f"the step before. {words.reuse(report)} The play took {duration(report.seconds)} in all.",
         figure=lambda: latency.figure(report, tab.colours()),
         table=lambda: latency.table(report),
         alt=latency.alt(report),

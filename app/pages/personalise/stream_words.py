@@ -12,6 +12,7 @@ from app.pages.personalise import play_controls as play
 from app.text import counted, safe_html
 from app.theme import amount, number, ordinal
 from app.widgets import failures
+from app.widgets.provenance import adapter_words
 from app.widgets.report_head import Readout
 from core.lm.loading.adapter import is_there
 from core.personal.personalise_task import PersonaliseReport, PlayedModel, StepRow, windowed
@@ -32,7 +33,7 @@ def sentence(report: PersonaliseReport) -> str:
     newest = f"After {counted(played, 'new interaction')}"
     best = lists.climber(report, which)
     if best is None:
-        return f"{newest} no candidate has changed its rank."
+        return f"{newest} no candidate has changed its place."
     return f"{newest} {_title(report, best.index)} rises from {ordinal(best.before)} to {ordinal(best.after)}."
 
 
@@ -124,12 +125,12 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
     took, share = report.median_seconds(which), latency.share(report, which)
     if took is not None:
-        whole = f"{number(share)} of the time of one whole pass ({duration(report.full_seconds)})"
+        whole = f"{number(100 * (share or 0.0), 0)} % of one whole pass, which takes {duration(report.full_seconds)}"
         small = whole if share is not None else "one whole pass is timed at the end"
         cells.append(Readout("Median step", duration(took), small))
     if report.weights_before is not None:
         cells.append(_weights(report.weights_before, report.weights_after))
-    adapter = f"adapter {safe_html(source.adapter, 40)}" if source.adapter else "no adapter"
+    adapter = f"adapter {safe_html(adapter_words(source.adapter), 40)}" if source.adapter else "no adapter"
     cells.append(Readout("Model", safe_html(source.model_name, 40), adapter))
     return cells
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.charts import perturbations as charts
 from app.charts import sensitivity
+from app.text import plain
 from app.theme import Palette
 from app.widgets import fields, tab, task_page
 from app.widgets import robustness_words as words
@@ -22,9 +23,9 @@ def controls() -> None:
     names = {str(kind): name for kind, name in NAMES.items()}
     hint = "Kinds of change that are tried on this case. At least one stays chosen."
     fields.several("kinds", "Kinds of change", names, hint)
-    fields.number("repeats", "Variants each", 1, 32, "Changed prompts of each kind at each strength.")
-    hint = "Also scores the prompt in other words and with other demonstrations, and says which moves the list further."
-    fields.toggle("sensitivity", "Words beside demonstrations", hint)
+    fields.number("repeats", "Variants of each kind", 1, 32, "Changed prompts of each kind at each strength.")
+    hint = "Scores the prompt in other words and with other demonstrations too, and tells which moves the list more."
+    fields.toggle("sensitivity", "Compare wordings and demonstrations", hint)
     with st.expander("Changed dual model beside the plain one"):
         for control in CONTROLS:
             fields.number(control.field, control.label, 0.0, control.top, control.hint, step=0.05)
@@ -63,10 +64,11 @@ def changes(report: RobustnessReport, colours: Palette) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Rank of every candidate in every variant, 1 on top. The thick line with diamonds is the item really chosen "
+        "Place of every candidate in every variant, 1 on top. The thick line with diamonds is the item really chosen "
         "next.",
         figure=lambda: charts.flow(report, colours),
         table=lambda: charts.flow_table(report),
+        names={charts.place_column(line.item_id): f"place of {plain(line.title)}" for line in report.lines},
         alt=charts.flow_alt(report),
     )
     if all(row.score is None for row in report.rows):

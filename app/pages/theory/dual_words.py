@@ -8,7 +8,7 @@ from app.text import safe_html
 from app.theme import number
 from app.widgets.report_head import Readout
 from core.analysis.dual.dual_task import DualReport
-from core.words import MINUS
+from core.words import power
 
 
 def sentence(report: DualReport) -> str:
@@ -22,12 +22,6 @@ def sentence(report: DualReport) -> str:
     )
 
 
-def _power(value: float) -> str:
-    """`2.4 · 10⁻⁶` as HTML that is not broken over two lines."""
-    digits, exponent = f"{value:.1e}".split("e")
-    return f'<span style="white-space:nowrap">{digits} · 10<sup>{str(int(exponent)).replace("-", MINUS)}</sup></span>'
-
-
 def _written(report: DualReport) -> float | None:
     shares = [part.share for part in report.parts[1:]]
     return None if any(share is None for share in shares) else sum(share for share in shares if share is not None)
@@ -39,7 +33,7 @@ def leads(report: DualReport) -> list[str]:
     return [
         "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): each demonstration adds one gradient step "
         "dW to the start weights W0. In every layer and head the sum equals the model's own output; the largest "
-        f"relative residual is {_power(worst)}.",
+        f"relative residual is {power(worst)}.",
         "This identity is algebra: a small residual shows that the numbers are right, not that the language model "
         "learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
     ]
@@ -56,8 +50,8 @@ def readouts(report: DualReport) -> list[Readout]:
         best = report.curve[-1]
         low, high = number(best.low), number(best.high)
         draws = f"; 80 % of the draws lie between {low} and {high}" if low != high else ""
-        small = f"relative, with {best.features:,} random features{draws}"
-        cells.append(Readout("Error of the explicit model", number(best.error), small))
+        small = f"with {best.features:,} random features{draws}"
+        cells.append(Readout("Relative error of the explicit model", number(best.error), small))
     if report.exponent is not None:
         value = f"about e<sup>{number(report.exponent, 0)}</sup>"
         cells.append(Readout("Random features needed", value, f"mean |k + q|² is {number(report.exponent, 1)}"))

@@ -12,6 +12,7 @@ from app.text import safe_html
 from app.widgets import fields, sidejob, tab, task_page
 from app.widgets.panel import panel, section
 from app.widgets.report_head import head
+from app.widgets.terms import terms
 from core.analysis.dual.dual_task import DualReport, DualTask
 from core.analysis.dual.updates_task import DEFINITIONS, LABELS, UpdatesReport, UpdatesTask
 
@@ -35,8 +36,14 @@ def controls() -> None:
     hint = "Token of the prompt whose attention is read, counted from 0. Negative: from the end, -1 is the last."
     fields.number("position", "Token", -100_000, 100_000, hint)
     with st.expander("Explicit dual model"):
-        fields.number("steps", "Steps of gradient descent", 1, 200, "One step gives the attention output.")
-        hint = "Of the second descent; the first has none."
+        fields.number(
+            "steps",
+            "Steps of gradient descent",
+            1,
+            200,
+            "How many steps the explicit model is trained; one step gives the attention output.",
+        )
+        hint = "Weight decay of the second curve; the first curve has none."
         fields.number("weight_decay", "Weight decay", 0.01, 1.0, hint, step=0.05)
 
 
@@ -83,7 +90,7 @@ def result(report: DualReport) -> None:
             report,
             "descent",
             "One step is attention; more steps are something else",
-            "Left: the loss. Right: the distance from the attention output. Without weight decay the loss falls "
+            "Left: the loss. Right: the relative error of the attention output. Without weight decay the loss falls "
             "without end; with weight decay it has a minimum (dotted).",
         )
     if report.demos:
@@ -120,13 +127,14 @@ def _updates(task: DualTask) -> None:
     panel(
         "updates",
         "Similarity over the layers",
-        "From -1 to 1 in every layer; higher is more alike. Thin lines are the baselines that are named below.",
+        "From −1 to 1 in every layer; higher is more alike. Thin lines are the baselines that are named below.",
         figure=lambda: update_charts.figure(report, tab.colours()),
         table=lambda: update_charts.table(report),
         alt=update_charts.alt(report),
     )
     lines = "".join(f"<dt>{LABELS[name]}</dt><dd>{safe_html(text)}</dd>" for name, text in DEFINITIONS.items())
     st.html(f'<dl class="dl-facts">{lines}</dl>')
+    terms(*DEFINITIONS.values())
 
 
 task_page.show(

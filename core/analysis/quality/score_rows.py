@@ -159,14 +159,14 @@ UTILITY_SCORES = (
     ),
     UtilityScoreRow(
         "effect",
-        "effect",
-        "ln of the energy of the equivalent gradient; needs no target.",
+        "update energy",
+        "Natural logarithm of the energy of the equivalent gradient; needs no target.",
         lambda case: case.free.gram.energy,
     ),
     UtilityScoreRow(
         "alignment",
         "alignment",
-        "Cosine of dW phi(q) and the gradient of the true target's score; knows the target.",
+        "Cosine of dW φ(q) and the gradient of the true target's score; knows the target.",
         lambda case: case.alignment,
     ),
     UtilityScoreRow(

@@ -74,7 +74,7 @@ def test_a_figure_without_an_interval_has_no_whiskers():
 
 def test_the_words_tell_what_demonstrations_do():
     assert ability.alt(made()) == (
-        "On 1000 test interactions of 120 users: AUC of RecICL rises from 0.61 (0.58 to 0.64) with 0 to 0.77 (0.74 to "
+        "On 1,000 test interactions of 120 users: AUC of RecICL rises from 0.61 (0.58 to 0.64) with 0 to 0.77 (0.74 to "
         "0.80) with 8; AUC of TALLRec-style goes from 0.60 (0.57 to 0.63) with 0 to 0.60 (0.57 to 0.63) with 4; AUC of "
         "base model falls from 0.50 (0.47 to 0.53) with 0 to 0.46 (0.43 to 0.49) with 4. The best classical reference, "
         "item mean, has 0.63 (0.60 to 0.66)."

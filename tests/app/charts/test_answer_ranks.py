@@ -10,6 +10,7 @@ from evaluations import made, ranked
 from app.charts import answer_ranks as ranking
 from app.theme import DARK, LIGHT
 from core.metrics.ranking import ndcg_by_chance
+from core.prompt.families import FAMILIES
 from core.tuning.evaluation.record import MetricEstimate
 from core.tuning.evaluation.ways import RANKING, RECICL
 
@@ -19,7 +20,11 @@ BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: col
 @BOTH
 def test_every_way_has_a_row_and_every_family_a_mark(colours):
     figure = ranking.figure(ranked(), colours)
-    assert [trace.name for trace in figure.data] == ["yes_no", "next_item", ranking.REFERENCE]
+    assert [trace.name for trace in figure.data] == [
+        FAMILIES["yes_no"].words,
+        FAMILIES["next_item"].words,
+        ranking.REFERENCE,
+    ]
     assert len({trace.marker.symbol for trace in figure.data}) == 3
     names = [way.name.replace("demonstration", "demo") for way in RANKING]
     assert list(figure.layout.yaxis.ticktext) == [*names, "popularity"]
@@ -51,8 +56,8 @@ def test_what_was_not_measured_has_no_mark_and_no_whisker():
 
 def test_the_words_name_the_best_of_both_kinds_and_chance():
     assert ranking.alt(ranked()) == (
-        "Best NDCG@10 on 200 lists of 20: RecICL, 4 demonstrations, next_item has 0.54 (0.51 to 0.57); among classical "
-        "references popularity has 0.60 (0.57 to 0.63); a random order 0.23."
+        "Best NDCG@10 on 200 lists of 20: RecICL, 4 demonstrations, Likelihood of the next title (LRGD) has 0.54 "
+        "(0.51 to 0.57); among classical references popularity has 0.60 (0.57 to 0.63); a random order 0.23."
     )
     assert ranking.alt(made()) == "No list is ranked yet."
 
@@ -60,5 +65,5 @@ def test_the_words_name_the_best_of_both_kinds_and_chance():
 def test_the_table_holds_every_row():
     table = ranking.table(ranked())
     assert len(table) == 2 * len(RANKING) + 1
-    row = table[(table["way"] == RECICL.name) & (table["family"] == "next_item")].iloc[0]
+    row = table[(table["way"] == RECICL.name) & (table["family"] == FAMILIES["next_item"].words)].iloc[0]
     assert (row["ndcg_at_10"], row["ndcg_at_10_low"], row["ndcg_at_10_high"]) == (0.54, 0.51, 0.57)

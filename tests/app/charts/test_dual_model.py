@@ -72,7 +72,7 @@ def test_the_residual_map_is_by_powers_of_ten_and_knows_its_cells(report, colour
     assert grid.z[3][2] == pytest.approx(math.log10(12e-8))
     assert list(cells.customdata[LAYERS + 2]) == [2, 1]
     assert "layer 2, head 1" in cells.hovertext[LAYERS + 2]
-    assert "6.0e-08" in cells.hovertext[LAYERS + 2]
+    assert "6.0 · 10⁻⁸" in cells.hovertext[LAYERS + 2]
     ring = figure.layout.shapes[-1]
     assert (ring.x0, ring.y0) == (0.5, 1.5)
 
@@ -115,7 +115,7 @@ def test_errors_stand_on_two_logarithmic_axes_with_their_bars(report, colours):
     soft = figure.data[1]
     assert soft.line.dash != line.line.dash
     assert soft.marker.symbol != line.marker.symbol
-    guide = _trace(figure, "1 / root of the features")
+    guide = _trace(figure, "falling as 1 / √features")
     assert list(guide.y) == pytest.approx([0.4, 0.2, 0.1])
 
 
@@ -152,7 +152,7 @@ def test_table_twins_hold_the_same_numbers(report):
 
 
 def test_words_state_the_conclusion(report):
-    assert "at most 1.2e-07 (layer 2, head 3): every head is exact" in dual.alt(report, "residual")
+    assert "at most 1.2 · 10⁻⁷ (layer 2, head 3): every head is exact" in dual.alt(report, "residual")
     assert "times 0.880 to 0.990; the demonstrations hold most in layer 2, head 3" in dual.alt(report, "zero_factor")
     assert "Longest: D2 in layer 2, 15.00" in dual.alt(report, "norm")
     assert "head 3" in dual.alt(report, "norm", head=3)
@@ -167,7 +167,7 @@ def test_words_state_the_conclusion(report):
 
 def test_a_residual_above_the_promise_is_called_so(report):
     worse = report.model_copy(update={"residual": ((3e-5,) * HEADS,) * LAYERS})
-    assert "more than the promised 1e-05" in dual.alt(worse, "residual")
+    assert "more than the promised 1.0 · 10⁻⁵" in dual.alt(worse, "residual")
 
 
 @EVERY

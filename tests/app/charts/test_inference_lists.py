@@ -167,11 +167,11 @@ def test_every_line_says_its_rank_its_step_and_its_title() -> None:
 
 def test_the_moves_in_words() -> None:
     assert inference.moves_alt(changed_report()) == (
-        "4 of 5 candidates change their rank under decay 0.1. Largest climb: Babe, from 7th to 2nd. "
+        "4 of 5 candidates change their place under decay 0.1. Largest climb: Babe, from 7th to 2nd. "
         f"Largest drop: {HOSTILE}, from 1st to 3rd."
     )
     still = changed_report((line("a", "Heat", 1, 1),))
-    assert inference.moves_alt(still) == "No candidate changes its rank under decay 0.1."
+    assert inference.moves_alt(still) == "No candidate changes its place under decay 0.1."
 
 
 def test_the_table_of_moves_holds_every_number() -> None:

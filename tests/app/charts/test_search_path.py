@@ -97,9 +97,10 @@ def test_the_line_is_the_best_so_far_between_two_references(report, colours):
     assert list(best.y) == [-1.0, -1.0, 0.5]
     assert best.line.shape == "hv"
     assert list(steps.y) == [-1.0, -1.5, 0.5]
+    assert "one more at the end<br>Heat<br>J +0.50" in steps.hovertext[2]
     assert list(steps.marker.symbol) == ["circle", "circle-open", "circle"]
-    assert list(_trace(figure, "zero_shot").y) == [-1.0, -1.0]
-    assert list(_trace(figure, "current").y) == [-1.5, -1.5]
+    assert list(_trace(figure, "no demonstrations").y) == [-1.0, -1.0]
+    assert list(_trace(figure, "the case's own demonstrations").y) == [-1.5, -1.5]
 
 
 def test_the_figure_stands_before_anything_is_judged(report):
@@ -109,6 +110,14 @@ def test_the_figure_stands_before_anything_is_judged(report):
     assert improve.table(empty).empty
 
 
+def test_a_set_is_named_by_its_titles_and_by_its_ids(report):
+    table = improve.table(report)
+    assert list(table["titles"])[1:] == ["<b>$x$</b>; Heat", "Heat"]
+    assert list(table["demonstration"])[1:] == ["u:1 u:2", "u:2"]
+    without = improve.table(report.model_copy(update={"shortlist": report.shortlist[:1]}))
+    assert list(without["titles"])[1] == "an earlier demonstration; Heat"
+
+
 def test_alt_texts_state_the_conclusion(report):
     said = improve.alt(report)
     assert "1 demonstration, has J +0.50 nats: +1.50 nats above no demonstrations" in said
@@ -116,7 +125,7 @@ def test_alt_texts_state_the_conclusion(report):
     assert said.endswith("No set one change away is better.")
     assert "1 answered Yes and 1 No" in improve.shortlist_alt(report)
     assert improve.outcomes_alt(report) == (
-        "The item really chosen next ranks 1st (NDCG@10 1.00) with the best set, 9th without demonstrations"
+        "The item really chosen next stands 1st (NDCG@10 1.00) with the best set, 9th without demonstrations"
         " and 4th with the case's own ones."
     )
 

@@ -13,6 +13,7 @@ from app.charts import sensitivity
 from app.theme import DARK, LIGHT, Palette
 from core.analysis.robustness.robustness_task import Estimate, RewritingRow, RobustnessReport, SensitivityRow
 from core.analysis.robustness.sensitivity_words import sensitivity_sentence
+from core.prompt.wordings import WORDINGS
 from core.question.task import Target
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -22,7 +23,7 @@ def prompt(source: Any, name: str, place: float | None, effect: float | None) ->
     return RewritingRow(
         source=source,
         name=name,
-        words=f"words of {name}",
+        words=WORDINGS[name].words if name in WORDINGS else f"demonstrations of {name}",
         place=None if place is None else 3 + place,
         place_change=place,
         order_change=1.5,
@@ -79,9 +80,9 @@ def test_each_source_has_its_prompts_and_their_mean_in_two_panels(colours: Palet
     assert (figure.layout.xaxis.title.text, figure.layout.xaxis2.title.text) == ("target (places)", "effect (nats)")
     assert all(max(prompts.y) < mean.y[0] for prompts, mean in zip(figure.data[::2], figure.data[1::2], strict=True))
     assert figure.data[0].hovertext[1] == (
-        "Words of explicit_vague<br>the target is 2nd, moved by -1 places<br>a candidate moves 1.5 places on average"
+        "Liked, and looking for another<br>the target is 2nd, 1 place higher<br>a candidate moves 1.5 places on average"
     )
-    assert figure.data[6].hovertext[0] == "Words of random 1<br>effect +1.50 nats, changed by +1.00"
+    assert figure.data[6].hovertext[0] == "Demonstrations of random 1<br>effect +1.50 nats, changed by +1.00"
 
 
 def test_without_a_target_the_places_of_all_candidates_are_drawn() -> None:
@@ -90,7 +91,7 @@ def test_without_a_target_the_places_of_all_candidates_are_drawn() -> None:
     figure = sensitivity.figure(report(sensitivity=rows, rewritings=prompts, target=None), LIGHT)
     assert [list(trace.x) for trace in figure.data] == [[1.5, 1.5], [1.5], [1.5, 1.5], [1.5]]
     assert figure.layout.xaxis.title.text == "candidates (places)"
-    assert figure.data[0].hovertext[0] == "Words of implicit<br>a candidate moves 1.5 places on average"
+    assert figure.data[0].hovertext[0] == "What the user interacted with<br>a candidate moves 1.5 places on average"
 
 
 def test_words_alone_are_one_row_and_nothing_is_no_chart() -> None:

@@ -83,7 +83,7 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
         places[row.which] = 1 + int((scores > own).sum())
     text = target_place(done)
     assert text.startswith("Sets were judged on 2 known choices; the item really chosen next had no part in that.")
-    assert f"Of 5 candidates it ranks {ordinal(places['best'])} with the set found, " in text
+    assert f"Of 5 candidates it stands {ordinal(places['best'])} with the set found, " in text
     assert f"{ordinal(places['zero_shot'])} without demonstrations and {ordinal(places['current'])} with" in text
     assert improve_lines(done)[2:5] == [verdict(done), against_chance(done), text]
 
