@@ -136,7 +136,7 @@ def _shown() -> None:
     from app.widgets.panel import twin
 
     table = pandas.DataFrame({"rank": [1, None], "title": ["Heat\u202e", ""], "score": [0.123456789, None]})
-    twin("list", table, alt="Two rows")
+    twin("any", table, alt="Two rows")
 
 
 def test_the_table_on_the_screen_has_units_rounding_and_a_dash() -> None:

@@ -69,14 +69,13 @@ def _list(explanation: Explanation) -> None:
         selection_default={"selection": {"rows": at}} if at else None,
         placeholder=NOTHING,
         alt=ranks.alt(explanation),
-        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE, columns.ITEM],
+        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE],
         column_config={
-            columns.RANK: config.NumberColumn("rank", width=40),
+            columns.RANK: config.NumberColumn("place", width=48),
             columns.TITLE: config.TextColumn("title", width=166),
             "change": config.TextColumn("moved", width=54),
             "rank_without": config.NumberColumn("without", width=56),
-            columns.SCORE: config.NumberColumn("nats", format="%.2f", width=52),
-            columns.ITEM: config.TextColumn("id", width=44),
+            columns.SCORE: config.NumberColumn("score (nats)", format="%.2f", width=88),
         },
     )
 

@@ -107,7 +107,7 @@ def _columns(explanation: Explanation) -> list[str]:
     amounts = [columns.CONTRIBUTION] if answer else []
     spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
     shows = [SHOWS] if any(row.shows for row in explanation.demos) else []
-    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", *shows, columns.SOURCE, "demo_id"]
+    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", *shows, columns.SOURCE]
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +127,6 @@ def _config() -> dict[str, Any]:
         "tokens": config.NumberColumn("tokens", width=64),
         SHOWS: config.TextColumn("shows candidate", width="small", help=SHOWS_HELP),
         columns.SOURCE: config.TextColumn("picked as", width="small"),
-        "demo_id": config.TextColumn("id", width="small", help="user:position in that user's history"),
         "text": config.TextColumn("text", width="large"),
     }
 
@@ -152,7 +151,7 @@ def _edit(explanation: Explanation) -> None:
         key=f"{EDITOR}-{draft.model_dump_json()}",
         disabled=["title", "id"],
         height="content",
-        column_order=["include", "order", "title", *(["answer"] if labelled else []), "id"],
+        column_order=["include", "order", "title", *(["answer"] if labelled else [])],
         column_config={
             "include": config.CheckboxColumn("include", width=70),
             "order": config.NumberColumn("order", min_value=1, max_value=99, step=1, width=64),

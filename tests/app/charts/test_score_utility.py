@@ -89,7 +89,7 @@ def test_the_alt_text_says_what_predicts_and_what_does_not(report):
     assert utility.alt(report) == (
         "On 40 cases the fall of the target score on removal is predicted by gain by gradient, true target "
         "0.60 (0.50 to 0.70); gain by deletion, proxy target 0.42 (0.30 to 0.50). Not: gain by gradient, proxy target; "
-        "effect; alignment; low redundancy."
+        "update energy; alignment; low redundancy."
     )
     nothing = tuple(row for row in report.rows if row.score in ("effect", "length"))
     assert utility.alt(report.model_copy(update={"rows": nothing, "cases": 1}), "removal_ndcg") == (
