@@ -96,7 +96,8 @@ GAME_RECORDS = RecordStore(
     {
         "scores": (),  # The scores of all subsets stay valid for good.
         "gradients": _LM,
-        "shapiq": (),  # Its version and settings stand in the question.
+        "shapiq": (),  # Versions and settings of rivals stand in the question.
+        "flashtrace": (),
     },
 )
 LRGD_RECORDS = RecordStore(

@@ -1,17 +1,21 @@
 """Answers of packages: which subsets were read, what each budget gave, and what is said of a rival that fails."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from games import random_game
+from references import language_model, random_prompt
 
 from bench.product import package_rivals
+from bench.product.flashtrace_child import span_scores
 from bench.product.game_rivals import COUNTS
-from bench.product.package_rivals import package_predictions
+from bench.product.package_rivals import one_pass_effects, package_predictions
 from bench.product.rival_environment import NotInstallableError
 from bench.product.shapiq_child import METHODS, RecordedGame, ShapiqMethod, answers
+from bench.product.whole_games import KINDS, GameSubject
 
 
 class FirstRemovals:
@@ -77,3 +81,31 @@ def test_what_cannot_be_installed_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(package_rivals, "rival_environment", lambda: SimpleNamespace(run=run))
     assert package_predictions(random_game(0)) == ({}, {"shapiq 1.8.0": "no network"})
     assert COUNTS == (4, 8, 16, 32)
+
+
+def test_scores_of_tokens_are_summed_by_the_span_that_they_begin_in():
+    offsets = [(0, 2), (2, 5), (5, 6), (6, 9)]
+    assert span_scores(["abc", "de", "fghi"], offsets, [1.0, 2.0, 4.0, 8.0]) == [3.0, 0.0, 12.0]
+    with pytest.raises(ValueError, match="3 scores for 4 tokens"):
+        span_scores(["abcdefghi"], offsets, [1.0, 2.0, 4.0])
+
+
+@pytest.mark.parametrize("family", ["yes_no", "next_item"])
+def test_one_pass_scores_are_those_of_the_demonstrations(family, monkeypatch, tmp_path, tiny_llama, tiny_tokenizer):
+    asked = []
+
+    def run(_rival, _program, question, *, seconds):
+        asked.append(question)
+        return {"scores": [float(place) for place, _ in enumerate(question["spans"])]}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(package_rivals, "rival_environment", lambda: SimpleNamespace(run=run))
+    model = replace(language_model(tiny_llama), tokenizer=tiny_tokenizer)
+    setting = SimpleNamespace(model=model, prompt=random_prompt(family), targets=(1, None))
+    effects, problems = one_pass_effects(GameSubject(KINDS[0], "1", setting))
+    (values,) = effects.values()
+    assert values.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert problems == {}
+    (question,) = asked
+    target = setting.prompt.candidates[1].text
+    assert (question["spans"][-1] if family == "yes_no" else question["answer"]) == target
