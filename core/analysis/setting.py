@@ -55,6 +55,7 @@ class Setting(Subject):
         return Target(
             item_id=item.item_id,
             title=item.title,
+            explain=self.explain,
             against_id=other.item_id if other else None,
             against_title=other.title if other else None,
         )

@@ -12,6 +12,7 @@ from core.data.records import Case, Demonstration, Item
 from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
 from core.question.case_spec import CaseSpec
+from core.question.targets import Explained
 from core.question.task import Task
 
 
@@ -27,6 +28,8 @@ class Subject:
     target: str | None = None
     """Item id of the candidate that the task names; None means the item really chosen next."""
     against: str | None = None
+    explain: Explained = "score"
+    """What of the target is explained."""
     awaits_model: bool = False
     """Whether a model picks the demonstrations, and there was none yet."""
     notices: tuple[str, ...] = ()
@@ -56,10 +59,17 @@ class Subject:
 def subject_of(task: Task, dataset: Dataset) -> Subject:
     """Case, demonstrations and target of a task; raises `DemoLensError`s for choices that name none."""
     target, against = task.named_targets
-    return subject_for(task.case, dataset, target=target, against=against)
+    return subject_for(task.case, dataset, target=target, against=against, explain=task.explained)
 
 
-def subject_for(spec: CaseSpec, dataset: Dataset, *, target: str | None = None, against: str | None = None) -> Subject:
+def subject_for(
+    spec: CaseSpec,
+    dataset: Dataset,
+    *,
+    target: str | None = None,
+    against: str | None = None,
+    explain: Explained = "score",
+) -> Subject:
     """The same for a case without a task.
 
     Demonstrations that a model picks are left to `with_demonstrations`.
@@ -68,7 +78,7 @@ def subject_for(spec: CaseSpec, dataset: Dataset, *, target: str | None = None, 
     target_places(case, target, against)
     demos = () if spec.picked_by_model else demonstrations_for(spec, dataset, case)
     items = dataset.items(item_ids(case, demos))
-    return Subject(spec, case, demos, items, target, against, awaits_model=spec.picked_by_model)
+    return Subject(spec, case, demos, items, target, against, explain, awaits_model=spec.picked_by_model)
 
 
 def with_demonstrations(subject: Subject, dataset: Dataset, reader: ModelReader) -> Subject:

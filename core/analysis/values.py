@@ -1,4 +1,4 @@
-"""The target score of a prompt as a function of which demonstrations are kept, each subset scored once."""
+"""What is explained of a prompt as a function of which demonstrations are kept, each subset scored once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from core.lm.scoring.score import Removal, Scorer
+from core.question.targets import EXPLAINED, Explained
 
 Masks = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -27,53 +29,75 @@ class Spent:
 
 
 class TargetScore:
-    """Score of one candidate, or its margin over another, for any subset or gating of the K demonstrations.
+    """A weighted sum of the candidates' scores for any subset or gating of the K demonstrations.
 
-    Subsets are remembered, so that methods that share them pay once. `target` and `against` are candidate indices.
+    What is summed is one of the rows of `core.question.targets`: a candidate's own score, its margin over the field or
+    over another candidate, or the lift of the field. Subsets are remembered with the scores of every candidate that was
+    scored, so that methods and targets that share them pay once. `target` and `against` are candidate indices.
     """
 
-    def __init__(self, scorer: Scorer, target: int, against: int | None = None) -> None:
+    def __init__(
+        self, scorer: Scorer, target: int, against: int | None = None, *, explain: Explained | None = None
+    ) -> None:
         self.scorer, self.target, self.against = scorer, target, against
         self.demos = scorer.demos
-        self._known: dict[tuple[Removal, bytes], float] = {}
+        self.explain: Explained = explain or ("score" if against is None else "pair")
+        self.weights = EXPLAINED[self.explain].weights(scorer.candidates, target, against)
+        self._scores: dict[tuple[Removal, bytes], Array] = {}
 
     @property
     def candidates(self) -> list[int]:
-        """Candidates that must be scored to know the target score."""
-        return [self.target] if self.against is None else [self.target, self.against]
+        """Candidates that must be scored to know the sum."""
+        return np.flatnonzero(self.weights).tolist()
 
     def remember(self, mask: NDArray[np.bool_], scores: Array, removal: Removal = "text") -> None:
         """Take over the scores [candidate] of all candidates, known from elsewhere, at one mask [demo]."""
-        self._known[removal, mask.tobytes()] = self._combine(scores[self.candidates])
+        self._scores[removal, mask.tobytes()] = np.asarray(scores, dtype=np.float64)
 
     def at(self, masks: Masks, removal: Removal = "text") -> Array:
-        """Target scores [subset] at `masks` [subset, demo]."""
+        """The sum [subset] at `masks` [subset, demo]; only the candidates that it needs are scored."""
+        needed = self.candidates
+        return self._table(masks, needed, removal)[:, needed] @ self.weights[needed]
+
+    def scores_at(self, masks: Masks, removal: Removal = "text") -> Array:
+        """Scores of all candidates [subset, candidate] at `masks` [subset, demo]."""
+        return self._table(masks, range(self.scorer.candidates), removal)
+
+    def _table(self, masks: Masks, candidates: Sequence[int], removal: Removal) -> Array:
+        """Scores [subset, candidate], nan for candidates outside `candidates` that were never scored."""
         keys = [(removal, mask.tobytes()) for mask in masks]
-        missing = {key: row for row, key in enumerate(keys) if key not in self._known}
+        missing = {key: row for row, key in enumerate(keys) if not self._has(key, candidates)}
         if missing:
             rows = list(missing.values())
-            scores = self.scorer.subsets(masks[rows], candidates=self.candidates, removal=removal)
+            scores = self.scorer.subsets(masks[rows], candidates=list(candidates), removal=removal)
             for key, each in zip(missing, scores, strict=True):
-                self._known[key] = self._combine(each)
-        return np.array([self._known[key] for key in keys])
+                table = self._scores.setdefault(key, np.full(self.scorer.candidates, np.nan))
+                table[list(candidates)] = each
+        return np.array([self._scores[key] for key in keys]).reshape(len(masks), self.scorer.candidates)
+
+    def _has(self, key: tuple[Removal, bytes], candidates: Sequence[int]) -> bool:
+        scores = self._scores.get(key)
+        return scores is not None and not np.isnan(scores[list(candidates)]).any()
 
     def at_gates(self, gates: Tensor) -> Tensor:
-        """Target score, a number that a gradient can flow from, at `gates` (see `Scorer.gated`)."""
-        scores = self.scorer.gated(gates, candidates=self.candidates)
-        return scores[0] if self.against is None else scores[0] - scores[1]
+        """The sum, a number that a gradient can flow from, at `gates` (see `Scorer.gated`)."""
+        return self.sums_at_gates(gates, self.weights[None])[0]
+
+    def sums_at_gates(self, gates: Tensor, weightings: Array) -> Tensor:
+        """Weighted sums [weighting] of the candidates' scores at `gates`, for `weightings` [weighting, candidate]."""
+        needed = np.flatnonzero(weightings.any(axis=0)).tolist()
+        scores = self.scorer.gated(gates, candidates=needed)
+        return torch.as_tensor(weightings[:, needed], dtype=scores.dtype, device=scores.device) @ scores
 
     @property
     def full(self) -> float:
-        """Target score with every demonstration."""
+        """The sum with every demonstration."""
         return float(self.at(np.ones((1, self.demos), dtype=bool))[0])
 
     @property
     def empty(self) -> float:
-        """Target score with every demonstration deleted from the text."""
+        """The sum with every demonstration deleted from the text."""
         return float(self.at(np.zeros((1, self.demos), dtype=bool))[0])
-
-    def _combine(self, scores: Sequence[float] | Array) -> float:
-        return float(scores[0] if self.against is None else scores[0] - scores[1])
 
 
 class Meter:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 
 from core.question.case_spec import SETTINGS, CaseSpec, Text
+from core.question.targets import Explained
 
 SCHEMA_VERSION = 3
 """Of the JSON of every report; rises when a field moves."""
@@ -37,6 +38,11 @@ class Task(BaseModel):
         return None, None
 
     @property
+    def explained(self) -> Explained:
+        """What of the target the task is about."""
+        return "score"
+
+    @property
     def variant(self) -> str:
         """What tells tasks of this kind apart whose cost per pass differs; empty for most kinds."""
         return ""
@@ -60,7 +66,7 @@ class TargetTask(Task):
     """A question about one candidate's score, or about its margin over another's."""
 
     target: Text | None = None
-    """Item id of the candidate whose score is explained [default: the item really chosen next]."""
+    """Item id of the candidate that is explained [default: the item really chosen next]."""
     against: Text | None = None
     """Item id of a second candidate, to explain the margin between the two."""
 
@@ -68,6 +74,11 @@ class TargetTask(Task):
     def named_targets(self) -> tuple[str | None, str | None]:
         """Item ids of the target and of the candidate it is held against, where the task names them."""
         return self.target, self.against
+
+    @property
+    def explained(self) -> Explained:
+        """What of the target the task is about."""
+        return "score" if self.against is None else "pair"
 
     @model_validator(mode="after")
     def _two_candidates(self) -> TargetTask:
@@ -97,10 +108,11 @@ class DemoRow(Record):
 
 
 class Target(Record):
-    """The score that is explained: a candidate's, or its margin over another's."""
+    """What is explained of which candidate."""
 
     item_id: str
     title: str
+    explain: Explained = "score"
     against_id: str | None = None
     against_title: str | None = None
 

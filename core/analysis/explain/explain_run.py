@@ -15,19 +15,18 @@ from core.analysis.explain.explanation import (
     CandidateRow,
     Explanation,
     HistoryRow,
-    Matrix,
     PromptRecord,
     SpanRow,
     Timings,
 )
 from core.analysis.explain.faithfulness import faithfulness
+from core.analysis.explain.list_record import list_effects
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject
-from core.analysis.values import Array, Meter, TargetScore, leave_one_out_masks
+from core.analysis.values import Array, TargetScore
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
 from core.prompt.spans import Span
 from core.question.task import Progress
@@ -61,20 +60,16 @@ def explain(
         yield _complete(ledger, report, timings, NO_DEMONSTRATIONS)
         return
 
-    score = TargetScore(scorer, *setting.targets)
+    score = TargetScore(scorer, *setting.targets, explain=setting.explain)
     score.remember(np.ones(scorer.demos, dtype=bool), few_shot)
     score.remember(np.zeros(scorer.demos, dtype=bool), zero_shot)
     ledger.label = "computing contributions"
-    for number, answer in enumerate(contributions(score, task, setting.target_record(), setting.case.seed)):
+    target, seed = setting.target_record(), setting.case.seed
+    for number, (answer, belief) in enumerate(contributions(score, task, target, seed, free)):
         timings = timings.model_copy(update={"contributions": answer.seconds})
         stage = "first" if number == 0 and task.method == "default" else "refined"
-        report = ledger.now(report, contributions=answer, stage=stage, timings=timings)
-        yield report
-    if task.matrix:
-        ledger.label = "removing each demonstration for every candidate"
-        matrix = removal_matrix(scorer, score, few_shot, free)
-        timings = timings.model_copy(update={"matrix": matrix.seconds})
-        report = ledger.now(report, matrix=matrix, timings=timings)
+        record = None if belief is None else list_effects(belief, score.weights, free=free, seed=seed)
+        report = ledger.now(report, contributions=answer, list_effects=record, stage=stage, timings=timings)
         yield report
     if task.faithfulness and report.contributions is not None:
         ledger.label = "measuring faithfulness"
@@ -83,26 +78,6 @@ def explain(
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
         report = ledger.now(report, faithfulness=measured)
     yield _complete(ledger, report, timings)
-
-
-def removal_matrix(scorer: Scorer, score: TargetScore, few_shot: Array, free: Array | float = 0.0) -> Matrix:
-    """How far each candidate's score falls when each demonstration is deleted from the text, [demo][candidate].
-
-    `free` [candidate] is taken from every score before ranking (calibrated scoring).
-    """
-    meter = Meter(scorer)
-    masks = leave_one_out_masks(scorer.demos)
-    without = scorer.subsets(masks)
-    for mask, row in zip(masks, without, strict=True):
-        score.remember(mask, row)
-    spent = meter.read()
-    return Matrix(
-        method="text_removal",
-        values=tuple(map(tuple, (few_shot[None] - without).tolist())),
-        ranks_without=tuple(ranks(row - free) for row in without),
-        forwards=spent.forwards,
-        seconds=spent.seconds,
-    )
 
 
 def content_key(task: Explain, *, dataset_id: str, model_id: str) -> str:

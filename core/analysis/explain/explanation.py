@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.list_estimates import ListBelief
 from core.analysis.explain.methods import Method
 from core.metrics.ranking import Rank
 from core.prompt.families import Family
@@ -64,7 +67,7 @@ class PromptRecord(Record):
 
 
 class Contributions(Record):
-    """What each demonstration adds to the target score, in nats, in prompt order; K demonstrations.
+    """What each demonstration adds to what is explained of the target, in nats, in prompt order; K demonstrations.
 
     `zero_shot + sum(values) + residual == few_shot`.
     """
@@ -76,7 +79,7 @@ class Contributions(Record):
     """Lower ends of 90 % intervals, where the method samples."""
     high: tuple[float, ...] | None = None
     zero_shot: float
-    """Target score with every demonstration deleted from the text."""
+    """What is explained, with every demonstration deleted from the text."""
     few_shot: float
     residual: float
     """What the values do not account for (interactions between demonstrations, position shift)."""
@@ -94,6 +97,14 @@ class Contributions(Record):
     """Cross-validated LDS from the ablations the method made itself; null when it made none."""
     lds_low: float | None = None
     lds_high: float | None = None
+    prediction_lds: float | None = None
+    """The same of the whole model, interactions included, in place of the sum of contributions."""
+    prediction_lds_low: float | None = None
+    prediction_lds_high: float | None = None
+    rank_agreement: float | None = None
+    """Cross-validated Spearman correlation of foretold and measured places of the target over the same ablations."""
+    rank_agreement_low: float | None = None
+    rank_agreement_high: float | None = None
     forwards: int
     """Prompts scored (gates or subsets of demonstrations)."""
     backwards: int = 0
@@ -122,16 +133,68 @@ class Faithfulness(Record):
     seconds: float
 
 
-class Matrix(Record):
-    """Demonstrations x candidates: fall of each candidate's score, in nats, when the demonstration is removed."""
+class MeasuredPrompt(Record):
+    """The list as it really is with some of the demonstrations deleted from the text."""
 
-    method: Literal["gate_removal", "text_removal"]
-    values: tuple[tuple[float, ...], ...]
-    """[demo][candidate]."""
-    ranks_without: tuple[tuple[Rank, ...], ...]
-    """[demo][candidate]: rank of the candidate when the demonstration is removed."""
-    forwards: int
-    seconds: float
+    left_out: tuple[int, ...]
+    """Demonstrations that are deleted, from 0 in prompt order."""
+    scores: tuple[float, ...]
+    """[candidate], nats."""
+    ranks: tuple[Rank, ...]
+    """[candidate]"""
+
+
+class PlaceTable(Record):
+    """Foretold places with the ends of 90 % intervals, [row][candidate]; equal scores share the middle."""
+
+    value: tuple[tuple[float, ...], ...]
+    low: tuple[tuple[float, ...], ...]
+    high: tuple[tuple[float, ...], ...]
+
+
+class PairRow(Record):
+    """Two demonstrations whose joint effect on what is explained differs from the sum of both, in nats."""
+
+    first: int
+    second: int
+    value: float
+    """How much more they add together than apart, on average over what else is kept (Banzhaf interaction index)."""
+    low: float
+    high: float
+
+
+class ListEffects(Record):
+    """What each demonstration does to every candidate of the list, from one model of all measured prompts."""
+
+    effects: tuple[tuple[float, ...], ...]
+    """[demo][candidate]: average effect on the candidate's own score over all subsets, nats."""
+    mean_variance: tuple[float, ...]
+    """[demo]: of the effect on the mean score, squared nats."""
+    deviation_variance: tuple[tuple[float, ...], ...]
+    """[demo][candidate]: of the effect on the deviation from the mean score, squared nats."""
+    quantile: float
+    """Standard deviations to either end of a 90 % interval."""
+    without: PlaceTable
+    """[demo][candidate]: place of the candidate when that demonstration alone is deleted."""
+    removal_order: tuple[int, ...]
+    """Demonstrations by what they cost what is explained, the most costly first."""
+    place_curve: PlaceTable
+    """[n][candidate]: place when the first n of `removal_order` are deleted, n from 0 to all."""
+    pairs: tuple[PairRow, ...]
+    """The strongest pairs that surely differ from zero."""
+    measured: tuple[MeasuredPrompt, ...]
+    """Every prompt that was scored for all candidates, the whole and the empty one first."""
+
+    @property
+    def belief(self) -> ListBelief:
+        """The effects with their uncertainty; `belief.on(weights)` is the effect on any target."""
+        return ListBelief(
+            np.array(self.effects), np.array(self.mean_variance), np.array(self.deviation_variance), self.quantile
+        )
+
+    def measured_without(self, *demos: int) -> MeasuredPrompt | None:
+        """The list really measured without these demonstrations; None where it is only foretold."""
+        return next((row for row in self.measured if set(row.left_out) == set(demos)), None)
 
 
 class Timings(Record):
@@ -140,7 +203,6 @@ class Timings(Record):
     prompt: float = 0.0
     scores: float = 0.0
     contributions: float = 0.0
-    matrix: float = 0.0
     faithfulness: float = 0.0
     total: float = 0.0
 
@@ -160,7 +222,8 @@ class Explanation(Report):
     prompt: PromptRecord
     contributions: Contributions | None = None
     """None until the first answer is there, or when there are no demonstrations."""
-    matrix: Matrix | None = None
+    list_effects: ListEffects | None = None
+    """None with methods that model one score alone."""
     faithfulness: Faithfulness | None = None
     timings: Timings = Timings()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.analysis.values import Array, Meter, Spent, TargetScore
 from core.errors import ComputeError
@@ -69,7 +70,7 @@ def learning_rate_path(score: TargetScore, *, nodes: int = 3, bend: int = 1, gap
     stretch = bend * places ** (bend - 1) * weights / 2
     slopes = [share * slopes_at(score, float(u**bend)) for u, share in zip(places, stretch, strict=True)]
     total = np.sum(slopes, axis=0)
-    return _answer(score, total, nodes, meter, gap)
+    return gradient_answer(score, total, nodes, meter, gap)
 
 
 def half_rate_gradient(score: TargetScore) -> GradientAnswer:
@@ -85,13 +86,22 @@ def bent_path(score: TargetScore) -> GradientAnswer:
 def gradient_at(score: TargetScore, gate: float) -> GradientAnswer:
     """The plain derivative ds/dg_k with every gate at `gate`."""
     meter = Meter(score.scorer)
-    return _answer(score, slopes_at(score, gate), 1, meter, gap=False)
+    return gradient_answer(score, slopes_at(score, gate), 1, meter, gap=False)
 
 
 def slopes_at(score: TargetScore, gate: float) -> Array:
     """ds/dg for the gate of every layer, head and prefix token, [layer, head, token]; 0 outside demonstrations.
 
-    Raises `ComputeError` where a derivative is not a finite number, or where memory does not suffice.
+    Raises `ComputeError` as `slopes_of`.
+    """
+    return np.asarray(slopes_of(score, gate, score.weights[None])[0])
+
+
+def slopes_of(score: TargetScore, gate: float, weightings: Array) -> Array:
+    """The same for weighted sums of the scores, `weightings` [weighting, candidate]: [weighting, layer, head, token].
+
+    All sums share one forward pass; each has a backward pass of its own. Raises `ComputeError` where a derivative is
+    not a finite number, or where memory does not suffice.
     """
     scorer = score.scorer
     owner = torch.from_numpy(scorer.demo_of_token)
@@ -99,21 +109,36 @@ def slopes_at(score: TargetScore, gate: float) -> Array:
     gates = level.expand(scorer.model.layers, scorer.model.heads, -1).clone().requires_grad_(True)
     try:
         with torch.enable_grad():
-            (slope,) = torch.autograd.grad(score.at_gates(gates), gates)
+            sums = score.sums_at_gates(gates, weightings)
+            slopes = [_slope(each, gates, last=place == len(sums) - 1) for place, each in enumerate(sums)]
     except torch.OutOfMemoryError as error:
         raise ComputeError(
             f"out of memory on {scorer.model.device} in the gradient of a prompt of {scorer.prompt.length} tokens",
             expected="a shorter prompt, or a method without gradients (leave_one_out, regression)",
         ) from error
-    scorer.counted_backward(len(score.candidates))
+    for _ in slopes:
+        scorer.counted_backward(int(weightings.any(axis=0).sum()))
+    slope = torch.stack(slopes)
     if not torch.isfinite(slope).all():
         raise ComputeError("the gradient holds values that are not finite numbers", expected="finite derivatives")
     return np.asarray(slope.double().cpu().numpy() * (owner.numpy() >= 0))
 
 
-def _answer(score: TargetScore, slopes: Array, nodes: int, meter: Meter, gap: bool) -> GradientAnswer:
+def _slope(total: Tensor, gates: Tensor, *, last: bool) -> Tensor:
+    (slope,) = torch.autograd.grad(total, gates, retain_graph=not last)
+    return slope
+
+
+def split_slopes(score: TargetScore, slopes: Array) -> Array:
+    """Slopes [layer, head, token] summed over the tokens of each demonstration, [layer, head, demo]."""
     owner = score.scorer.demo_of_token
-    by_head = np.stack([slopes[:, :, owner == k].sum(-1) for k in range(score.demos)], axis=-1)
+    return np.asarray(np.stack([slopes[:, :, owner == k].sum(-1) for k in range(score.demos)], axis=-1))
+
+
+def gradient_answer(score: TargetScore, slopes: Array, nodes: int, meter: Meter, gap: bool) -> GradientAnswer:
+    """The contributions that slopes [layer, head, token] amount to, and their split."""
+    owner = score.scorer.demo_of_token
+    by_head = split_slopes(score, slopes)
     values = by_head.sum(axis=(0, 1))
     difference = None
     if gap:

@@ -42,7 +42,7 @@ class MethodRow:
     """`function(score, **settings)`, which gives an answer with `values`, `spent` and `fields`, or ever better ones."""
     passes: Passes
     settings: tuple[str, ...] = ()
-    """Which of `budget`, `precision` and `seed` the function reads."""
+    """Which of `budget`, `precision`, `removals`, `seed` and `free` (scores without a history) the function reads."""
     split_of: Method | None = None
     """The gradient method whose parts by layer, head and token the answer holds."""
 
@@ -77,7 +77,7 @@ ROWS = (
         "gradient, refined by ablations",
         "refine:refine",
         _within_budget,
-        ("budget", "precision", "seed"),
+        ("budget", "precision", "removals", "seed", "free"),
         "gradient",
     ),
     MethodRow(

@@ -1,22 +1,26 @@
-"""The anytime default: the equivalent gradient first, then designed text ablations that correct it.
+"""The anytime default: equivalent gradients first, then designed text ablations that correct them.
 
-The gradient answer is the prior guess of a Bayesian surrogate over subsets; each further ablation is chosen where it
-narrows the contributions most per token. Every answer carries intervals and, from its own ablations, a
-cross-validated LDS.
+The gradients of the mean score and of the target's deviation from it are the prior guess of a Bayesian model of the
+whole list (`list_posterior`); each further ablation scores all candidates and is chosen where it narrows the target's
+contributions most. Every answer carries intervals and, from its own ablations, cross-validated figures of how well
+scores and places are foretold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from core.analysis.explain.faithfulness import number
-from core.analysis.explain.gradient import GradientAnswer, learning_rate_path
-from core.analysis.explain.surrogate import Prior, next_subsets, posterior
-from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks
-from core.metrics.intervals import spearman_over_pairs
+from core.analysis.explain.gradient import GradientAnswer, gradient_answer, slopes_of
+from core.analysis.explain.list_estimates import Estimates
+from core.analysis.explain.list_posterior import Guesses, ListPosterior
+from core.analysis.explain.surrogate import Prior
+from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks, leave_one_out_masks
+from core.metrics.intervals import Interval, spearman_over_pairs
+from core.metrics.ranking import ranks
 from core.metrics.similarity import spearman
 
 PACK = 4
@@ -24,65 +28,173 @@ PACK = 4
 LISTED_DEMOS = 10
 """Up to this many demonstrations every subset is considered for the design, above it a seeded sample."""
 SAMPLED_POOL = 512
+ENDS = 2
+"""The empty and the whole prompt, which are no ablations."""
+FEWEST = 3
+"""Ablations below which nothing is said of how well they are foretold."""
+FEWEST_RESAMPLED = 8
+"""The same for an interval."""
+NOTHING = Interval(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
 class RefinedAnswer:
-    """Contributions [demo] in nats with 90 % intervals, and how well the additive account predicts left-out scores."""
+    """Contributions [demo] in nats with 90 % intervals, the model of the list behind them, and how faithful both are.
 
-    values: Array
-    low: Array
-    high: Array
-    lds: float
-    """Leave-one-ablation-out Spearman correlation; nan with fewer than 3 ablations."""
-    lds_low: float
-    lds_high: float
-    ablations: int
+    Each figure is a Spearman correlation over the ablations, every one foretold without itself; nan with fewer than 3.
+    """
+
+    belief: ListPosterior
+    effects: Estimates
+    """On what is explained."""
+    lds: Interval
+    """Of the sum of contributions with the explained score."""
+    prediction_lds: Interval
+    """Of the explained score as the whole model foretells it, interactions included."""
+    rank_agreement: Interval
+    """Of the target's place as it follows from the foretold scores of all candidates."""
     gradient: GradientAnswer
     spent: Spent
 
     @property
+    def values(self) -> Array:
+        """[demo]"""
+        return self.effects.value
+
+    @property
     def fields(self) -> dict[str, object]:
         """What stands in the record of contributions beside values and cost."""
-        lds = {"lds": number(self.lds), "lds_low": number(self.lds_low), "lds_high": number(self.lds_high)}
-        return {"low": tuple(self.low.tolist()), "high": tuple(self.high.tolist()), **lds, **self.gradient.split}
+        names = ("lds", "prediction_lds", "rank_agreement")
+        figures = {name: figure_fields(name, getattr(self, name)) for name in names}
+        ends = {"low": tuple(self.effects.low.tolist()), "high": tuple(self.effects.high.tolist())}
+        return {
+            **ends,
+            **{key: value for each in figures.values() for key, value in each.items()},
+        } | self.gradient.split
+
+
+def figure_fields(name: str, figure: Interval) -> dict[str, float | None]:
+    """A figure and its ends as three fields of a record."""
+    return {
+        name: number(figure.value),
+        f"{name}_low": number(figure.low),
+        f"{name}_high": number(figure.high),
+    }
+
+
+class ListWork:
+    """The prompts measured so far of one list, and what they say."""
+
+    def __init__(
+        self, score: TargetScore, *, seed: int = 0, free: Array | float = 0.0, prior: Prior | None = None
+    ) -> None:
+        self.score, self.seed, self.free, self.prior = score, seed, free, prior
+        self.meter = Meter(score.scorer)
+        self.guesses, self.gradient = list_gradients(score, self.meter)
+        self.masks: Masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
+        """[subset, demo]: the empty and the whole prompt, then ablations."""
+
+    def measure(self, masks: Masks) -> None:
+        """Let the answer rest on the prompts at `masks` [subset, demo] too; those measured before change nothing."""
+        fresh = [mask for mask in masks if not (self.masks == mask).all(axis=1).any()]
+        self.masks = np.array([*self.masks, *fresh], dtype=bool)
+
+    def answer(self) -> RefinedAnswer:
+        """What all measured prompts say of the list."""
+        score, scores = self.score, self.score.scores_at(self.masks)
+        belief = ListPosterior(self.masks, scores, self.guesses, prior=self.prior)
+        whole, additive = (table[ENDS:] for table in belief.left_out())
+        measured = scores[ENDS:] @ score.weights
+        placed, foretold = (_places(table - self.free, score.target) for table in (scores[ENDS:], whole))
+        return RefinedAnswer(
+            belief,
+            belief.effects_on(score.weights),
+            _agreement(additive @ score.weights, measured, self.seed),
+            _agreement(whole @ score.weights, measured, self.seed),
+            _agreement(foretold, placed, self.seed),
+            self.gradient,
+            self.meter.read(),
+        )
 
 
 def refine(
-    score: TargetScore, *, budget: float, precision: float = 0.0, seed: int = 0, prior: Prior | None = None
+    score: TargetScore,
+    *,
+    budget: float,
+    precision: float = 0.0,
+    removals: int = 0,
+    seed: int = 0,
+    free: Array | float = 0.0,
+    prior: Prior | None = None,
 ) -> Iterator[RefinedAnswer]:
-    """Ever better answers: the first after one gradient, then one after each pack of ablations.
+    """Ever better answers: the first after the gradients, then one after each pack of ablations.
 
-    Ends when `budget` full-prompt forward equivalents are used, every interval is narrower than `precision` nats
-    (0: never), or every subset has been scored.
+    Ablations end when `budget` full-prompt forward equivalents are used, every interval is narrower than `precision`
+    nats (0: never), or every subset has been scored. The last answer rests on `removals` single removals too, those
+    of the demonstrations that are foretold to move the target's place most; they come last because a designed ablation
+    tells more of the list. `free` [candidate] is taken from every score before ranking.
     """
-    meter = Meter(score.scorer)
-    gradient = learning_rate_path(score, nodes=1, gap=False)
-    masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
+    work = ListWork(score, seed=seed, free=free, prior=prior)
     pool = subset_pool(score.demos, seed)
     costs = ablation_costs(score, pool)
-    setting = (0.5, 0.5)
     while True:
-        scores = score.at(masks)
-        belief = posterior(masks, scores, gradient.values, prior=prior, seed=seed)
-        setting = belief.setting
-        low, high = belief.interval()
-        lds = cross_validated_lds(masks, scores, gradient.values, prior=_only(prior or Prior(), setting), seed=seed)
-        yield RefinedAnswer(belief.mean, low, high, *lds, len(masks) - 2, gradient, meter.read())
-        open_ = np.array([not (masks == row).all(axis=1).any() for row in pool], dtype=bool)
-        spent = meter.read().passes
-        if spent >= budget or not open_.any() or (precision and float((high - low).max()) < precision):
-            return
-        count = min(PACK, max(1, int((budget - spent) / max(float(costs[open_].mean()), 1e-6))))
-        chosen = next_subsets(
-            masks, pool[open_], costs[open_], guess=gradient.values, setting=setting, count=count, prior=prior
-        )
-        masks = np.concatenate([masks, pool[open_][chosen]])
+        answer = work.answer()
+        yield answer
+        unmeasured = np.array([not (work.masks == row).all(axis=1).any() for row in pool], dtype=bool)
+        spent = answer.spent.passes
+        widest = float((answer.effects.high - answer.effects.low).max())
+        if spent >= budget or not unmeasured.any() or (precision and widest < precision):
+            break
+        count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
+        chosen = answer.belief.next_subsets(score.target, pool[unmeasured], np.sqrt(costs[unmeasured]), count)
+        work.measure(pool[unmeasured][chosen])
+    if removals:
+        work.measure(moving_most(answer.belief, score, removals, free))
+        yield work.answer()
 
 
-def _only(prior: Prior, setting: tuple[float, float]) -> Prior:
-    """The prior at one setting: cross-validation refits once an ablation, and need not search each time."""
-    return replace(prior, additive_shares=setting[:1], size_shares=setting[1:])
+def moving_most(belief: ListPosterior, score: TargetScore, count: int, free: Array | float = 0.0) -> Masks:
+    """The single removals [subset, demo] that are foretold to move the target's place most, up and down in turns."""
+    masks = leave_one_out_masks(score.demos)
+    moves = belief.places(masks, shift=-np.asarray(free)).value[:, score.target]
+    order = np.argsort(moves, kind="stable")
+    turns = [place for pair in zip(order, order[::-1], strict=True) for place in pair]
+    return np.asarray(masks[list(dict.fromkeys(turns))[:count]])
+
+
+def list_gradients(score: TargetScore, meter: Meter) -> tuple[Guesses, GradientAnswer]:
+    """Gradients at half the learning rate of the mean score and of the deviation of each candidate that is explained,
+    by one forward pass; and the gradient of what is explained, which follows from them."""
+    count = score.scorer.candidates
+    deviating = [score.target] if score.against is None else [score.target, score.against]
+    weightings = np.full((1 + len(deviating), count), 1 / count)
+    weightings[1:] *= -1
+    weightings[range(1, len(weightings)), deviating] += 1
+    slopes = slopes_of(score, 0.5, weightings)
+    shares = np.array([score.weights.sum(), *_shares(score.weights, deviating)])
+    gradient = gradient_answer(score, np.tensordot(shares, slopes, 1), 1, meter, gap=False)
+    owner = score.scorer.demo_of_token
+    by_demo = np.array([[slope[:, :, owner == k].sum() for k in range(score.demos)] for slope in slopes])
+    return Guesses(by_demo[0], dict(zip(deviating, by_demo[1:], strict=True))), gradient
+
+
+def _shares(weights: Array, deviating: list[int]) -> Array:
+    """How much of each candidate's deviation is in a weighted sum, the deviations of the others being level."""
+    others = np.delete(weights, deviating)
+    return np.asarray(weights[deviating] - (others.mean() if len(others) else 0.0))
+
+
+def _places(scores: Array, candidate: int) -> Array:
+    return np.array([ranks(row)[candidate] for row in scores], dtype=np.float64)
+
+
+def _agreement(predicted: Array, measured: Array, seed: int) -> Interval:
+    """Spearman correlation over ablations with its 90 % bootstrap interval."""
+    if len(measured) < FEWEST:
+        return NOTHING
+    if len(measured) < FEWEST_RESAMPLED:
+        return Interval(spearman(predicted, measured), np.nan, np.nan)
+    return spearman_over_pairs(predicted, measured, seed=seed, draws=300)
 
 
 def subset_pool(demos: int, seed: int) -> Masks:
@@ -98,25 +210,6 @@ def ablation_costs(score: TargetScore, masks: Masks) -> Array:
     """New tokens of each ablated prompt, as a share of the full prompt: only what follows the first gap is run."""
     prompt = score.scorer.prompt
     sizes = np.array([len(span.token_ids) for span in prompt.demos], dtype=np.float64)
-    tail = len(prompt.query.token_ids) + sum(len(prompt.candidates[c].token_ids) for c in score.candidates)
+    tail = len(prompt.query.token_ids) + sum(len(candidate.token_ids) for candidate in prompt.candidates)
     after_gap = np.logical_or.accumulate(~masks, axis=1)
     return np.asarray(((masks & after_gap) @ sizes + tail) / prompt.length)
-
-
-def cross_validated_lds(
-    masks: Masks, scores: Array, guess: Array, *, prior: Prior | None = None, seed: int = 0
-) -> tuple[float, float, float]:
-    """LDS of additive predictions, each made without the ablation it predicts, with a 90 % bootstrap interval.
-
-    The whole and the empty prompt are never left out and never counted.
-    """
-    ablations = range(2, len(masks))
-    predicted = np.empty(len(ablations))
-    for place, left_out in enumerate(ablations):
-        rest = np.arange(len(masks)) != left_out
-        belief = posterior(masks[rest], scores[rest], guess, prior=prior, draws=0)
-        predicted[place] = masks[left_out] @ belief.mean
-    measured = scores[2:]
-    if len(measured) < 8:
-        return spearman(predicted, measured), float("nan"), float("nan")
-    return spearman_over_pairs(predicted, measured, seed=seed, draws=300)

@@ -1,28 +1,30 @@
-"""A Bayesian model of a score as a function of which demonstrations are kept, and what it says of each one.
+"""A Bayesian model of scores as functions of which demonstrations are kept, and what it says of each one.
 
 Write a subset of K demonstrations as x in {-1, +1}^K. Every function of subsets is a sum of Walsh terms,
 f(x) = sum_S w_S prod_{k in S} x_k. The contribution of demonstration k is its average effect over all subsets, the
 Banzhaf value b_k = 2 w_{k}: the best additive account of f in least squares. Given scores at a few subsets and a guess
 of the b_k (the equivalent gradient), a Gaussian process with independent Walsh terms, variances falling with degree,
-gives the posterior of every b_k in closed form; interactions are what keeps the intervals honest, because the score is
-deterministic and there is no other noise.
+gives the posterior of every b_k, of every pair's interaction and of the score at every subset in closed form;
+interactions are what keeps the intervals honest, because the score is deterministic and there is no other noise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve, cholesky
 from scipy.special import gammaln
 
-from core.metrics.intervals import Floats, central
+from core.metrics.intervals import Floats
 
-FLAT = 1e3
+FLAT = 1e2
 """Prior variance of the mean score, in units of the overall scale: wide enough to say nothing."""
+NUGGET = 1e-6
+"""Variance of rounding, in the same units."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +51,200 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Posterior:
-    """What the scores say: means and joint draws of the contributions."""
+class Belief:
+    """Means and variances of what was asked of a surrogate, of every function; same shapes."""
 
     mean: Floats
-    """[demo]"""
-    intercept: float
-    draws: Floats
-    """[draw, demo]: draws from the mixture over hyperparameters."""
-    covariance: Floats
-    """[demo, demo] of the best single setting; guides the choice of further subsets."""
-    setting: tuple[float, float]
-    """Additive share and size share with the highest marginal likelihood."""
+    variance: Floats
 
-    def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
-        """Central interval of each contribution, [demo] twice."""
-        return central(self.draws, (1 - level) / 2)
+
+class Surrogate:
+    """The posterior of functions of subsets that share a guess, a kernel and its settings.
+
+    `values` [subset, function] are the scores at `masks` [subset, demo], `guess` [demo] what contributions are expected
+    of every one of the functions. It averages over a small grid of settings by the marginal likelihood of all functions
+    together; the scale of each function has a conjugate prior, so each setting's posterior is a Student distribution
+    with `freedom` degrees of freedom.
+    """
+
+    def __init__(self, masks: NDArray[np.bool_], values: Floats, guess: Floats, prior: Prior | None = None) -> None:
+        self.prior = prior or Prior()
+        self.x, self.guess = signs(masks), guess
+        self.demos = masks.shape[1]
+        self.settings = list(product(self.prior.additive_shares, self.prior.size_shares))
+        self.fits = [_Fit(self, values, setting) for setting in self.settings]
+        evidence = np.array([fit.log_evidence for fit in self.fits])
+        weights = np.exp(evidence - evidence.max())
+        self.weights = weights / weights.sum()
+        self.freedom = self.prior.degrees_of_freedom + len(masks) - 1
+
+    def effects(self) -> Belief:
+        """Contributions [demo, function]: the average effect of each demonstration over all subsets."""
+        return self._mixed([fit.effects() for fit in self.fits])
+
+    def pairs(self) -> Belief:
+        """Interactions [pair, function] of the pairs in the order of `pairs_of`: how much more two demonstrations add
+        together than apart, on average over what else is kept (the Banzhaf interaction index; Grabisch and Roubens
+        1999)."""
+        return self._mixed([fit.pairs() for fit in self.fits])
+
+    def predicted(self, masks: NDArray[np.bool_]) -> Belief:
+        """Scores [subset, function] at other subsets, interactions included."""
+        return self._mixed([fit.predicted(signs(masks)) for fit in self.fits])
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Scores [subset, function] of every subset as the others foretell it, and the contributions' part of that
+        alone, up to a constant; in closed form (Sundararajan and Keerthi 2001), under the settings of all."""
+        parts = [fit.left_out() for fit in self.fits]
+        whole, additive = (np.tensordot(self.weights, np.array(each), 1) for each in zip(*parts, strict=True))
+        return whole, additive
+
+    def _mixed(self, parts: list[Belief]) -> Belief:
+        """Mean and variance of the mixture over settings."""
+        means = np.array([part.mean for part in parts])
+        mean = np.tensordot(self.weights, means, 1)
+        within = np.tensordot(self.weights, np.array([part.variance for part in parts]), 1)
+        between = np.tensordot(self.weights, (means - mean) ** 2, 1)
+        return Belief(mean, np.maximum(within, 0.0) + between)
+
+    def next_subsets(self, pool: NDArray[np.bool_], costs: Floats, count: int) -> NDArray[np.int64]:
+        """Indices into `pool` [subset, demo] of `count` subsets that most reduce the contributions' variance per cost.
+
+        Greedy A-optimal design for the kernel averaged over settings; scores are not needed, only where they will be
+        taken.
+        """
+        x = np.concatenate([self.x, signs(pool)])
+        kernel = np.zeros((len(x), len(x)))
+        cross = np.zeros((self.demos, len(x)))
+        for weight, fit in zip(self.weights, self.fits, strict=True):
+            kernel += weight * (fit.kernel.between(x, x) + FLAT + NUGGET * np.eye(len(x)))
+            cross += weight * fit.kernel.effects_with(x)
+        offset = len(self.x)
+        kernel, cross = _condition(kernel, cross, list(range(offset)))
+        chosen: list[int] = []
+        for _ in range(min(count, len(pool))):
+            variance = np.maximum(np.diag(kernel)[offset:], 1e-12)
+            gain = (cross[:, offset:] ** 2).sum(0) / variance / costs
+            gain[chosen] = -np.inf
+            best = int(gain.argmax())
+            chosen.append(best)
+            kernel, cross = _condition(kernel, cross, [offset + best])
+        return np.array(chosen, dtype=np.int64)
+
+
+def pairs_of(demos: int) -> list[tuple[int, int]]:
+    """Every pair of demonstrations, in order."""
+    return list(combinations(range(demos), 2))
 
 
 @dataclass(frozen=True)
+class _Kernel:
+    """Prior covariances at one setting, in units of the overall scale; the flat mean is left out."""
+
+    demos: int
+    guess: Floats
+    prior: Prior
+    share: float
+    size_share: float
+
+    @property
+    def linear(self) -> Floats:
+        """[demo, demo] of the additive parts around the guess."""
+        spread = np.outer(self.guess, self.guess) * (self.prior.guess_spread**2 / _scale(self.guess, self.prior))
+        return np.asarray(4 * self.share / max(self.demos, 1) * np.eye(self.demos) + spread)
+
+    def between(self, x: Floats, y: Floats) -> Floats:
+        """[subset, other subset] of the scores around the guess."""
+        by_size = self.size_share * _size_kernel(self.demos)
+        additive = x @ self.linear @ y.T / 4 + by_size[np.ix_(_sizes(x), _sizes(y))]
+        return additive + (1 - self.share) * _interactions(x, y, self.prior.decay)
+
+    def diagonal(self, x: Floats) -> Floats:
+        """[subset]: variances of the scores around the guess."""
+        by_size = self.size_share * np.diag(_size_kernel(self.demos))
+        additive = np.einsum("nj,jk,nk->n", x, self.linear, x) / 4 + by_size[_sizes(x)]
+        return np.asarray(additive + (1 - self.share) * (self.demos > 1))
+
+    def effects_with(self, x: Floats) -> Floats:
+        """[demo, subset] between contributions and scores."""
+        by_size = self.size_share * _size_kernel(self.demos)
+        return np.asarray(self.linear @ x.T / 2 + (_average_step(self.demos) @ by_size)[_sizes(x)][None, :])
+
+    @property
+    def effects(self) -> Floats:
+        """[demo]: variances of the contributions."""
+        step = _average_step(self.demos)
+        return np.asarray(np.diag(self.linear) + self.size_share * step @ _size_kernel(self.demos) @ step)
+
+    def pairs_with(self, x: Floats) -> Floats:
+        """[pair, subset] between interactions of pairs and scores."""
+        products = np.array([x[:, j] * x[:, k] for j, k in pairs_of(self.demos)]).reshape(-1, len(x))
+        by_size = self.size_share * _size_kernel(self.demos)
+        together = (_average_bend(self.demos) @ by_size)[_sizes(x)]
+        return np.asarray(4 * self._pair_variance * products + together[None, :])
+
+    @property
+    def pairs(self) -> float:
+        """The variance of every pair's interaction."""
+        bend = _average_bend(self.demos)
+        return 16 * self._pair_variance + float(self.size_share * bend @ _size_kernel(self.demos) @ bend)
+
+    @property
+    def _pair_variance(self) -> float:
+        """Of one Walsh term of degree 2."""
+        total = sum(self.prior.decay ** (degree - 2) for degree in range(2, self.demos + 1))
+        return (1 - self.share) / max(comb(self.demos, 2) * total, 1e-12)
+
+
 class _Fit:
-    log_evidence: float
-    mean: Floats
-    covariance: Floats
-    intercept: float
-    freedom: float
+    """The posterior at one setting."""
+
+    def __init__(self, of: Surrogate, values: Floats, setting: tuple[float, float]) -> None:
+        prior, self.x, count = of.prior, of.x, len(of.x)
+        self.kernel = _Kernel(of.demos, of.guess, prior, *setting)
+        self.expected = prior.guess_factor * of.guess
+        self.values, self.level = values, values.mean(axis=0)
+        residual = values - self.level - (self.x @ self.expected / 2)[:, None]
+        self.root = cholesky(self.kernel.between(self.x, self.x) + FLAT + NUGGET * np.eye(count), lower=True)
+        self.solved = cho_solve((self.root, True), residual)
+        squares = np.einsum("nf,nf->f", residual, self.solved)
+        freedom = prior.degrees_of_freedom + count - 1
+        self.spread = (prior.degrees_of_freedom * _scales(of.guess, squares, count, prior) + squares) / freedom
+        self.log_evidence = float(
+            len(self.spread) * (gammaln(freedom / 2) - np.log(np.diag(self.root)).sum())
+            - freedom / 2 * np.log(freedom * self.spread).sum()
+        )
+
+    def _asked(self, expected: Floats, cross: Floats, prior_variance: Floats | float) -> Belief:
+        """Of linear functionals with prior mean `expected` [asked], `cross` [asked, subset] with the scores."""
+        mean = expected[:, None] + cross @ self.solved
+        explained = np.einsum("an,na->a", cross, cho_solve((self.root, True), cross.T))
+        left = np.maximum(prior_variance - explained, 0.0)
+        return Belief(mean, left[:, None] * self.spread[None, :])
+
+    def effects(self) -> Belief:
+        return self._asked(self.expected, self.kernel.effects_with(self.x), self.kernel.effects)
+
+    def pairs(self) -> Belief:
+        cross = self.kernel.pairs_with(self.x)
+        return self._asked(np.zeros(len(cross)), cross, self.kernel.pairs)
+
+    def predicted(self, x: Floats) -> Belief:
+        asked = self._asked(
+            x @ self.expected / 2, self.kernel.between(x, self.x) + FLAT, self.kernel.diagonal(x) + FLAT
+        )
+        return Belief(asked.mean + self.level, asked.variance)
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        inverse = cho_solve((self.root, True), np.eye(len(self.x)))
+        error = self.solved / np.diag(inverse)[:, None]
+        cross = self.kernel.effects_with(self.x)
+        effects = cross @ self.solved + self.expected[:, None]
+        moved = np.einsum(
+            "kn,nm->km", cross, inverse
+        )  # what taking subset m out takes from the contributions, per error
+        additive = self.x @ effects / 2 - np.einsum("mk,km->m", self.x, moved)[:, None] * error / 2
+        return self.values - error, additive
 
 
 def signs(masks: NDArray[np.bool_]) -> Floats:
@@ -105,63 +276,20 @@ def _symmetric(same: int, different: int, degree: int) -> int:
     )
 
 
-def posterior(
-    masks: NDArray[np.bool_],
-    scores: Floats,
-    guess: Floats,
-    *,
-    prior: Prior | None = None,
-    seed: int = 0,
-    draws: int = 2_000,
-) -> Posterior:
-    """Posterior of the contributions [demo] from scores [subset] at masks [subset, demo] and a prior guess [demo].
-
-    Averages over a small grid of hyperparameters by their marginal likelihood; the scale has a conjugate prior, so each
-    setting's posterior is a Student distribution.
-    """
-    prior = prior or Prior()
-    settings = list(product(prior.additive_shares, prior.size_shares))
-    fits = [_fit(masks, scores, guess, prior, setting) for setting in settings]
-    evidence = np.array([fit.log_evidence for fit in fits])
-    weights = np.exp(evidence - evidence.max())
-    weights /= weights.sum()
-    best = fits[int(evidence.argmax())]
-    return Posterior(
-        mean=np.sum([w * fit.mean for w, fit in zip(weights, fits, strict=True)], axis=0),
-        intercept=float(sum(w * fit.intercept for w, fit in zip(weights, fits, strict=True))),
-        draws=_draw(fits, weights, np.random.default_rng(seed), draws),
-        covariance=best.covariance,
-        setting=settings[int(evidence.argmax())],
-    )
-
-
-@dataclass(frozen=True)
-class _Covariance:
-    """Prior covariances in units of the overall scale, at one setting."""
-
-    kernel: Floats
-    """[subset, subset] of the scores around the guess."""
-    cross: Floats
-    """[demo, subset] between contributions and scores."""
-    contributions: Floats
-    """[demo, demo] of the contributions."""
-
-
 def _scale(guess: Floats, prior: Prior) -> float:
     return prior.scale_guess * float(np.sum(guess**2)) / 4 + 1e-8
 
 
-def _covariance(x: Floats, guess: Floats, prior: Prior, setting: tuple[float, float]) -> _Covariance:
-    share, size_share = setting
-    count, demos = x.shape
-    linear = _linear_prior(guess, share, prior.guess_spread, _scale(guess, prior))
-    sizes = np.rint((demos + x.sum(axis=1)) / 2).astype(np.int64)
-    by_size = size_share * _size_kernel(demos)
-    step = _average_step(demos)
-    kernel = x @ linear @ x.T / 4 + by_size[np.ix_(sizes, sizes)] + FLAT
-    kernel = kernel + (1 - share) * _interactions(x, demos, prior.decay) + 1e-6 * np.eye(count)
-    cross = linear @ x.T / 2 + (step @ by_size)[sizes][None, :]
-    return _Covariance(kernel, cross, linear + step @ by_size @ step)
+def _scales(guess: Floats, squares: Floats, count: int, prior: Prior) -> Floats | float:
+    """Prior scale of each function: from the guess, or where nothing is expected of any, what all show together."""
+    if guess.any():
+        return _scale(guess, prior)
+    return float(squares.mean()) / max(count - 1, 1) + 1e-12
+
+
+def _sizes(x: Floats) -> NDArray[np.int64]:
+    """How many demonstrations each subset keeps, [subset]."""
+    return np.asarray(np.rint((x.shape[1] + x.sum(axis=1)) / 2), dtype=np.int64)
 
 
 def _size_kernel(demos: int) -> Floats:
@@ -180,83 +308,21 @@ def _average_step(demos: int) -> Floats:
     return weights
 
 
-def _fit(masks: NDArray[np.bool_], scores: Floats, guess: Floats, prior: Prior, setting: tuple[float, float]) -> _Fit:
-    x = signs(masks)
-    covariances = _covariance(x, guess, prior, setting)
-    expected = prior.guess_factor * guess
-    residual = scores - scores.mean() - x @ expected / 2
-    factor = cho_factor(covariances.kernel, lower=True)
-    solved = cho_solve(factor, residual)
-    freedom = prior.degrees_of_freedom + len(scores) - 1
-    spread = (prior.degrees_of_freedom * _scale(guess, prior) + float(residual @ solved)) / freedom
-    covariance = (covariances.contributions - covariances.cross @ cho_solve(factor, covariances.cross.T)) * spread
-    log_evidence = (
-        -float(np.log(np.diag(factor[0])).sum())
-        - freedom / 2 * float(np.log(freedom * spread))
-        + float(gammaln(freedom / 2))
-    )
-    intercept = float(scores.mean()) + FLAT * float(solved.sum())
-    return _Fit(log_evidence, expected + covariances.cross @ solved, covariance, intercept, freedom)
+def _average_bend(demos: int) -> Floats:
+    """Weights [size] that read a pair's average interaction off a function of the size alone."""
+    weights = np.zeros(demos + 1)
+    for others in range(demos - 1):
+        share = comb(demos - 2, others) / 2 ** (demos - 2)
+        weights[others : others + 3] += share * np.array([1.0, -2.0, 1.0])
+    return weights
 
 
-def _linear_prior(guess: Floats, share: float, spread: float, scale: float) -> Floats:
-    """Prior covariance [demo, demo] of the additive part around the guess, in units of the overall scale."""
-    demos = len(guess)
-    return np.asarray(4 * share / max(demos, 1) * np.eye(demos) + np.outer(guess, guess) * (spread**2 / scale))
-
-
-def _interactions(x: Floats, demos: int, decay: float) -> Floats:
+def _interactions(x: Floats, y: Floats, decay: float) -> Floats:
+    demos = x.shape[1]
     if demos < 2:
-        return np.zeros((len(x), len(x)))
-    agreement = np.rint((demos + x @ x.T) / 2).astype(np.int64)
+        return np.zeros((len(x), len(y)))
+    agreement = np.rint((demos + x @ y.T) / 2).astype(np.int64)
     return interaction_kernel(agreement, demos, decay)
-
-
-def _draw(fits: list[_Fit], weights: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    parts = []
-    for fit, number in zip(fits, rng.multinomial(draws, weights), strict=True):
-        root = np.linalg.cholesky(_positive(fit.covariance))
-        normal = rng.standard_normal((number, len(fit.mean))) @ root.T
-        stretch = np.sqrt(fit.freedom / rng.chisquare(fit.freedom, size=(number, 1)))
-        parts.append(fit.mean + normal * stretch)
-    return np.concatenate(parts)
-
-
-def _positive(covariance: Floats) -> Floats:
-    """The nearest covariance with positive eigenvalues: rounding leaves tiny negative ones once all is known."""
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    floor = 1e-12 * max(float(values.max(initial=0.0)), 1e-12)
-    return np.asarray((vectors * np.maximum(values, floor)) @ vectors.T) + 1e-15 * np.eye(len(values))
-
-
-def next_subsets(
-    masks: NDArray[np.bool_],
-    pool: NDArray[np.bool_],
-    costs: Floats,
-    *,
-    guess: Floats,
-    setting: tuple[float, float],
-    count: int,
-    prior: Prior | None = None,
-) -> NDArray[np.int64]:
-    """Indices into `pool` [subset, demo] of `count` subsets that most reduce the contributions' variance per cost.
-
-    Greedy A-optimal design under the surrogate's covariance; scores are not needed, only where they will be taken.
-    """
-    prior = prior or Prior()
-    covariances = _covariance(signs(np.concatenate([masks, pool])), guess, prior, setting)
-    kernel, cross = covariances.kernel, covariances.cross
-    offset = len(masks)
-    kernel, cross = _condition(kernel, cross, list(range(offset)))
-    chosen: list[int] = []
-    for _ in range(min(count, len(pool))):
-        variance = np.maximum(np.diag(kernel)[offset:], 1e-12)
-        gain = (cross[:, offset:] ** 2).sum(0) / variance / costs
-        gain[chosen] = -np.inf
-        best = int(gain.argmax())
-        chosen.append(best)
-        kernel, cross = _condition(kernel, cross, [offset + best])
-    return np.array(chosen, dtype=np.int64)
 
 
 def _condition(kernel: Floats, cross: Floats, at: list[int]) -> tuple[Floats, Floats]:

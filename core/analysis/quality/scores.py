@@ -197,7 +197,7 @@ def gain(score: TargetScore, *, method: GainMethod = "auto", budget: float = 10.
         answer = gradient_at(score, 0.5)
         return Gain(answer.values, None, None, answer.values, answer.spent)
     refined = list(refine(score, budget=budget, seed=seed))[-1]
-    return Gain(refined.values, refined.low, refined.high, refined.gradient.values, refined.spent)
+    return Gain(refined.values, refined.effects.low, refined.effects.high, refined.gradient.values, refined.spent)
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def alignment(score: TargetScore) -> Alignment:
     try:
         with torch.enable_grad():
             scores = scorer.gated(gates, candidates=score.candidates, probe=probe)
-            worth = scores[0] if score.against is None else scores[0] - scores[1]
+            worth = torch.as_tensor(score.weights[score.candidates]).to(scores) @ scores
             layers = sorted(outputs)
             gradients = torch.autograd.grad(worth, [outputs[layer] for layer in layers])
     except torch.OutOfMemoryError as error:

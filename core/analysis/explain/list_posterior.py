@@ -1,0 +1,141 @@
+"""One model of a whole list: what every demonstration does to every candidate, from the same ablations.
+
+The scores of N candidates under a subset of the demonstrations are the mean score of all and each candidate's deviation
+from it. The mean is modelled with its gradient as the guess, the deviations without one and with settings that they
+share, but for those candidates whose own gradient is there. Effects on any target, pairs of demonstrations, scores and
+places under any subset follow from it, so they never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from core.analysis.explain.list_estimates import LEVEL, Estimates, ListBelief
+from core.analysis.explain.surrogate import Belief, Prior, Surrogate, pairs_of
+from core.metrics.intervals import Floats
+
+DRAWS = 400
+"""Of the scores of all candidates, for places."""
+DRAWN_NUMBERS = 4_000_000
+"""Most numbers drawn at once."""
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """Gradients at half the learning rate, before any ablation."""
+
+    mean: Floats
+    """Of the mean score, [demo]."""
+    deviations: Mapping[int, Floats]
+    """Of a candidate's deviation from the mean, [demo], by candidate index."""
+
+
+class ListPosterior:
+    """What the scores [subset, candidate] at `masks` [subset, demo] say of the list."""
+
+    def __init__(
+        self, masks: NDArray[np.bool_], scores: Floats, guesses: Guesses, *, prior: Prior | None = None
+    ) -> None:
+        self.masks, self.scores = masks, scores
+        self.demos, self.candidates = masks.shape[1], scores.shape[1]
+        level = scores.mean(axis=1, keepdims=True)
+        self._mean = Surrogate(masks, level, guesses.mean, prior)
+        deviations = scores - level
+        self._guessed = {
+            candidate: Surrogate(masks, deviations[:, [candidate]], guess, prior)
+            for candidate, guess in guesses.deviations.items()
+        }
+        self._rest = [candidate for candidate in range(self.candidates) if candidate not in self._guessed]
+        self._others = Surrogate(masks, deviations[:, self._rest], np.zeros(self.demos), prior)
+        self._quantile = float(stats.t.ppf((1 + LEVEL) / 2, self._mean.freedom))
+        self.belief = self._belief(self._mean.effects(), self._joined("effects"))
+        """About the contributions, [demo, candidate]."""
+
+    def _joined(self, name: str, *of: NDArray[np.bool_]) -> Belief:
+        """A belief about the deviations of all candidates, [asked, candidate], whose means sum to zero."""
+        rest: Belief = getattr(self._others, name)(*of)
+        mean, variance = (np.empty((len(rest.mean), self.candidates)) for _ in range(2))
+        mean[:, self._rest], variance[:, self._rest] = rest.mean, rest.variance
+        for candidate, surrogate in self._guessed.items():
+            belief: Belief = getattr(surrogate, name)(*of)
+            mean[:, candidate], variance[:, candidate] = belief.mean[:, 0], belief.variance[:, 0]
+        if self._rest:
+            mean[:, self._rest] -= mean.sum(axis=1, keepdims=True) / len(self._rest)
+        return Belief(mean, variance)
+
+    # ---- contributions
+
+    @property
+    def effects(self) -> Floats:
+        """Average effect of each demonstration on each candidate's score, [demo, candidate], nats."""
+        return self.belief.values
+
+    def effects_on(self, weights: Floats) -> Estimates:
+        """Average effect [demo] of each demonstration on a weighted sum of the scores, `weights` [candidate]."""
+        return self.belief.on(weights)
+
+    def pairs_on(self, weights: Floats) -> Estimates:
+        """Interaction [pair] of every pair on a weighted sum of the scores, pairs as in `surrogate.pairs_of`."""
+        return self._belief(self._mean.pairs(), self._joined("pairs")).on(weights)
+
+    def _belief(self, mean: Belief, deviations: Belief) -> ListBelief:
+        values = mean.mean + deviations.mean
+        return ListBelief(values, mean.variance[:, 0], deviations.variance, self._quantile)
+
+    # ---- other subsets
+
+    def predicted(self, masks: NDArray[np.bool_]) -> Floats:
+        """Scores [subset, candidate] at other subsets, interactions included."""
+        return self._mean.predicted(masks).mean + self._joined("predicted", masks).mean
+
+    def places(self, masks: NDArray[np.bool_], *, shift: Floats | float = 0.0, seed: int = 0) -> Estimates:
+        """Place of every candidate [subset, candidate] at other subsets: mean and central interval over draws of the
+        scores of all candidates; equal scores share the middle. `shift` [candidate] is added to the scores."""
+        rows = max(1, DRAWN_NUMBERS // (DRAWS * self.candidates))
+        blocks = [self._places(masks[start : start + rows], shift, seed) for start in range(0, len(masks), rows)]
+        empty = np.empty((3, 0, self.candidates))
+        value, low, high = np.concatenate([empty, *blocks], axis=1)
+        return Estimates(value, low, high)
+
+    def _places(self, masks: NDArray[np.bool_], shift: Floats | float, seed: int) -> Floats:
+        deviations = self._joined("predicted", masks)
+        random = np.random.default_rng(seed)
+        size = (DRAWS, len(masks), self.candidates)
+        noise = random.standard_normal(size) * np.sqrt(
+            self._mean.freedom / random.chisquare(self._mean.freedom, size=(DRAWS, 1, 1))
+        )
+        drawn = deviations.mean + shift + noise * np.sqrt(deviations.variance)
+        ranks = stats.rankdata(-drawn, axis=-1)
+        low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        return np.array([ranks.mean(axis=0), low, high])
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Scores [subset, candidate] of every measured subset as the others foretell it, and what contributions alone
+        foretell, up to a constant a candidate."""
+        mean, others = self._mean.left_out(), self._others.left_out()
+        guessed = {candidate: surrogate.left_out() for candidate, surrogate in self._guessed.items()}
+        tables = []
+        for place in range(2):
+            table = np.empty_like(self.scores)
+            table[:, self._rest] = others[place]
+            for candidate, parts in guessed.items():
+                table[:, candidate] = parts[place][:, 0]
+            tables.append(table + mean[place])
+        return tables[0], tables[1]
+
+    def next_subsets(self, candidate: int, pool: NDArray[np.bool_], costs: Floats, count: int) -> NDArray[np.int64]:
+        """Indices into `pool` [subset, demo] of the subsets that tell most of a candidate per cost."""
+        return self._guessed.get(candidate, self._others).next_subsets(pool, costs, count)
+
+
+def strongest_pairs(pairs: Estimates, demos: int, count: int) -> list[tuple[int, int, int]]:
+    """The pairs whose intervals lie furthest from zero, strongest first: row in `pairs`, and both demonstrations."""
+    sure = np.where((pairs.low > 0) | (pairs.high < 0), np.abs(pairs.value), 0.0)
+    order: Sequence[int] = np.argsort(-sure, kind="stable")[:count].tolist()
+    listed = pairs_of(demos)
+    return [(row, *listed[row]) for row in order if sure[row] > 0]
