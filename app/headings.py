@@ -184,13 +184,14 @@ COLUMNS: Mapping[str, Heading] = {
 """Column -> how it is shown, in every table that does not say otherwise in `TABLES`."""
 
 _EACH_DEMO = r"(?:(base|adapter)_)?(D\d+)"
+_EACH_END = r"(D\d+)_(low|high)"
 _EACH_HEAD = r"()(head \d+)"
 TABLES: Mapping[str, Mapping[str, Heading]] = {
     "waterfall": {columns.LOW: _nats("low end"), columns.HIGH: _nats("high end")},
     "sensitivity": {"source": Heading("what differs")},
     "path": {columns.DEMO: _id("demonstration ids")},
     "shortlist": {columns.DEMO: _id("demonstration id")},
-    "matrix": {_EACH_DEMO: _nats("")},
+    "matrix": {_EACH_DEMO: _nats(""), _EACH_END: _nats("")},
     "layers": {_EACH_DEMO: _nats("")},
     "norm": {_EACH_DEMO: _ratio("")},
     "gram": {_EACH_DEMO: _ratio("")},

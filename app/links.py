@@ -28,7 +28,7 @@ NAMES = {"demo_ids": "with", "candidate_ids": "among"}
 """Parameters whose name in a link differs from the field."""
 ORDER = ("demo_ids", *(name for name in CaseSpec.model_fields if name != "demo_ids"))
 """Demonstrations first: `strategy=manual` is refused without them."""
-PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after")
+PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after", "matrix")
 """Parameters that links of every page once held; a page that has no use for them says nothing."""
 DEFAULTS = CaseSpec()
 VERSION, CURRENT = "v", "2"
@@ -46,6 +46,8 @@ FIRST_DEFAULTS: Mapping[str, Any] = {
 """The choices of a case that a link of the first version, which has no `v`, leaves out at these values. Frozen."""
 FIRST_PLAY: Mapping[str, Any] = {"demos": 4, "history": 3, "adapter": "recicl"}
 """The same of a link to the page Personalise, where they differ. Frozen."""
+FIRST_EXPLAINED: Mapping[str, Any] = {"explain": "score"}
+"""The same of a link to the page Explore that names no second candidate. Frozen."""
 T = TypeVar("T", bound=Task)
 S = TypeVar("S", bound=BaseModel)
 
@@ -111,8 +113,15 @@ def _left_out(query: Query, kind: type[Task]) -> tuple[dict[str, Any], list[str]
     """
     version = query.get(VERSION)
     if version is None and query:
-        return {**FIRST_DEFAULTS, **(FIRST_PLAY if kind is PersonaliseTask else {})}, []
+        return {**FIRST_DEFAULTS, **_first_of(kind, query)}, []
     return {}, [] if version is None or list(version) == [CURRENT] else [VERSION]
+
+
+def _first_of(kind: type[Task], query: Query) -> Mapping[str, Any]:
+    """What a link of the first version to the page of this kind left out, beside the choices of the case."""
+    if kind is PersonaliseTask:
+        return FIRST_PLAY
+    return FIRST_EXPLAINED if kind is Explain and "against" not in query else {}
 
 
 def _with_fitting_adapter(case: CaseSpec, chosen: Container[str]) -> CaseSpec:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from app.list_reading import PlaceWithout, effects_on, place_without, target_of
 from app.text import safe_html
 from app.theme import amount, interval, nats, number, ordinal, signed, with_interval
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.data import strategies
 from core.metrics.ranking import Rank
 from core.prompt import families
+from core.question.targets import EXPLAINED, Explained
+from core.question.task import Target
 from core.words import duration
 
 STRONG = 0.8
-"""LDS from which an explanation is called strong: at least four fifths of the order of ablated scores is right."""
+"""LDS, or rank agreement, from which an explanation is called strong: at least four fifths of the order is right."""
 FAIR = 0.5
 """LDS from which it is called fair; below it is weak."""
 
@@ -33,6 +36,24 @@ class FaithfulnessNote:
     low: float | None
     high: float | None
     origin: str
+    agreement: float | None = None
+    """Rank agreement: how well the order of the places with demonstrations taken out is predicted."""
+    agreement_low: float | None = None
+    agreement_high: float | None = None
+
+    @property
+    def places(self) -> str:
+        """How far the predicted places are to be trusted, in one sentence; empty where it was not measured."""
+        if self.agreement is None:
+            return ""
+        ends = interval(self.agreement_low, self.agreement_high, number)
+        value = f"rank agreement {number(self.agreement)}" + (f", 90 % {ends}" if ends else "")
+        meaning = {
+            "strong": "The places that it predicts are right in their order",
+            "fair": "The places that it predicts are roughly right in their order",
+            "weak": "The places that it predicts are weak: trust the measured ones",
+        }[trust(self.agreement)]
+        return f"{meaning} ({value})."
 
     @property
     def sentence(self) -> str:
@@ -54,13 +75,15 @@ class FaithfulnessNote:
 def faithfulness_note(explanation: Explanation) -> FaithfulnessNote:
     """The best measurement at hand: text ablations where they exist, else the method's own."""
     ablated, contributions = explanation.faithfulness, explanation.contributions
+    ends = () if contributions is None else ("", "_low", "_high")
+    agreement = [getattr(contributions, f"rank_agreement{end}") for end in ends]
     if ablated is not None and ablated.lds is not None:
         origin = f"{ablated.ablations} text ablations"
-        return FaithfulnessNote(trust(ablated.lds), ablated.lds, ablated.low, ablated.high, origin)
+        return FaithfulnessNote(trust(ablated.lds), ablated.lds, ablated.low, ablated.high, origin, *agreement)
     if contributions is not None and (lds := contributions.lds) is not None:
-        ends = contributions.lds_low, contributions.lds_high
-        return FaithfulnessNote(trust(lds), lds, *ends, "cross-validated on its own ablations")
-    return FaithfulnessNote("not measured", None, None, None, "")
+        between = contributions.lds_low, contributions.lds_high
+        return FaithfulnessNote(trust(lds), lds, *between, "cross-validated on its own ablations", *agreement)
+    return FaithfulnessNote("not measured", None, None, None, "", *agreement)
 
 
 def trust(lds: float) -> Trust:
@@ -145,45 +168,83 @@ def _answer(answer: str | None) -> str:
 
 
 def _goal(contributions: Contributions) -> str:
-    title = f"<em>{safe_html(contributions.target.title, 60)}</em>"
-    if contributions.target.against_title is None:
-        return title
-    return f"{title} over <em>{safe_html(contributions.target.against_title, 60)}</em>"
+    return goal(contributions.target)
+
+
+def goal(target: Target) -> str:
+    """What is explained, as the object of "raises", as HTML."""
+    title = f"<em>{safe_html(target.title, 60)}</em>"
+    against = f"<em>{safe_html(target.against_title or '', 60)}</em>"
+    return {
+        "field": f"{title} against the other candidates",
+        "score": f"the score of {title}",
+        "lift": f"all candidates beside {title}",
+        "pair": f"{title} over {against}",
+    }[target.explain]
+
+
+def explained_words(target: Target) -> str:
+    """What is explained, as a noun: `the margin over the field`."""
+    return f"the {EXPLAINED[target.explain].words}"
 
 
 def _without(explanation: Explanation, contributions: Contributions, index: int) -> str:
-    """The removal effect of a demonstration on the target; it need not have the sign of the contribution."""
+    """The place without a demonstration; where it says the opposite of the effect, that is said too."""
     row = target_row(explanation)
-    if explanation.matrix is None or row is None or row.rank is None:
+    at = None if row is None else explanation.candidates.index(row)
+    without = None if at is None else place_without(explanation, index, at)
+    if row is None or row.rank is None or without is None:
         return ""
-    at = explanation.candidates.index(row)
-    fall, after = explanation.matrix.values[index][at], explanation.matrix.ranks_without[index][at]
-    alone = contributions.target.against_id is None
-    score = "the score" if alone else f"the score of <em>{safe_html(row.title, 60)}</em>"
-    text = f"{score} is {_score_without(fall)} and the rank {_rank_without(row.rank, after)}"
-    if alone and fall * contributions.values[index] < 0:
-        return f" Yet with only this one taken out, {text}: its contribution depends on the other demonstrations."
-    return f" Without it {text}."
+    place = f"<em>{safe_html(row.title, 60)}</em> is {place_words(without, row.rank)}"
+    if contributions.target.explain != "lift" and _contradicts(contributions.values[index], without, row.rank):
+        return f" Yet with only this one taken out, {place}: {_why(explanation, index)}"
+    return f" Without it {place}."
 
 
-def pair(explanation: Explanation, demo: int, candidate: int) -> str:
-    """The removal effect of one demonstration on one candidate, as HTML; empty before the matrix is there."""
-    if explanation.matrix is None:
-        return ""
-    fall, after = explanation.matrix.values[demo][candidate], explanation.matrix.ranks_without[demo][candidate]
+def _contradicts(effect: float, without: PlaceWithout, rank: Rank) -> bool:
+    """Whether taking a demonstration out surely moves a candidate the way its effect does, instead of the other."""
+    return without.moves(rank) and (rank - without.value) * effect > 0
+
+
+def _why(explanation: Explanation, demo: int) -> str:
+    """Why taking a demonstration out does not undo its effect: its strongest pair, where one is sure."""
+    effects = explanation.list_effects
+    row = next((row for row in effects.pairs if demo in (row.first, row.second)), None) if effects else None
+    if row is None:
+        return "its effect depends on the other demonstrations."
+    first, second = explanation.demos[row.first].label, explanation.demos[row.second].label
+    return f"{first} and {second} together do {'more' if row.value > 0 else 'less'} than apart."
+
+
+def pair(explanation: Explanation, demo: int, candidate: int, explain: Explained = "field") -> str:
+    """The effect of one demonstration on one candidate and its place without it, as HTML; empty where not there."""
     row, label = explanation.candidates[candidate], explanation.demos[demo].label
-    title = f"<em>{safe_html(row.title, 60)}</em>"
-    return f"Without {label}, {title} scores {_score_without(fall)} and ranks {_rank_without(row.rank, after)}."
+    without = place_without(explanation, demo, candidate)
+    if without is None:
+        return ""
+    target = target_of(explanation, explain, row.item_id)
+    effects = effects_on(explanation, target)
+    assert effects is not None
+    change = _change(label, effects.value[demo], effects.low[demo], effects.high[demo], target)
+    return f"{change} Without it <em>{safe_html(row.title, 60)}</em> is {place_words(without, row.rank)}."
 
 
-def _score_without(fall: float) -> str:
-    return "the same" if fall == 0 else f"{amount(fall)} {'lower' if fall > 0 else 'higher'}"
+def _change(label: str, value: float, low: float, high: float, target: Target) -> str:
+    if value == 0:
+        return f"{label} does not change {goal(target)}."
+    verb, sign = ("raises", "dl-up") if value > 0 else ("lowers", "dl-down")
+    return f'{label} {verb} {goal(target)} by <span class="{sign}">{amount(value)}</span>{with_interval(low, high)}.'
 
 
-def _rank_without(rank: Rank | None, after: Rank) -> str:
-    if rank is None:
-        return ordinal(after)
-    return f"still {ordinal(after)}" if rank == after else f"{ordinal(after)} instead of {ordinal(rank)}"
+def place_words(without: PlaceWithout, rank: Rank | None) -> str:
+    """`11th instead of 14th (measured)`, `about 11th (90 % 9 to 13) instead of 14th`, `still 14th`."""
+    if without.measured:
+        now = ordinal(without.value)
+        return f"still {now} (measured)" if without.value == rank else f"{now} instead of {ordinal(rank)} (measured)"
+    ends = f"90 % {without.low:g} to {without.high:g}"
+    if not without.moves(rank):
+        return f"about where it is, {ordinal(without.nearest)} ({ends}, predicted)"
+    return f"about {ordinal(without.nearest)} instead of {ordinal(rank)} ({ends}, predicted)"
 
 
 def cost(contributions: Contributions) -> str:
@@ -196,7 +257,7 @@ def residual(contributions: Contributions) -> str:
     """What the bars leave unexplained, in plain words."""
     total = contributions.few_shot - contributions.zero_shot
     between = f"{nats(contributions.residual)} of it is interaction between them, which no single bar holds"
-    text = f"The demonstrations together change the score by {nats(total)}; {between}."
+    text = f"The demonstrations together change {explained_words(contributions.target)} by {nats(total)}; {between}."
     if contributions.completeness_gap is not None:
         text += f" Quadrature error of the gradient path: {signed(contributions.completeness_gap, 3)} nats."
     return text

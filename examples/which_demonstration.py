@@ -16,7 +16,7 @@ case = CaseSpec(user=user, demos=demos, candidates=6, history=3)
 dataset, model = open_dataset(case.dataset), load(case.model)
 
 # %% What does each demonstration add to the score of the item really chosen next?
-*_, report = explain(Explain(case=case, budget=4, matrix=False), dataset=dataset, model=model)
+*_, report = explain(Explain(case=case, budget=4), dataset=dataset, model=model)
 answer = report.contributions
 print(f"The score of {answer.target.title!r} goes from {answer.zero_shot:+.2f} to {answer.few_shot:+.2f} nats.")
 for demo, value, low, high in sorted(

@@ -1,4 +1,4 @@
-"""The effect of each demonstration on each candidate."""
+"""The effect of each demonstration on each candidate: on its margin over the field, or on its own score."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import plotly.graph_objects as go
 from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import box, column_axis, framed, row_axis, row_box
+from app.list_reading import effect_map, place_without
+from app.sentences import place_words
 from app.text import plain, safe_mark
-from app.theme import Palette, amount, nats, symmetric
+from app.theme import Palette, amount, nats, symmetric, with_interval
 from core import columns
-from core.analysis.explain.explanation import Explanation, Matrix
+from core.analysis.explain.explanation import Explanation
 from core.metrics.ranking import best_first
+from core.question.targets import Explained
 
 ROW = 25
 """Pixels of one candidate's row."""
@@ -35,21 +38,28 @@ def drawn(explanation: Explanation, limit: int, selected: str | None = None) -> 
 
 @cached_figure
 def figure(
-    explanation: Explanation, colours: Palette, *, limit: int, demo: int | None = None, item: str | None = None
+    explanation: Explanation,
+    colours: Palette,
+    *,
+    limit: int,
+    demo: int | None = None,
+    item: str | None = None,
+    explain: Explained = "field",
 ) -> go.Figure:
-    """Candidates (rows, best rank first) x demonstrations (columns), nats; blue: the score falls without it.
+    """Candidates (rows, best rank first) x demonstrations (columns), effects in nats; blue raises the candidate.
 
-    An invisible marker in every cell carries `[demonstration, item id]`, because a heat map takes no clicks.
+    An invisible marker in every cell carries `[demonstration, item id]`, because a heat map takes no clicks. Raises
+    `ValueError` for an explanation without effects on the whole list.
     """
-    matrix = _matrix(explanation)
+    effects = effect_map(explanation, explain)
     rows = drawn(explanation, limit, item)
-    z = [[matrix.values[d][c] for d in range(len(explanation.demos))] for c in rows]
+    z = effects.value[:, rows].T.tolist()
     bound = symmetric(value for line in z for value in line)
     labels = [row.label for row in explanation.demos]
 
     def cell(demo: int, line: int) -> tuple[list[object], str]:
         candidate = rows[line]
-        return [demo, explanation.candidates[candidate].item_id], _hover(explanation, matrix, demo, candidate)
+        return [demo, explanation.candidates[candidate].item_id], _hover(explanation, demo, candidate, explain)
 
     return framed(
         signed_map(z, bound, colours, cell, size=ROW - 4, written=len(labels) <= ROOM),
@@ -62,12 +72,14 @@ def figure(
     )
 
 
-def _hover(explanation: Explanation, matrix: Matrix, demo: int, candidate: int) -> str:
-    row = explanation.candidates[candidate]
+def _hover(explanation: Explanation, demo: int, candidate: int, explain: Explained) -> str:
+    row, effects = explanation.candidates[candidate], effect_map(explanation, explain)
+    value, low, high = (part[demo, candidate] for part in (effects.value, effects.low, effects.high))
+    without = place_without(explanation, demo, candidate)
+    place = "" if without is None else f"<br>without it {place_words(without, row.rank)}"
     return (
         f"{explanation.demos[demo].label} on {safe_mark(row.title, 60)}"
-        f"<br>removal effect {nats(matrix.values[demo][candidate])}"
-        f"<br>rank {'–' if row.rank is None else row.rank} with it, {matrix.ranks_without[demo][candidate]} without it"
+        f"<br>effect {nats(value)}{with_interval(low, high)}{place}"
     )
 
 
@@ -84,32 +96,28 @@ def _outlines(
     return column + ([] if at is None else [row_box(at, len(explanation.demos), colours)])
 
 
-def _matrix(explanation: Explanation) -> Matrix:
-    if explanation.matrix is None:
-        raise ValueError("a heat map needs the matrix")
-    return explanation.matrix
-
-
-def alt(explanation: Explanation) -> str:
+def alt(explanation: Explanation, explain: Explained = "field") -> str:
     """The largest effects in words."""
-    matrix = _matrix(explanation)
-    cells = [(value, d, c) for d, line in enumerate(matrix.values) for c, value in enumerate(line)]
+    effects = effect_map(explanation, explain).value
+    cells = [(value, d, c) for d, line in enumerate(effects.tolist()) for c, value in enumerate(line)]
     text = f"{len(explanation.demos)} demonstrations by {len(explanation.candidates)} candidates."
-    for word, pick in (("falls", max), ("rises", min)):
+    for word, pick in (("raises", max), ("lowers", min)):
         value, d, c = pick(cells)
-        if (value > 0) == (word == "falls") and value != 0:
+        if (value > 0) == (word == "raises") and value != 0:
             title = plain(explanation.candidates[c].title)
-            text += f" Without {explanation.demos[d].label} the score of {title} {word} most, by {amount(value)}."
+            text += f" {explanation.demos[d].label} {word} {title} most, by {amount(value)}."
     return text
 
 
-def table(explanation: Explanation) -> pd.DataFrame:
-    """One row per candidate, one column per demonstration; removal effects in nats, positive where the score falls."""
-    matrix = _matrix(explanation)
+def table(explanation: Explanation, explain: Explained = "field") -> pd.DataFrame:
+    """One row per candidate, one column per demonstration and for each end of its interval; effects in nats."""
+    effects = effect_map(explanation, explain)
     data: dict[str, object] = {
         columns.RANK: [row.rank for row in explanation.candidates],
         columns.ITEM: [row.item_id for row in explanation.candidates],
         columns.TITLE: [row.title for row in explanation.candidates],
     }
-    data |= {row.label: list(matrix.values[d]) for d, row in enumerate(explanation.demos)}
+    for demo, row in enumerate(explanation.demos):
+        data |= {row.label: effects.value[demo].tolist()}
+        data |= {f"{row.label}_low": effects.low[demo].tolist(), f"{row.label}_high": effects.high[demo].tolist()}
     return pd.DataFrame(data).sort_values([columns.RANK, columns.TITLE, columns.ITEM], ignore_index=True)

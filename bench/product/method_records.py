@@ -17,7 +17,7 @@ from core.analysis.dual.parts import attention_mass
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.gradient import PATH_BEND, PATH_NODES, gradient_at, learning_rate_path
 from core.analysis.explain.methods import METHODS, Method
-from core.analysis.explain.refine import refine
+from core.analysis.explain.refine import ENDS, refine
 from core.analysis.values import Array, TargetScore, all_masks
 
 BUDGET = Explain().budget
@@ -77,10 +77,11 @@ def answers(bench: Bench, subject: PromptSubject, budget: float) -> list[CaseRec
     for answer in refine(subject.score(bench.model), budget=budget):
         records.append(
             {
-                "ablations": answer.ablations,
+                "ablations": len(answer.belief.masks) - ENDS,
                 "seconds": time.perf_counter() - start,
                 "passes": answer.spent.passes,
-                **{name: getattr(answer, name).tolist() for name in ("values", "low", "high")},
+                "values": answer.values.tolist(),
+                **{name: getattr(answer.effects, name).tolist() for name in ("low", "high")},
             }
         )
     return records

@@ -49,7 +49,7 @@ WARM_RUNS = 10
 UNCHANGED_RUNS = 8
 RUNS_A_MEASURE = 10
 WAIT_SECONDS = 300.0
-REQUEST = "demos=4&candidates=10&history=5&method=gradient&matrix=no"
+REQUEST = "demos=4&candidates=10&history=5&method=gradient"
 
 FIRST_CHART = "() => document.querySelector('.st-key-chart-waterfall .barlayer .point path') !== null"
 MIDDLE_OF_BAR = """place => {

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.metrics.ranking import Rank, best_first
 from core.question.shown_candidates import shown_sentence
-from core.question.task import DemoRow
+from core.question.targets import EXPLAINED
+from core.question.task import DemoRow, Target
 from core.work.log import escaped
 
 MOST_CANDIDATES = 10
@@ -68,17 +69,40 @@ def _contributions(explanation: Explanation) -> Iterator[str]:
     if shares is None:
         yield "No demonstrations, so no contributions"
         return
-    against = "" if shares.target.against_title is None else f" over {_title(shares.target.against_title)}"
-    yield f"Contributions to the score of {_title(shares.target.title)}{against}, in nats"
+    yield f"Effects of the demonstrations on the {_explained(shares.target)}, in nats"
     yield f"(method {shares.method}, {shares.passes:.1f} passes, {shares.seconds:.1f} s)"
     for index, demo in enumerate(explanation.demos):
         answer = "" if demo.answer is None else f" = {demo.answer}"
         mark = _shown(demo, explanation)
         amount = f"{shares.values[index]:+.3f}{_interval(shares, index)}"
-        yield f"{demo.label:>4} {amount}  {_title(demo.title)}{answer}{mark}"
+        yield f"{demo.label:>4} {amount}  {_title(demo.title)}{answer}{mark}{_place_without(explanation, index)}"
     yield f"without demonstrations {shares.zero_shot:+.3f}, contributions {sum(shares.values):+.3f},"
     yield f"what they do not account for {shares.residual:+.3f}, together {shares.few_shot:+.3f}"
     yield _faithfulness(explanation, shares)
+    if shares.rank_agreement is not None:
+        low, high = shares.rank_agreement_low, shares.rank_agreement_high
+        ends = "" if low is None or high is None else ends_of(f"{low:.2f}", f"{high:.2f}")
+        yield f"Rank agreement of predicted and measured places: {shares.rank_agreement:.2f}{ends}"
+
+
+def _explained(target: Target) -> str:
+    """What is explained, with the titles: `margin over the field of Heat (1995)`."""
+    against = "" if target.against_title is None else f" {_title(target.against_title)}"
+    if target.explain == "pair":
+        return f"margin of {_title(target.title)} over{against}"
+    return f"{EXPLAINED[target.explain].words} of {_title(target.title)}"
+
+
+def _place_without(explanation: Explanation, demo: int) -> str:
+    """The target's place without one demonstration, measured or predicted."""
+    effects, shares = explanation.list_effects, explanation.contributions
+    if effects is None or shares is None:
+        return ""
+    at = [row.item_id for row in explanation.candidates].index(shares.target.item_id)
+    if (prompt := effects.measured_without(demo)) is not None:
+        return f"; without it place {prompt.ranks[at]:g}"
+    low, high = effects.without.low[demo][at], effects.without.high[demo][at]
+    return f"; without it about place {effects.without.value[demo][at]:.0f} (90 % {low:g} to {high:g})"
 
 
 def _shown(demo: DemoRow, explanation: Explanation) -> str:

@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import (
     CandidateRow,
@@ -19,15 +21,20 @@ from core.analysis.explain.explanation import (
     Explanation,
     Faithfulness,
     HistoryRow,
-    Matrix,
+    ListEffects,
+    MeasuredPrompt,
+    PairRow,
+    PlaceTable,
     PromptRecord,
     SpanRow,
     Timings,
 )
 from core.analysis.subject import Subject
 from core.data.records import Case, Demonstration, Interaction, Item
+from core.metrics.ranking import ranks
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
+from core.question.targets import EXPLAINED
 from core.question.task import DemoRow, ModelProof, Provenance, Report, Target, Task
 
 TITLES = [
@@ -78,8 +85,6 @@ def explanation(
     count = len(case.demo_ids) if case.demo_ids is not None else case.demos
     target = 6 % case.candidates
     demos = tuple(_demo(index, names, case) for index in range(count))
-    values = tuple(round(draw.gauss(0.05, 0.25), 3) for _ in range(count))
-    zero, residual = -1.42, 0.11 if count else 0.0
     order = sorted(range(case.candidates), key=lambda i: (i * 7) % case.candidates)
     candidates = tuple(
         CandidateRow(
@@ -95,31 +100,10 @@ def explanation(
         )
         for i in range(case.candidates)
     )
-    matrix = [[round(draw.gauss(0.02, 0.12), 3) for _ in candidates] for _ in demos]
-    ranks = [[max(1, min(len(candidates), c + 1 + draw.randint(-2, 4))) for c in range(len(candidates))] for _ in demos]
-    by_layer = tuple(tuple(value / layers + draw.gauss(0, 0.01) for _ in range(layers)) for value in values)
-    made = Contributions(
-        method="default",
-        target=Target(item_id=candidates[target].item_id, title=candidates[target].title),
-        values=values,
-        low=tuple(value - 0.12 for value in values),
-        high=tuple(value + 0.15 for value in values),
-        zero_shot=zero,
-        few_shot=zero + sum(values) + residual,
-        residual=residual,
-        completeness_gap=0.012,
-        by_layer=by_layer,
-        by_token=tuple(tuple(draw.gauss(0, 0.02) for _ in row.text.split(" ")) for row in demos),
-        split_of="gradient",
-        lds=lds,
-        lds_low=None if lds is None else lds - 0.2,
-        lds_high=None if lds is None else min(1.0, lds + 0.15),
-        forwards=17,
-        backwards=2,
-        passes=9.4,
-        seconds=6.2,
-        seed=0,
-    )
+    listed = list_effects(candidates, count, draw, target)
+    at = target_of(candidates, task)
+    weights = EXPLAINED[at.explain].weights(len(candidates), *_indices(candidates, at))
+    made = None if listed is None else _contributions(task, at, listed, weights, demos, draw, layers, lds)
     has = stage not in ("scores", "none") and count > 0
     return Explanation(
         key="k" * 64,
@@ -143,15 +127,7 @@ def explanation(
         target_index=target,
         prompt=_prompt(demos, candidates[target].title),
         contributions=made if has else None,
-        matrix=Matrix(
-            method="gate_removal",
-            values=tuple(map(tuple, matrix)),
-            ranks_without=tuple(map(tuple, ranks)),
-            forwards=8,
-            seconds=1.4,
-        )
-        if has and stage != "first"
-        else None,
+        list_effects=listed if has and task.method == "default" else None,
         faithfulness=Faithfulness(
             lds=lds,
             low=None if lds is None else lds - 0.1,
@@ -166,7 +142,7 @@ def explanation(
         )
         if task.faithfulness and has
         else None,
-        timings=Timings(prompt=0.1, scores=1.2, contributions=6.2, matrix=1.4, total=8.9),
+        timings=Timings(prompt=0.1, scores=1.2, contributions=6.2, total=8.9),
         provenance=Provenance(
             dataset_id="ml-100k-1f",
             dataset_name="MovieLens-100K",
@@ -184,6 +160,99 @@ def explanation(
             command=f"demolens explain --user {case.user} --demos {case.demos}",
         ),
         notices=(),
+    )
+
+
+def target_of(candidates: tuple[CandidateRow, ...], task: Explain) -> Target:
+    """What the task explains, by id and title."""
+    titles = {row.item_id: row.title for row in candidates}
+    item = task.target if task.target in titles else next(row.item_id for row in candidates if row.is_target)
+    against = task.against if task.explained == "pair" else None
+    return Target(
+        item_id=item,
+        title=titles[item],
+        explain=task.explained if against in titles or task.explained != "pair" else "field",
+        against_id=against if against in titles else None,
+        against_title=titles.get(against or ""),
+    )
+
+
+def _indices(candidates: tuple[CandidateRow, ...], target: Target) -> tuple[int, int | None]:
+    at = [row.item_id for row in candidates]
+    return at.index(target.item_id), None if target.against_id is None else at.index(target.against_id)
+
+
+def list_effects(
+    candidates: tuple[CandidateRow, ...], count: int, draw: random.Random, target: int
+) -> ListEffects | None:
+    """Effects that a seeded game of own scores has; the first two demonstrations are taken out alone."""
+    if not count:
+        return None
+    effects = [[round(draw.gauss(0.3, 0.25), 3) for _ in candidates] for _ in range(count)]
+    zero = [row.zero_shot_score or 0.0 for row in candidates]
+    full = [-0.5 - 0.08 * place for place in range(len(candidates))]
+    left = [[full[c] - effects[d][c] for c in range(len(candidates))] for d in range(count)]
+    places = tuple(tuple(ranks(np.array(scores))) for scores in left)
+    wide = PlaceTable(
+        value=places,
+        low=tuple(tuple(max(1.0, place - 2) for place in row) for row in places),
+        high=tuple(tuple(min(float(len(candidates)), place + 2) for place in row) for row in places),
+    )
+    order = tuple(sorted(range(count), key=lambda d: effects[d][target] - sum(effects[d]) / len(candidates)))
+    curve = tuple(tuple(float(c + 1) for c in range(len(candidates))) for _ in range(count + 1))
+    prompts = [((), full), (tuple(range(count)), zero)]
+    prompts += [((demo,), left[demo]) for demo in range(min(2, count)) if count > 1]
+    return ListEffects(
+        effects=tuple(map(tuple, effects)),
+        mean_variance=tuple(0.0064 for _ in range(count)),
+        deviation_variance=tuple(tuple(0.0036 for _ in candidates) for _ in range(count)),
+        quantile=1.9,
+        without=wide,
+        removal_order=order,
+        place_curve=PlaceTable(value=curve, low=curve, high=curve),
+        pairs=(PairRow(first=0, second=2, value=-0.31, low=-0.5, high=-0.12),) if count > 2 else (),
+        measured=tuple(
+            MeasuredPrompt(left_out=out, scores=tuple(scores), ranks=ranks(np.array(scores))) for out, scores in prompts
+        ),
+    )
+
+
+def _contributions(
+    task: Explain,
+    target: Target,
+    listed: ListEffects,
+    weights: Any,
+    demos: tuple[DemoRow, ...],
+    draw: random.Random,
+    layers: int,
+    lds: float | None,
+) -> Contributions:
+    """The bars of the game: effects on what is explained, and what the list itself says of both ends."""
+    estimates = listed.belief.on(weights)
+    values = tuple(estimates.value.tolist())
+    few, zero = (float(np.array(prompt.scores) @ weights) for prompt in listed.measured[:2])
+    return Contributions(
+        method=task.method,
+        target=target,
+        values=values,
+        low=tuple(estimates.low.tolist()),
+        high=tuple(estimates.high.tolist()),
+        zero_shot=zero,
+        few_shot=few,
+        residual=few - zero - sum(values),
+        completeness_gap=0.012,
+        by_layer=tuple(tuple(value / layers + draw.gauss(0, 0.01) for _ in range(layers)) for value in values),
+        by_token=tuple(tuple(draw.gauss(0, 0.02) for _ in row.text.split(" ")) for row in demos),
+        split_of="gradient",
+        lds=lds,
+        lds_low=None if lds is None else lds - 0.2,
+        lds_high=None if lds is None else min(1.0, lds + 0.15),
+        rank_agreement=None if lds is None else lds - 0.1,
+        forwards=17,
+        backwards=2,
+        passes=9.4,
+        seconds=6.2,
+        seed=0,
     )
 
 

@@ -90,7 +90,7 @@ def test_selecting_by_keyboard_moves_every_view_and_the_link(open_page):
     assert link(page, "demo") == ["5"]
     told = re.sub(r"\s+", " ", words(page))
     assert "dl-chosen" in " ".join(element.proto.body for element in page.get("html"))
-    assert re.search(r"Without D5, Usual Suspects, The \(1995\) scores [\d.]+ nats (lower|higher)", told)
+    assert re.search(r"D5 (raises|lowers) Usual Suspects, The \(1995\) against the other candidates by", told)
     page.button(key="clear-selection").click().run()
     assert "demo" not in page.query_params
     assert "item" not in page.query_params
@@ -449,6 +449,7 @@ OTHER = {
     "in-method": "path",
     "in-target": "103",
     "in-against": "104",
+    "in-explain": "score",
     "in-sampling": "popularity",
     "in-scoring": "mean",
     "in-device": "cpu",

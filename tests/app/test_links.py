@@ -144,7 +144,8 @@ FIRST_LINKS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("kind", "link", "case", "own"), FIRST_LINKS)
 def test_an_old_link_keeps_its_choices(kind: str, link: str, case: dict[str, Any], own: dict[str, Any]) -> None:
     task, _, notice = read(parse_qs(link), kind)
-    assert task == KINDS[kind].task(case=CaseSpec(**FIRST.model_dump() | case), **own)
+    explained = {"explain": "score"} if kind == "explain" else {}
+    assert task == KINDS[kind].task(case=CaseSpec(**FIRST.model_dump() | case), **own, **explained)
     assert notice == ""
     assert read(links.written(task), kind)[0] == task
 
@@ -177,7 +178,7 @@ def test_an_old_link_of_explore_opens() -> None:
     task, selection, notice = read(OLD, "explain")
     named = {"demo_ids": ("7:3", "7:4:no"), "strategy": "manual", "candidate_ids": ("50", "56")}
     case = FIRST.model_copy(update={"user": "7", "seed": 5, **named})
-    answer = {"method": "path", "budget": 20, "precision": 0.5, "matrix": False, "faithfulness": 32}
+    answer = {"method": "path", "budget": 20, "precision": 0.5, "faithfulness": 32}
     assert task == Explain(case=case, target="50", against="56", **answer)
     assert selection == ExploreSelection(demo=2, item="56", alpha=0.1)
     assert notice == ""

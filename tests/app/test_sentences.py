@@ -4,9 +4,12 @@ import pytest
 from questions import explain_task
 
 from app import sentences
+from app.list_reading import place_without
 from app.pages.explore.selection import words
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
+from core.question.targets import EXPLAINED
+from core.words import ordinal
 
 
 @pytest.fixture
@@ -59,30 +62,57 @@ def test_no_demonstrations_and_no_contributions_are_said(example):
     assert sentences.lead(example.explanation(stage="scores")) == ""
 
 
-def test_a_pair_has_amount_and_both_ranks(complete):
-    told = _plain(sentences.pair(complete, 0, 4))
-    fall, after = complete.matrix.values[0][4], complete.matrix.ranks_without[0][4]
-    assert fall > 0
-    assert after == 3
-    assert told == f"Without D1, Usual Suspects, The (1995) scores {fall:.2f} nats lower and ranks 3rd instead of 5th."
+def test_a_pair_has_its_effect_and_both_places(complete):
+    effects = complete.list_effects
+    text = _plain(sentences.pair(complete, 0, 4))
+    value = effects.belief.on(EXPLAINED["field"].weights(20, 4)).value[0]
+    after = effects.measured_without(0).ranks[4]
+    verb = "raises" if value > 0 else "lowers"
+    title = "Usual Suspects, The (1995)"
+    assert text.startswith(f"D1 {verb} {title} against the other candidates by {abs(value):.2f} nats (90 % ")
+    assert text.endswith(f"Without it {title} is {ordinal(after)} instead of 5th (measured).")
 
 
-def test_words_of_direction_are_for_contributions_alone_and_their_amounts_have_no_sign(complete):
+def test_a_place_that_was_not_measured_has_its_interval(complete):
+    effects = complete.list_effects
+    low, high = (side[3][4] for side in (effects.without.low, effects.without.high))
+    assert f"(90 % {low:g} to {high:g}, predicted)" in _plain(sentences.pair(complete, 3, 4))
+
+
+def test_every_sentence_has_one_direction(complete):
     for demo in range(len(complete.demos)):
-        told = _plain(sentences.demonstration(complete, demo))
-        assert len(re.findall(r"\b(?:raises|lowers)\b", told)) == 1
-        assert re.search(r"(raises|lowers) .* by \d", told)
+        text = _plain(sentences.demonstration(complete, demo))
+        assert len(re.findall(r"\b(?:raises|lowers)\b", text)) == 1
+        assert re.search(r"(raises|lowers) .* by \d", text)
         for candidate in range(len(complete.candidates)):
-            of_pair = _plain(sentences.pair(complete, demo, candidate))
-            assert not re.search(r"raises|lowers|[+\u2212]\d", of_pair)
+            text = _plain(sentences.pair(complete, demo, candidate))
+            assert len(re.findall(r"\b(?:raises|lowers)\b", text)) == 1
 
 
-def test_a_removal_that_contradicts_the_contribution_says_so(complete):
-    at = complete.target_index
-    made, matrix = complete.contributions, complete.matrix
+def test_a_removal_that_contradicts_the_effect_says_so_and_names_the_pair(complete):
+    row = sentences.target_row(complete)
+    at, values = complete.candidates.index(row), complete.contributions.values
+    seen = set()
     for demo in range(len(complete.demos)):
-        told = _plain(sentences.demonstration(complete, demo))
-        assert ("depends on the other demonstrations" in told) == (made.values[demo] * matrix.values[demo][at] < 0)
+        text = _plain(sentences.demonstration(complete, demo))
+        without = place_without(complete, demo, at)
+        opposite = not without.low <= row.rank <= without.high and (without.value < row.rank) == (values[demo] > 0)
+        seen.add(opposite)
+        assert ("Yet with only this one taken out" in text) == opposite
+        if opposite and demo in (0, 2):
+            assert "D1 and D3 together do less than apart" in text
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("agreement", "words"),
+    [(0.9, "are right in their order"), (0.6, "are roughly right"), (0.2, "are weak: trust the measured ones")],
+)
+def test_rank_agreement_stands_beside_lds(complete, agreement, words):
+    made = complete.contributions.model_copy(update={"rank_agreement": agreement})
+    note = sentences.faithfulness_note(complete.model_copy(update={"contributions": made}))
+    assert words in note.places
+    assert f"rank agreement {agreement:.2f}" in note.places
 
 
 def test_the_target_is_not_told_twice(complete):

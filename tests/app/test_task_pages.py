@@ -206,7 +206,7 @@ def test_how_explore_explains_does_not_concern_other_pages_but_its_target_does(o
     assert "What you see is the result of these settings" in words(page)
     page = go(page, "explore").selectbox(key="in-method").set_value("path").run()
     page = page.number_input(key="in-budget").set_value(3.0).run()
-    page = page.toggle(key="in-matrix").set_value(False).run()
+    page = page.selectbox(key="in-explain").set_value("score").run()
     page = go(press(page, "run"), "robustness")
     assert "What you see is the result of these settings" in words(page)
     assert page.button(key="run").disabled

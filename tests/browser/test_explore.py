@@ -244,7 +244,7 @@ def real_server():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_real_pipeline_explains_a_small_case(real_server, visit):
-    page = visit(f"{real_server}/?user=25&demos=2&candidates=4&history=2&budget=2&method=gradient&matrix=no")
+    page = visit(f"{real_server}/?user=25&demos=2&candidates=4&history=2&budget=2&method=gradient")
     page.set_default_timeout(540_000)
     assert re.search(r"ranks \d\w\w of 4", headline(page))
     page.locator('[data-testid="stProgress"]').wait_for(state="detached")

@@ -20,6 +20,7 @@ from app.widgets import failures, fields, preview, tab, task_page
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import METHODS
+from core.question.targets import EXPLAINED
 from core.question.task import Task
 
 NOT_READ = {"family", "wording", "chat", "scoring", "model", "adapter", "device", "dtype"}
@@ -27,15 +28,18 @@ NOT_READ = {"family", "wording", "chat", "scoring", "model", "adapter", "device"
 
 
 def controls() -> None:
-    """The method, and the candidates whose score or margin is divided."""
+    """The method, the candidate that is explained, and what of it."""
     words: dict[str, str] = {row.name: row.words for row in METHODS.values()}
     fields.choice("method", "Method", words, "How the score is divided among the demonstrations.")
     names, target = _candidates(), tab.draft(Explain).target
-    hint = "The candidate whose score is divided among the demonstrations."
-    fields.choice("target", "Explain the score of", {"": "item really chosen next"} | names, hint, "fuzzy")
+    hint = "The candidate that is explained."
+    fields.choice("target", "Candidate", {"": "item really chosen next"} | names, hint, "fuzzy")
     others = {item: name for item, name in names.items() if item != target}
-    hint = "With a second candidate, the first one's lead over it is divided instead of its score."
-    fields.choice("against", "Against", {"": "nothing: the score itself"} | others, hint, "fuzzy")
+    hint = "A second candidate, to explain the first one's lead over it."
+    fields.choice("against", "Against", {"": "all other candidates"} | others, hint, "fuzzy")
+    rows = [row for row in EXPLAINED.values() if row.against == 0 or tab.draft(Explain).against is not None]
+    hint = " ".join(f"{row.words.capitalize()}: {row.help}" for row in EXPLAINED.values())
+    fields.choice("explain", "What of it", {"": "what fits the above"} | {r.name: r.words for r in rows}, hint)
 
 
 def _candidates() -> dict[str, str]:
@@ -48,10 +52,11 @@ def _candidates() -> dict[str, str]:
 
 
 def advanced() -> None:
-    """The matrix and the budget."""
-    fields.toggle("matrix", "Demonstrations x candidates", "Also measures each removal effect on each candidate.")
+    """The budget and the removals that are measured."""
     hint = "Most that a refined or sampled method may use; one full pass scores the whole prompt once."
     fields.number("budget", "Budget (full passes)", 0.5, 1000.0, hint, step=1.0, form="%g")
+    hint = "Demonstrations whose removal alone is really measured, those that move the place most first."
+    fields.number("removals", "Measured removals", 0, 64, hint)
 
 
 def upcoming(page: TaskView) -> None:
@@ -123,7 +128,7 @@ def views_of(explanation: Explanation) -> None:
         candidates.candidates(explanation, colours)
     demos.demos(explanation)
     choice_section(explanation)
-    if explanation.matrix is not None:
+    if explanation.list_effects is not None:
         views.matrix(explanation)
     if explanation.contributions is not None and explanation.contributions.by_layer is not None:
         views.layer_map(explanation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import sentences
 from app.sentences import cost, faithfulness_note, headline, lead, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
@@ -12,6 +13,7 @@ from app.widgets import tab
 from app.widgets.report_head import Readout, readouts_row
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import METHODS
+from core.question.targets import EXPLAINED
 
 STAGES = {
     "scores": " · scores only, the contributions are being computed",
@@ -23,8 +25,8 @@ STAGES = {
 
 def summary(explanation: Explanation) -> None:
     """The headline and the readouts."""
-    sentence = safe_html(faithfulness_note(explanation).sentence)
-    sentence = safe_html(faithfulness_note(explanation).sentence)
+    note = faithfulness_note(explanation)
+    sentence = safe_html(f"{note.sentence} {note.places}".strip())
     trust = "" if explanation.contributions is None else f'<p class="dl-lead">{sentence}</p>'
     source = explanation.provenance
     who = f"User {safe_html(explanation.task.case.user, 40)} in {safe_html(source.dataset_name, 60)}"
@@ -62,7 +64,7 @@ def _readouts(explanation: Explanation) -> list[Readout]:
     if answer is not None:
         cells.append(
             Readout(
-                "Score of the target",
+                EXPLAINED[answer.target.explain].words.capitalize(),
                 f"{number(answer.few_shot)} nats",
                 f"{number(answer.zero_shot)} without, {nats(answer.few_shot - answer.zero_shot)}",
             )
@@ -71,6 +73,9 @@ def _readouts(explanation: Explanation) -> list[Readout]:
         value = "not measured" if trust.lds is None else f"{trust.word}, LDS {number(trust.lds)}"
         between = interval(trust.low, trust.high, number)
         spread = f"90 %: {between}" if between else "1 would be perfect"
+        if trust.agreement is not None:
+            value += f"; places {sentences.trust(trust.agreement)}, {number(trust.agreement)}"
+            spread += "; rank agreement of the places"
         cells.append(Readout("Faithfulness", value, spread if trust.lds is not None else "measure it below the chart"))
         small = f"{METHODS[answer.method].words}; {cost(answer)}"
         cells.append(Readout("Method and cost", f"{number(answer.passes, 1)} passes", small))

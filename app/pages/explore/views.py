@@ -12,6 +12,7 @@ from app.widgets import tab
 from app.widgets.panel import panel
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import METHODS
+from core.question.targets import EXPLAINED, Explained
 
 
 def contributions(explanation: Explanation) -> None:
@@ -41,21 +42,22 @@ def contributions(explanation: Explanation) -> None:
 
 
 def matrix(explanation: Explanation) -> None:
-    """The heat map."""
+    """The heat map, of effects on the margin over the field or on own scores."""
     chosen, item = selected_demo(explanation), selected_item(explanation)
+    explain: Explained = "score" if st.session_state.get("own-scores") else "field"
     panel(
         "matrix",
         "Every demonstration on every candidate",
-        "Removal effect: nats by which a candidate's score falls when this one demonstration is taken out; + and blue, "
-        "it falls; − and orange, it rises. It need not agree with the contribution, which shares the demonstrations' "
-        "joint effect among them. The rank stands behind the title.",
+        f"Effect: {EXPLAINED[explain].help} + and blue, the demonstration raises it; − and orange, it lowers it; nats, "
+        "from the same ablations as the bars. The rank stands behind the title.",
         figure=lambda: heatmap.figure(
-            explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item
+            explanation, tab.colours(), limit=SETTINGS.candidates_drawn, demo=chosen, item=item, explain=explain
         ),
-        table=lambda: heatmap.table(explanation),
-        alt=heatmap.alt(explanation),
+        table=lambda: heatmap.table(explanation, explain),
+        alt=heatmap.alt(explanation, explain),
         on_pick=pick_cell,
     )
+    st.toggle("Own scores instead of margins", key="own-scores", help=EXPLAINED["score"].help)
 
 
 def layer_map(explanation: Explanation) -> None:

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 from questions import explain_task
 
 from app.charts import heatmap, layers, ranks, waterfall
 from app.theme import DARK, LIGHT
+from core.question.targets import EXPLAINED
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 
@@ -60,7 +62,11 @@ def test_the_heat_map_holds_the_matrix_around_zero(complete, colours):
     figure = heatmap.figure(complete, colours, limit=24)
     grid = figure.data[0]
     rows = heatmap.drawn(complete, 24)
-    assert [[complete.matrix.values[d][c] for d in range(8)] for c in rows] == [list(line) for line in grid.z]
+    weights = [EXPLAINED["field"].weights(20, c) for c in rows]
+    effects = np.array(complete.list_effects.effects)
+    np.testing.assert_allclose(np.array(grid.z), np.array(weights) @ effects.T, atol=1e-12)
+    own = heatmap.figure(complete, colours, limit=24, explain="score").data[0]
+    np.testing.assert_allclose(np.array(own.z), effects[:, rows].T, atol=1e-12)
     assert grid.zmin == -grid.zmax
     assert grid.zmid == 0
     cells = _trace(figure, "cells")
@@ -89,10 +95,10 @@ def test_alt_texts_state_the_conclusion(complete):
     made = complete.contributions
     best = max(range(8), key=lambda index: made.values[index])
     assert f"D{best + 1} raises it most, by {made.values[best]:.2f} nats." in waterfall.alt(complete)
-    cells = {(d, c): value for d, line in enumerate(complete.matrix.values) for c, value in enumerate(line)}
+    cells = {(d, c): value for d, line in enumerate(complete.list_effects.effects) for c, value in enumerate(line)}
     demo, candidate = max(cells, key=cells.__getitem__)
-    told = f"Without D{demo + 1} the score of {complete.candidates[candidate].title} falls most"
-    assert f"{told}, by {cells[demo, candidate]:.2f} nats." in heatmap.alt(complete)
+    highest = f"D{demo + 1} raises {complete.candidates[candidate].title} most"
+    assert f"{highest}, by {cells[demo, candidate]:.2f} nats." in heatmap.alt(complete, "score")
     assert "Strongest" in layers.alt(complete)
     assert "Largest climb" in ranks.alt(complete)
 
@@ -104,7 +110,9 @@ def test_table_twins_hold_the_same_numbers(complete):
     assert twin["score"].iloc[0] == made.zero_shot
     assert list(twin["score"])[-1] == made.few_shot
     grid = heatmap.table(complete)
-    assert list(grid["D3"]) == [complete.matrix.values[2][c] for c in heatmap.drawn(complete, 99)]
+    shown = np.array(heatmap.figure(complete, LIGHT, limit=99).data[0].z)
+    assert list(grid["D3"]) == list(shown[:, 2])
+    assert all(grid["D3_low"] < grid["D3"])
     assert list(layers.table(complete)["D1"]) == list(complete.contributions.by_layer[0])
     assert list(ranks.table(complete)["rank"]) == list(range(1, 21))
 

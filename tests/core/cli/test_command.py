@@ -106,12 +106,13 @@ def test_every_choice_of_a_request_is_an_option(asked: list[Explain]) -> None:
         against="2",
         budget=3.5,
         precision=0.25,
-        matrix=False,
+        explain="pair",
+        removals=2,
         faithfulness=4,
         seed=-3,
         dataset="d",
     )
-    words = ["explain", "--chat", "--no-matrix", "--demo-ids", '7:1,7:2:no,"a,b:3"']
+    words = ["explain", "--chat", "--demo-ids", '7:1,7:2:no,"a,b:3"']
     words += ["--candidate-ids", "1", "--candidate-ids", "2"]
     for name, value in (*request.case, *request):
         if not isinstance(value, bool | tuple | CaseSpec):

@@ -73,7 +73,7 @@ WITHOUT_EFFECT = [
     (RobustnessTask(quick=True), {"sensitivity": False}),
 ]
 WITH_EFFECT = [
-    (explain_task(), {"budget": 3.0, "precision": 0.5, "method": "path", "target": "50", "matrix": False}),
+    (explain_task(), {"budget": 3.0, "precision": 0.5, "method": "path", "target": "50", "explain": "score"}),
     (
         explain_task(family="next_item"),
         {"scoring": "mean", "sampling": "popularity", "seed": 1, "chat": True, "wording": "implicit"},

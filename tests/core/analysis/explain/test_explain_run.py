@@ -22,7 +22,9 @@ from core.data.dataset import Dataset
 from core.errors import Cancelled, DemoLensError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.loading.self_check import proven
+from core.metrics.ranking import ranks
 from core.question.command_line import command_line, task_of
+from core.question.targets import EXPLAINED, Explained
 
 PLANETS = (
     "Mercury",
@@ -66,7 +68,10 @@ def test_an_explanation_grows_from_scores_to_complete(planets: Dataset, model: L
     assert [stages[0].stage, stages[1].stage, stages[-1].stage] == ["scores", "first", "complete"]
     assert stages[0].contributions is None
     assert stages[1].contributions is not None
-    assert stages[-1].matrix is not None
+    effects = stages[-1].list_effects
+    assert effects is not None
+    assert [len(row) for row in effects.effects] == [5, 5, 5]
+    assert effects.measured_without() is not None
 
 
 def test_what_was_measured_of_the_model_at_load_goes_with_its_numbers(planets: Dataset, model: LanguageModel) -> None:
@@ -99,9 +104,9 @@ def test_equal_titles_share_a_place_whatever_the_order_of_the_list(
     assert len({row.score for row in alike}) == len({row.zero_shot_score for row in alike}) == 1
     assert {row.rank for row in alike} == ({2} if rows["7"].rank == 4 else {3})
     assert rows["7"].rank in (1, 4)
-    assert done.matrix is not None
-    for line in done.matrix.ranks_without:
-        assert sorted(line) in ([1, 3, 3, 3], [2, 2, 2, 4])
+    assert done.list_effects is not None
+    for prompt in done.list_effects.measured:
+        assert sorted(prompt.ranks) in ([1, 3, 3, 3], [2, 2, 2, 4])
     assert any(notice.startswith("3 of 4 candidates have exactly the score of another one") for notice in done.notices)
     listed = [line.split()[0] for line in explanation_lines(done) if "Ceres" in line][:3]
     assert listed == [f"{alike[0].rank}"] * 3
@@ -109,16 +114,23 @@ def test_equal_titles_share_a_place_whatever_the_order_of_the_list(
 
 def test_calibrated_ranks_without_a_demonstration_are_calibrated_too(planets: Dataset, model: LanguageModel) -> None:
     done = last(small(family="next_item", scoring="calibrated"), planets, model)
-    assert done.matrix is not None
-    scores = np.array([row.score for row in done.candidates])
-    for effects, given in zip(done.matrix.values, done.matrix.ranks_without, strict=True):
-        left = scores - np.array(effects)
-        assert given == tuple(1 + int((left > each).sum()) for each in left)
+    effects = done.list_effects
+    assert effects is not None
+    whole = effects.measured_without()
+    assert whole is not None
+    np.testing.assert_allclose(whole.scores, [row.score for row in done.candidates], atol=1e-6)
+    assert whole.ranks == tuple(row.rank for row in done.candidates)
+    for prompt in effects.measured:
+        assert prompt.ranks == ranks(np.array(prompt.scores))
+    for demo in range(3):
+        single = effects.measured_without(demo)
+        assert single is not None, "three removals are measured"
+        np.testing.assert_allclose(effects.without.value[demo], single.ranks, atol=0.2)
 
 
 @pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_gives_the_same_kind_of_answer(planets: Dataset, model: LanguageModel, method: Method) -> None:
-    done = last(small(method=method, matrix=False), planets, model)
+    done = last(small(method=method), planets, model)
     answer = done.contributions
     assert answer is not None
     assert answer.method == method
@@ -141,19 +153,38 @@ def test_small_sets_are_read_exactly_by_the_default(planets: Dataset, model: Lan
     request = small(budget=50.0)
     done = last(request, planets, model)
     setting = set_up(request, planets, model)
-    table = Scorer(model, setting.prompt).subsets(all_masks(3), candidates=[setting.targets[0]])[:, 0]
+    table = Scorer(model, setting.prompt).subsets(all_masks(3))
     assert done.contributions is not None
-    np.testing.assert_allclose(done.contributions.values, banzhaf_of_table(table, 3), atol=2e-3)
+    margins = table @ EXPLAINED["field"].weights(5, setting.targets[0])
+    np.testing.assert_allclose(done.contributions.values, banzhaf_of_table(margins, 3), atol=2e-3)
 
 
-def test_the_matrix_holds_the_fall_of_every_candidate(planets: Dataset, model: LanguageModel) -> None:
-    done = last(small(method="leave_one_out"), planets, model)
-    assert done.matrix is not None
-    assert done.contributions is not None
-    assert done.target_index is not None
-    column = [row[done.target_index] for row in done.matrix.values]
-    np.testing.assert_allclose(column, done.contributions.values, atol=1e-4)
-    assert all(sorted(row) == [1, 2, 3, 4, 5] for row in done.matrix.ranks_without)
+@pytest.mark.parametrize("explain", get_args(Explained))
+def test_contributions_are_the_effects_of_the_list_on_what_is_explained(
+    planets: Dataset, model: LanguageModel, explain: Explained
+) -> None:
+    done = last(small(explain=explain, against="9" if explain == "pair" else None), planets, model)
+    shares, effects = done.contributions, done.list_effects
+    assert shares is not None
+    assert effects is not None
+    assert shares.target.explain == explain
+    ids = [row.item_id for row in done.candidates]
+    against = None if shares.target.against_id is None else ids.index(shares.target.against_id)
+    weights = EXPLAINED[explain].weights(5, ids.index("7"), against)
+    whole, empty = effects.measured_without(), effects.measured_without(0, 1, 2)
+    assert whole is not None
+    assert empty is not None
+    estimates = effects.belief.on(weights)
+    np.testing.assert_allclose(shares.values, estimates.value, atol=1e-9)
+    np.testing.assert_allclose([shares.low, shares.high], [estimates.low, estimates.high], atol=1e-9)
+    assert shares.few_shot == pytest.approx(np.array(whole.scores) @ weights, abs=1e-6)
+    assert shares.zero_shot == pytest.approx(np.array(empty.scores) @ weights, abs=1e-6)
+
+
+def test_a_pair_names_its_second_candidate(planets: Dataset, model: LanguageModel) -> None:
+    assert small(against="1").explained == "pair"
+    with pytest.raises(RequestError, match="name it as against"):
+        task_of(Explain, {"explain": "pair"}, "explain")
 
 
 def test_faithfulness_is_measured_when_asked_for(planets: Dataset, model: LanguageModel) -> None:
@@ -256,8 +287,8 @@ def test_an_unknown_choice_names_the_known_ones() -> None:
 
 def test_the_command_line_writes_only_what_differs() -> None:
     assert command_line(Explain()) == "demolens explain"
-    written = command_line(task_of(Explain, {"user": "7", "demo_ids": ("a,b:1", "c:2"), "matrix": False}))
-    assert written == """demolens explain --user 7 --demo-ids '"a,b:1"' --demo-ids c:2 --no-matrix"""
+    written = command_line(task_of(Explain, {"user": "7", "demo_ids": ("a,b:1", "c:2"), "explain": "score"}))
+    assert written == """demolens explain --user 7 --demo-ids '"a,b:1"' --demo-ids c:2 --explain score"""
 
 
 def test_the_content_key_changes_with_data_model_and_choices() -> None:

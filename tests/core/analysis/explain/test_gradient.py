@@ -115,14 +115,14 @@ def test_no_gradient_is_left_behind(pair: Pair) -> None:
 
 def test_a_gradient_that_is_not_a_number_is_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     score = target(pair.model, "yes_no")
-    real = score.at_gates
-    monkeypatch.setattr(score, "at_gates", lambda gates: real(gates) * float("nan"))
+    real = score.sums_at_gates
+    monkeypatch.setattr(score, "sums_at_gates", lambda gates, sums: real(gates, sums) * float("nan"))
     with pytest.raises(ComputeError, match="gradient holds values that are not finite"):
         slopes_at(score, 0.5)
 
 
 def test_out_of_memory_in_the_backward_pass_says_the_size(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> Any:
+    def full(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("injected")
 
     score = target(pair.model, "yes_no")
