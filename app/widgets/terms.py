@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from app.glossary import TERMS, Term, terms_in
+from app.glossary import TERMS, GlossaryTerm, terms_in
 
 
 def terms(*texts: str) -> None:
@@ -24,6 +24,6 @@ def glossary() -> None:
         _list(TERMS)
 
 
-def _list(entries: tuple[Term, ...]) -> None:
+def _list(entries: tuple[GlossaryTerm, ...]) -> None:
     rows = "".join(f"<dt>{html.escape(term.name)}</dt><dd>{html.escape(term.meaning)}</dd>" for term in entries)
     st.html(f'<dl class="dl-terms">{rows}</dl>')
