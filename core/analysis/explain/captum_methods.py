@@ -40,7 +40,7 @@ def _of_gates(score: TargetScore) -> Callable[[Tensor], Tensor]:
         for row in gates:
             rows.append(score.at_gates(row.to(score.scorer.model.device, torch.float32)).cpu())
             if row.requires_grad:
-                score.scorer.counted_backward(len(score.candidates))
+                score.scorer.counted_backward(score.candidates)
         return torch.stack(rows)
 
     return forward

@@ -117,7 +117,7 @@ def slopes_of(score: TargetScore, gate: float, weightings: Array) -> Array:
             expected="a shorter prompt, or a method without gradients (leave_one_out, regression)",
         ) from error
     for _ in slopes:
-        scorer.counted_backward(int(weightings.any(axis=0).sum()))
+        scorer.counted_backward(np.flatnonzero(weightings.any(axis=0)).tolist())
     slope = torch.stack(slopes)
     if not torch.isfinite(slope).all():
         raise ComputeError("the gradient holds values that are not finite numbers", expected="finite derivatives")

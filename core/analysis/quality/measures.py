@@ -98,7 +98,8 @@ def _perturbed_gains(ledger: Ledger, setting: Setting, variant: Variant) -> Arra
     if not prompt.demos:
         return gains
     targets = target_places(variant.case, setting.target, setting.against)
-    values = gradient_at(TargetScore(ledger.scorer(prompt), *targets), 0.5).values
+    score = TargetScore(ledger.scorer(prompt), *targets, explain=setting.explain)
+    values = gradient_at(score, 0.5).values
     for place, value in zip(prompt.kept_demos, values, strict=True):
         origin = variant.origin[place]
         if origin is not None and not (PERTURBATIONS[variant.kind].new_answers and origin in variant.touched):

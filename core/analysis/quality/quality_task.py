@@ -8,6 +8,7 @@ from pydantic import Field
 
 from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScore
 from core.question.case_spec import at_defaults
+from core.question.targets import Explained
 from core.question.task import Record, Report, Target, TargetTask
 
 GainMethod = Literal["auto", "gradient", "leave_one_out", "default"]
@@ -29,6 +30,11 @@ class QualityTask(TargetTask):
     """Perturbations to measure stability on, one gradient each; 0 leaves it out."""
 
     @property
+    def explained(self) -> Explained:
+        """Gain, alignment and stability are those of the margin over the field, or of a pair's margin."""
+        return "field" if self.against is None else "pair"
+
+    @property
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents of every score, or of the whole prompt without demonstrations."""
         return sum(row.passes(self) for row in QUALITY_SCORES) if self.case.demo_count else 1.0
@@ -46,14 +52,14 @@ class QualityRow(Record):
     """`D1`, `D2`, … in prompt order."""
     tokens: int
     gain: float | None = None
-    """Contribution to the target score, in nats."""
+    """Contribution to the target's margin over the mean of the other candidates, in nats."""
     gain_low: float | None = None
     """Lower end of the 90 % interval, where text ablations were made."""
     gain_high: float | None = None
     effect: float | None = None
     """ln |dW_k|^2, summed over layers and heads before the logarithm."""
     alignment: float | None = None
-    """Cosine of dW_k phi(q) and the gradient of the target score at the attention output."""
+    """Cosine of dW_k phi(q) and the gradient of that margin at the attention output."""
     redundancy: float | None = None
     """Largest cosine with another demonstration's equivalent gradient."""
     nearest: str | None = None

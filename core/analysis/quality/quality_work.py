@@ -13,6 +13,7 @@ from core.analysis.quality.scores import Gain, gain
 from core.analysis.robustness.variant import prompt_demos
 from core.analysis.setting import Setting
 from core.analysis.values import Array, TargetScore
+from core.question.targets import Explained
 
 Columns = dict[str, Sequence[object]]
 """Values by demonstration for fields of `QualityRow`."""
@@ -60,8 +61,8 @@ class QualityWork:
 
     @cached_property
     def score(self) -> TargetScore:
-        """The score of the target."""
-        return TargetScore(self.ledger.scorer(self.scored.prompt), *self.scored.targets)
+        """The target's margin over the field, or over its pair's other candidate."""
+        return TargetScore(self.ledger.scorer(self.scored.prompt), *self.scored.targets, explain=self.scored.explain)
 
     @cached_property
     def gain(self) -> Gain:
@@ -99,4 +100,6 @@ def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
         candidates=(item, *others),
         target=item,
     )
-    return replace(setting, case=held, demos=demos, prompt=setting.write(held, demos), target=None, against=None)
+    explain: Explained = "field" if setting.explain == "pair" else setting.explain
+    prompt = setting.write(held, demos)
+    return replace(setting, case=held, demos=demos, prompt=prompt, target=None, against=None, explain=explain)

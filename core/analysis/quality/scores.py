@@ -173,7 +173,7 @@ def redundancy(cosines: Array) -> tuple[Array, list[int | None]]:
 
 @dataclass(frozen=True)
 class Gain:
-    """Contributions [demo] to the target score in nats, with 90 % intervals where text ablations were made."""
+    """Contributions [demo] to what the score explains, in nats, with 90 % intervals where text ablations were made."""
 
     values: Array
     low: Array | None
@@ -184,7 +184,7 @@ class Gain:
 
 
 def gain(score: TargetScore, *, method: GainMethod = "auto", budget: float = 10.0, seed: int = 0) -> Gain:
-    """What each demonstration adds to the target score (see `gradient` and `refine` in `core.analysis.explain`).
+    """What each demonstration adds to what `score` explains (see `gradient` and `refine` in `core.analysis.explain`).
 
     `gradient`, which `auto` means here, costs one forward and one backward pass; `default` goes on within `budget`
     full-prompt forward equivalents. `leave_one_out` is exact for the text and costs about half a pass for each
@@ -202,7 +202,7 @@ def gain(score: TargetScore, *, method: GainMethod = "auto", budget: float = 10.
 
 @dataclass(frozen=True)
 class Alignment:
-    """Whether each demonstration's part of the attention output points where the target score rises."""
+    """Whether each demonstration's part of the attention output points where what is explained rises."""
 
     values: Array
     """[demo]: cosine of the vectors over all layers, heads and reading rows together; nan where one is zero."""
@@ -214,7 +214,7 @@ class Alignment:
 
 
 def alignment(score: TargetScore) -> Alignment:
-    """Cosine between dW_k phi(q) and the gradient of the target score at the attention output before the output
+    """Cosine between dW_k phi(q) and the gradient of what is explained at the attention output before the output
     projection, in one forward and one backward pass with every gate at 1.
 
     Both are read at the rows where the score is: the last token of each candidate whose Yes and No are weighed, or the
@@ -236,7 +236,7 @@ def alignment(score: TargetScore) -> Alignment:
             f"out of memory on {scorer.model.device} in the gradient of a prompt of {scorer.prompt.length} tokens",
             expected="a shorter prompt or a smaller model",
         ) from error
-    scorer.counted_backward(len(score.candidates))
+    scorer.counted_backward(score.candidates)
     pulls = torch.stack([each[:, probe.rows.to(each.device)].double().cpu() for each in gradients])
     parts = torch.stack([probe.outputs[layer].double()[:, :, : scorer.demos] for layer in layers])
     if not torch.isfinite(pulls).all():
@@ -255,17 +255,14 @@ def _cosine(product: Array, square: Array, other_square: Array) -> Array:
 
 def _reading_probe(score: TargetScore, outputs: dict[int, Tensor]) -> Probe:
     """A probe at the rows where the target score is read, which fills `outputs` with each layer's attention."""
-    prompt = score.scorer.prompt
-    spans = (*prompt.prefix, *(prompt.candidates[candidate] for candidate in score.candidates))
-    demos = len(prompt.demos)
-    label = [span.index if span.kind == "demo" else demos for span in spans for _ in span.token_ids]
-    ends = np.cumsum([len(span.token_ids) for span in spans]) - 1
-    read_at = ends[-len(score.candidates) :] if prompt.answer_ids is not None else ends[[len(prompt.prefix) - 1]]
+    demo_of, read_at = score.scorer.reading(score.candidates)
+    demos = score.scorer.demos
+    label = np.where(demo_of < 0, demos, demo_of)
 
     def store(seen: Attended) -> None:
         outputs[seen.layer] = seen.output
 
-    return Probe(torch.from_numpy(np.ascontiguousarray(read_at)), torch.tensor(label), demos + 1, tap=store)
+    return Probe(torch.tensor(read_at), torch.from_numpy(label), demos + 1, tap=store)
 
 
 def stability(gains: Array, perturbed: Sequence[Array]) -> tuple[Array, Array]:

@@ -22,7 +22,7 @@ from core.lm.forward.dual_change import DualChange
 from core.lm.forward.forest import Forest, Segment, chain
 from core.lm.forward.rotation import beyond
 from core.lm.scoring.sweep import Aggregate, TreeScorer, segments_of, summed, terms_of
-from core.lm.scoring.tree import Node, Tree
+from core.lm.scoring.tree import Node, Term, Tree
 from core.prompt.spans import Prompt
 
 if TYPE_CHECKING:
@@ -119,10 +119,7 @@ class Scorer(TreeScorer):
         not fit into one pass.
         """
         tree = Tree(stretched=self.stretched)
-        tree.plant(self.prompt, candidates, query=_behind(tree.root, self._prefix))
-        order = tree.order()
-        forest = Forest(segments_of(order, order), by_demo=True, stretched=self.stretched)
-        rows, terms = terms_of(order)
+        forest, rows, terms = self._whole(tree, candidates)
         try:
             logits, _ = self._run(forest, rows, gates=_over_tokens(gates, forest), probe=probe)
         except torch.OutOfMemoryError as error:
@@ -130,9 +127,24 @@ class Scorer(TreeScorer):
         self.cost.forwards += 1
         return self._aggregated(tree, summed(logits, rows, terms, len(tree.ends))).to(logits)
 
-    def counted_backward(self, candidates: int = 1) -> None:
-        """Add the cost of one backward pass for `candidates` packed candidates."""
-        spans = (*self.prompt.prefix, *self.prompt.candidates[:candidates])
+    def reading(self, candidates: Sequence[int] | None = None) -> tuple[NDArray[np.int64], list[int]]:
+        """How `gated` lays out its pass: the demonstration of each token, -1 for none, and the rows where scores are
+        read; of titles only the last token of the query, which their first tokens follow."""
+        forest, rows, _ = self._whole(Tree(stretched=self.stretched), candidates)
+        if self.prompt.answer_ids is None:
+            rows = [sum(len(span.token_ids) for span in self.prompt.prefix) - 1]
+        return forest.demo_of.numpy(), rows
+
+    def _whole(self, tree: Tree, candidates: Sequence[int] | None) -> tuple[Forest, list[int], list[tuple[int, Term]]]:
+        """The whole prompt with its candidates in one pass: the forest, the rows that are read, and their terms."""
+        tree.plant(self.prompt, candidates, query=_behind(tree.root, self._prefix))
+        order = tree.order()
+        forest = Forest(segments_of(order, order), by_demo=True, stretched=self.stretched)
+        return forest, *terms_of(order)
+
+    def counted_backward(self, candidates: Sequence[int] = (0,)) -> None:
+        """Add the cost of one backward pass through the packed `candidates`."""
+        spans = (*self.prompt.prefix, *(self.prompt.candidates[candidate] for candidate in candidates))
         self.cost.backwards += 1
         self.cost.tokens += 2 * sum(len(span.token_ids) for span in spans)
 

@@ -88,9 +88,12 @@ def test_each_score_says_its_unit_and_its_cost(planets: Dataset, model: Language
     passes = {name: cost.passes or 0.0 for name, cost in costs.items()}
     assert 0.5 < passes["effect"] <= 1
     assert passes["redundancy"] == passes["effect"]
-    assert passes["gain"] == pytest.approx(3, rel=0.1)
-    assert passes["alignment"] == pytest.approx(3, rel=0.1)
-    assert passes["stability"] == pytest.approx(12, rel=0.4)
+    prompt = set_up(asked(), planets, model).prompt
+    spans = (*prompt.prefix, *prompt.candidates)  # The longest candidate alone is part of a full pass.
+    whole = sum(len(span.token_ids) for span in spans) / prompt.length
+    assert passes["gain"] == pytest.approx(3 * whole, rel=0.1)
+    assert passes["alignment"] == pytest.approx(3 * whole, rel=0.1)
+    assert passes["stability"] == pytest.approx(12 * whole, rel=0.4)
     assert done.passes == pytest.approx(sum(passes.values()) - passes["redundancy"])
     assert done.passes == pytest.approx(done.task.predicted_passes, rel=0.4)
     without = reports(asked(), planets, model)[-1]
@@ -101,7 +104,7 @@ def test_each_score_says_its_unit_and_its_cost(planets: Dataset, model: Language
 def test_the_columns_are_those_of_the_scores(planets: Dataset, model: LanguageModel) -> None:
     done = reports(asked(), planets, model)[-1]
     setting = set_up(asked(), planets, model)
-    score = TargetScore(Scorer(model, setting.prompt), setting.case.candidates.index("7"))
+    score = TargetScore(Scorer(model, setting.prompt), setting.case.candidates.index("7"), explain="field")
     np.testing.assert_allclose([row.gain for row in done.rows], gain(score).values)
     np.testing.assert_allclose([row.alignment for row in done.rows], alignment(score).values)
     assert done.scored is not None
@@ -143,12 +146,13 @@ def test_a_proxy_is_judged_by_deletion_unless_another_way_is_asked_for(planets: 
     held = scored_setting(set_up(task, planets, model), proxy=True)
     assert held is not None
     scorer = Scorer(model, held.prompt)
-    wanted = scorer.full()[0] - scorer.subsets(~np.eye(3, dtype=bool))[:, 0]
+    margin = [1.0] + [-1 / (scorer.candidates - 1)] * (scorer.candidates - 1)
+    wanted = (scorer.full() - scorer.subsets(~np.eye(3, dtype=bool))) @ margin
     found = reports(task, planets, model)[-1]
     np.testing.assert_allclose([row.gain for row in found.rows], wanted, atol=1e-4)
     quick = reports(asked({"proxy": True, "stability": 2, "gain_method": "gradient"}), planets, model)[-1]
     np.testing.assert_allclose(
-        [row.gain for row in quick.rows], gain(TargetScore(Scorer(model, held.prompt), 0)).values
+        [row.gain for row in quick.rows], gain(TargetScore(Scorer(model, held.prompt), 0, explain="field")).values
     )
     assert [row.stability for row in found.rows] == [row.stability for row in quick.rows]
 
