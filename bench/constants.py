@@ -16,7 +16,8 @@ THREADS = 2
 DEMOS = 8
 CANDIDATES = 20
 FAMILIES: tuple[Family, ...] = ("yes_no", "next_item")
-STRATEGIES: dict[Family, tuple[Strategy, ...]] = {"yes_no": ("recent", "random"), "next_item": ("recent", "similar")}
+STRATEGIES: dict[Family, tuple[Strategy, ...]] = {"yes_no": ("recent", "co_likes"), "next_item": ("recent", "co_likes")}
+"""Half of the prompts show the user's own newest interactions, half the default demonstrations."""
 HISTORY: dict[Family, int] = {"yes_no": 8, "next_item": 10}
 """Titles in each history: with these the median prompt of either family has about 600 tokens (measured: 591, 589)."""
 DRAWS = 2_000

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from bench.product import contextcite
-from bench.product.method_faithfulness import CITE, DEFAULT, FIRST, by_family_text, figures_of, lds, rows_of
+from bench.product.method_faithfulness import (
+    CITE,
+    DEFAULT,
+    FIRST,
+    LATER_DEFAULT,
+    by_family_text,
+    figures_of,
+    lds,
+    rows_of,
+)
 from core.analysis.values import all_masks
 
 EFFECTS = np.array([3.0, -2.0, 0.5, 1.0])
@@ -45,7 +54,7 @@ def test_lds_of_the_truth_its_opposite_and_nothing():
 
 def test_a_case_in_figures():
     one = figures_of(record("yes_no"))
-    for name in (DEFAULT, "leave-one-out", "exact Shapley"):
+    for name in (DEFAULT, LATER_DEFAULT, "leave-one-out", "exact Shapley"):
         assert one.lds[name] == pytest.approx(1.0)
     assert one.lds[FIRST] == pytest.approx(-1.0)
     assert one.share_of_time[DEFAULT] == pytest.approx(10 / 32)
@@ -60,7 +69,7 @@ def test_rows_hold_every_method_and_every_promise():
     rows = {one.measure: one for one in rows_of(summaries)}
     assert rows[f"LDS, {DEFAULT}, next_item"].value == pytest.approx(1.0)
     assert rows[f"LDS, {CITE}"].value > 0.9
-    assert sum(one.target is not None for one in rows.values()) == 7
+    assert sum(one.target is not None for one in rows.values()) == 9
     text = by_family_text(summaries)
     assert len({line.index("[") for line in text.splitlines()[1:]}) >= 1
     assert DEFAULT in text
