@@ -33,7 +33,7 @@ Predict = Callable[[WholeGame, GameTarget, int, int], Prediction]
 
 
 @dataclass(frozen=True)
-class Rival:
+class GameRival:
     """One method that is run here."""
 
     name: str
@@ -152,10 +152,10 @@ def jensen_shannon(first: Array, second: Array) -> float:
 
 
 RIVALS = (
-    Rival("ContextCite as published", context_cite),
-    Rival("ContextCite, scores standardised", standardised_cite),
-    Rival("ridge on random subsets", ridge),
-    Rival("least squares on paired subsets", paired),
-    Rival("leave-one-out", leave_one_out, counts=(8,), repeats=1),
-    Rival("ARC-JSD", divergence, counts=(8,), repeats=1),
+    GameRival("ContextCite as published", context_cite),
+    GameRival("ContextCite, scores standardised", standardised_cite),
+    GameRival("ridge on random subsets", ridge),
+    GameRival("least squares on paired subsets", paired),
+    GameRival("leave-one-out", leave_one_out, counts=(8,), repeats=1),
+    GameRival("ARC-JSD", divergence, counts=(8,), repeats=1),
 )
