@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from core.analysis.explain.list_estimates import Estimates
-from core.analysis.explain.list_posterior import Guesses, ListPosterior
-from core.question.targets import EXPLAINED
 
 from bench.product.game_figures import GAME_TARGETS, GameTarget, Prediction, Rows
 from bench.product.whole_games import WholeGame
+from core.analysis.explain.list_estimates import Estimates
+from core.analysis.explain.list_posterior import Guesses, ListPosterior
 from core.analysis.explain.refine import PACK
 from core.analysis.values import Array
+from core.question.targets import EXPLAINED
 
 BACKWARDS = 2
 """Backward passes before the first answer: of the mean score, and of the target's deviation from it."""
