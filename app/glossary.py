@@ -295,14 +295,14 @@ TERMS: tuple[GlossaryTerm, ...] = (
     # Quality.
     GlossaryTerm(
         "gain",
-        "Contribution of a demonstration to the score of the item really chosen next (or of its proxy), in nats. "
-        "Positive helps.",
+        "Contribution of a demonstration to the margin over the field of the item really chosen next, or of its proxy, "
+        "in nats. Positive helps.",
         ("gains",),
     ),
     GlossaryTerm(
         "alignment",
-        "Cosine of a demonstration's step and the direction that would raise the target's score: 1 pushes straight up, "
-        "−1 straight down.",
+        "Cosine of a demonstration's step and the direction that would raise the target against the other candidates: "
+        "1 pushes straight up, −1 straight down.",
     ),
     GlossaryTerm(
         "redundancy",

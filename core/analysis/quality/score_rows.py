@@ -99,7 +99,7 @@ QUALITY_SCORES = (
         "share",
         "perturbing the prompt",
         function_at("measures:measured_stability"),
-        lambda task: GRADIENT * task.stability,
+        lambda task: _gradient_passes(task) * task.stability,
         applies=lambda task: task.stability > 0,
     ),
 )
