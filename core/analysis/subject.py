@@ -136,6 +136,14 @@ def target_places(case: Case, target: str | None = None, against: str | None = N
     return first, second
 
 
+def rival_place(case: Case, rival: str, target: int) -> int:
+    """Candidate index of a rival of the target; raises `RequestError` for no candidate and for the target itself."""
+    place = _candidate(case, "rival", rival, strict=True)
+    if place == target:
+        raise RequestError("the target as its own rival", expected="another candidate", where="rival")
+    return place
+
+
 def _candidate(case: Case, option: str, item: str | None, *, strict: bool) -> int:
     if item in case.candidates:
         return case.candidates.index(str(item))

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from core.analysis.explain.explain_task import Explain
+from core.analysis.explain.explain_task import OF_METHODS, Explain
 from core.analysis.explain.explanation import Contributions
+from core.analysis.explain.flip_set import FlipSearch
 from core.analysis.explain.list_posterior import ListPosterior
 from core.analysis.explain.methods import METHODS
 from core.analysis.values import Array, TargetScore
 from core.question.task import Target
 
 
+@dataclass(frozen=True)
+class MethodAnswer:
+    """One answer of a method, and what stands behind it where the method models the whole list."""
+
+    contributions: Contributions
+    belief: ListPosterior | None
+    flips: FlipSearch | None
+    ahead: str | None
+    """What the run does next."""
+
+
 def contributions(
-    score: TargetScore, task: Explain, target: Target, seed: int, free: Array | float = 0.0
-) -> Iterator[tuple[Contributions, ListPosterior | None]]:
-    """Answers of the task's method, one for most methods, ever better ones for the default, and the model of the list
-    where the method has one; `free` [candidate] is taken from scores before ranking.
+    score: TargetScore,
+    task: Explain,
+    target: Target,
+    seed: int,
+    free: Array | float = 0.0,
+    rival: int | None = None,
+) -> Iterator[MethodAnswer]:
+    """Answers of the task's method, one for most methods, ever better ones for the default; `free` [candidate] is
+    taken from scores before ranking, `rival` is the candidate index that the flip set is about.
 
     Raises `RequestError` where the method cannot be run on this many demonstrations.
     """
     row = METHODS[task.method]
-    settings = {name: getattr(task, name) for name in ("budget", "precision", "removals")}
-    settings |= {"seed": seed, "free": free}
+    settings = {name: getattr(task, name) for name in OF_METHODS}
+    settings |= {"seed": seed, "free": free, "rival": rival}
     answer = row.function(score, **{name: settings[name] for name in row.settings})
     for better in answer if isinstance(answer, Iterator) else (answer,):
-        yield contributions_of(score, task, target, seed, better), getattr(better, "belief", None)
+        behind = {name: getattr(better, name, None) for name in ("belief", "flips", "ahead")}
+        yield MethodAnswer(contributions_of(score, task, target, seed, better), **behind)
 
 
 def contributions_of(score: TargetScore, task: Explain, target: Target, seed: int, answer: Any) -> Contributions:

@@ -9,7 +9,7 @@ from importlib import metadata
 
 import numpy as np
 
-from core.analysis.explain.contributions import contributions
+from core.analysis.explain.contributions import MethodAnswer, contributions
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import (
     CandidateRow,
@@ -20,10 +20,13 @@ from core.analysis.explain.explanation import (
     Timings,
 )
 from core.analysis.explain.faithfulness import faithfulness
+from core.analysis.explain.flip_record import flip_record
+from core.analysis.explain.history_removals import history_removals, in_query
 from core.analysis.explain.list_record import list_effects
+from core.analysis.explain.refine import ABLATING
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting, tie_notices
-from core.analysis.subject import Subject
+from core.analysis.subject import Subject, rival_place
 from core.analysis.values import Array, TargetScore
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
@@ -50,12 +53,19 @@ def explain(
     setting = ledger.set_up(dataset, subject)
     prompt_seconds = ledger.seconds
     ledger.label = "scoring the candidates"
+    rival = _rival(task, setting)
     scorer = ledger.scorer(setting.prompt)
     few_shot, zero_shot = scorer.full(), scorer.subsets(np.zeros((1, scorer.demos), dtype=bool))[0]
     free = ledger.content_free(setting)
     timings = Timings(prompt=prompt_seconds, scores=ledger.seconds - prompt_seconds)
     report = _scored(task, setting, few_shot - free, zero_shot - free)
     yield ledger.now(report, timings=timings)
+    if task.history_removals:
+        ledger.label = "measuring the list without parts of the history"
+        before = ledger.seconds
+        rows = history_removals(setting, ledger.sweep(), free)
+        timings = timings.model_copy(update={"history": ledger.seconds - before})
+        report = ledger.now(report, history_removals=rows, timings=timings)
     if scorer.demos == 0:
         yield _complete(ledger, report, timings, NO_DEMONSTRATIONS)
         return
@@ -63,14 +73,15 @@ def explain(
     score = TargetScore(scorer, *setting.targets, explain=setting.explain)
     score.remember(np.ones(scorer.demos, dtype=bool), few_shot)
     score.remember(np.zeros(scorer.demos, dtype=bool), zero_shot)
-    ledger.label = "computing contributions"
+    ledger.label = ABLATING
     target, seed = setting.target_record(), setting.case.seed
-    for number, (answer, belief) in enumerate(contributions(score, task, target, seed, free)):
-        timings = timings.model_copy(update={"contributions": answer.seconds})
+    for number, answer in enumerate(contributions(score, task, target, seed, free, rival)):
+        timings = timings.model_copy(update={"contributions": answer.contributions.seconds})
         stage = "first" if number == 0 and task.method == "default" else "refined"
-        record = None if belief is None else list_effects(belief, score.weights, free=free, seed=seed)
-        report = ledger.now(report, contributions=answer, list_effects=record, stage=stage, timings=timings)
+        records = _list_records(answer, setting, score, free)
+        report = ledger.now(report, contributions=answer.contributions, **records, stage=stage, timings=timings)
         yield report
+        ledger.label = answer.ahead or ledger.label
     if task.faithfulness and report.contributions is not None:
         ledger.label = "measuring faithfulness"
         values = np.array(report.contributions.values)
@@ -78,6 +89,19 @@ def explain(
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
         report = ledger.now(report, faithfulness=measured)
     yield _complete(ledger, report, timings)
+
+
+def _rival(task: Explain, setting: Setting) -> int | None:
+    """Candidate index of the rival that the flip set is about; raises `RequestError` where it is no other one."""
+    if task.rival is None:
+        return None
+    return rival_place(setting.case, task.rival, setting.targets[0])
+
+
+def _list_records(answer: MethodAnswer, setting: Setting, score: TargetScore, free: Array | float) -> dict[str, object]:
+    """What a method that models the whole list knows besides contributions."""
+    effects = answer.belief and list_effects(answer.belief, score.weights, free=free, seed=setting.case.seed)
+    return {"list_effects": effects, "flip_set": answer.flips and flip_record(answer.flips, setting)}
 
 
 def content_key(task: Explain, *, dataset_id: str, model_id: str) -> str:
@@ -114,8 +138,7 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
 
 
 def _history(setting: Setting) -> tuple[HistoryRow, ...]:
-    liked = [row.position for row in setting.case.history if setting.dataset.liked(row)]
-    latest = set(liked[max(0, len(liked) - setting.spec.history) :])
+    latest = set(in_query(setting))
     return tuple(
         HistoryRow(
             item_id=row.item_id,
@@ -123,9 +146,9 @@ def _history(setting: Setting) -> tuple[HistoryRow, ...]:
             categories=setting.items[row.item_id].categories,
             rating=row.rating,
             timestamp=row.timestamp,
-            in_query=row.position in latest,
+            in_query=index in latest,
         )
-        for row in setting.case.history
+        for index, row in enumerate(setting.case.history)
     )
 
 

@@ -12,7 +12,12 @@ from core.analysis.explain.methods import Method
 from core.metrics.ranking import Rank
 from core.prompt.families import Family
 from core.prompt.spans import SpanKind
+from core.question.flip_goals import FlipGoal
 from core.question.task import Record, Report, Target
+
+FlipStatus = Literal["verified", "all", "none", "nothing"]
+"""`verified`: removing `left_out` does it; `all`: only removing all is verified to do it; `none`: no verified set does;
+`nothing`: there is nothing to flip, because the goal is reached already or removing all changes no place."""
 
 
 class HistoryRow(Record):
@@ -197,6 +202,61 @@ class ListEffects(Record):
         return next((row for row in self.measured if set(row.left_out) == set(demos)), None)
 
 
+class VerifiedSet(Record):
+    """A set of demonstrations that was deleted from the text to see where the target stands."""
+
+    left_out: tuple[int, ...]
+    """Demonstrations, from 0 in prompt order."""
+    place: Rank
+    """Of the target."""
+    reached: bool
+    """Whether that is the goal."""
+    foretold: float | None
+    """Probability of reaching the goal before the pass; null for a prompt that was measured for another reason."""
+
+
+class FlipSet(Record):
+    """The smallest set of demonstrations whose removal brings the target to another place, as far as it is known."""
+
+    goal: FlipGoal
+    rival_id: str | None = None
+    rival_title: str | None = None
+    ahead_of_rival: bool | None = None
+    """Whether the target stands above the rival with every demonstration; the goal is the other side."""
+    status: FlipStatus
+    left_out: tuple[int, ...] | None
+    """The smallest verified set, of several the one that was verified first; null where there is none."""
+    place: Rank | None
+    """Of the target without that set."""
+    smallest: bool
+    """Whether every smaller set was measured and does not do it, or there is none."""
+    place_full: Rank
+    """Of the target with every demonstration."""
+    place_empty: Rank
+    """Of the target without any."""
+    passes: int
+    """Prompts that were scored for this search."""
+    sets: tuple[VerifiedSet, ...]
+    """Every set that reaches the goal, and those that this search tried in vain; the smallest first."""
+
+
+class HistoryRemoval(Record):
+    """The list as it is when one interaction of the history had never been; the demonstrations stay."""
+
+    position: int
+    """Of the interaction in `Explanation.history`."""
+    item_id: str
+    title: str
+    moves_in: str | None
+    """Title of the older interaction that takes the free place in the query; null where there is none."""
+    score: float
+    """Of the target, nats."""
+    place: Rank
+    """Of the target."""
+    ranks: tuple[Rank, ...]
+    """[candidate]"""
+
+
 class Timings(Record):
     """Seconds by the monotonic clock."""
 
@@ -204,6 +264,7 @@ class Timings(Record):
     scores: float = 0.0
     contributions: float = 0.0
     faithfulness: float = 0.0
+    history: float = 0.0
     total: float = 0.0
 
 
@@ -224,6 +285,10 @@ class Explanation(Report):
     """None until the first answer is there, or when there are no demonstrations."""
     list_effects: ListEffects | None = None
     """None with methods that model one score alone."""
+    flip_set: FlipSet | None = None
+    """None where it was not searched for."""
+    history_removals: tuple[HistoryRemoval, ...] | None = None
+    """One row for each interaction that stands in the query, oldest first; None where they were not measured."""
     faithfulness: Faithfulness | None = None
     timings: Timings = Timings()
 

@@ -8,7 +8,7 @@ places under any subset follow from it, so they never disagree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,23 +96,34 @@ class ListPosterior:
     def places(self, masks: NDArray[np.bool_], *, shift: Floats | float = 0.0, seed: int = 0) -> Estimates:
         """Place of every candidate [subset, candidate] at other subsets: mean and central interval over draws of the
         scores of all candidates; equal scores share the middle. `shift` [candidate] is added to the scores."""
-        rows = max(1, DRAWN_NUMBERS // (DRAWS * self.candidates))
-        blocks = [self._places(masks[start : start + rows], shift, seed) for start in range(0, len(masks), rows)]
+        blocks = [_ranked(drawn) for drawn in self._drawn(masks, shift, seed)]
         empty = np.empty((3, 0, self.candidates))
         value, low, high = np.concatenate([empty, *blocks], axis=1)
         return Estimates(value, low, high)
 
-    def _places(self, masks: NDArray[np.bool_], shift: Floats | float, seed: int) -> Floats:
-        deviations = self._joined("predicted", masks)
-        random = np.random.default_rng(seed)
-        size = (DRAWS, len(masks), self.candidates)
-        noise = random.standard_normal(size) * np.sqrt(
-            self._mean.freedom / random.chisquare(self._mean.freedom, size=(DRAWS, 1, 1))
-        )
-        drawn = deviations.mean + shift + noise * np.sqrt(deviations.variance)
-        ranks = stats.rankdata(-drawn, axis=-1)
-        low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        return np.array([ranks.mean(axis=0), low, high])
+    def probability(
+        self,
+        masks: NDArray[np.bool_],
+        event: Callable[[Floats], NDArray[np.bool_]],
+        *,
+        shift: Floats | float = 0.0,
+        seed: int = 0,
+    ) -> Floats:
+        """How probable an event of the list is at other subsets, [subset]: the share of draws of the scores of all
+        candidates, [draw, subset, candidate], in which `event` says [draw, subset] that it happens."""
+        blocks = [event(drawn).mean(axis=0) for drawn in self._drawn(masks, shift, seed)]
+        return np.concatenate([np.empty(0), *blocks])
+
+    def _drawn(self, masks: NDArray[np.bool_], shift: Floats | float, seed: int) -> Iterator[Floats]:
+        """Scores [draw, subset, candidate] up to what they have in common, in blocks of subsets."""
+        rows = max(1, DRAWN_NUMBERS // (DRAWS * self.candidates))
+        for start in range(0, len(masks), rows):
+            deviations = self._joined("predicted", masks[start : start + rows])
+            random = np.random.default_rng(seed)
+            noise = random.standard_normal((DRAWS, *deviations.mean.shape)) * np.sqrt(
+                self._mean.freedom / random.chisquare(self._mean.freedom, size=(DRAWS, 1, 1))
+            )
+            yield deviations.mean + shift + noise * np.sqrt(deviations.variance)
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Scores [subset, candidate] of every measured subset as the others foretell it, and what contributions alone
@@ -131,6 +142,13 @@ class ListPosterior:
     def next_subsets(self, candidate: int, pool: NDArray[np.bool_], costs: Floats, count: int) -> NDArray[np.int64]:
         """Indices into `pool` [subset, demo] of the subsets that tell most of a candidate per cost."""
         return self._guessed.get(candidate, self._others).next_subsets(pool, costs, count)
+
+
+def _ranked(drawn: Floats) -> Floats:
+    """Mean places and the ends of their intervals, [3, subset, candidate], over draws [draw, subset, candidate]."""
+    ranks = stats.rankdata(-drawn, axis=-1)
+    low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return np.array([ranks.mean(axis=0), low, high])
 
 
 def strongest_pairs(pairs: Estimates, demos: int, count: int) -> list[tuple[int, int, int]]:

@@ -42,7 +42,8 @@ class MethodRow:
     """`function(score, **settings)`, which gives an answer with `values`, `spent` and `fields`, or ever better ones."""
     passes: Passes
     settings: tuple[str, ...] = ()
-    """Which of `budget`, `precision`, `removals`, `seed` and `free` (scores without a history) the function reads."""
+    """Which choices of the task the function reads; `rival` as a candidate index, `seed`, and `free`, the scores
+    without a history."""
     split_of: Method | None = None
     """The gradient method whose parts by layer, head and token the answer holds."""
 
@@ -77,7 +78,7 @@ ROWS = (
         "gradient, refined by ablations",
         "refine:refine",
         _within_budget,
-        ("budget", "precision", "removals", "seed", "free"),
+        ("budget", "precision", "removals", "flips", "flip", "rival", "seed", "free"),
         "gradient",
     ),
     MethodRow(

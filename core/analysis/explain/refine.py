@@ -9,11 +9,12 @@ scores and places are foretold.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.analysis.explain.faithfulness import number
+from core.analysis.explain.flip_set import FlipSearch
 from core.analysis.explain.gradient import GradientAnswer, gradient_answer, slopes_of
 from core.analysis.explain.list_estimates import Estimates
 from core.analysis.explain.list_posterior import Guesses, ListPosterior
@@ -22,6 +23,7 @@ from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_ma
 from core.metrics.intervals import Interval, spearman_over_pairs
 from core.metrics.ranking import ranks
 from core.metrics.similarity import spearman
+from core.question.flip_goals import FlipGoal
 
 PACK = 4
 """Ablations added before the answer is looked at again; they run as one pass."""
@@ -35,6 +37,9 @@ FEWEST = 3
 FEWEST_RESAMPLED = 8
 """The same for an interval."""
 NOTHING = Interval(np.nan, np.nan, np.nan)
+ABLATING = "computing contributions"
+REMOVING = "measuring single removals"
+FLIPPING = "searching for the smallest removal that changes the place"
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class RefinedAnswer:
     """Of the target's place as it follows from the foretold scores of all candidates."""
     gradient: GradientAnswer
     spent: Spent
+    flips: FlipSearch | None = None
+    """The search for the smallest set whose removal changes the place; on the last answer, where it was asked for."""
+    ahead: str = ABLATING
+    """What the run does after this answer."""
 
     @property
     def values(self) -> Array:
@@ -99,10 +108,22 @@ class ListWork:
         fresh = [mask for mask in masks if not (self.masks == mask).all(axis=1).any()]
         self.masks = np.array([*self.masks, *fresh], dtype=bool)
 
+    def scores(self) -> Array:
+        """Scores [subset, candidate] at `masks`, as they are ranked."""
+        return self.score.scores_at(self.masks) - self.free
+
+    def posterior(self) -> ListPosterior:
+        """The model of the list that rests on all measured prompts."""
+        return ListPosterior(self.masks, self.score.scores_at(self.masks), self.guesses, prior=self.prior)
+
+    def flip_search(self, goal: FlipGoal, rival: int | None = None) -> FlipSearch:
+        """The search for the smallest set whose removal brings the target to a goal; `rival` is a candidate index."""
+        return FlipSearch(self, goal, self.score.target, rival, shift=-np.asarray(self.free), seed=self.seed)
+
     def answer(self) -> RefinedAnswer:
         """What all measured prompts say of the list."""
-        score, scores = self.score, self.score.scores_at(self.masks)
-        belief = ListPosterior(self.masks, scores, self.guesses, prior=self.prior)
+        score, belief = self.score, self.posterior()
+        scores = belief.scores
         whole, additive = (table[ENDS:] for table in belief.left_out())
         measured = scores[ENDS:] @ score.weights
         placed, foretold = (_places(table - self.free, score.target) for table in (scores[ENDS:], whole))
@@ -123,6 +144,9 @@ def refine(
     budget: float,
     precision: float = 0.0,
     removals: int = 0,
+    flips: int = 0,
+    flip: FlipGoal = "empty",
+    rival: int | None = None,
     seed: int = 0,
     free: Array | float = 0.0,
     prior: Prior | None = None,
@@ -132,25 +156,31 @@ def refine(
     Ablations end when `budget` full-prompt forward equivalents are used, every interval is narrower than `precision`
     nats (0: never), or every subset has been scored. The last answer rests on `removals` single removals too, those
     of the demonstrations that are foretold to move the target's place most; they come last because a designed ablation
-    tells more of the list. `free` [candidate] is taken from every score before ranking.
+    tells more of the list. Up to `flips` further prompts verify which smallest set brings the target to the goal
+    `flip`, whose `rival` is a candidate index. `free` [candidate] is taken from every score before ranking.
     """
     work = ListWork(score, seed=seed, free=free, prior=prior)
     pool = subset_pool(score.demos, seed)
     costs = ablation_costs(score, pool)
     while True:
         answer = work.answer()
-        yield answer
         unmeasured = np.array([not (work.masks == row).all(axis=1).any() for row in pool], dtype=bool)
         spent = answer.spent.passes
         widest = float((answer.effects.high - answer.effects.low).max())
         if spent >= budget or not unmeasured.any() or (precision and widest < precision):
             break
+        yield answer
         count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
         chosen = answer.belief.next_subsets(score.target, pool[unmeasured], np.sqrt(costs[unmeasured]), count)
         work.measure(pool[unmeasured][chosen])
+    yield replace(answer, ahead=REMOVING if removals else FLIPPING)
     if removals:
         work.measure(moving_most(answer.belief, score, removals, free))
-        yield work.answer()
+        yield replace(work.answer(), ahead=FLIPPING)
+    if flips:
+        search = work.flip_search(flip, rival)
+        search.verify(flips)
+        yield replace(work.answer(), flips=search)
 
 
 def moving_most(belief: ListPosterior, score: TargetScore, count: int, free: Array | float = 0.0) -> Masks:

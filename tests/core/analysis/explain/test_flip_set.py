@@ -1,0 +1,184 @@
+"""The search for the smallest flip set against brute force over all subsets of small games."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from core.analysis.explain.ablation import banzhaf_of_table
+from core.analysis.explain.explanation import FlipSet
+from core.analysis.explain.flip_record import flip_set
+from core.analysis.explain.flip_set import FlipSearch
+from core.analysis.explain.flip_words import flip_sentence
+from core.analysis.explain.list_posterior import Guesses, ListPosterior
+from core.analysis.values import Array, Masks, all_masks
+from core.metrics.ranking import ranks
+from core.question.flip_goals import FLIP_GOALS, FlipGoal, places_of
+
+
+@dataclass
+class TableGame:
+    """A list whose scores [subset, candidate] are known at every subset, of which a search sees what it measures."""
+
+    table: Array
+    guesses: Guesses
+    masks: Masks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.demos = int(np.log2(len(self.table)))
+        self.masks = all_masks(self.demos)[[0, -1]]
+
+    def scores(self) -> Array:
+        return np.asarray(self.table[self.masks @ (1 << np.arange(self.demos))])
+
+    def posterior(self) -> ListPosterior:
+        return ListPosterior(self.masks, self.scores(), self.guesses)
+
+    def measure(self, masks: Masks) -> None:
+        self.masks = np.concatenate([self.masks, masks])
+
+
+def game(table: Array, target: int = 0) -> TableGame:
+    """With the true contributions, a little off, as gradients."""
+    demos = int(np.log2(len(table)))
+    noise = 0.2 * np.random.default_rng(0).standard_normal(demos)
+    mean = table.mean(axis=1)
+    effects, own = (banzhaf_of_table(each, demos) for each in (mean, table[:, target] - mean))
+    return TableGame(table, Guesses(effects + noise, {target: own + noise}))
+
+
+def searched(of: TableGame, goal: FlipGoal, target: int = 0, rival: int | None = None, passes: int = 8) -> FlipSet:
+    search = FlipSearch(of, goal, target, rival)
+    search.verify(passes)
+    return flip_set(search)
+
+
+def reaches(table: Array, goal: FlipGoal, target: int, rival: int) -> list[bool]:
+    """Of every subset, whether it reaches the goal: written without the code under test."""
+    places = [ranks(scores)[target] for scores in table]
+    full, empty = places[-1], places[0]
+    match goal:
+        case "empty":
+            return [place >= empty > full or place <= empty < full for place in places]
+        case "first":
+            return [place == 1 for place in places]
+    ahead = [scores[target] > scores[rival] for scores in table]
+    level = [scores[target] == scores[rival] for scores in table]
+    return [not before and not tie if ahead[-1] else before for before, tie in zip(ahead, level, strict=True)]
+
+
+@some.composite
+def tables(draw: some.DrawFn) -> Array:
+    """Scores [subset, candidate] of 1 to 4 demonstrations and 2 to 4 candidates, with many ties."""
+    demos, candidates = draw(some.integers(1, 4)), draw(some.integers(2, 4))
+    rows = draw(some.lists(some.integers(0, 3), min_size=2**demos * candidates, max_size=2**demos * candidates))
+    return np.array(rows, dtype=np.float64).reshape(2**demos, candidates)
+
+
+@given(table=tables(), goal=some.sampled_from(sorted(FLIP_GOALS)), passes=some.integers(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_every_set_has_its_true_place_and_none_smaller_is_missed_where_that_is_claimed(
+    table: Array, goal: FlipGoal, passes: int
+) -> None:
+    rival = 1 if FLIP_GOALS[goal].needs_rival else None
+    record = searched(game(table), goal, 0, rival, passes)
+    demos = int(np.log2(len(table)))
+    truth = reaches(table, goal, 0, 1)
+    removed = [demos - int(mask.sum()) for mask in all_masks(demos)]
+    sizes = [size for size, does in zip(removed, truth, strict=True) if does]
+    assert record.passes <= passes
+    for row in record.sets:
+        number = sum(1 << demo for demo in range(demos) if demo not in row.left_out)
+        assert row.place == ranks(table[number])[0]
+        assert row.reached == truth[number]
+    if truth[-1] or (goal == "empty" and not any(truth)):
+        assert record.status == "nothing"
+        return
+    assert record.status != "nothing"
+    assert (record.left_out is None) == (record.status == "none")
+    assert (record.status == "all") == (record.left_out is not None and len(record.left_out) == demos)
+    if record.left_out is not None:
+        assert len(record.left_out) >= min(sizes)
+    if record.smallest:
+        assert record.left_out is not None
+        assert len(record.left_out) == min(sizes)
+    if truth[0]:
+        assert record.status in ("verified", "all")
+
+
+def additive(effects: Array) -> Array:
+    """Scores [subset, candidate] that are sums of effects [demo, candidate]."""
+    return np.asarray(all_masks(len(effects)) @ effects)
+
+
+def test_smallest_sets_of_games_with_interactions_are_found_in_eight_passes() -> None:
+    exists = found = smallest = nearly = 0
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        table = additive(rng.normal(size=(6, 8))) + 0.3 * rng.normal(size=(64, 8))
+        truth, removed = reaches(table, "empty", 0, 1), 6 - all_masks(6).sum(axis=1)
+        sizes = removed[np.array(truth) & (removed < 6)]
+        if not any(truth) or not len(sizes):
+            continue
+        record = searched(game(table), "empty")
+        exists += 1
+        size = 99 if record.status != "verified" or record.left_out is None else len(record.left_out)
+        found += size < 99
+        smallest += size == sizes.min()
+        nearly += size <= sizes.min() + 1
+    assert exists >= 10
+    assert found >= 0.9 * exists
+    assert smallest >= 0.6 * exists
+    assert nearly >= 0.85 * exists
+
+
+def test_a_beam_finds_the_two_of_twelve_that_hold_the_item_back() -> None:
+    effects = np.zeros((12, 4))
+    effects[[3, 7], 0] = -3.0
+    effects[:, 1:] = 0.01
+    start = np.array([2.5, 0.0, -1.0, -2.0])
+    record = searched(game(additive(effects) + start), "empty")
+    assert (record.status, record.left_out, record.place_full, record.place) == ("verified", (3, 7), 4, 1)
+
+
+def test_removing_all_is_the_answer_where_nothing_smaller_does_it() -> None:
+    table = np.zeros((8, 2))
+    table[:, 1] = 1.0
+    table[0, 0] = 2.0
+    record = searched(game(table), "empty")
+    assert (record.status, record.left_out, record.place_full, record.place_empty) == ("all", (0, 1, 2), 2, 1)
+    assert "removing all" in flip_sentence(record, 3).lower()
+
+
+def test_a_single_demonstration_is_all_there_is() -> None:
+    record = searched(game(np.array([[1.0, 0.0], [0.0, 1.0]])), "empty")
+    assert (record.status, record.left_out, record.smallest, record.passes) == ("all", (0,), True, 0)
+    assert flip_sentence(record, 1) == (
+        "Removing the only demonstration brings the item from 2nd to 1st, its place without demonstrations."
+    )
+
+
+def test_prompts_measured_before_cost_no_pass() -> None:
+    table = additive(np.array([[-3.0, 0.0], [0.1, 0.0], [0.1, 0.0]])) + np.array([1.0, 0.0])
+    of = game(table)
+    of.measure(np.array([[False, True, True]]))
+    record = searched(of, "first")
+    assert (record.status, record.left_out, record.passes, record.smallest) == ("verified", (0,), 0, True)
+    assert record.sets[0].foretold is None
+    assert flip_sentence(record, 3) == "Without D1 the item goes from 2nd to 1st."
+
+
+@pytest.mark.parametrize(("scores", "place"), [([2.0, 2.0, 1.0], 1.5), ([1.0, 2.0, 3.0], 3.0), ([1.0, 1.0, 1.0], 2.0)])
+def test_equal_scores_share_the_middle_of_their_places(scores: list[float], place: float) -> None:
+    assert places_of(np.array(scores), 0) == place == ranks(np.array(scores))[0]
+
+
+def test_a_rival_is_passed_both_ways() -> None:
+    table = additive(np.array([[-3.0, 0.0], [0.1, 0.0]])) + np.array([1.0, 0.0])
+    up, down = (searched(game(each), "rival", 0, 1) for each in (table, table[:, ::-1]))
+    assert (up.left_out, up.ahead_of_rival) == ((0,), False)
+    assert (down.left_out, down.ahead_of_rival) == ((0,), True)
