@@ -9,8 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from core.metrics.intervals import Floats
+
 FlipGoal = Literal["empty", "first", "rival"]
-Scores = NDArray[np.float64]
 Reached = NDArray[np.bool_]
 
 
@@ -18,9 +19,9 @@ Reached = NDArray[np.bool_]
 class FlipCase:
     """The list with every demonstration and without any, and whose place is to change."""
 
-    full: Scores
+    full: Floats
     """Scores [candidate] with every demonstration, nats."""
-    empty: Scores
+    empty: Floats
     """[candidate], without any."""
     target: int
     rival: int | None = None
@@ -36,31 +37,31 @@ class FlipGoalRow:
     """On the screen."""
     help: str
     """One sentence for a reader."""
-    reached: Callable[[Scores, FlipCase], Reached]
+    reached: Callable[[Floats, FlipCase], Reached]
     """Whether lists with scores [..., candidate] reach it."""
     needs_rival: bool = False
 
 
-def places_of(scores: Scores, candidate: int) -> Scores:
+def places_of(scores: Floats, candidate: int) -> Floats:
     """Place of one candidate under scores [..., candidate]; equal scores share the middle of their places."""
     level = scores[..., [candidate]]
     above, alike = (scores > level).sum(axis=-1), (scores == level).sum(axis=-1)
     return np.asarray(1.0 + above + (alike - 1) / 2)
 
 
-def _back(scores: Scores, case: FlipCase) -> Reached:
+def _back(scores: Floats, case: FlipCase) -> Reached:
     """As far as without any demonstrations, or further the same way; never where the demonstrations move nothing."""
     full, empty = (float(places_of(each, case.target)) for each in (case.full, case.empty))
     places, way = places_of(scores, case.target), np.sign(empty - full)
     return np.asarray((way != 0) & (way * places >= way * empty))
 
 
-def _first(scores: Scores, case: FlipCase) -> Reached:
+def _first(scores: Floats, case: FlipCase) -> Reached:
     """Alone at the first place."""
     return np.asarray(places_of(scores, case.target) == 1)
 
 
-def _past(scores: Scores, case: FlipCase) -> Reached:
+def _past(scores: Floats, case: FlipCase) -> Reached:
     """Above the rival where it is not with every demonstration, else below it."""
     if case.rival is None:
         raise ValueError("the goal needs a rival")
