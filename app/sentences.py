@@ -123,7 +123,49 @@ def headline(explanation: Explanation) -> str:
     place = f"{title} ranks {ordinal(row.rank)} of {total}"
     if not explanation.demos:
         return f"{place}, without any demonstration."
-    return f"{place}, {_moved(row)}."
+    return f"{place}, {_moved(row)}{_cause(explanation, row)}."
+
+
+def _cause(explanation: Explanation, row: CandidateRow) -> str:
+    """What the demonstrations do to the list and to the item, in directions; empty before both scores are there."""
+    moves = {each.item_id: _score_change(each) for each in explanation.candidates}
+    own = moves.pop(row.item_id)
+    others = [move for move in moves.values() if move is not None]
+    if own is None or not others or row.rank == row.zero_shot_rank:
+        return ""
+    lift, ahead = sum(others) / len(others), sum(move < own for move in others)
+    behind = sum(move > own for move in others)
+    if lift * own > 0:
+        verb, less = ("raise", behind > ahead) if own > 0 else ("lower", ahead > behind)
+        count = behind if (own > 0) == less else ahead
+        than = f"{'less' if less else 'more'} than {count} of {len(others)} others"
+        return f": they {verb} the list as a whole, this item {than}"
+    other, item = ("raise", "lower") if own < lift else ("lower", "raise")
+    return f": they {other} the other candidates on average and {item} this one"
+
+
+def _score_change(row: CandidateRow) -> float | None:
+    """How far the demonstrations together move a candidate's own score, nats."""
+    return None if row.score is None or row.zero_shot_score is None else row.score - row.zero_shot_score
+
+
+def turning(explanation: Explanation) -> str:
+    """The demonstrations whose removal alone lifts the target most and drops it most, with the place, as HTML."""
+    row = target_row(explanation)
+    if row is None or row.rank is None or explanation.list_effects is None:
+        return ""
+    at, rank = explanation.candidates.index(row), row.rank
+    places = [place_without(explanation, demo, at) for demo in range(len(explanation.demos))]
+    sure = [(place, demo) for demo, place in enumerate(places) if place is not None and place.moves(rank)]
+    ends = [("costs it most", min), ("gives it most", max)]
+    parts = []
+    for words, pick in ends:
+        place, demo = pick(sure, key=lambda pair: pair[0].value, default=(None, 0))
+        if place is not None and (place.value < rank) == (pick is min):
+            origin = "measured" if place.measured else f"90 % {place.low:g} to {place.high:g}, predicted"
+            label = f"<strong>{explanation.demos[demo].label}</strong>"
+            parts.append(f"{label} {words}: without it, it is {ordinal(place.nearest)} ({origin}).")
+    return " ".join(parts) or "No single demonstration surely moves its place."
 
 
 def _moved(row: CandidateRow) -> str:
@@ -251,6 +293,18 @@ def cost(contributions: Contributions) -> str:
     """The cost of the answer."""
     back = f", {contributions.backwards} backward" if contributions.backwards else ""
     return f"{contributions.forwards} prompts scored{back}; {duration(contributions.seconds)}"
+
+
+def pairs(explanation: Explanation) -> str:
+    """The strongest pairs of demonstrations in words; empty where none is sure."""
+    effects = explanation.list_effects
+    sentences = []
+    for row in effects.pairs if effects is not None else ():
+        first, second = explanation.demos[row.first].label, explanation.demos[row.second].label
+        word = "more" if row.value > 0 else "less"
+        ends = with_interval(row.low, row.high)
+        sentences.append(f"{first} and {second} together add {amount(row.value)} {word} than apart{ends}.")
+    return " ".join(sentences)
 
 
 def residual(contributions: Contributions) -> str:

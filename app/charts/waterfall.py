@@ -15,6 +15,7 @@ from app.text import plain, safe_mark
 from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
 from core import columns
 from core.analysis.explain.explanation import Contributions, Explanation
+from core.question.targets import EXPLAINED
 
 BarOrder = Literal["prompt", "size"]
 ROW = 27
@@ -160,7 +161,7 @@ def _axes(
         "xaxis": {
             "domain": [0, 0.87],
             "range": _reach(contributions, indices, sums),
-            "title": {"text": "score of the target (nats)"},
+            "title": {"text": f"{_explained(contributions)} (nats)"},
             "zeroline": False,
             "showgrid": True,
             "nticks": 6,
@@ -168,6 +169,12 @@ def _axes(
         },
         "annotations": [at_the_end | {"y": row, "text": text} for row, (_, text) in enumerate(rows)],
     }
+
+
+def _explained(contributions: Contributions) -> str:
+    """What the axis measures, with the title of the candidate."""
+    target = contributions.target
+    return f"{EXPLAINED[target.explain].words} of {safe_mark(target.title, LABEL)}"
 
 
 def _reach(contributions: Contributions, indices: list[int], sums: list[float]) -> list[float]:

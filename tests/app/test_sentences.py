@@ -4,6 +4,7 @@ import pytest
 from questions import explain_task
 
 from app import sentences
+from app.list_reading import place_without
 from app.pages.explore.selection import words
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import PlaceTable
@@ -22,11 +23,46 @@ def _plain(html):
     return re.sub(r"<[^>]+>", "", html)
 
 
-def test_the_headline_says_rank_and_direction(complete):
-    assert (
-        _plain(sentences.headline(complete))
-        == "Dead Man Walking (1995) ranks 7th of 20, down from 3rd without demonstrations."
+def test_the_headline_says_place_direction_and_cause(complete):
+    changes = [row.score - row.zero_shot_score for row in complete.candidates]
+    behind = sum(change > changes[6] for change in changes)
+    assert 0 < changes[6] < sum(changes) / 20
+    assert _plain(sentences.headline(complete)) == (
+        "Dead Man Walking (1995) ranks 7th of 20, down from 3rd without demonstrations: they raise the list as a "
+        f"whole, this item less than {behind} of 19 others."
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "words"),
+    [
+        (2.0, 1.0, "they raise the list as a whole, this item more than 19 of 19 others"),
+        (-2.0, -1.0, "they lower the list as a whole, this item more than 19 of 19 others"),
+        (-0.5, -1.0, "they lower the list as a whole, this item less than 19 of 19 others"),
+        (-0.5, 1.0, "they raise the other candidates on average and lower this one"),
+        (0.5, -1.0, "they lower the other candidates on average and raise this one"),
+    ],
+)
+def test_the_cause_has_both_directions(complete, own, others, words):
+    rows = tuple(
+        row.model_copy(update={"zero_shot_score": 0.0, "score": own if row.is_target else others})
+        for row in complete.candidates
+    )
+    assert words in sentences.headline(complete.model_copy(update={"candidates": rows}))
+
+
+def test_the_turning_demonstrations_have_the_best_and_the_worst_place_without_them(complete):
+    row = sentences.target_row(complete)
+    at = complete.candidates.index(row)
+    places = [place_without(complete, demo, at) for demo in range(len(complete.demos))]
+    sure = [place.value for place in places if place.moves(row.rank)]
+    text = _plain(sentences.turning(complete))
+    for verb, place, good in (("costs", min(sure), min(sure) < row.rank), ("gives", max(sure), max(sure) > row.rank)):
+        assert (f"{verb} it most: without it, it is {ordinal(round(place))} (" in text) == good
+
+
+def test_the_strongest_pairs_are_words(complete):
+    assert sentences.pairs(complete).startswith("D1 and D3 together add 0.31 nats less than apart (90 % ")
 
 
 def test_the_lead_names_the_strongest_demonstration(complete):

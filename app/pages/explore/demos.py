@@ -9,8 +9,9 @@ import streamlit as st
 
 from app import cached
 from app.headings import without_minus_zero
+from app.list_reading import candidate_index, place_without
 from app.pages.explore.selection import selected_demo
-from app.sentences import SOURCES
+from app.sentences import SOURCES, pairs
 from app.text import counted, safe_html
 from app.widgets import downloads, failures, preview, tab
 from app.widgets.panel import literal, switched
@@ -25,6 +26,7 @@ from core.words import NOTHING
 
 READ, EDIT = "Read", "Edit"
 SHOWS = "shows"
+WITHOUT = "place_without"
 SHOWS_HELP = "A candidate that stands in this demonstration, as what was chosen or in the history before it."
 EDITOR, ADDED = "demos-editor", "demos-added"
 DECIMALS = 2
@@ -36,10 +38,12 @@ def demos(explanation: Explanation) -> None:
     count, case = len(explanation.demos), explanation.task.case
     short = case.demo_ids is None and count < case.demos
     few = f"Only {count} of the {case.demos} asked for. " if short else ""
-    note = f"{few}In prompt order. Contribution: nats of the target's score, with the ends of the 90 % interval."
+    note = f"{few}In prompt order. Contribution: nats of what is explained, with the ends of the 90 % interval."
     form = switched("demos", "Demonstrations", note, [READ, EDIT])
     if form == READ and (shown := shown_sentence(explanation.demos, explanation.chosen_next)):
         failures.note(shown)
+    if form == READ and (joint := pairs(explanation)):
+        failures.note(joint)
     if form == EDIT:
         _edit(explanation)
     elif not explanation.demos:
@@ -60,6 +64,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
                 columns.CONTRIBUTION: answer.values[index] if answer else None,
                 columns.LOW: answer.low[index] if answer and answer.low else None,
                 columns.HIGH: answer.high[index] if answer and answer.high else None,
+                **_place(explanation, index),
                 "tokens": row.tokens,
                 SHOWS: _shown(row, explanation),
                 columns.SOURCE: row.source,
@@ -69,6 +74,21 @@ def table(explanation: Explanation) -> pd.DataFrame:
             for index, row in enumerate(explanation.demos)
         ]
     )
+
+
+def _place(explanation: Explanation, demo: int) -> dict[str, object]:
+    """The target's place without a demonstration, and whether it was measured; nothing where neither is there."""
+    answer = explanation.contributions
+    at = None if answer is None else candidate_index(explanation, answer.target.item_id)
+    place = None if at is None else place_without(explanation, demo, at)
+    if place is None:
+        return {}
+    return {
+        WITHOUT: place.value,
+        f"{WITHOUT}_low": place.low,
+        f"{WITHOUT}_high": place.high,
+        f"{WITHOUT}_measured": place.measured,
+    }
 
 
 def _shown(demo: DemoRow, explanation: Explanation) -> str:
@@ -106,6 +126,7 @@ def _columns(explanation: Explanation) -> list[str]:
     answer = explanation.contributions
     amounts = [columns.CONTRIBUTION] if answer else []
     spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
+    spread += [WITHOUT, f"{WITHOUT}_measured"] if explanation.list_effects is not None else []
     shows = [SHOWS] if any(row.shows for row in explanation.demos) else []
     return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", *shows, columns.SOURCE]
 
@@ -124,6 +145,8 @@ def _config() -> dict[str, Any]:
         columns.CONTRIBUTION: config.NumberColumn("contribution", format=f"%+.{DECIMALS}f", width=100),
         columns.LOW: config.NumberColumn("low", format=f"%+.{DECIMALS}f", width=64),
         columns.HIGH: config.NumberColumn("high", format=f"%+.{DECIMALS}f", width=64),
+        WITHOUT: config.NumberColumn("place without it", format="%.1f", width=110),
+        f"{WITHOUT}_measured": config.CheckboxColumn("measured", width=76),
         "tokens": config.NumberColumn("tokens", width=64),
         SHOWS: config.TextColumn("shows candidate", width="small", help=SHOWS_HELP),
         columns.SOURCE: config.TextColumn("picked as", width="small"),

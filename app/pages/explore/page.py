@@ -121,12 +121,13 @@ def views_of(explanation: Explanation) -> None:
     bar(explanation)
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
-        if explanation.contributions is not None:
-            views.contributions(explanation)
+        shown = views.read_as(explanation)
+        if shown.contributions is not None:
+            views.contributions(shown)
         summary.faithfulness_button(explanation)
     with right:
         candidates.candidates(explanation, colours)
-    demos.demos(explanation)
+    demos.demos(shown)
     choice_section(explanation)
     if explanation.list_effects is not None:
         views.matrix(explanation)

@@ -33,7 +33,7 @@ def summary(explanation: Explanation) -> None:
     who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
     st.html(
         f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
-        f'<p class="dl-lead">{lead(explanation)}</p>{trust}'
+        f'<p class="dl-lead">{sentences.turning(explanation)} {lead(explanation)}</p>{trust}'
     )
     readouts_row(_readouts(explanation), lead(explanation), trust)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.charts import heatmap, layers, waterfall
+from app.list_reading import about, target_of
 from app.pages.explore import summary
 from app.pages.explore.selection import pick_cell, pick_demo, selected_demo, selected_item
 from app.settings import SETTINGS
@@ -13,6 +14,27 @@ from app.widgets.panel import panel
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.methods import METHODS
 from core.question.targets import EXPLAINED, Explained
+
+
+def read_as(explanation: Explanation) -> Explanation:
+    """The explanation about what the reader chose: of the selected candidate, and what of it; by no further pass."""
+    made = explanation.contributions
+    if made is None or explanation.list_effects is None:
+        return explanation
+    kinds = {row.words: row.name for row in EXPLAINED.values() if row.name in ("field", "score", "lift")}
+    kinds |= {EXPLAINED[made.target.explain].words: made.target.explain}
+    key = f"read-as-{made.target.explain}"
+    chosen = st.segmented_control(
+        "Read the effects on",
+        list(kinds),
+        default=EXPLAINED[made.target.explain].words,
+        required=True,
+        key=key,
+        help="Bars and table change at once: all of it follows from the same prompts.",
+    )
+    item = selected_item(explanation) or made.target.item_id
+    target = target_of(explanation, kinds[str(chosen)], item, made.target.against_id)
+    return about(explanation, target)
 
 
 def contributions(explanation: Explanation) -> None:
