@@ -21,7 +21,9 @@ def read_as(explanation: Explanation) -> Explanation:
     made = explanation.contributions
     if made is None or explanation.list_effects is None:
         return explanation
-    kinds = {row.words: row.name for row in EXPLAINED.values() if row.name in ("field", "score", "lift")}
+    kinds: dict[str, Explained] = {
+        row.words: row.name for row in EXPLAINED.values() if row.name in ("field", "score", "lift")
+    }
     kinds |= {EXPLAINED[made.target.explain].words: made.target.explain}
     key = f"read-as-{made.target.explain}"
     chosen = st.segmented_control(
