@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
+from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.metrics.ranking import Rank, best_first
 from core.question.shown_candidates import shown_sentence
 from core.question.targets import EXPLAINED
@@ -83,6 +84,10 @@ def _contributions(explanation: Explanation) -> Iterator[str]:
         low, high = shares.rank_agreement_low, shares.rank_agreement_high
         ends = "" if low is None or high is None else ends_of(f"{low:.2f}", f"{high:.2f}")
         yield f"Rank agreement of predicted and measured places: {shares.rank_agreement:.2f}{ends}"
+    if explanation.flip_set is not None:
+        yield escaped(flip_sentence(explanation.flip_set, len(explanation.demos)))
+    if (history := history_sentence(explanation)) is not None:
+        yield escaped(history)
 
 
 def _explained(target: Target) -> str:

@@ -52,11 +52,15 @@ def _candidates() -> dict[str, str]:
 
 
 def advanced() -> None:
-    """The budget and the removals that are measured."""
+    """The budget, and what is measured beside the ablations."""
     hint = "Most that a refined or sampled method may use; one full pass scores the whole prompt once."
     fields.number("budget", "Budget (full passes)", 0.5, 1000.0, hint, step=1.0, form="%g")
     hint = "Demonstrations whose removal alone is really measured, those that move the place most first."
     fields.number("removals", "Measured removals", 0, 64, hint)
+    hint = "Most prompts that look for the fewest demonstrations whose removal undoes the change of place."
+    fields.number("flips", "Prompts for the flip set", 0, 64, hint)
+    hint = "Also measures the list without each title of the query's history: one short prompt for each."
+    fields.toggle("history_removals", "List without each title", hint)
 
 
 def upcoming(page: TaskView) -> None:

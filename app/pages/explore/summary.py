@@ -12,6 +12,7 @@ from app.theme import interval, nats, number, ordinal
 from app.widgets import tab
 from app.widgets.report_head import Readout, readouts_row
 from core.analysis.explain.explanation import Explanation
+from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.analysis.explain.methods import METHODS
 from core.question.targets import EXPLAINED
 
@@ -33,9 +34,16 @@ def summary(explanation: Explanation) -> None:
     who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
     st.html(
         f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
-        f'<p class="dl-lead">{sentences.turning(explanation)} {lead(explanation)}</p>{trust}'
+        f'<p class="dl-lead">{sentences.turning(explanation)} {lead(explanation)}</p>{_removals(explanation)}{trust}'
     )
     readouts_row(_readouts(explanation), lead(explanation), trust)
+
+
+def _removals(explanation: Explanation) -> str:
+    """What the smallest removal that changes the place does, and what the history does, as HTML."""
+    flips, history = explanation.flip_set, history_sentence(explanation)
+    texts = [flip_sentence(flips, len(explanation.demos))] if flips is not None else []
+    return "".join(f'<p class="dl-lead">{safe_html(text)}</p>' for text in (*texts, *([history] if history else [])))
 
 
 def faithfulness_button(explanation: Explanation) -> None:

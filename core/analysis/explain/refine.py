@@ -46,7 +46,8 @@ FLIPPING = "searching for the smallest removal that changes the place"
 class RefinedAnswer:
     """Contributions [demo] in nats with 90 % intervals, the model of the list behind them, and how faithful both are.
 
-    Each figure is a Spearman correlation over the ablations, every one foretold without itself; nan with fewer than 3.
+    Each figure is a Spearman correlation over the designed ablations, every one foretold without itself; nan with fewer
+    than 3.
     """
 
     belief: ListPosterior
@@ -101,12 +102,15 @@ class ListWork:
         self.meter = Meter(score.scorer)
         self.guesses, self.gradient = list_gradients(score, self.meter)
         self.masks: Masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
-        """[subset, demo]: the empty and the whole prompt, then ablations."""
+        """[subset, demo]: the empty and the whole prompt, then designed ablations, then what else was measured."""
+        self.designed = 0
+        """Designed ablations. Faithfulness is judged on these alone: removals that were sought lie near their goal."""
 
-    def measure(self, masks: Masks) -> None:
+    def measure(self, masks: Masks, *, designed: bool = False) -> None:
         """Let the answer rest on the prompts at `masks` [subset, demo] too; those measured before change nothing."""
         fresh = [mask for mask in masks if not (self.masks == mask).all(axis=1).any()]
         self.masks = np.array([*self.masks, *fresh], dtype=bool)
+        self.designed += len(fresh) if designed else 0
 
     def scores(self) -> Array:
         """Scores [subset, candidate] at `masks`, as they are ranked."""
@@ -123,10 +127,11 @@ class ListWork:
     def answer(self) -> RefinedAnswer:
         """What all measured prompts say of the list."""
         score, belief = self.score, self.posterior()
-        scores = belief.scores
-        whole, additive = (table[ENDS:] for table in belief.left_out())
-        measured = scores[ENDS:] @ score.weights
-        placed, foretold = (_places(table - self.free, score.target) for table in (scores[ENDS:], whole))
+        judged = slice(ENDS, ENDS + self.designed)
+        scores = belief.scores[judged]
+        whole, additive = (table[judged] for table in belief.left_out())
+        measured = scores @ score.weights
+        placed, foretold = (_places(table - self.free, score.target) for table in (scores, whole))
         return RefinedAnswer(
             belief,
             belief.effects_on(score.weights),
@@ -172,7 +177,7 @@ def refine(
         yield answer
         count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
         chosen = answer.belief.next_subsets(score.target, pool[unmeasured], np.sqrt(costs[unmeasured]), count)
-        work.measure(pool[unmeasured][chosen])
+        work.measure(pool[unmeasured][chosen], designed=True)
     yield replace(answer, ahead=REMOVING if removals else FLIPPING)
     if removals:
         work.measure(moving_most(answer.belief, score, removals, free))

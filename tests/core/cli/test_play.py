@@ -165,7 +165,7 @@ def test_the_table_says_what_joined_and_left_and_what_the_steps_ran() -> None:
     assert lines[at + 2].startswith("  5 neighbours' choices left as time went on: Heat\\x1b of user v\\x1b; ")
     assert lines[at + 2].endswith("; 2 more.")
     share = "Tokens of their prompts that the steps ran: adapter 44 %, base 44 %."
-    assert f"{share} Picking demonstrations: 0 ms a step." in lines
+    assert f"{share} Picking demonstrations: 0.0 s a step." in lines
 
 
 def test_a_play_that_is_not_over_has_a_table_too() -> None:

@@ -98,8 +98,8 @@ def test_a_file_that_cannot_be_written_costs_no_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_has_a_cost_that_grows_with_what_is_asked(method: Method) -> None:
-    few = explain_task(method=method, demos=2, matrix=False)
-    many = explain_task(method=method, demos=10, candidates=100, matrix=True, faithfulness=32, budget=24)
+    few = explain_task(method=method, demos=2, removals=0)
+    many = explain_task(method=method, demos=10, candidates=100, faithfulness=32, budget=24)
     assert 1.0 < few.predicted_passes < many.predicted_passes
 
 

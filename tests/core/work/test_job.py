@@ -20,7 +20,7 @@ def test_equal_requests_have_equal_keys_and_others_do_not() -> None:
         explain_task(user="13"),
         explain_task(demos=7),
         explain_task(seed=1),
-        explain_task(matrix=False),
+        explain_task(removals=0),
         explain_task(target="1"),
     ]
     assert len({job_key(one) for one in [explain_task(), *others]}) == 6
