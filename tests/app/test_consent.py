@@ -148,5 +148,5 @@ def test_a_full_queue_does_not_speak_of_consent(open_page, example: Any, monkeyp
     monkeypatch.setattr(example.FakeDesk, "submit", full)
     text = words(open_page("explore", user="7")[0])
     assert "50 jobs wait already" in text
-    assert "agree" not in text
+    assert "when you agree" not in text
     assert "Not computed yet" in text

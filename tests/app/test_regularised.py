@@ -70,7 +70,7 @@ def asked(desk: Any) -> list[RobustnessTask]:
 
 
 def compared(page: AppTest) -> bool:
-    return "candidates change their rank" in words(page)
+    return "candidates change their place" in words(page)
 
 
 def test_nothing_is_computed_until_asked(open_page: Any) -> None:
@@ -105,7 +105,7 @@ def test_the_result_says_rank_ndcg_flips_and_moves(open_page: Any) -> None:
     page, _ = open_page(alpha="0.1")
     told = words(page)
     assert "With decay 0.1, Heat takes the first place from" in told
-    assert "4 of 5 candidates change their rank" in told
+    assert "4 of 5 candidates change their place" in told
     assert "The item really chosen next, Babe, climbs from 7th to 2nd." in told
     assert "7th, changed model 2nd" in told
     assert re.search(r"Another item first, plain model\s+25 %", told)
@@ -113,7 +113,7 @@ def test_the_result_says_rank_ndcg_flips_and_moves(open_page: Any) -> None:
     assert "NDCG@10, changed dual model" in told
     assert "9.5 passes, 3.0 s" in told
     chart = page.get("plotly_chart")[-1].proto
-    assert chart.alt.startswith("4 of 5 candidates change their rank under decay 0.1.")
+    assert chart.alt.startswith("4 of 5 candidates change their place under decay 0.1.")
     page.session_state["form-moved"] = "Table"
     page.run()
     assert CHARTS.inference.moves_table(CHARTS.changed_report())["rank_changed"].tolist() in [
@@ -194,5 +194,5 @@ def test_hostile_titles_stay_literal() -> None:
     assert "<a " not in told
     assert "climbs from 2nd to 1st" in told
     still = regularised.sentence(CHARTS.changed_report((CHARTS.line("a", "Heat", 1, 1, is_target=True),)))
-    assert "<em><bdi>Heat</bdi></em> keeps the first place; 0 of 1 candidates change their rank." in still
+    assert "<em><bdi>Heat</bdi></em> keeps the first place; 0 of 1 candidates change their place." in still
     assert "stays 1st" in still
