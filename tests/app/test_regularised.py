@@ -108,8 +108,8 @@ def test_the_result_says_rank_ndcg_flips_and_moves(open_page: Any) -> None:
     assert "4 of 5 candidates change their place" in told
     assert "The item really chosen next, Babe, climbs from 7th to 2nd." in told
     assert "7th, changed model 2nd" in told
-    assert re.search(r"Another item first, plain model\s+25 %", told)
-    assert re.search(r"Another item first, changed dual model .* 8 %", told)
+    assert re.search(r"Another item comes first, plain model\s+25 %", told)
+    assert re.search(r"Another item comes first, changed dual model .* 8 %", told)
     assert "NDCG@10, changed dual model" in told
     assert "9.5 passes, 3.0 s" in told
     chart = page.get("plotly_chart")[-1].proto
