@@ -310,8 +310,11 @@ def pairs(explanation: Explanation) -> str:
 def residual(contributions: Contributions) -> str:
     """What the bars leave unexplained, in plain words."""
     total = contributions.few_shot - contributions.zero_shot
-    between = f"{nats(contributions.residual)} of it is interaction between them, which no single bar holds"
-    text = f"The demonstrations together change {explained_words(contributions.target)} by {nats(total)}; {between}."
+    bars = f"the bars add up to {nats(sum(contributions.values))}"
+    rest = f"the rest, {nats(contributions.residual)}, is interaction between them, which no single bar holds"
+    text = (
+        f"The demonstrations together change {explained_words(contributions.target)} by {nats(total)}: {bars}; {rest}."
+    )
     if contributions.completeness_gap is not None:
         text += f" Quadrature error of the gradient path: {signed(contributions.completeness_gap, 3)} nats."
     return text

@@ -97,7 +97,9 @@ def test_a_click_on_a_cell_selects_both(server, visit):
     page.mouse.click(x, y)
     address = link(page, r"demo=3")
     assert "item=104" in address
-    page.locator(".st-key-selection .dl-lead", has_text=re.compile(r"Without D3, .* (instead of|still) 5th")).wait_for()
+    page.locator(
+        ".st-key-selection .dl-lead", has_text=re.compile(r"D3 (raises|lowers) .* Without it .* 5th")
+    ).wait_for()
 
 
 def test_the_same_selection_by_keyboard(server, visit):
