@@ -60,7 +60,7 @@ def list_answers(game: WholeGame, counts: Sequence[int]) -> dict[int, ListAnswer
     """The product's answers after each of `counts` ablations, chosen as `core.analysis.explain.refine` chooses them."""
     last = len(game.scores) - 1
     rows, answers = [0, last], {}
-    costs, guesses = np.sqrt(game.costs()), guesses_of(game)
+    costs, guesses = game.costs(), guesses_of(game)
     for count in range(0, max(counts) + 1, PACK):
         belief = ListPosterior(game.masks[rows], game.scores[rows], guesses)
         if count in counts:

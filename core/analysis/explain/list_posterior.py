@@ -140,8 +140,11 @@ class ListPosterior:
         return tables[0], tables[1]
 
     def next_subsets(self, candidate: int, pool: NDArray[np.bool_], costs: Floats, count: int) -> NDArray[np.int64]:
-        """Indices into `pool` [subset, demo] of the subsets that tell most of a candidate per cost."""
-        return self._guessed.get(candidate, self._others).next_subsets(pool, costs, count)
+        """Indices into `pool` [subset, demo] of the subsets that tell most of a candidate per square root of cost.
+
+        By the cost itself the cheapest would come first, which tell too little.
+        """
+        return self._guessed.get(candidate, self._others).next_subsets(pool, np.sqrt(costs), count)
 
 
 def _ranked(drawn: Floats) -> Floats:

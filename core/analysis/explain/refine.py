@@ -15,15 +15,14 @@ import numpy as np
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.explain.flip_set import FlipSearch
-from core.analysis.explain.gradient import GradientAnswer, gradient_answer, slopes_of
+from core.analysis.explain.gradient import GradientAnswer, gradient_answer, slopes_of, split_slopes
 from core.analysis.explain.list_estimates import Estimates
 from core.analysis.explain.list_posterior import Guesses, ListPosterior
 from core.analysis.explain.surrogate import Prior
 from core.analysis.values import Array, Masks, Meter, Spent, TargetScore, all_masks, leave_one_out_masks
 from core.metrics.intervals import Interval, spearman_over_pairs
-from core.metrics.ranking import ranks
 from core.metrics.similarity import spearman
-from core.question.flip_goals import FlipGoal
+from core.question.flip_goals import FlipGoal, places_of
 
 PACK = 4
 """Ablations added before the answer is looked at again; they run as one pass."""
@@ -103,13 +102,15 @@ class ListWork:
         self.guesses, self.gradient = list_gradients(score, self.meter)
         self.masks: Masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
         """[subset, demo]: the empty and the whole prompt, then designed ablations, then what else was measured."""
+        self._posterior: ListPosterior | None = None
         self.designed = 0
         """Designed ablations. Faithfulness is judged on these alone: removals that were sought lie near their goal."""
 
     def measure(self, masks: Masks, *, designed: bool = False) -> None:
         """Let the answer rest on the prompts at `masks` [subset, demo] too; those measured before change nothing."""
         fresh = [mask for mask in masks if not (self.masks == mask).all(axis=1).any()]
-        self.masks = np.array([*self.masks, *fresh], dtype=bool)
+        if fresh:
+            self.masks, self._posterior = np.array([*self.masks, *fresh], dtype=bool), None
         self.designed += len(fresh) if designed else 0
 
     def scores(self) -> Array:
@@ -118,7 +119,10 @@ class ListWork:
 
     def posterior(self) -> ListPosterior:
         """The model of the list that rests on all measured prompts."""
-        return ListPosterior(self.masks, self.score.scores_at(self.masks), self.guesses, prior=self.prior)
+        if self._posterior is None:
+            scores = self.score.scores_at(self.masks)
+            self._posterior = ListPosterior(self.masks, scores, self.guesses, prior=self.prior)
+        return self._posterior
 
     def flip_search(self, goal: FlipGoal, rival: int | None = None) -> FlipSearch:
         """The search for the smallest set whose removal brings the target to a goal; `rival` is a candidate index."""
@@ -131,7 +135,7 @@ class ListWork:
         scores = belief.scores[judged]
         whole, additive = (table[judged] for table in belief.left_out())
         measured = scores @ score.weights
-        placed, foretold = (_places(table - self.free, score.target) for table in (scores, whole))
+        placed, foretold = (places_of(table - self.free, score.target) for table in (scores, whole))
         return RefinedAnswer(
             belief,
             belief.effects_on(score.weights),
@@ -176,7 +180,7 @@ def refine(
             break
         yield answer
         count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
-        chosen = answer.belief.next_subsets(score.target, pool[unmeasured], np.sqrt(costs[unmeasured]), count)
+        chosen = answer.belief.next_subsets(score.target, pool[unmeasured], costs[unmeasured], count)
         work.measure(pool[unmeasured][chosen], designed=True)
     yield replace(answer, ahead=REMOVING if removals else FLIPPING)
     if removals:
@@ -208,8 +212,7 @@ def list_gradients(score: TargetScore, meter: Meter) -> tuple[Guesses, GradientA
     slopes = slopes_of(score, 0.5, weightings)
     shares = np.array([score.weights.sum(), *_shares(score.weights, deviating)])
     gradient = gradient_answer(score, np.tensordot(shares, slopes, 1), 1, meter, gap=False)
-    owner = score.scorer.demo_of_token
-    by_demo = np.array([[slope[:, :, owner == k].sum() for k in range(score.demos)] for slope in slopes])
+    by_demo = np.array([split_slopes(score, slope).sum(axis=(0, 1)) for slope in slopes])
     return Guesses(by_demo[0], dict(zip(deviating, by_demo[1:], strict=True))), gradient
 
 
@@ -217,10 +220,6 @@ def _shares(weights: Array, deviating: list[int]) -> Array:
     """How much of each candidate's deviation is in a weighted sum, the deviations of the others being level."""
     others = np.delete(weights, deviating)
     return np.asarray(weights[deviating] - (others.mean() if len(others) else 0.0))
-
-
-def _places(scores: Array, candidate: int) -> Array:
-    return np.array([ranks(row)[candidate] for row in scores], dtype=np.float64)
 
 
 def _agreement(predicted: Array, measured: Array, seed: int) -> Interval:
