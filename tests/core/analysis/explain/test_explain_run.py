@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+from explained_planets import PLANETS, last, small
 from questions import explain_task
-from references import language_model
 
 from core.analysis.explain.explain_run import content_key, explain
 from core.analysis.explain.explain_task import Explain
@@ -25,41 +24,6 @@ from core.lm.loading.self_check import proven
 from core.metrics.ranking import ranks
 from core.question.command_line import command_line, task_of
 from core.question.targets import EXPLAINED, Explained
-
-PLANETS = (
-    "Mercury",
-    "Venus",
-    "Earth",
-    "Mars",
-    "Jupiter",
-    "Saturn",
-    "Uranus",
-    "Neptune",
-    "Pluto",
-    "Ceres",
-    "Eris",
-    "Vesta",
-)
-
-
-@pytest.fixture(scope="module")
-def planets(planets_of: Any) -> Iterator[Dataset]:
-    """Three users over twelve items; user u has met eight of them, the last one first time at moment 80."""
-    with planets_of({"u": 0, "v": 3, "w": 6}, PLANETS) as dataset:
-        yield dataset
-
-
-@pytest.fixture(scope="module")
-def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
-    return language_model(copy.deepcopy(tiny_llama), tiny_tokenizer)
-
-
-def small(**choices: Any) -> Explain:
-    return explain_task(**{"user": "u", "demos": 3, "candidates": 5, "history": 2, "budget": 6.0, **choices})
-
-
-def last(request: Explain, planets: Dataset, model: LanguageModel) -> Explanation:
-    return list(explain(request, dataset=planets, model=model))[-1]
 
 
 @pytest.mark.parametrize("family", ["yes_no", "next_item"])

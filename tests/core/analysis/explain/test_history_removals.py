@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from questions import explain_task
-from references import language_model
+from explained_planets import last, small
 
-from core.analysis.explain.explain_run import explain
-from core.analysis.explain.explain_task import Explain
-from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.analysis.setting import set_up
 from core.data.dataset import Dataset
@@ -23,48 +17,13 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
 
-TITLES = (
-    "Io",
-    "Europa",
-    "Ganymede",
-    "Callisto",
-    "Titan",
-    "Rhea",
-    "Dione",
-    "Tethys",
-    "Mimas",
-    "Oberon",
-    "Ariel",
-    "Charon",
-)
-
-
-@pytest.fixture(scope="module")
-def moons(planets_of: Any) -> Iterator[Dataset]:
-    """Three users over twelve items."""
-    with planets_of({"u": 0, "v": 3, "w": 6}, TITLES) as dataset:
-        yield dataset
-
-
-@pytest.fixture(scope="module")
-def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
-    return language_model(copy.deepcopy(tiny_llama), tiny_tokenizer)
-
-
-def small(**choices: Any) -> Explain:
-    return explain_task(**{"user": "u", "demos": 3, "candidates": 5, "history": 2, "budget": 5.0, **choices})
-
-
-def last(task: Explain, moons: Dataset, model: LanguageModel) -> Explanation:
-    return list(explain(task, dataset=moons, model=model))[-1]
-
 
 @pytest.mark.parametrize("family", ["yes_no", "next_item"])
 def test_every_verified_set_is_what_the_prompt_without_it_scores(
-    moons: Dataset, model: LanguageModel, family: Any
+    planets: Dataset, model: LanguageModel, family: Any
 ) -> None:
     task = small(family=family)
-    report, setting = last(task, moons, model), set_up(task, moons, model)
+    report, setting = last(task, planets, model), set_up(task, planets, model)
     flips, target = report.flip_set, setting.targets[0]
     assert flips is not None
     assert report.target is not None
@@ -76,28 +35,30 @@ def test_every_verified_set_is_what_the_prompt_without_it_scores(
     assert flip_sentence(flips, 3).endswith(".")
 
 
-def test_no_flip_set_without_passes_and_with_methods_that_know_one_score(moons: Dataset, model: LanguageModel) -> None:
-    assert last(small(flips=0), moons, model).flip_set is None
-    assert last(small(method="gradient"), moons, model).flip_set is None
+def test_no_flip_set_without_passes_and_with_methods_that_know_one_score(
+    planets: Dataset, model: LanguageModel
+) -> None:
+    assert last(small(flips=0), planets, model).flip_set is None
+    assert last(small(method="gradient"), planets, model).flip_set is None
 
 
-def test_a_rival_must_be_another_candidate(moons: Dataset, model: LanguageModel) -> None:
-    ids = set_up(small(), moons, model).case.candidates
-    report = last(small(flip="rival", target=ids[0], rival=ids[1]), moons, model)
+def test_a_rival_must_be_another_candidate(planets: Dataset, model: LanguageModel) -> None:
+    ids = set_up(small(), planets, model).case.candidates
+    report = last(small(flip="rival", target=ids[0], rival=ids[1]), planets, model)
     assert report.flip_set is not None
     assert report.flip_set.rival_id == ids[1]
     with pytest.raises(RequestError, match="rival"):
-        last(small(flip="rival", rival="nowhere"), moons, model)
+        last(small(flip="rival", rival="nowhere"), planets, model)
     with pytest.raises(RequestError, match="name it as rival"):
         small(flip="rival")
 
 
 @pytest.mark.parametrize("scoring", ["sum", "calibrated"])
 def test_the_list_without_a_title_is_that_of_a_prompt_without_it(
-    moons: Dataset, model: LanguageModel, scoring: Any
+    planets: Dataset, model: LanguageModel, scoring: Any
 ) -> None:
     task = small(family="next_item", scoring=scoring, history_removals=True, method="gradient")
-    report, setting = last(task, moons, model), set_up(task, moons, model)
+    report, setting = last(task, planets, model), set_up(task, planets, model)
     rows, target = report.history_removals, setting.targets[0]
     assert rows is not None
     assert [row.position for row in rows] == [place for place, met in enumerate(report.history) if met.in_query]
@@ -113,7 +74,7 @@ def test_the_list_without_a_title_is_that_of_a_prompt_without_it(
     assert (history_sentence(report) or "").startswith("Without ")
 
 
-def test_no_title_moves_in_where_the_whole_history_stands_in_the_query(moons: Dataset, model: LanguageModel) -> None:
-    rows = last(small(history=20, history_removals=True, demos=0), moons, model).history_removals
+def test_no_title_moves_in_where_the_whole_history_stands_in_the_query(planets: Dataset, model: LanguageModel) -> None:
+    rows = last(small(history=20, history_removals=True, demos=0), planets, model).history_removals
     assert rows
     assert all(row.moves_in is None for row in rows)
