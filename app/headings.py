@@ -114,6 +114,7 @@ COLUMNS: Mapping[str, Heading] = {
     "answer": Heading("answer"),
     "set": Heading("set of demonstrations"),
     "target_score": _nats("score of the target"),
+    "target_margin": _nats("target's margin over the field"),
     "target_rank": _rank("place of the target"),
     "place_in_best": _count("position in the best set"),
     "relevance": _ratio("rank score, 0 to 1"),
@@ -207,6 +208,12 @@ TABLES: Mapping[str, Mapping[str, Heading]] = {
         f"base_{columns.SCORE}": _nats("base: score", digits="%.2f"),
     },
     "descent": {"step": Heading("step")},
+    "improved": {
+        columns.RANK: _rank("place after"),
+        "rank_before": _rank("place before"),
+        columns.SCORE: _nats("score after"),
+        "score_before": _nats("score before"),
+    },
     "costs": {
         columns.SCORE: Heading("score"),
         "passes": Heading("cost", "full passes", "%.1f"),

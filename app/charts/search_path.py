@@ -220,6 +220,7 @@ def outcomes_table(report: ImproveReport) -> pd.DataFrame:
             "mean": [None if row is None else row.mean for row in sets],
             "spread": [None if row is None else row.spread for row in sets],
             "target_score": [None if row is None else row.score for row in outcomes],
+            "target_margin": [None if row is None else row.margin for row in outcomes],
             "target_rank": _rank_column([None if row is None else row.rank for row in outcomes]),
             "ndcg_at_10": [None if row is None else row.ndcg for row in outcomes],
         }

@@ -76,3 +76,9 @@ EXPLAINED: dict[Explained, ExplainedRow] = {
     )
 }
 assert tuple(EXPLAINED) == get_args(Explained)
+
+
+def field_margin(scores: NDArray[np.float64], item: int) -> NDArray[np.float64]:
+    """Margin of candidate `item` over the field under each row of scores [..., candidate], nats."""
+    margins: NDArray[np.float64] = scores @ EXPLAINED["field"].weights(scores.shape[-1], item)
+    return margins

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from core.analysis.ledger import MOST_SHOWN, Ledger, aggregate_of, silent
+from core.analysis.ledger import MOST_SHOWN, Ledger, silent
 from core.analysis.setting import Setting, reader_for, tie_notices
 from core.analysis.subject import Subject
 from core.data.dataset import Dataset
 from core.data.records import Demonstration
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
-from core.lm.scoring.many import ManyScorer
 from core.lm.scoring.sweep import Cost
-from core.metrics.intervals import Floats
-from core.metrics.ranking import expected_ndcg, ranks
 from core.prompt.families import FAMILIES
 from core.question.task import Progress
 from core.selection.confirm import Confirmation, confirmation
@@ -24,13 +21,13 @@ from core.selection.improve_task import (
     HeldOutRow,
     ImproveReport,
     ImproveTask,
-    Outcome,
     PathRow,
     SetRole,
     SetRow,
     ShortlistRow,
 )
 from core.selection.judge import PromptJudge
+from core.selection.lists_of_sets import ListsOfSets
 from core.selection.members import Member, distinct, members_by_id, pool_of, start_sets, strategy_members
 from core.selection.objectives import OBJECTIVES
 from core.selection.pool_effects import PoolEncoder, prompt_with
@@ -119,7 +116,9 @@ class _ImproveRun:
         best = tuple(range(min(task.k, len(entries))))[::-1]
         self.trials = self._usable([*(self._order(members) for members in tries), best])
         self.head_notices = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
+        known = setting.case.target in setting.case.candidates
         self.head = setting.head(task) | {
+            "target": setting.target_record() if known else None,
             "tokens": self.unit,
             "held_out": tuple(self._held_row(choice) for choice in self.held),
             "confirming": tuple(self._held_row(choice) for choice in self.confirming),
@@ -272,24 +271,24 @@ class _ImproveRun:
         return ImproveReport.model_validate(fields | more)
 
     def finished(self) -> ImproveReport:
-        """The report with the case's own target, scored once under each set."""
+        """The report with the case's own list, scored once under each set."""
         orders: dict[SetRole, MemberOrder] = {"zero_shot": (), "current": self.current}
         if self.start is not None:
             orders["start"] = self.start
         best = self.advised or self.search.best
         assert best is not None
         orders["best"] = best.order
-        if self.setting.case.target not in self.setting.case.candidates:
-            self.notices.append("The item really chosen next is not among the candidates, so its rank is not compared.")
-            return self.report(stage="complete")
-        scores, outcomes, cost = _outcomes(self.setting, {which: self._here(order) for which, order in orders.items()})
-        self.notices += tie_notices(scores[-1])  # The best set's.
+        lists = ListsOfSets(self.setting, {which: self._here(order) for which, order in orders.items()})
+        if lists.target is None:
+            self.notices.append("The item really chosen next is not among the candidates, so its place is not known.")
+        self.notices += tie_notices(lists.scores["best"])
         return self.report(
             stage="complete",
-            outcomes=outcomes,
-            target_answer=_target_answer(self.setting),
+            outcomes=lists.outcomes(),
+            target_answer=lists.target_answer(),
+            candidates=lists.rows(),
             forwards=self._forwards + len(orders),
-            passes=self._passes + cost / self.unit,
+            passes=self._passes + lists.tokens / self.unit,
         )
 
     @property
@@ -428,38 +427,3 @@ def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member
     """The shortlist's members first, then those others that it does not hold, told apart by their ids."""
     ids = {member.here.demo_id for member in members}
     return (*members, *(member for member in others if member.here.demo_id not in ids))
-
-
-def _outcomes(
-    setting: Setting, sets: dict[SetRole, tuple[Demonstration, ...]]
-) -> tuple[Floats, tuple[Outcome, ...], int]:
-    """Scores [set, candidate], the case's target under each set, and the tokens that took."""
-    case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
-    table = scorer.scores([prompt_with(setting, demos) for demos in sets.values()])
-    if setting.spec.calibrated:
-        table = table - scorer.scores([setting.write(case, (), history=0)])
-    target = case.candidates.index(str(case.target))
-    rows = zip(sets.items(), table, strict=True)
-    outcomes = tuple(_outcome(which, demos, scores, target) for (which, demos), scores in rows)
-    return table, outcomes, scorer.cost.tokens
-
-
-def _outcome(which: SetRole, demos: Sequence[Demonstration], scores: Floats, target: int) -> Outcome:
-    return Outcome(
-        which=which,
-        demo_ids=tuple(demo.demo_id for demo in demos),
-        score=float(scores[target]),
-        rank=ranks(scores)[target],
-        candidates=len(scores),
-        ndcg=expected_ndcg(scores, target),
-    )
-
-
-def _target_answer(setting: Setting) -> str | None:
-    """The true answer for the case's target; None for `next_item`, and where the target has no rating."""
-    case = setting.case
-    later = setting.dataset.history(case.user_id)[len(case.history) :]
-    chosen = next(row for row in later if (row.item_id, row.timestamp) == (case.target, case.moment))
-    if not setting.dataset.is_rated(chosen):
-        return None
-    return FAMILIES[setting.spec.family].answer(setting.dataset.liked(chosen))

@@ -153,12 +153,31 @@ class Outcome(Record):
     demo_ids: tuple[str, ...]
     score: float
     """Target score, nats."""
+    margin: float
+    """The target's margin over the field: its score less the mean score of the other candidates, nats."""
     rank: Rank
     """1 is the best; equal scores share the mean of their places."""
     candidates: int
     """How many are ranked, the target among them."""
     ndcg: float
     """NDCG@10 of the target among the case's candidates."""
+
+
+class PlacesRow(Record):
+    """A candidate of the case in the lists of three sets; scores in nats, places from 1, equal scores share theirs."""
+
+    item_id: str
+    title: str
+    is_target: bool
+    """Whether it is the item really chosen next."""
+    best_rank: Rank
+    """Place with the set that is advised."""
+    current_rank: Rank
+    """Place with the case's own demonstrations."""
+    zero_shot_rank: Rank
+    best_score: float
+    current_score: float
+    zero_shot_score: float
 
 
 class ConfirmRow(Record):
@@ -209,6 +228,8 @@ class ImproveReport(Report):
     """None until the search is over, or where the target is not among the candidates."""
     target_answer: str | None = None
     """The target's true answer (`yes_no` only)."""
+    candidates: tuple[PlacesRow, ...] = ()
+    """The list before and after, the best place after first; empty until the search is over."""
 
     @property
     def chance(self) -> ConfirmRow | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.selection.confirm import LEVEL, can_tell
-from core.selection.improve_task import ConfirmRow, ImproveReport, SetRole, SetRow
+from core.selection.improve_task import ConfirmRow, ImproveReport, Outcome, SetRole, SetRow
 from core.words import counted, figure, ordinal
 
 WITH: dict[SetRole, str] = {
@@ -37,8 +37,9 @@ def verdict(report: ImproveReport) -> str:
     if report.current is not None:
         over.append(_apart(report, best, report.current, "the case's own demonstrations"))
     judged = counted(len(report.held_out), "known choice")
+    tested = "" if report.chance is None else f"; on newer choices it is {chance_words(report.chance)}"
     size = "A set of " + _size(best)
-    return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}."
+    return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}{tested}."
 
 
 def against_chance(report: ImproveReport) -> str:
@@ -72,22 +73,67 @@ def stands(report: ImproveReport) -> bool:
 
 
 def target_place(report: ImproveReport) -> str:
-    """The target's own place under each set, beside the choices that sets were judged on; empty before it is scored."""
-    rows = {row.which: row for row in report.outcomes or ()}
-    best = report.best
-    if best is None or not rows or report.stage != "complete":
+    """The case's own target under each set, in places and in its margin; empty before it is scored."""
+    return " ".join(text for text in (target_move(report), target_margin(report), target_caution(report)) if text)
+
+
+def target_move(report: ImproveReport, target: str = "The item really chosen next") -> str:
+    """How the place of the case's own target changes, in one sentence; empty before it is scored.
+
+    `target` begins the sentence.
+    """
+    if report.stage != "complete" or report.best is None:
         return ""
-    unchanged = not best.demo_ids or stands(report)
-    named = [which for which in WITH if which in rows and not (which == "best" and unchanged)]
-    places = [f"{ordinal(rows[which].rank)} {WITH[which]}" for which in named]
-    judged = f"Sets were judged on {counted(len(report.held_out), 'known choice')}"
-    text = (
-        f"{judged}; the item really chosen next had no part in that. "
-        f"Of {rows['zero_shot'].candidates} candidates it stands {' and '.join([', '.join(places[:-1]), places[-1]])}."
-    )
-    if report.target_answer == "No":
-        text += " The user did not like it, so a later place is better."
-    return f"{text} One choice is an example, not a proof."
+    rows = _outcomes(report)
+    if not rows:
+        return "The item really chosen next is not among the candidates, so there is no verdict on this case's target."
+    before, after = compared(report)
+    others = [which for which in ("zero_shot", "start") if which in rows and which not in (before, after)]
+    beside = "".join(f"; {WITH[which]} it is {ordinal(rows[which].rank)}" for which in others)
+    return f"{target} {_moves(rows[before], rows[after])}{beside}."
+
+
+def compared(report: ImproveReport) -> tuple[SetRole, SetRole]:
+    """The sets before and after: the case's own demonstrations, and what is advised."""
+    best, own = report.best, _outcomes(report).get("current")
+    before: SetRole = "current" if own is not None and own.demo_ids else "zero_shot"
+    if best is not None and not best.demo_ids:
+        return before, "zero_shot"
+    return before, "current" if stands(report) else "best"
+
+
+def target_margin(report: ImproveReport) -> str:
+    """How the target's margin over the field changes, in one sentence; empty where the target is not scored."""
+    rows = _outcomes(report)
+    if not rows:
+        return ""
+    before, after = compared(report)
+    end = figure(rows[after].margin)
+    if before == after:
+        return f"Its margin over the field is {end} nats."
+    return f"Its margin over the field goes from {figure(rows[before].margin)} to {end} nats."
+
+
+def target_caution(report: ImproveReport) -> str:
+    """How much the target's own change is worth; empty where the target is not scored."""
+    if not _outcomes(report):
+        return ""
+    disliked = "The user did not like it, so a later place is better. " if report.target_answer == "No" else ""
+    return f"{disliked}The search did not look at this choice; one choice is an example, not a proof."
+
+
+def _outcomes(report: ImproveReport) -> dict[SetRole, Outcome]:
+    return {row.which: row for row in report.outcomes or ()}
+
+
+def _moves(before: Outcome, after: Outcome) -> str:
+    place = f"{ordinal(after.rank)} of {after.candidates} {WITH[after.which]}"
+    if before.which == after.which:
+        return f"is {place}"
+    if before.rank == after.rank:
+        return f"stays {place}, as {WITH[before.which]}"
+    verb = "rises" if after.rank < before.rank else "falls"
+    return f"{verb} from {ordinal(before.rank)} {WITH[before.which]} to {place}"
 
 
 def _leader(report: ImproveReport, best: SetRow) -> str:

@@ -16,7 +16,20 @@ from evaluations import made, ranked
 from streamlit.testing.v1 import AppTest
 
 from app import charts, headings
-from app.charts import ability, choice, drift, heatmap, latency, layers, lists, moved, ranks, sensitivity, waterfall
+from app.charts import (
+    ability,
+    before_after,
+    choice,
+    drift,
+    heatmap,
+    latency,
+    layers,
+    lists,
+    moved,
+    ranks,
+    sensitivity,
+    waterfall,
+)
 from app.charts import answer_ranks as ranking
 from app.charts import demonstration_quality as quality
 from app.charts import dual_model as dual
@@ -59,6 +72,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
     ("shortlist", improve.shortlist_table, lambda all_: improve.shortlist_table(all_["improve"])),
     ("confirmed", improve.confirm_table, lambda all_: improve.confirm_table(all_["improve"])),
     ("outcomes", improve.outcomes_table, lambda all_: improve.outcomes_table(all_["improve"])),
+    ("improved", before_after.table, lambda all_: before_after.table(all_["improve"])),
     ("stream", stream.table, lambda all_: stream.table(stream.marks(all_["personalise"], [], 0))),
     ("changes", stream.changes_table, lambda all_: stream.changes_table(all_["personalise"])),
     ("flow", lists.flow_table, lambda all_: lists.flow_table(all_["personalise"])),

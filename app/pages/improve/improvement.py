@@ -7,40 +7,51 @@ from typing import Literal
 import streamlit as st
 
 from app import cached, links
+from app.charts import before_after
 from app.charts.search_path import RIVALS, in_unit
 from app.session import View, first_task
 from app.text import safe_html
-from app.theme import nats, number, ordinal, signed
+from app.theme import Palette, number, ordinal, signed
 from app.widgets import tab
-from app.widgets.panel import section
-from app.widgets.report_head import Readout, readouts_row
+from app.widgets.panel import panel, section
+from app.widgets.report_head import Readout
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
 from core.question.task import TargetTask
 from core.selection.confirm import LEVEL
-from core.selection.improve_task import ConfirmRow, ImproveReport, Outcome, SetRole
-from core.selection.verdict import against_chance, stands, target_place
+from core.selection.improve_task import ConfirmRow, ImproveReport
+from core.selection.verdict import (
+    against_chance,
+    compared,
+    stands,
+    target_caution,
+    target_margin,
+    target_move,
+    verdict,
+)
 from core.words import counted
 
-NAMES: dict[SetRole, str] = {
-    "zero_shot": "no demonstrations",
-    "current": "the case's own demonstrations",
-    "start": "the earlier set",
-    "best": "the set found",
-}
 EXPLORE = "app/pages/explore/page.py"
 
 
+def headline(report: ImproveReport) -> str:
+    """Both verdicts: on the choices that sets were judged on, and on the case's own target; HTML."""
+    row = next((row for row in report.candidates if row.is_target), None)
+    target = (
+        "The item really chosen next" if row is None else f"<em>{safe_html(row.title, 60)}</em>, really chosen next,"
+    )
+    return " ".join(text for text in (verdict(report), target_move(report, target)) if text)
+
+
 def leads(report: ImproveReport) -> list[str]:
-    """The test against chance, the target's own place, how sets were judged, and what the guards did; HTML."""
-    place = target_place(report)
-    sentences = [text for text in (against_chance(report), place) if text]
-    sentences += [
+    """What the target's move is worth, the test against chance, how sets were judged, what the guards did; HTML."""
+    own = " ".join(text for text in (target_margin(report), target_caution(report)) if text)
+    judged = (
         f"Every set is judged on {counted(len(report.held_out), 'known choice')} of the user before this moment, under "
         f"small changes of the prompt, by the {report.task.judged_by.words}. Its objective J is the mean score minus "
         "lambda times the spread; higher is better."
-        + ("" if place else " The case's own target had no part in the choice.")
-    ]
+    )
+    sentences = [text for text in (own, against_chance(report), judged) if text]
     return sentences + [safe_html(guard, 300) for guard in report.guards]
 
 
@@ -89,11 +100,14 @@ def _confirmed(report: ImproveReport) -> list[Readout]:
 
 def _on_target(report: ImproveReport) -> list[Readout]:
     rows = {row.which: row for row in report.outcomes or ()}
-    if "best" not in rows:
+    if not rows:
         return []
-    others = [f"{ordinal(rows[which].rank)} with {NAMES[which]}" for which in ("zero_shot", "current") if which in rows]
-    value = f"{ordinal(rows['best'].rank)} of {rows['best'].candidates}"
-    return [Readout("On the item really chosen next", value, ", ".join(others))]
+    before, after = compared(report)
+    first, last = rows[before], rows[after]
+    places = ordinal(last.rank) if before == after else f"{ordinal(first.rank)} → {ordinal(last.rank)}"
+    margins = number(last.margin) if before == after else f"{number(first.margin)} → {number(last.margin)}"
+    small = f"of {last.candidates}; {ordinal(rows['zero_shot'].rank)} without demonstrations; margin {margins} nats"
+    return [Readout("Place of the item really chosen next", places, small)]
 
 
 def drift(report: ImproveReport) -> str:
@@ -124,28 +138,19 @@ def _answer(answer: str | None) -> str:
     return f" · {answer}" if answer else ""
 
 
-def outcomes(report: ImproveReport) -> None:
-    """What each set does to the case's own target, scored once after the search."""
-    if report.outcomes is None:
+def before_and_after(report: ImproveReport, colours: Palette) -> None:
+    """The case's own list with each set, scored once after the search."""
+    if not report.candidates:
         return
-    section(
-        "What it does to this case",
-        "The item really chosen next, scored once after the search was over; it had no part in the choice.",
+    panel(
+        "improved",
+        "This case's list, before and after",
+        "Place of every candidate, 1 on top. ◆ was really chosen next; the search did not look at it. The table can be "
+        "searched.",
+        figure=lambda: before_after.figure(report, colours),
+        table=lambda: before_after.table(report),
+        alt=before_after.alt(report),
     )
-    readouts_row([_outcome(outcome, report.outcomes) for outcome in report.outcomes])
-    if report.target_answer == "No":
-        st.html(
-            '<p class="dl-note">The user did not like this item: a lower score and a later place are better here.</p>'
-        )
-
-
-def _outcome(outcome: Outcome, every: tuple[Outcome, ...]) -> Readout:
-    zero = next((other for other in every if other.which == "zero_shot"), None)
-    change = ""
-    if zero is not None and zero is not outcome:
-        change = f" ({nats(outcome.score - zero.score)} against no demonstrations)"
-    small = f"score {number(outcome.score)} nats{change}; NDCG@10 {number(outcome.ndcg)}"
-    return Readout(NAMES[outcome.which], f"{ordinal(outcome.rank)} of {outcome.candidates}", small)
 
 
 def adopt(report: ImproveReport) -> None:

@@ -12,7 +12,6 @@ from app.widgets.report_head import head
 from core.prompt.families import FAMILIES
 from core.selection.improve_task import ImproveReport
 from core.selection.objectives import DEFAULTS, OBJECTIVES
-from core.selection.verdict import verdict
 
 
 def controls() -> None:
@@ -45,13 +44,15 @@ def controls() -> None:
 def result(report: ImproveReport) -> None:
     """The set found and what it does, the path, the shortlist."""
     leads = [*words.leads(report), *([words.drift(report)] if report.start is not None else [])]
-    head(report, verdict(report), leads, words.readouts(report))
+    head(report, words.headline(report), leads, words.readouts(report))
     words.adopt(report)
+    colours = tab.colours()
     words.members(report)
-    words.outcomes(report)
+    words.before_and_after(report, colours)
+    if report.outcomes:
+        outcomes(report)
     if report.confirmed:
         confirmed(report)
-    colours = tab.colours()
     if report.path:
         panel(
             "path",
@@ -64,6 +65,16 @@ def result(report: ImproveReport) -> None:
         )
     if report.shortlist:
         shortlist(report)
+
+
+def outcomes(report: ImproveReport) -> None:
+    """Both verdicts of every set as a table."""
+    section(
+        "Every set, on both verdicts",
+        f"How each set is judged on the known choices, in {report.task.judged_by.unit}, and the item really chosen "
+        "next with it. The margin is the target's score less the mean score of the other candidates.",
+    )
+    twin("outcomes", charts.outcomes_table(report), alt=charts.outcomes_alt(report))
 
 
 def confirmed(report: ImproveReport) -> None:

@@ -9,6 +9,7 @@ from core.selection.improve_task import (
     ImproveTask,
     Outcome,
     PathRow,
+    PlacesRow,
     SetRow,
     ShortlistRow,
 )
@@ -40,6 +41,33 @@ def _short(demo, title="Heat", answer="Yes", **more):
     )
 
 
+TARGETS = {"zero_shot": (9, -1.0, 0.3), "current": (4, -0.5, 0.43), "best": (1, 1.0, 1.0)}
+"""Place, score and NDCG@10 of the target in each list."""
+STEP = 0.25
+"""Nats from one place to the next."""
+
+
+def lists_of(titles):
+    """Rows of 20 candidates in three lists; the target, item 7, has the places of `TARGETS`."""
+    others = [str(item) for item in range(1, 21) if item != 7]
+    rows = {
+        item: {"item_id": item, "title": titles[int(item) - 1], "is_target": item == "7"} for item in ["7", *others]
+    }
+    for shift, (which, (place, own, _)) in enumerate(TARGETS.items()):
+        order = others[3 * shift :] + others[: 3 * shift]
+        order.insert(place - 1, "7")
+        for rank, item in enumerate(order, start=1):
+            rows[item] |= {f"{which}_rank": rank, f"{which}_score": own + STEP * (place - rank)}
+    return tuple(PlacesRow(**row) for row in sorted(rows.values(), key=lambda row: row["best_rank"]))
+
+
+def margin_of(rows, which):
+    """The target's score less the mean score of the other candidates, by hand."""
+    scores = {row.item_id: getattr(row, f"{which}_score") for row in rows}
+    own = scores.pop("7")
+    return own - sum(scores.values()) / len(scores)
+
+
 def _confirm(against, gap, p):
     return ConfirmRow(against=against, mean=1.0, rival_mean=1.0 - gap, gap=gap, p=p, permutations=256, choices=8)
 
@@ -54,6 +82,7 @@ def made(example):
         PathRow(**_set(ids, j), step=n, move=move, tried=4, passes=passes, best=best, improved=n != 1)
         for n, (move, ids, j, best, passes) in enumerate(path)
     ]
+    lists = lists_of(example.TITLES)
     return ImproveReport(
         task=ImproveTask(),
         stage="complete",
@@ -69,13 +98,18 @@ def made(example):
         confirmed=(_confirm("chance", 0.5, 0.02), _confirm("zero_shot", 0.75, 0.01), _confirm("current", 0.25, 0.1)),
         stop="optimum",
         search_passes=14.0,
+        candidates=lists,
         outcomes=tuple(
-            Outcome(which=which, demo_ids=(), score=score, rank=rank, candidates=20, ndcg=ndcg)
-            for which, score, rank, ndcg in (
-                ("zero_shot", -1.0, 9, 0.3),
-                ("current", -0.5, 4, 0.43),
-                ("best", 1.0, 1, 1.0),
+            Outcome(
+                which=which,
+                demo_ids={"best": ("u:2",), "current": ("u:1", "u:2")}.get(which, ()),
+                score=score,
+                margin=margin_of(lists, which),
+                rank=rank,
+                candidates=20,
+                ndcg=ndcg,
             )
+            for which, (rank, score, ndcg) in TARGETS.items()
         ),
     )
 
@@ -151,6 +185,8 @@ def test_table_twins_hold_the_same_numbers(report):
     assert "embedding" not in short.columns
     after = improve.outcomes_table(report)
     assert list(after["target_rank"]) == [9, 4, 1]
+    # 20 places STEP apart: the others stand STEP * (210 - place - 19 * place) / 19 below the target on average.
+    assert list(after["target_margin"]) == pytest.approx([STEP * (210 - 20 * place) / 19 for place in (9, 4, 1)])
     assert list(after["objective"]) == [-1.0, -1.5, 0.5]
 
 

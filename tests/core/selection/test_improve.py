@@ -24,7 +24,7 @@ from core.selection.heldout import held_out
 from core.selection.improve import improve
 from core.selection.improve_task import ConfirmRow, ImproveReport, ImproveTask
 from core.selection.members import START_SETS
-from core.selection.verdict import against_chance, target_place, verdict
+from core.selection.verdict import against_chance, target_move, target_place, verdict
 from core.words import ordinal
 
 QUICK = {"k": 2, "pool": 8, "shortlist": 4, "held_out": 2, "confirm": 0, "negatives": 2, "budget": 20.0}
@@ -81,11 +81,34 @@ def test_the_target_is_told_beside_the_choices_of_the_judgement(films, model, re
         scores = Scorer(model, setting.prompt).full()
         own = scores[setting.case.candidates.index(setting.case.target)]
         places[row.which] = 1 + int((scores > own).sum())
-    text = target_place(done)
-    assert text.startswith("Sets were judged on 2 known choices; the item really chosen next had no part in that.")
-    assert f"Of 5 candidates it stands {ordinal(places['best'])} with the set found, " in text
-    assert f"{ordinal(places['zero_shot'])} without demonstrations and {ordinal(places['current'])} with" in text
-    assert improve_lines(done)[2:5] == [verdict(done), against_chance(done), text]
+    text = target_move(done)
+    assert text.startswith("The item really chosen next ")
+    assert f"{ordinal(places['best'])} of 5 with the set found" in text
+    assert f"{ordinal(places['zero_shot'])}" in text
+    assert f"{ordinal(places['current'])}" in text
+    assert target_place(done).startswith(text)
+    assert improve_lines(done)[2:5] == [verdict(done), against_chance(done), target_place(done)]
+
+
+def test_the_list_before_and_after_is_that_of_plain_prompts(films, model, reports):
+    """Scores, places and margins of every candidate, by one plain scoring of each set's prompt."""
+    done = reports[-1]
+    assert len(done.candidates) == 5
+    for outcome in done.outcomes:
+        case = small().case.model_copy(update={"demo_ids": outcome.demo_ids, "strategy": "manual"})
+        setting = set_up(Task(case=case), films, model)
+        scores = dict(zip(setting.case.candidates, Scorer(model, setting.prompt).full().tolist(), strict=True))
+        rows = {row.item_id: row for row in done.candidates}
+        assert {item: getattr(row, f"{outcome.which}_score") for item, row in rows.items()} == pytest.approx(
+            scores, abs=2e-4
+        )
+        for item, row in rows.items():
+            above = 1 + sum(score > scores[item] + 1e-9 for score in scores.values())
+            assert getattr(row, f"{outcome.which}_rank") == above
+        own = scores.pop(setting.case.target)
+        assert outcome.margin == pytest.approx(own - sum(scores.values()) / 4, abs=4e-4)
+    assert [row.best_rank for row in done.candidates] == sorted(row.best_rank for row in done.candidates)
+    assert [row.is_target for row in done.candidates].count(True) == 1
 
 
 def test_where_no_set_is_better_only_real_sets_are_named(reports):
@@ -252,7 +275,11 @@ def test_a_case_without_its_target_has_no_before_and_after(films, model):
     done = last(small({"candidate_ids": others}), films, model)
     assert done.best is not None
     assert done.outcomes is None
-    assert any("its rank is not compared" in notice for notice in done.notices)
+    assert done.target is None
+    assert any("its place is not known" in notice for notice in done.notices)
+    assert target_place(done).endswith("so there is no verdict on this case's target.")
+    assert len(done.candidates) == 4
+    assert not any(row.is_target for row in done.candidates)
 
 
 def test_too_small_a_budget_is_told_with_what_is_needed(films, model):
