@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.list_reading import PlaceWithout, effects_on, place_without, target_of
+from app.list_reading import PlaceWithout, place_without
 from app.text import safe_html
-from app.theme import amount, interval, nats, number, ordinal, signed, with_interval
+from app.theme import amount, between, interval, nats, number, ordinal, signed, with_interval
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.data import strategies
 from core.metrics.ranking import Rank
 from core.prompt import families
-from core.question.targets import EXPLAINED, Explained
+from core.question.targets import EXPLAINED
 from core.question.task import Target
 from core.words import duration
 
@@ -56,12 +56,21 @@ class FaithfulnessNote:
         return f"{meaning} ({value})."
 
     @property
+    def short(self) -> str:
+        """Both measurements in a few words: `effects strong, LDS 0.91 (0.80 to 0.97); places fair, ...`."""
+        parts = [f"effects {self.word}, LDS {between(self.lds, self.low, self.high)}"]
+        if self.agreement is not None:
+            ends = between(self.agreement, self.agreement_low, self.agreement_high)
+            parts.append(f"places {trust(self.agreement)}, rank agreement {ends}")
+        return "; ".join(parts)
+
+    @property
     def sentence(self) -> str:
         """What a reader may conclude, in one sentence."""
         if self.lds is None:
             return "Faithfulness is not measured yet: read the bars as a lead, not as a finding."
-        between = interval(self.low, self.high, number)
-        value = f"LDS {number(self.lds)}" + (f", 90 % {between}" if between else "")
+        ends = interval(self.low, self.high, number)
+        value = f"LDS {number(self.lds)}" + (f", 90 % {ends}" if ends else "")
         chance = " It may be no better than chance." if self.low is not None and self.low <= 0 else ""
         meaning = {
             "strong": "Strong: the bars predict well what happens when demonstrations are taken out.",
@@ -81,8 +90,8 @@ def faithfulness_note(explanation: Explanation) -> FaithfulnessNote:
         origin = f"{ablated.ablations} text ablations"
         return FaithfulnessNote(trust(ablated.lds), ablated.lds, ablated.low, ablated.high, origin, *agreement)
     if contributions is not None and (lds := contributions.lds) is not None:
-        between = contributions.lds_low, contributions.lds_high
-        return FaithfulnessNote(trust(lds), lds, *between, "cross-validated on its own ablations", *agreement)
+        ends_of_lds = contributions.lds_low, contributions.lds_high
+        return FaithfulnessNote(trust(lds), lds, *ends_of_lds, "cross-validated on its own ablations", *agreement)
     return FaithfulnessNote("not measured", None, None, None, "", *agreement)
 
 
@@ -149,9 +158,17 @@ def _score_change(row: CandidateRow) -> float | None:
     return None if row.score is None or row.zero_shot_score is None else row.score - row.zero_shot_score
 
 
-def turning(explanation: Explanation) -> str:
-    """The demonstrations whose removal alone lifts the target most and drops it most, with the place, as HTML."""
-    row = target_row(explanation)
+def standing(row: CandidateRow, total: int) -> str:
+    """A candidate's title with its place, and the place without demonstrations, as HTML: `◆ Heat is 5th of 20`."""
+    title = f"{'◆ ' if row.is_target else ''}<em>{safe_html(row.title, 60)}</em>"
+    if row.rank is None:
+        return f"{title} has no place yet."
+    before = "" if row.zero_shot_rank is None else f", {ordinal(row.zero_shot_rank)} without demonstrations"
+    return f"{title} is {ordinal(row.rank)} of {total}{before}."
+
+
+def turning(explanation: Explanation, row: CandidateRow | None) -> str:
+    """The demonstrations whose removal alone lifts a candidate most and drops it most, with the place, as HTML."""
     if row is None or row.rank is None or explanation.list_effects is None:
         return ""
     at, rank = explanation.candidates.index(row), row.rank
@@ -256,26 +273,6 @@ def _why(explanation: Explanation, demo: int) -> str:
         return "its effect depends on the other demonstrations."
     first, second = explanation.demos[row.first].label, explanation.demos[row.second].label
     return f"{first} and {second} together do {'more' if row.value > 0 else 'less'} than apart."
-
-
-def pair(explanation: Explanation, demo: int, candidate: int, explain: Explained = "field") -> str:
-    """The effect of one demonstration on one candidate and its place without it, as HTML; empty where not there."""
-    row, label = explanation.candidates[candidate], explanation.demos[demo].label
-    without = place_without(explanation, demo, candidate)
-    if without is None:
-        return ""
-    target = target_of(explanation, explain, row.item_id)
-    effects = effects_on(explanation, target)
-    assert effects is not None
-    change = _change(label, effects.value[demo], effects.low[demo], effects.high[demo], target)
-    return f"{change} Without it <em>{safe_html(row.title, 60)}</em> is {place_words(without, row.rank)}."
-
-
-def _change(label: str, value: float, low: float, high: float, target: Target) -> str:
-    if value == 0:
-        return f"{label} does not change {goal(target)}."
-    verb, sign = ("raises", "dl-up") if value > 0 else ("lowers", "dl-down")
-    return f'{label} {verb} {goal(target)} by <span class="{sign}">{amount(value)}</span>{with_interval(low, high)}.'
 
 
 def place_words(without: PlaceWithout, rank: Rank | None) -> str:

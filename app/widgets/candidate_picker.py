@@ -9,7 +9,9 @@ import streamlit as st
 from app.widgets import tab
 
 
-def candidate_picker(key: str, names: Mapping[str, str], item: str | None, hint: str | None = None) -> None:
+def candidate_picker(
+    key: str, names: Mapping[str, str], item: str | None, hint: str | None = None, *, labelled: bool = True
+) -> None:
     """`names`: id -> label of each candidate; `item` is selected."""
     st.session_state[key] = item
     st.selectbox(
@@ -23,6 +25,7 @@ def candidate_picker(key: str, names: Mapping[str, str], item: str | None, hint:
         placeholder="choose a candidate",
         help=hint,
         width=320,
+        label_visibility="visible" if labelled else "collapsed",
     )
 
 

@@ -117,8 +117,12 @@ def pick(key: str, **values: Callable[[Any], object]) -> None:
 
 
 def picked_row(key: str) -> int | None:
-    """Place of the row that a person selected in the table `key`; None when a redraw emptied the selection."""
-    rows = st.session_state[key]["selection"]["rows"]
+    """Place of the row that a person selected in the table `key`, by the row or a cell of it.
+
+    None when a redraw emptied the selection.
+    """
+    selection = st.session_state[key]["selection"]
+    rows = [*(row for row, _ in selection.get("cells", ())), *selection["rows"]]
     return rows[0] if rows else None
 
 

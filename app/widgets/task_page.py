@@ -19,6 +19,11 @@ from core.question.kinds import KINDS
 from core.question.task import Report
 from core.words import duration
 
+STALE = (
+    '<p class="dl-stale" role="status">Settings changed: this result, dimmed, is of the settings before. Run, on '
+    "the left, computes the new one.</p>"
+)
+"""What stands above a result while the controls say something else; the style sheet dims the result then."""
 Waiting = Callable[[TaskView, cached.Job | None], None]
 
 
@@ -58,11 +63,14 @@ def show(page: Page) -> None:
         pickers.fault(view.notice)
         page.upcoming(current)
         jobs.status(job)
+        if job is not None and job.report is not None and current.draft != current.task:
+            st.html(STALE)
         if job is None or job.report is None:
             (page.waiting or _announced(page))(current, job)
     if job is not None and job.report is not None:
         current.last_key = current.key
-        _result(page, job.report, tab.drawn_from())
+        with st.container(key="result"):
+            _result(page, job.report, tab.drawn_from())
     else:
         _write_link(current)
 

@@ -12,6 +12,7 @@ from app import cached
 from app.charts import ranks
 from app.pages.explore import demos
 from app.pages.explore.candidates import in_view
+from app.pages.explore.depth import DEPTHS
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.data.strategies import STRATEGIES
@@ -57,9 +58,9 @@ def test_first_visit_shows_the_finished_example(open_page):
     page = open_page()
     told = words(page)
     assert "ranks 7th of 20, down from 3rd" in re.sub(r"\s+", " ", told)
-    assert "fair, LDS 0.62" in told
+    assert "effects fair, LDS 0.62" in told
     assert "differ from plain passes by at most 0.00030 % of their spread; beyond 0.1 % the model is refused" in told
-    assert len(page.get("plotly_chart")) == 3
+    assert len(page.get("plotly_chart")) == 1
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
     assert link(page, "v") == ["2"]
     assert len(page.query_params) == 1
@@ -83,14 +84,14 @@ def test_a_link_rebuilds_choices_and_selection(open_page):
 
 
 def test_selecting_by_keyboard_moves_every_view_and_the_link(open_page):
-    page = open_page()
+    page = open_page(view="prompt")
     page.selectbox(key="pick-item").set_value("104").run()
     assert link(page, "item") == ["104"]
-    page.get("button_group")[0].set_value("D5").run()
+    next(group for group in page.get("button_group") if group.key == "pick-demo").set_value("D5").run()
     assert link(page, "demo") == ["5"]
     told = re.sub(r"\s+", " ", words(page))
     assert "dl-chosen" in " ".join(element.proto.body for element in page.get("html"))
-    assert re.search(r"D5 (raises|lowers) Usual Suspects, The \(1995\) against the other candidates by", told)
+    assert re.search(r"D5 .* (raises|lowers) Usual Suspects, The \(1995\) against the other candidates by", told)
     page.button(key="clear-selection").click().run()
     assert "demo" not in page.query_params
     assert "item" not in page.query_params
@@ -308,16 +309,33 @@ def test_demonstrations_that_the_model_picked_are_edited_as_the_run_shows_them(m
     assert "picked by the model" in later
 
 
-def test_table_twins_and_order(open_page):
-    page = open_page()
-    page.session_state["form-waterfall"] = "Table"
-    page.session_state["form-matrix"] = "Table"
-    page.session_state["form-layers"] = "Table"
-    page.session_state["form-candidates"] = "Chart"
+@pytest.mark.parametrize(("view", "panel"), [("effects", "waterfall"), ("candidates", "matrix"), ("layers", "layers")])
+def test_every_chart_has_a_table_twin_in_its_tab(open_page, view, panel):
+    page = open_page(view=view)
+    assert len(page.get("plotly_chart")) == 1
+    page.session_state[f"form-{panel}"] = "Table"
     page.run()
     assert not page.exception
-    assert len(page.get("plotly_chart")) == 1
-    assert len(page.dataframe) == 4
+    assert not page.get("plotly_chart")
+    assert len(page.dataframe) == 3
+
+
+def test_only_the_open_tab_is_drawn_and_the_link_names_it(open_page):
+    page = open_page()
+    assert "view" not in page.query_params
+    assert "tokens, with the explained candidate" not in words(page)
+    page = open_page(view="prompt")
+    assert "tokens, with the explained candidate" in words(page)
+    assert link(page, "view") == ["prompt"]
+    assert not page.get("plotly_chart")
+    assert "Part of this link could not be used (view)" in words(open_page(view="nothing"))
+
+
+def test_every_tab_can_be_opened(open_page):
+    for row in DEPTHS:
+        page = open_page(view=row.name)
+        assert not page.exception, row.name
+        assert row.words in [pane.label for pane in page.tabs]
 
 
 def test_other_data_bring_their_own_user_and_forget_what_was_named_by_id(open_page, monkeypatch):
@@ -435,7 +453,7 @@ def test_a_list_shorter_than_asked_for_says_so(open_page, example):
         (job := job_of(key)) and example.replace(job, report=job.report.model_copy(update={"task": more}))
     )
     told = words(page.run())
-    assert "Only 20 of the 25 asked for. Best first." in told
+    assert "Only 20 of the 25 asked for. ◆ really chosen next." in told
     assert f"Only {count} of the {count + 1} asked for. In prompt order." in told
 
 

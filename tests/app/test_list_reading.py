@@ -11,6 +11,7 @@ from app import sentences
 from app.charts import heatmap, waterfall
 from app.list_reading import about, place_without, target_of
 from app.pages.explore import demos
+from app.pages.explore.selection import words
 from app.theme import LIGHT
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
@@ -37,11 +38,10 @@ def test_every_view_of_a_pair_has_the_same_effect_and_place(example, user, demo,
     assert grid.z[line][demo] == pytest.approx(value, abs=1e-12)
     assert table["contribution"] == pytest.approx(value, abs=1e-12)
     assert table["place_without"] == place_without(record, demo, candidate).value
-    texts = sentences.pair(record, demo, candidate, explain), sentences.demonstration(shown, demo)
-    for text in texts:
-        verbs = set(re.findall(r"raises|lowers", text))
-        assert verbs == (set() if value == 0 else {"raises" if value > 0 else "lowers"})
-        assert sentences.place_words(place_without(record, demo, candidate), item.rank) in text
+    text = words(record, shown, demo, item.item_id)
+    verbs = set(re.findall(r"raises|lowers", text))
+    assert verbs == (set() if value == 0 else {"raises" if value > 0 else "lowers"})
+    assert sentences.place_words(place_without(record, demo, candidate), item.rank) in text
 
 
 @given(user=some.integers(1, 10**6), explain=some.sampled_from(["field", "score", "lift", "pair"]))

@@ -45,7 +45,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, example: Any, stand_in, opened):
         monkeypatch.setattr(example, "reports", lambda: made)
         stand_in(desk)
         page = AppTest.from_file(SCRIPT, default_timeout=60)
-        opened(page, query)
+        opened(page, {"view": "steadier", **query})
         return page.run(), desk
 
     return start
@@ -150,9 +150,11 @@ def test_other_settings_wait_for_the_button(open_page: Any) -> None:
 
 
 def test_another_case_is_not_compared_unasked_but_measuring_faithfulness_keeps_the_comparison(open_page: Any) -> None:
-    page, desk = open_page(alpha="0.1")
+    page, desk = open_page(alpha="0.1", view="effects")
     page.button(key="measure").click().run()
     assert link(page, "alpha") == ["0.1"]
+    address = {name: link(page, name)[0] for name in page.query_params}
+    page, desk = open_page(**address | {"view": "steadier"})
     assert compared(page)
     page.number_input(key="in-demos").set_value(4).run()
     page.button(key="run").click().run()

@@ -4,7 +4,7 @@ import pytest
 from questions import explain_task
 
 from app import sentences
-from app.list_reading import place_without
+from app.list_reading import about, place_without, target_of
 from app.pages.explore.selection import words
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import PlaceTable
@@ -56,7 +56,7 @@ def test_the_turning_demonstrations_have_the_best_and_the_worst_place_without_th
     at = complete.candidates.index(row)
     places = [place_without(complete, demo, at) for demo in range(len(complete.demos))]
     sure = [place.value for place in places if place.moves(row.rank)]
-    text = _plain(sentences.turning(complete))
+    text = _plain(sentences.turning(complete, row))
     for verb, place, good in (("costs", min(sure), min(sure) < row.rank), ("gives", max(sure), max(sure) > row.rank)):
         assert (f"{verb} it most: without it, it is {ordinal(round(place))} (" in text) == good
 
@@ -98,22 +98,29 @@ def test_no_demonstrations_and_no_contributions_are_said(example):
     assert sentences.lead(example.explanation(stage="scores")) == ""
 
 
+def of_pair(record, demo, candidate):
+    """What a demonstration does to a candidate, in words."""
+    shown = about(record, target_of(record, "field", record.candidates[candidate].item_id))
+    return _plain(sentences.demonstration(shown, demo))
+
+
 def test_a_pair_has_its_effect_and_both_places(complete):
     effects = complete.list_effects
     after = effects.measured_without(0).ranks
     at = next(c for c, row in enumerate(complete.candidates) if after[c] != row.rank)
     value, title = effects.belief.on(EXPLAINED["field"].weights(20, at)).value[0], complete.candidates[at].title
-    text = _plain(sentences.pair(complete, 0, at))
+    text = of_pair(complete, 0, at)
     verb = "raises" if value > 0 else "lowers"
-    assert text.startswith(f"D1 {verb} {title} against the other candidates by {abs(value):.2f} nats (90 % ")
+    assert text.startswith(f"D1 ({complete.demos[0].title}, answered No) {verb} {title} against the other candidates")
+    assert f"by {abs(value):.2f} nats (90 % " in text
     place = f"{ordinal(after[at])} instead of {ordinal(complete.candidates[at].rank)}"
-    assert text.endswith(f"Without it {title} is {place} (measured).")
+    assert f"{title} is {place} (measured)" in text
 
 
 def test_a_place_that_was_not_measured_has_its_interval(complete):
     effects = complete.list_effects
     low, high = (side[3][4] for side in (effects.without.low, effects.without.high))
-    assert f"(90 % {low:g} to {high:g}, predicted)" in _plain(sentences.pair(complete, 3, 4))
+    assert f"(90 % {low:g} to {high:g}, predicted)" in of_pair(complete, 3, 4)
 
 
 def test_every_sentence_has_one_direction(complete):
@@ -122,7 +129,7 @@ def test_every_sentence_has_one_direction(complete):
         assert len(re.findall(r"\b(?:raises|lowers)\b", text)) == 1
         assert re.search(r"(raises|lowers) .* by \d", text)
         for candidate in range(len(complete.candidates)):
-            text = _plain(sentences.pair(complete, demo, candidate))
+            text = of_pair(complete, demo, candidate)
             assert len(re.findall(r"\b(?:raises|lowers)\b", text)) == 1
 
 
@@ -152,11 +159,29 @@ def test_rank_agreement_stands_beside_lds(complete, agreement, words):
     assert f"rank agreement {agreement:.2f}" in note.places
 
 
-def test_the_target_is_not_told_twice(complete):
+def test_the_selection_in_words_has_the_targets_place_once(complete):
     at = complete.target_index
-    assert words(complete, 2, complete.candidates[at].item_id) == sentences.demonstration(complete, 2)
-    other = words(complete, 2, complete.candidates[at - 1].item_id)
-    assert other == f"{sentences.demonstration(complete, 2)} {sentences.pair(complete, 2, at - 1)}"
+    target = complete.candidates[at]
+    standing = sentences.standing(target, 20)
+    assert _plain(standing) == "◆ Dead Man Walking (1995) is 7th of 20, 3rd without demonstrations."
+    turning = sentences.turning(complete, target)
+    assert words(complete, complete, None, None) == words(complete, complete, None, target.item_id)
+    assert words(complete, complete, None, None) == f"{standing} {turning}"
+    assert words(complete, complete, 2, None) == f"{sentences.demonstration(complete, 2)} {standing}"
+    other = complete.candidates[at - 1]
+    shown = about(complete, target_of(complete, "field", other.item_id))
+    assert words(complete, shown, 2, other.item_id) == f"{sentences.demonstration(shown, 2)} {standing}"
+    assert words(complete, shown, None, other.item_id).startswith(sentences.standing(other, 20))
+
+
+@pytest.mark.parametrize("lds", [0.9, 0.62])
+def test_the_short_note_has_both_measurements(example, lds):
+    note = sentences.faithfulness_note(example.explanation(lds=lds))
+    word, place = ("strong", "strong") if lds > 0.8 else ("fair", "fair")
+    high = min(1.0, lds + 0.15)
+    assert note.short == (
+        f"effects {word}, LDS {lds:.2f} ({lds - 0.2:.2f} to {high:.2f}); places {place}, rank agreement {lds - 0.1:.2f}"
+    )
 
 
 def test_hostile_titles_are_escaped(example):
@@ -165,6 +190,7 @@ def test_hostile_titles_are_escaped(example):
         sentences.headline(record),
         sentences.lead(record),
         sentences.demonstration(record, 0),
-        sentences.pair(record, 0, 0),
+        of_pair(record, 0, 0),
+        words(record, record, None, None),
     ):
         assert "<script" not in told

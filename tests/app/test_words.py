@@ -10,6 +10,7 @@ import screens
 from streamlit.testing.v1 import AppTest
 
 from app.glossary import TERMS, terms_in
+from app.pages.explore.depth import DEPTHS
 
 PAGES = ("explore", "theory", "robustness", "improve", "personalise")
 
@@ -68,12 +69,19 @@ RAW = {
     "a value of the program": r"(?<![\w-])(?:nan|NaN|inf)(?![\w-])|(?<=[a-z] )None(?![\w-])",
     "a number with its exponent": r"\d[eE][+-]\d\d",
 }
-BUTTONS = {"explore": ("start-robustness", "start-quality", "start-utility"), "theory": ("start-updates",)}
+BUTTONS = {
+    "robustness of explore": ("start-robustness",),
+    "quality of explore": ("start-quality", "start-utility"),
+    "theory": ("start-updates",),
+}
+VIEWS = {f"{row.name} of explore": row.name for row in DEPTHS}
+"""The tabs of Explore, each of which is a screen of its own."""
 
 
 def complete(open_page, name: str) -> tuple[AppTest, set[str]]:
-    """A page with everything that it can show, and the ids of all demonstrations in its reports."""
-    page, desk = open_page(name, run=name != "explore")
+    """A screen with everything that it can show, and the ids of all demonstrations in its reports."""
+    in_tab = {} if name not in VIEWS else {"view": VIEWS[name]}
+    page, desk = open_page("explore" if in_tab else name, run=not in_tab, **in_tab)
     for key in BUTTONS.get(name, ()):
         page = page.button(key=key).click().run()
     reports = " ".join(job.report.model_dump_json() for key in desk.tasks if (job := desk.job(key)).report)
@@ -87,7 +95,7 @@ def raw(texts: Iterable[str], ids: set[str]) -> list[str]:
     return [f"{what}: {text}" for text in texts for what, pattern in patterns.items() if re.search(pattern, text)]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*VIEWS, *PAGES[1:]])
 def test_every_term_is_explained_and_no_text_holds_a_raw_name_an_id_or_unix_seconds(open_page, name: str) -> None:
     page, ids = complete(open_page, name)
     assert not raw([*screens.sentences(page), *screens.alternatives(page), *screens.chart_words(page)], ids)

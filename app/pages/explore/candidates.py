@@ -18,15 +18,17 @@ from core.words import NOTHING
 
 IN_VIEW = 24
 """Most candidates that are listed without scrolling within the list."""
+ROW, HEAD = 25, 38
+"""Pixels of a candidate's row, and of the heading above them."""
 
 
 def candidates(explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
-    first = " Here it and the selected one stand first." if len(explanation.candidates) > IN_VIEW else ""
+    first = " The target and the selected candidate stand first." if len(explanation.candidates) > IN_VIEW else ""
     count, case = len(explanation.candidates), explanation.task.case
     short = case.candidate_ids is None and count < case.candidates
     few = f"Only {count} of the {case.candidates} asked for. " if short else ""
-    note = f"{few}Best first. ◆ was really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
+    note = f"{few}◆ really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"
@@ -63,19 +65,20 @@ def _list(explanation: Explanation) -> None:
         cells,
         hide_index=True,
         key=key,
-        height="content" if len(cells) <= IN_VIEW else 38 + 35 * IN_VIEW,
+        row_height=ROW,
+        height="content" if len(cells) <= IN_VIEW else HEAD + ROW * IN_VIEW,
         on_select=lambda: _row(key, list(full[columns.ITEM])),
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         selection_default={"selection": {"rows": at}} if at else None,
         placeholder=NOTHING,
         alt=ranks.alt(explanation),
         column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE],
         column_config={
-            columns.RANK: config.NumberColumn("place", width=48),
-            columns.TITLE: config.TextColumn("title", width=166),
-            "change": config.TextColumn("moved", width=54),
-            "rank_without": config.NumberColumn("without", width=56),
-            columns.SCORE: config.NumberColumn("score (nats)", format="%.2f", width=88),
+            columns.RANK: config.NumberColumn("place", width=44),
+            columns.TITLE: config.TextColumn("title", width=148),
+            "change": config.TextColumn("moved", width=52),
+            "rank_without": config.NumberColumn("without", width=54),
+            columns.SCORE: config.NumberColumn("score (nats)", format="%.2f", width=78),
         },
     )
 
@@ -90,4 +93,5 @@ def in_view(table: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
 
 def _row(key: str, ids: list[str]) -> None:
     if (place := tab.picked_row(key)) is not None:
-        tab.select(item=ids[place], in_table=True)
+        in_table = not st.session_state[key]["selection"].get("cells")  # A cell marks no row: the table is drawn anew.
+        tab.select(item=ids[place], in_table=in_table)

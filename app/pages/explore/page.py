@@ -7,12 +7,9 @@ from typing import Any
 import streamlit as st
 
 from app import cached
-from app.pages.explore import candidates, demos, prompt, summary, views
-from app.pages.explore import quality_section as quality
-from app.pages.explore.choice_section import choice_section
-from app.pages.explore.first_look import first_look
+from app.pages.explore import candidates, demos, summary, views
+from app.pages.explore.depth import depth
 from app.pages.explore.history_strip import timeline
-from app.pages.explore.regularised import regularised
 from app.pages.explore.selection import ExploreSelection, bar
 from app.session import TaskView
 from app.text import safe_html, unique_labels
@@ -105,39 +102,21 @@ def _started(task: Task) -> None:
 def _earlier_result(explanation: Any, drawn: object) -> None:
     """The views of an explanation that is not of the task on the page."""
     tab.whole_page_after_change(drawn)
-    views_of(explanation)
+    result(explanation)
 
 
 def result(explanation: Explanation) -> None:
-    """Every view of one explanation, and what is measured beside it."""
-    views_of(explanation)
-    if explanation.demos:
-        quality.quality(explanation)
-        first_look(explanation.task)
-        regularised(explanation.task)
-
-
-def views_of(explanation: Explanation) -> None:
-    """Sentences, charts and tables of one explanation."""
-    colours = tab.colours()
+    """The answer, the demonstrations beside the list, the selection, and what else can be read."""
     summary.summary(explanation)
-    timeline(explanation, cached.like_threshold(explanation.task.case.dataset))
-    bar(explanation)
-    left, right = st.columns([1.2, 1], gap="medium")
+    left, right = st.columns([1.55, 1], gap="medium")
     with left:
         shown = views.read_as(explanation)
-        if shown.contributions is not None:
-            views.contributions(shown)
-        summary.faithfulness_button(explanation)
+        demos.demos(shown)
+        timeline(explanation, cached.like_threshold(explanation.task.case.dataset))
     with right:
-        candidates.candidates(explanation, colours)
-    demos.demos(shown)
-    choice_section(explanation)
-    if explanation.list_effects is not None:
-        views.matrix(explanation)
-    if explanation.contributions is not None and explanation.contributions.by_layer is not None:
-        views.layer_map(explanation)
-    prompt.prompt_view(explanation, colours)
+        candidates.candidates(explanation, tab.colours())
+    bar(explanation, shown)
+    depth(explanation, shown)
 
 
 task_page.show(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import streamlit as st
 from pydantic import Field
 
-from app.sentences import demonstration, pair, target_row
+from app.sentences import demonstration, standing, target_row, turning
 from app.session import Selection, question_of
 from app.text import unique_labels
 from app.widgets import tab
@@ -19,6 +19,8 @@ from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
 from core.question.case_spec import Text
 from core.question.task import Task
 
+DepthName = Literal["effects", "candidates", "prompt", "layers", "quality", "robustness", "steadier", "choice"]
+"""The parts of an explanation under its first screen, as links name them."""
 DEMO, ITEM = "pick-demo", "pick-item"
 pick_demo = partial(tab.pick, demo=lambda demo: int(demo) + 1)
 """A bar or a row was clicked."""
@@ -29,12 +31,14 @@ pick_demo_pair = partial(tab.pick, demo=lambda cell: int(cell[0]) + 1)
 
 
 class ExploreSelection(Selection, InferenceSettings):
-    """A demonstration, a candidate, and the changed dual models whose list stands beside the plain one."""
+    """A demonstration, a candidate, the open tab, and the changed dual models beside the plain one."""
 
     demo: Annotated[int, Field(ge=1, le=999)] | None = None
     """Counted from 1, as in its label."""
     item: Text | None = None
     """Id of the candidate."""
+    view: DepthName | None = None
+    """The open tab; None for the first, or for that of the changed dual models where the link names any."""
 
     @property
     def inference(self) -> InferenceSettings | None:
@@ -48,7 +52,7 @@ class ExploreSelection(Selection, InferenceSettings):
         assert isinstance(before, Explain)
         assert isinstance(task, Explain)
         if (before.case.user, before.case.demo_ids) != (task.case.user, task.case.demo_ids):
-            return type(self)()
+            return type(self)(view=self.view)
         same = question_of(before) == question_of(task)
         return self if same else self.model_copy(update=PLAIN.model_dump())
 
@@ -65,32 +69,39 @@ def selected_item(explanation: Explanation) -> str | None:
     return item if any(row.item_id == item for row in explanation.candidates) else None
 
 
-def bar(explanation: Explanation) -> None:
+def bar(explanation: Explanation, shown: Explanation) -> None:
     """Pills for the demonstrations, a list for the candidates, and what the selection means in words."""
     demo, item = selected_demo(explanation), selected_item(explanation)
     labels = [row.label for row in explanation.demos]
     names = unique_labels([(row.item_id, row.title) for row in explanation.candidates])
     st.session_state[DEMO] = None if demo is None else labels[demo]
-    with st.container(key="selection", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(key="selection", gap="xxsmall"):
+        st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, shown, demo, item)}</p>')
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if labels:
-                st.pills("Demonstration", labels, key=DEMO, on_change=_demo_picked, args=(labels,))
-            candidate_picker(ITEM, names, item)
+                st.pills(
+                    "Demonstration",
+                    labels,
+                    key=DEMO,
+                    on_change=_demo_picked,
+                    args=(labels,),
+                    label_visibility="collapsed",
+                )
+            candidate_picker(ITEM, names, item, labelled=False)
             clear = partial(tab.select, demo=None, item=None)
             st.button("Clear", key="clear-selection", on_click=clear, disabled=demo is None and item is None)
-        st.html(f'<p class="dl-lead" role="status" aria-live="polite">{words(explanation, demo, item)}</p>')
 
 
-def words(explanation: Explanation, demo: int | None, item: str | None) -> str:
-    """The selection in words, as HTML."""
-    at = next((index for index, row in enumerate(explanation.candidates) if row.item_id == item), None)
-    if demo is None and at is None:
-        return '<span class="dl-quiet">Click a bar, a cell or a row, or use the controls: every view follows.</span>'
-    if demo is None:
-        return "Now choose a demonstration to see what it does to this candidate."
-    about_target = at is None or explanation.candidates[at] is target_row(explanation)
-    of_item = "" if at is None or about_target else pair(explanation, demo, at)
-    return " ".join(filter(None, (demonstration(explanation, demo), of_item)))
+def words(explanation: Explanation, shown: Explanation, demo: int | None, item: str | None) -> str:
+    """The selection in words, as HTML, with the target's place; `shown` is the explanation as the page reads it."""
+    target = target_row(explanation)
+    row = next((row for row in explanation.candidates if row.item_id == item), target)
+    if row is None:
+        return '<span class="dl-quiet">Select a demonstration or a candidate: every view follows.</span>'
+    count = len(explanation.candidates)
+    about = demonstration(shown, demo) if demo is not None else f"{standing(row, count)} {turning(explanation, row)}"
+    beside = "" if target is None or (row is target and demo is None) else standing(target, count)
+    return f"{about} {beside}".strip()
 
 
 def _demo_picked(labels: list[str]) -> None:

@@ -11,8 +11,9 @@ from app.text import safe_html
 from app.theme import interval, nats, number, ordinal
 from app.widgets import tab
 from app.widgets.report_head import Readout, readouts_row
+from app.widgets.terms import terms
 from core.analysis.explain.explanation import Explanation
-from core.analysis.explain.flip_words import flip_sentence, history_sentence
+from core.analysis.explain.flip_words import flip_sentence
 from core.analysis.explain.methods import METHODS
 from core.question.targets import EXPLAINED
 
@@ -25,25 +26,45 @@ STAGES = {
 
 
 def summary(explanation: Explanation) -> None:
-    """The headline and the readouts."""
-    note = faithfulness_note(explanation)
-    sentence = safe_html(f"{note.sentence} {note.places}".strip())
-    trust = "" if explanation.contributions is None else f'<p class="dl-lead">{sentence}</p>'
+    """The change of place and its cause, what undoes it, and how far that is to be trusted."""
     source = explanation.provenance
     who = f"User {safe_html(explanation.task.case.user, 40)} in {safe_html(source.dataset_name, 60)}"
     who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
-    st.html(
-        f'<p class="dl-over">{who}</p><h1 class="dl-headline">{headline(explanation)}</h1>'
-        f'<p class="dl-lead">{sentences.turning(explanation)} {lead(explanation)}</p>{_removals(explanation)}{trust}'
-    )
-    readouts_row(_readouts(explanation), lead(explanation), trust)
+    sentence, trust = headline(explanation), "" if explanation.contributions is None else _trust(explanation)
+    with st.container(key="summary", gap="xxsmall"):
+        st.html(
+            f'<p class="dl-over">{who}</p><h1 class="dl-headline">{sentence}</h1>'
+            f'<p class="dl-lead">{_answers(explanation)}</p>'
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.html(f'<p class="dl-note">{trust}</p>', width="content")
+            terms(sentence, _answers(explanation), trust)
 
 
-def _removals(explanation: Explanation) -> str:
-    """What the smallest removal that changes the place does, and what the history does, as HTML."""
-    flips, history = explanation.flip_set, history_sentence(explanation)
-    texts = [flip_sentence(flips, len(explanation.demos))] if flips is not None else []
-    return "".join(f'<p class="dl-lead">{safe_html(text)}</p>' for text in (*texts, *([history] if history else [])))
+def _answers(explanation: Explanation) -> str:
+    """Which demonstrations move the place most, and the smallest removal that undoes the change; as HTML."""
+    most = sentences.turning(explanation, target_row(explanation)) or lead(explanation)
+    flips = explanation.flip_set
+    undone = "" if flips is None else safe_html(flip_sentence(flips, len(explanation.demos)))
+    return " ".join(filter(None, (most, undone)))
+
+
+def _trust(explanation: Explanation) -> str:
+    """How far effects and places are to be trusted, in one line, as HTML; a weak answer says that it is weak."""
+    note = faithfulness_note(explanation)
+    if note.lds is None:
+        return safe_html(note.sentence)
+    if note.word == "weak" or (note.agreement is not None and sentences.trust(note.agreement) == "weak"):
+        return safe_html(f"{note.sentence} {note.places}".strip())
+    return safe_html(f"How far to trust it: {note.short}.")
+
+
+def effects_head(explanation: Explanation) -> None:
+    """The figures of an explanation, and what its measured faithfulness means."""
+    note = faithfulness_note(explanation)
+    sentence = safe_html(f"{note.sentence} {note.places}".strip())
+    st.html(f'<p class="dl-lead">{lead(explanation)}</p><p class="dl-note">{sentence}</p>')
+    readouts_row(_readouts(explanation), lead(explanation), sentence)
 
 
 def faithfulness_button(explanation: Explanation) -> None:

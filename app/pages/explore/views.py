@@ -26,21 +26,29 @@ def read_as(explanation: Explanation) -> Explanation:
     }
     kinds |= {EXPLAINED[made.target.explain].words: made.target.explain}
     key = f"read-as-{made.target.explain}"
-    chosen = st.segmented_control(
-        "Read the effects on",
-        list(kinds),
-        default=EXPLAINED[made.target.explain].words,
-        required=True,
-        key=key,
-        help="Bars and table change at once: all of it follows from the same prompts.",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="read-as"):
+        st.html('<p class="dl-note">Effects on the</p>', width="content")
+        chosen = st.segmented_control(
+            "Effects on the",
+            list(kinds),
+            default=EXPLAINED[made.target.explain].words,
+            required=True,
+            key=key,
+            label_visibility="collapsed",
+        )
     item = selected_item(explanation) or made.target.item_id
     target = target_of(explanation, kinds[str(chosen)], item, made.target.against_id)
     return about(explanation, target)
 
 
-def contributions(explanation: Explanation) -> None:
-    """The waterfall."""
+def effects(explanation: Explanation, shown: Explanation) -> None:
+    """The figures of the run, and the waterfall of what the page reads."""
+    summary.effects_head(explanation)
+    _waterfall(shown)
+    summary.faithfulness_button(explanation)
+
+
+def _waterfall(explanation: Explanation) -> None:
     chosen, colours = selected_demo(explanation), tab.colours()
     order = st.session_state.get("order", "Prompt order")
     panel(
