@@ -1,9 +1,11 @@
-"""Changes of a case: which flip its first place, where each candidate goes, and how far the score moves."""
+"""Changes of a case: which flip its first place, where each candidate goes, and how far the target moves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -104,6 +106,8 @@ def flow(report: RobustnessReport, colours: Palette, *, item: str | None = None)
     stretches = _stretches(report.variants)
     places = [0, *((first + stop - 1) / 2 for _, first, stop in stretches)]
     names = ["as it is", *(SHORT[kind] for kind, _, _ in stretches)]
+    if item is None and report.target is not None:
+        item = report.target.item_id
     lines = [_line(report, place, line, item) for place, line in enumerate(report.lines)]
     return rank_flow(
         lines,
@@ -142,8 +146,7 @@ def flow_alt(report: RobustnessReport) -> str:
     if not report.variants or not report.lines:
         return "No change has been tried yet."
     count = len(report.variants)
-    target = next((place for place, line in enumerate(report.lines) if line.is_target), None)
-    first = report.lines[0]
+    target, first = report.target_line, report.lines[0]
     changed = sum(row.flips for row in report.variants)
     text = f"{plain(first.title)} comes first in {count - changed} of {count} variants."
     if target is None:
@@ -176,6 +179,8 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
             "flips": row.flips,
             "kendall_tau": row.tau,
             "rank_biased_overlap": row.overlap,
+            "target_rank": row.place,
+            "margin_change": row.margin,
             "ndcg_change": row.ndcg,
             "score_change_nats": row.score,
         }
@@ -184,32 +189,68 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """One thing of the target that the variants change."""
+
+    name: Literal["place", "margin", "score"]
+    words: str
+    """On a switch."""
+    axis: str
+    unit: str
+    signed: bool
+    """Whether it has a direction."""
+
+    def of(self, row: KindRow) -> Estimate | None:
+        """The estimate of a row; None where it is not defined."""
+        value: Estimate | None = getattr(row, self.name)
+        return value
+
+    def written(self, value: Estimate) -> str:
+        """`2.4 places (90 % 1.1 to 3.0)`, `+0.42 nats`; no interval where both ends look alike."""
+        if self.signed:
+            return f"{signed(value.mean)} {self.unit}{with_interval(value.low, value.high)}"
+        low, high = (number(end, 1) for end in (value.low, value.high))
+        return f"{number(value.mean, 1)} {self.unit}" + (f" (90 % {low} to {high})" if low != high else "")
+
+
+MEASURES: dict[str, Measure] = {
+    row.name: row
+    for row in (
+        Measure("place", "Places", "how far the target moves, either way (places)", "places", signed=False),
+        Measure("margin", "Margin", "change of the target's margin over the field (nats)", "nats", signed=True),
+        Measure("score", "Own score", "change of the target's own score (nats)", "nats", signed=True),
+    )
+}
+
+
 @cached_figure
-def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
-    """Mean change of the target score, in nats, per kind (rows) and strength, with its 90 % interval.
+def moves(report: RobustnessReport, colours: Palette, *, measure: str = "place") -> go.Figure:
+    """Mean change of one measure of the target per kind (rows) and strength, with its 90 % interval.
 
     Kinds have room for one mark per strength and way of recommending. Raises `ValueError` where no change is known.
     """
-    rows = [row for row in report.rows if row.score is not None]
+    what = MEASURES[measure]
+    rows = [row for row in report.rows if what.of(row) is not None]
     if not rows:
-        raise ValueError("a chart of score changes needs a target score")
+        raise ValueError("a chart of the target's changes needs a target")
     kinds, strengths = kinds_of(rows), _strengths(rows)
     modes = [mode for mode in MODES if any(row.mode == mode for row in rows)]
     slots = [(mode, strength) for mode in modes for strength in strengths]
     traces = []
     for slot, (mode, strength) in enumerate(slots):
-        chosen = [(row, row.score) for row in rows if row.score and (row.mode, row.strength) == (mode, strength)]
+        chosen = [(row, what.of(row)) for row in rows if (row.mode, row.strength) == (mode, strength)]
         shift = 0.7 * ((slot + 0.5) / len(slots) - 0.5)
         y = [kinds.index(row.kind) + shift for row, _ in chosen]
-        traces.append(_dots(chosen, mode, strength, y, colours))
-    ends = [(score.mean, score.low, score.high) for row in rows if (score := row.score)]
-    bound = 1.1 * symmetric(end for three in ends for end in three if end is not None)
+        traces.append(_dots([(row, value) for row, value in chosen if value], what, mode, strength, y, colours))
+    values = [value for row in rows if (value := what.of(row))]
+    bound = 1.1 * symmetric(end for value in values for end in (value.mean, value.low, value.high) if end is not None)
     return framed(
         traces,
         colours,
         height=BAR * len(kinds) + 80,
         shapes=[upright(0, colours.neutral_mark)],
-        xaxis={"range": [-bound, bound], "title": {"text": "change of the target's score (nats)"}, "zeroline": False},
+        xaxis={"range": [-bound if what.signed else 0, bound], "title": {"text": what.axis}, "zeroline": False},
         yaxis=row_axis([SHORT[kind] for kind in kinds], colours),
         margin={"t": 40, "b": 40},
         showlegend=len(slots) > 1,
@@ -218,14 +259,14 @@ def scores(report: RobustnessReport, colours: Palette) -> go.Figure:
 
 
 def _dots(
-    rows: list[tuple[KindRow, Estimate]], mode: Mode, strength: float, y: list[float], colours: Palette
+    rows: list[tuple[KindRow, Estimate]], what: Measure, mode: Mode, strength: float, y: list[float], colours: Palette
 ) -> go.Scatter:
     """Marks of one strength: the larger the strength, the larger the mark."""
     symbol, name = MODES[mode]
     series = f"{percent(strength)}, {name}"
     ink = colours.ink if mode == "plain" else colours.muted
-    means = [score.mean for _, score in rows]
-    low, high = [score.low for _, score in rows], [score.high for _, score in rows]
+    means = [value.mean for _, value in rows]
+    low, high = [value.low for _, value in rows], [value.high for _, value in rows]
     return go.Scatter(
         name=series,
         mode="markers",
@@ -234,26 +275,25 @@ def _dots(
         marker={"symbol": symbol, "size": 6 + 7 * strength, "color": ink},
         error_x=whiskers(means, low, high, ink, thickness=1.4, width=3),
         customdata=[row.kind for row, _ in rows],
-        **hover(
-            f"{NAMES[row.kind]}, {series}<br>{nats(score.mean)}{with_interval(score.low, score.high)}"
-            for row, score in rows
-        ),
+        **hover(f"{NAMES[row.kind]}, {series}<br>{what.written(value)}" for row, value in rows),
     )
 
 
-def scores_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
-    """The largest mean changes of the target score, in words."""
-    rows = [(row, row.score) for row in report.rows if row.score is not None and row.mode == mode]
+def moves_alt(report: RobustnessReport, *, mode: Mode = "plain") -> str:
+    """What moves the target farthest, and the largest mean changes of its margin, in words."""
+    rows = [row for row in report.rows if row.mode == mode and row.place is not None]
     if not rows:
-        return "The change of the target score is not known: the case has no target among its candidates."
-    ends = extremes(rows, lambda pair: pair[1].mean, ("rises", "falls"))
-    return (
-        " ".join(
-            f"The target's score {word} most with {NAMES[row.kind]}, {percent(row.strength)} touched: mean change "
-            f"{nats(score.mean)}{with_interval(score.low, score.high)}."
-            for word, (row, score) in reversed(ends)
-        )
-        or "No kind of change moves the target score."
+        return "How far the target moves is not known: the case has no target among its candidates."
+    far = max(rows, key=lambda row: row.place.mean if row.place else 0.0)
+    assert far.place is not None
+    text = f"The target moves most with {NAMES[far.kind]}, {percent(far.strength)} touched: "
+    text += f"{MEASURES['place'].written(far.place)} on average."
+    margins = [(row, row.margin) for row in rows if row.margin is not None]
+    ends = extremes(margins, lambda pair: pair[1].mean, ("rises", "falls"))
+    return text + "".join(
+        f" Its margin {word} most with {NAMES[row.kind]}, {percent(row.strength)} touched: {nats(value.mean)}"
+        f"{with_interval(value.low, value.high)} on average."
+        for word, (row, value) in reversed(ends)
     )
 
 
@@ -272,6 +312,8 @@ def table(report: RobustnessReport) -> pd.DataFrame:
             "kendall_tau": row.tau,
             "rank_biased_overlap": row.overlap,
             "ndcg_change": row.ndcg,
+            "places_size": row.place,
+            "margin_change": row.margin,
             "score_change_nats": row.score,
         }
         for name, value in estimates.items():

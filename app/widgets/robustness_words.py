@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from app.text import counted, safe_html
-from app.theme import amount, number, ordinal, with_interval
+from app.theme import nats, number, ordinal, with_interval
 from app.widgets.report_head import Readout
 from core.analysis.robustness.perturbations import NAMES
-from core.analysis.robustness.robustness_task import Estimate, RobustnessReport, Weakest
+from core.analysis.robustness.place_words import margin_sentence, places_sentence, size_sentence
+from core.analysis.robustness.robustness_task import Estimate, ModeRow, RobustnessReport, TargetPlaces, Weakest
 
 
 def sentence(report: RobustnessReport) -> str:
+    """Between which places the target stands over the variants, and what moves it most; HTML.
+
+    Without a target, how often another item comes first.
+    """
+    target = "" if report.target is None else f"<em>{safe_html(report.target.title, 60)}</em>"
+    return (places_sentence(report, target) if target else "") or first_place(report)
+
+
+def first_place(report: RobustnessReport) -> str:
     """How often another item comes first, in words; HTML."""
     count = len(report.variants)
     if count == 0:
@@ -19,6 +29,12 @@ def sentence(report: RobustnessReport) -> str:
     if flips == 0:
         return f"<em>{first}</em> keeps the first place in all {count} variants of the prompt."
     return f"<em>{first}</em> loses the first place in {flips} of {count} variants of the prompt."
+
+
+def leads(report: RobustnessReport) -> list[str]:
+    """The target's margin and its moves beside other words, then who comes first and what breaks that; HTML."""
+    own = [margin_sentence(report), size_sentence(report), first_place(report)]
+    return [*(own if report.target_places() else ()), *weak(report)]
 
 
 def weak(report: RobustnessReport) -> list[str]:
@@ -41,27 +57,35 @@ def _weakest(title: str, demo: Weakest) -> str:
             "alone" if demo.flips_with == 1 else f"together with {counted(demo.flips_with - 1, 'other demonstration')}"
         )
         how = f" Changed {others} ({safe_html(NAMES[demo.kind])}), it puts another item first."
-    size = f": a change of it moves the target's score by {amount(demo.change)} on average" if demo.change else ""
+    size = ""
+    if demo.places is not None and demo.change is not None:
+        moved = f"{number(demo.places, 1)} places and its margin by {number(demo.change)} nats"
+        size = f": a change of it moves the target by {moved} on average"
     name = f"{safe_html(demo.label)} (<em>{safe_html(title, 60)}</em>)"
     return f"The first place depends most on {name}{size}.{how}"
 
 
 def readouts(report: RobustnessReport) -> list[Readout]:
-    """Flip rate, order and NDCG of every way of recommending, side by side."""
-    cells = []
-    for mode in report.modes:
-        name = "plain model" if mode.mode == "plain" else f"changed dual model ({safe_html(mode.name)})"
-        value = "no variant" if mode.flips is None else f"{number(100 * mode.flips.mean, 0)} %"
-        small = f"of {mode.variants} variants; Kendall tau between the lists {_estimate(mode.tau)}"
-        cells.append(Readout(f"Another item comes first, {name}", value, small))
-        if mode.ndcg_before is not None:
-            small = f"with the unchanged prompt; mean over the variants {_estimate(mode.ndcg)}"
-            cells.append(Readout(f"NDCG@10, {name}", number(mode.ndcg_before), small))
-    target = next((line for line in report.lines if line.is_target), None)
-    if target is not None:
-        changed = f", changed model {ordinal(target.changed_rank)}" if target.changed_rank is not None else ""
-        cells.append(Readout("Place of the target", ordinal(target.rank) + changed, "with the unchanged prompt"))
+    """The target's places, flip rate, order and NDCG of every way of recommending, side by side."""
+    return [cell for mode in report.modes for cell in _mode_readouts(mode)]
+
+
+def _mode_readouts(mode: ModeRow) -> list[Readout]:
+    name = "plain model" if mode.mode == "plain" else f"changed dual model ({safe_html(mode.name)})"
+    cells = [] if mode.target is None else [_places(mode.target, name)]
+    value = "no variant" if mode.flips is None else f"{number(100 * mode.flips.mean, 0)} %"
+    small = f"of {mode.variants} variants; Kendall tau between the lists {_estimate(mode.tau)}"
+    cells.append(Readout(f"Another item comes first, {name}", value, small))
+    if mode.ndcg_before is not None:
+        small = f"with the unchanged prompt; mean over the variants {_estimate(mode.ndcg)}"
+        cells.append(Readout(f"NDCG@10, {name}", number(mode.ndcg_before), small))
     return cells
+
+
+def _places(places: TargetPlaces, name: str) -> Readout:
+    span = f"{ordinal(places.best)} to {ordinal(places.worst)}" if places.best != places.worst else "no other place"
+    small = f"with the unchanged prompt; {span} in the variants; margin {nats(places.margin)}"
+    return Readout(f"Place of the target, {name}", f"{ordinal(places.place)} of {places.candidates}", small)
 
 
 def _estimate(value: Estimate | None) -> str:

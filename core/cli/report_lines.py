@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from core.analysis.robustness.place_words import margin_sentence, places_sentence, size_sentence
 from core.analysis.robustness.robustness_task import RobustnessReport
 from core.analysis.robustness.sensitivity_words import sensitivity_sentence
 from core.question.task import Report
@@ -35,9 +36,10 @@ def improve_lines(report: ImproveReport) -> list[str]:
 
 
 def robustness_lines(report: RobustnessReport) -> list[str]:
-    """The same of a robustness report, with what words and demonstrations move first."""
-    sentence = sensitivity_sentence(report)
-    return [*heading(report), *([sentence] if sentence else []), *_tables(report), *_notes(report)]
+    """The same of a robustness report, with where the target stands and what moves it first."""
+    places = places_sentence(report, "The target")
+    sentences = [places, margin_sentence(report), size_sentence(report), sensitivity_sentence(report)]
+    return [*heading(report), *filter(None, sentences), *_tables(report), *_notes(report)]
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -136,9 +136,9 @@ def test_a_rank_between_two_places_is_not_cut() -> None:
 
 
 def test_ends_of_an_interval_are_named_after_what_they_bound() -> None:
-    ends = headings.heading("score-change", "score_change_nats_low")
+    ends = headings.heading("moves", "score_change_nats_low")
     assert ends is not None
-    assert (ends.label, ends.digits) == ("change of the target's score, low end (nats)", "%.3f")
+    assert (ends.label, ends.digits) == ("change of the target's own score, low end (nats)", "%.3f")
     assert headings.heading("matrix", "base_D2").label == "base D2 (nats)"  # type: ignore[union-attr]
     assert headings.heading("residual", "head 3").digits == "%.1e"  # type: ignore[union-attr]
     assert headings.heading("residual", "nobody") is None

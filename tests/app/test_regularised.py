@@ -106,8 +106,9 @@ def test_the_result_says_rank_ndcg_flips_and_moves(open_page: Any) -> None:
     told = words(page)
     assert "With decay 0.1, Heat takes the first place from" in told
     assert "4 of 5 candidates change their place" in told
-    assert "The item really chosen next, Babe, climbs from 7th to 2nd." in told
-    assert "7th, changed model 2nd" in told
+    assert "The target, Babe, rises from 7th to 2nd; its margin over the field goes from −1.00 to 0.50 nats." in told
+    assert "Place of the target, plain model 7th of 20" in told
+    assert "2nd of 20" in told
     assert re.search(r"Another item comes first, plain model\s+25 %", told)
     assert re.search(r"Another item comes first, changed dual model .* 8 %", told)
     assert "NDCG@10, changed dual model" in told
@@ -194,7 +195,7 @@ def test_hostile_titles_stay_literal() -> None:
     told = regularised.sentence(CHARTS.changed_report(lines))
     assert "<b>" not in told
     assert "<a " not in told
-    assert "climbs from 2nd to 1st" in told
+    assert "rises from 2nd to 1st" in told
     still = regularised.sentence(CHARTS.changed_report((CHARTS.line("a", "Heat", 1, 1, is_target=True),)))
     assert "<em><bdi>Heat</bdi></em> keeps the first place; 0 of 1 candidates change their place." in still
     assert "stays 1st" in still

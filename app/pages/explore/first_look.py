@@ -15,9 +15,7 @@ from core.analysis.robustness.robustness_task import RobustnessReport, Robustnes
 
 def first_look(task: Explain) -> None:
     """Whether the first place holds under small changes of the prompt of `task`."""
-    section(
-        "Does the first place hold?", "Tries twelve small changes of the history, the demonstrations and the titles."
-    )
+    section("Does the list hold?", "Tries twelve small changes of the history, the demonstrations and the titles.")
     report: RobustnessReport | None = sidejob.report_of(
         "robustness",
         RobustnessTask(**question_of(task), quick=True),
@@ -26,6 +24,6 @@ def first_look(task: Explain) -> None:
     )
     if report is None:
         return
-    notes = "".join(f'<p class="dl-note">{sentence}</p>' for sentence in words.weak(report))
+    notes = "".join(f'<p class="dl-note">{sentence}</p>' for sentence in words.leads(report))
     st.html(f'<p class="dl-lead">{words.sentence(report)}</p>{notes}')
     twin("robustness-quick", charts.table(report), alt=charts.flips_alt(report))

@@ -10,7 +10,7 @@ from app.charts import inference_lists as charts
 from app.pages.explore.selection import ExploreSelection
 from app.session import question_of
 from app.text import safe_html
-from app.theme import ordinal
+from app.theme import number, ordinal
 from app.widgets import failures, sidejob, tab
 from app.widgets import robustness_words as robustness
 from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
@@ -18,7 +18,7 @@ from app.widgets.panel import panel, section
 from app.widgets.report_head import readouts_row
 from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
-from core.analysis.robustness.robustness_task import RankLine, RobustnessReport, RobustnessTask
+from core.analysis.robustness.robustness_task import RankLine, RobustnessReport, RobustnessTask, TargetPlaces
 from core.words import duration
 
 NAME, DRAFT = "regularised", "inference"
@@ -106,8 +106,8 @@ def _result(report: RobustnessReport, settings: InferenceSettings) -> None:
     panel(
         "moved",
         "The plain list and the changed one",
-        "Ranks under the plain model on the left, under the changed dual model on the right; blue and ▲ climb, orange "
-        "and ▼ drop. A diamond is the item really chosen next.",
+        "Places under the plain model on the left, under the changed dual model on the right; blue and ▲ rise, orange "
+        "and ▼ fall. A diamond is the item really chosen next.",
         figure=lambda: charts.moves(report, tab.colours()),
         table=lambda: charts.moves_table(report),
         alt=charts.moves_alt(report),
@@ -130,18 +130,25 @@ def sentence(report: RobustnessReport) -> str:
     else:
         first = f"With {name}, {_title(after)} takes the first place from {_title(before)}"
     climbed = sum(line.rank != line.changed_rank for line in lines)
-    target = next((line for line in lines if line.is_target), None)
-    return f"{first}; {climbed} of {len(lines)} candidates change their place.{_target(target)}"
+    return f"{first}; {climbed} of {len(lines)} candidates change their place.{_target(report)}"
 
 
-def _target(line: RankLine | None) -> str:
+def _target(report: RobustnessReport) -> str:
+    """What becomes of the target's place and of its margin; empty without a target."""
+    line = None if report.target_line is None else report.lines[report.target_line]
     if line is None or line.changed_rank is None:
         return ""
+    before, after = report.target_places(), report.target_places("changed")
+    margin = "" if before is None or after is None else f"; its margin over the field {_margins(before, after)}"
     if line.changed_rank == line.rank:
-        return f" The item really chosen next, {_title(line)}, stays {ordinal(line.rank)}."
-    verb = "climbs" if line.changed_rank < line.rank else "drops"
+        return f" The target, {_title(line)}, stays {ordinal(line.rank)}{margin}."
+    verb = "rises" if line.changed_rank < line.rank else "falls"
     places = f"from {ordinal(line.rank)} to {ordinal(line.changed_rank)}"
-    return f" The item really chosen next, {_title(line)}, {verb} {places}."
+    return f" The target, {_title(line)}, {verb} {places}{margin}."
+
+
+def _margins(before: TargetPlaces, after: TargetPlaces) -> str:
+    return f"goes from {number(before.margin)} to {number(after.margin)} nats"
 
 
 def _title(line: RankLine) -> str:

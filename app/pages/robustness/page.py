@@ -1,4 +1,4 @@
-"""Robustness of one case: which changes flip the answer, and does a changed dual model stand better?"""
+"""Robustness of one case: how far do small changes move the target, and what puts another item first?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import streamlit as st
 from app.charts import perturbations as charts
 from app.charts import sensitivity
 from app.text import plain
-from app.theme import Palette
+from app.theme import CHART_CONFIG, Palette
 from app.widgets import fields, tab, task_page
 from app.widgets import robustness_words as words
 from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
-from app.widgets.panel import panel
+from app.widgets.panel import panel, switched, twin
 from app.widgets.report_head import head
 from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import RobustnessReport
@@ -34,7 +34,7 @@ def controls() -> None:
 
 def result(report: RobustnessReport) -> None:
     """Words, what the variants do, and other words beside other demonstrations."""
-    head(report, words.sentence(report), words.weak(report), words.readouts(report))
+    head(report, words.sentence(report), words.leads(report), words.readouts(report))
     colours = tab.colours()
     if report.rows:
         changes(report, colours)
@@ -51,7 +51,7 @@ def result(report: RobustnessReport) -> None:
 
 
 def changes(report: RobustnessReport, colours: Palette) -> None:
-    """The map of kinds and strengths, the rank flow, the change of the target's score."""
+    """The map of kinds and strengths, the rank flow, and how far the target moves."""
     panel(
         "flips",
         "What puts another item first",
@@ -64,24 +64,40 @@ def changes(report: RobustnessReport, colours: Palette) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Place of every candidate in every variant, 1 on top. The thick line with diamonds is the item really chosen "
-        "next.",
+        "Place of every candidate in every variant, 1 on top. The thick line is the target; diamonds mark the item "
+        "really chosen next.",
         figure=lambda: charts.flow(report, colours),
         table=lambda: charts.flow_table(report),
         names={charts.place_column(line.item_id): f"place of {plain(line.title)}" for line in report.lines},
         alt=charts.flow_alt(report),
     )
-    if all(row.score is None for row in report.rows):
-        return
-    panel(
-        "score-change",
-        "How far the target's score moves",
-        "Mean change in nats with its 90 % bootstrap interval; to the right of 0 the score rises. A larger mark: a "
-        "larger share is touched.",
-        figure=lambda: charts.scores(report, colours),
-        table=lambda: charts.table(report),
-        alt=charts.scores_alt(report),
+    if any(row.place is not None for row in report.rows):
+        target_moves(report, colours)
+
+
+def target_moves(report: RobustnessReport, colours: Palette) -> None:
+    """How far each kind of change moves the target: in places, in its margin, in its own score."""
+    table = "Table"
+    form = switched(
+        "moves",
+        "How far the target moves",
+        "Mean over the variants of a kind with its 90 % bootstrap interval; a larger mark: a larger share is touched. "
+        "Places count either way; for margin and score, right of 0 is a rise.",
+        [*(row.words for row in charts.MEASURES.values()), table],
+        charts.moves_alt(report),
     )
+    if form == table:
+        twin("moves", charts.table(report), alt=charts.moves_alt(report))
+        return
+    measure = next(name for name, row in charts.MEASURES.items() if row.words == form)
+    with st.container(key="wide-moves"):
+        st.plotly_chart(
+            charts.moves(report, colours, measure=measure),
+            theme=None,
+            config=CHART_CONFIG,
+            key="chart-moves",
+            alt=charts.moves_alt(report),
+        )
 
 
 task_page.show(
@@ -89,8 +105,9 @@ task_page.show(
         "robustness",
         controls,
         result,
-        "Does the first place hold when the prompt changes a little?",
+        "Does the list hold when the prompt changes a little?",
         "Scores about sixty variants of the prompt: changed histories, demonstrations, answers and titles. This page "
-        "shows which changes put another item first, and on which demonstration the first place depends most.",
+        "shows between which places the target stands then, which kind of change moves it most, and what puts another "
+        "item first.",
     )
 )

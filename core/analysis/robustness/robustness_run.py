@@ -15,6 +15,7 @@ from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.robustness.perturb import prompt_of_variant, reason_against, variants
 from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import (
+    BesideRewriting,
     LeftOut,
     Mode,
     ModeRow,
@@ -23,6 +24,7 @@ from core.analysis.robustness.robustness_task import (
     RobustnessReport,
     RobustnessTask,
     SmallestFlip,
+    TargetPlaces,
     VariantGrid,
     VariantRow,
     Weakest,
@@ -37,6 +39,7 @@ from core.analysis.robustness.sensitivity import (
     sensitivity_rows,
 )
 from core.analysis.robustness.sweep import Departures, departures, estimate, gains, rows_of, smallest_flip, weakest
+from core.analysis.robustness.target_places import beside_rewritings, target_places
 from core.analysis.robustness.variant import Variant
 from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject
@@ -200,6 +203,7 @@ class _Summary:
                 "smallest": self._smallest(),
                 "left_out": left_out,
                 "rewritings": self._rewritings,
+                "beside": self._beside(),
                 "sensitivity": sensitivity_rows(self._rewritings, seed=self.seed),
                 "sweep_tokens": sweep.scorer.cost.tokens,
                 "separate_tokens": sweep.separate,
@@ -225,13 +229,18 @@ class _Summary:
         rewritten = self.scores.rewritten
         return () if rewritten is None else rewriting_rows(rewritten, self.target, self.against)
 
+    def _beside(self) -> tuple[BesideRewriting, ...]:
+        if self.target is None:
+            return ()
+        return beside_rewritings(self.departures["plain"], self._rewritings, seed=self.seed)
+
     def _lines(self) -> tuple[RankLine, ...]:
         """The best candidates; what must be among them stands in place of the last ones where it is not."""
         case, base, changed = self.setting.case, self.scores.base["plain"], self.scores.base.get("changed")
         spread = self.scores.spread
         before, after = ranks(base), None if changed is None else ranks(changed)
         order = self._best_first(base)
-        must = [] if self.chosen is None else [self.chosen]
+        must = [index for index in (self.target, self.chosen) if index is not None]
         must += [] if changed is None else self._best_first(changed)[:1]
         flow = list(dict.fromkeys([*must, *order]))[:FLOW]
         return tuple(
@@ -274,6 +283,8 @@ class _Summary:
                 overlap=number(apart.overlap[index]),
                 ndcg=number(apart.ndcg[index]),
                 score=number(apart.score[index]),
+                place=None if self.target is None else after[index][self.target],
+                margin=number(apart.margin[index]),
             )
             for index, variant in enumerate(self.scores.variants)
         )
@@ -289,7 +300,15 @@ class _Summary:
             tau=estimate(apart.tau, seed=(self.seed, mode, "all tau")),
             ndcg_before=None if self.chosen is None else float(gains(base[None], self.chosen)[0]),
             ndcg=estimate(after, seed=(self.seed, mode, "all ndcg")),
+            target=self._target_places(mode, apart),
         )
+
+    def _target_places(self, mode: Mode, apart: Departures) -> TargetPlaces | None:
+        if self.target is None:
+            return None
+        base, kinds = self.scores.base[mode], [variant.kind for variant in self.scores.variants]
+        place, seed = ranks(base)[self.target], (self.seed, mode)
+        return target_places(base, apart, kinds, place=place, target=self.target, seed=seed)
 
     def _smallest(self) -> SmallestFlip | None:
         strengths = np.array([variant.strength for variant in self.scores.variants])
@@ -311,5 +330,6 @@ class _Summary:
             flips_with=None if flip is None else len(flip.touched),
             kind=None if flip is None else flip.kind,
             change=number(weakness.change),
+            places=number(weakness.places),
             variants=weakness.variants,
         )

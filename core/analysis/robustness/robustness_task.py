@@ -165,6 +165,53 @@ class KindRow(Record):
     """Change of NDCG@10 of the item really chosen next; None when that is not among the candidates."""
     score: Estimate | None = None
     """Change of the target score, in nats."""
+    place: Estimate | None = None
+    """Size of the change of the target's place, in places; None without a target (as the margin)."""
+    margin: Estimate | None = None
+    """Change of the target's margin over the field, in nats."""
+
+
+class MovedByKind(Record):
+    """How far the variants of one kind move the target's place, at all strengths together."""
+
+    kind: PerturbationKind
+    count: int
+    """Variants."""
+    size: Estimate
+    """Mean size of the change, in places."""
+    apart: Estimate | None
+    """That less the mean size over the variants of all other kinds, in places; None where there is no other."""
+
+
+class BesideRewriting(Record):
+    """How far the variants move the target's place, beside other words or other demonstrations."""
+
+    source: RewritingSource
+    apart: Estimate
+    """Mean size over all variants less the mean size over the rewritings of this source, in places."""
+
+
+class TargetPlaces(Record):
+    """Where the target stands over all variants."""
+
+    candidates: int
+    """How many are ranked, the target among them."""
+    place: Rank
+    """With the unchanged prompt."""
+    best: Rank
+    worst: Rank
+    """First and last place over the variants."""
+    moved: int
+    """Variants in which its place is another one."""
+    size: Estimate
+    """Mean size of the change of its place, in places."""
+    margin: float
+    """Its margin over the field with the unchanged prompt, in nats."""
+    lowest: float
+    highest: float
+    """Smallest and largest margin over the variants, in nats."""
+    kinds: tuple[MovedByKind, ...]
+    """The kind that moves it most first."""
 
 
 class ModeRow(Record):
@@ -181,6 +228,8 @@ class ModeRow(Record):
     """NDCG@10 without any perturbation."""
     ndcg: Estimate | None
     """NDCG@10 over the variants."""
+    target: TargetPlaces | None = None
+    """None without a target or without any variant."""
 
 
 class VariantRow(Record):
@@ -204,6 +253,10 @@ class VariantRow(Record):
     """Change of NDCG@10."""
     score: float | None
     """Change of the target score, in nats."""
+    place: Rank | None = None
+    """Place of the target; None where there is none (as the margin)."""
+    margin: float | None = None
+    """Change of the target's margin over the field, in nats."""
 
 
 class RankLine(Record):
@@ -245,7 +298,9 @@ class Weakest(Record):
     kind: PerturbationKind | None
     """What was done to them then."""
     change: float | None
-    """Mean size of the change of the target score, per demonstration touched, in nats."""
+    """Mean size of the change of the target's margin over the field, per demonstration touched, in nats."""
+    places: float | None
+    """The same of the target's place, in places."""
     variants: int
     """Variants that touched this demonstration."""
 
@@ -300,7 +355,8 @@ class RobustnessReport(Report):
 
     task: RobustnessTask
     lines: tuple[RankLine, ...] = ()
-    """At most 20 candidates, best first; the target and the first place under changed dual models are among them."""
+    """At most 20 candidates, best first; the item really chosen next, the target and the first place under changed dual
+    models are among them."""
     rows: tuple[KindRow, ...] = ()
     modes: tuple[ModeRow, ...] = ()
     variants: tuple[VariantRow, ...] = ()
@@ -311,10 +367,22 @@ class RobustnessReport(Report):
     """Other words, other demonstrations and their difference; empty until they are compared."""
     rewritings: tuple[RewritingRow, ...] = ()
     """The prompt as it is, then each of those that `sensitivity` is over."""
+    beside: tuple[BesideRewriting, ...] = ()
+    """The variants beside other words and other demonstrations; empty without a target or before they are compared."""
     sweep_tokens: int = 0
     """Tokens that the plain sweep ran."""
     separate_tokens: int = 0
     """Tokens that the same prompts would have cost one by one."""
+
+    @property
+    def target_line(self) -> int | None:
+        """Index of the target among `lines`; None where there is none."""
+        item = None if self.target is None else self.target.item_id
+        return next((index for index, line in enumerate(self.lines) if line.item_id == item), None)
+
+    def target_places(self, mode: Mode = "plain") -> TargetPlaces | None:
+        """Where the target stands over the variants of one way of recommending."""
+        return next((row.target for row in self.modes if row.mode == mode), None)
 
 
 def kinds_of(rows: Sequence[KindRow]) -> tuple[PerturbationKind, ...]:

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.analysis.explain.faithfulness import number
-from core.analysis.robustness.robustness_task import Estimate, RewritingRow, RewritingSource, SensitivityRow
-from core.analysis.robustness.sweep import DRAWS, estimate
+from core.analysis.robustness.robustness_task import RewritingRow, RewritingSource, SensitivityRow
+from core.analysis.robustness.sweep import estimate, estimate_of_difference
 from core.analysis.robustness.variant import prompt_demos
 from core.analysis.setting import Setting
 from core.analysis.subject import demonstrations_for, item_ids
 from core.analysis.values import Array
 from core.data.records import Demonstration
-from core.metrics.intervals import difference_of_means
 from core.metrics.ranking import firsts, ranks
 from core.prompt.spans import Prompt
 from core.prompt.wordings import WORDINGS, other_wordings
@@ -159,17 +158,12 @@ MEASURES = ("place", "order", "effect")
 
 
 def _difference(words: _Sizes, sets: _Sizes, seed: object) -> SensitivityRow:
-    estimates = {name: _apart(getattr(words, name), getattr(sets, name), (seed, name)) for name in MEASURES}
+    estimates = {
+        name: estimate_of_difference(getattr(words, name), getattr(sets, name), seed=(seed, "sensitivity", name))
+        for name in MEASURES
+    }
     count = len(words.order) + len(sets.order)
     return SensitivityRow.model_validate({"source": "difference", "count": count} | estimates)
-
-
-def _apart(first: Array, second: Array, seed: object) -> Estimate | None:
-    first, second = first[np.isfinite(first)], second[np.isfinite(second)]
-    if len(first) == 0 or len(second) == 0:
-        return None
-    apart = difference_of_means(first, second, seed=seed_of("sensitivity interval", seed), draws=DRAWS)
-    return Estimate(mean=apart.value, low=number(apart.low), high=number(apart.high))
 
 
 def _effects(scores: RewritingScores, target: int | None, against: int | None) -> Array:

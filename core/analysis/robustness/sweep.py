@@ -9,13 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.analysis.explain.faithfulness import number
 from core.analysis.robustness.perturbations import PerturbationKind
 from core.analysis.robustness.robustness_task import Estimate, KindRow, Mode
 from core.analysis.values import Array
 from core.errors import RequestError
-from core.metrics.intervals import mean_over_cases
+from core.metrics.intervals import difference_of_means, mean_over_cases
 from core.metrics.ranking import expected_ndcg, firsts, ranks
 from core.metrics.similarity import kendall_tau, rank_biased_overlap
+from core.question.targets import field_margin
 from core.seeds import seed_of
 
 PERSISTENCE = 0.9
@@ -39,6 +41,10 @@ class Departures:
     """Change of NDCG@10 of the chosen item."""
     score: Array
     """Change of the target score, in nats."""
+    place: Array
+    """Change of the target's place, in places; above 0 it falls."""
+    margin: Array
+    """Change of the target's margin over the field, in nats."""
 
 
 def departures(
@@ -53,6 +59,7 @@ def departures(
         raise RequestError(f"scores of {scores.shape[-1]} candidates", expected=f"{len(base)}, as without perturbation")
     before = ranks(base)
     after = [ranks(row) for row in scores]
+    places = np.array(after, dtype=np.float64).reshape(scores.shape)
     nothing = np.full(len(scores), math.nan)
     return Departures(
         flips=np.array([firsts(base).isdisjoint(firsts(row)) for row in scores], dtype=bool),
@@ -60,6 +67,8 @@ def departures(
         overlap=np.array([rank_biased_overlap(before, row, p=PERSISTENCE) for row in after]),
         ndcg=nothing if chosen is None else gains(scores, chosen) - gains(base[None], chosen),
         score=nothing if target is None else _target(scores, target, against) - _target(base[None], target, against),
+        place=nothing if target is None else places[:, target] - before[target],
+        margin=nothing if target is None else field_margin(scores, target) - field_margin(base, target),
     )
 
 
@@ -72,8 +81,9 @@ def rows_of(
     cells: Sequence[KindStrength], apart: Departures, *, seed: object, mode: Mode = "plain"
 ) -> tuple[KindRow, ...]:
     """One row per kind and strength in the order they come, over the variants [variant] that `cells` name."""
+    columns = vars(apart) | {"place": np.abs(apart.place)}
     return tuple(
-        _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in vars(apart).items()})
+        _row(cell, mode, seed, {name: values[list(_at(cells, cell))] for name, values in columns.items()})
         for cell in dict.fromkeys(cells)
     )
 
@@ -108,6 +118,18 @@ def estimate(values: Array, *, seed: object) -> Estimate | None:
     return Estimate(mean=mean.value, low=mean.low, high=mean.high)
 
 
+def estimate_of_difference(first: Array, second: Array, *, seed: object) -> Estimate | None:
+    """Mean of the numbers of the first less that of the second, with its percentile bootstrap interval.
+
+    None where either holds no number; the ends are None where either holds but one.
+    """
+    first, second = first[np.isfinite(first)], second[np.isfinite(second)]
+    if not len(first) or not len(second):
+        return None
+    apart = difference_of_means(first, second, seed=seed_of("robustness interval", seed), draws=DRAWS)
+    return Estimate(mean=apart.value, low=number(apart.low), high=number(apart.high))
+
+
 def smallest_flip(strengths: Array, apart: Departures) -> int | None:
     """The variant that changes the first place at the smallest strength; None when none does.
 
@@ -125,7 +147,10 @@ class Weakness:
     flip: int | None
     """The variant that touches fewest demonstrations, this one among them, and changes the first place."""
     change: float
-    """Mean size of the change of the target score, shared out over the demonstrations touched; nan if not known."""
+    """Mean size of the change of the target's margin over the field, shared out over the demonstrations touched, in
+    nats; nan if not known."""
+    places: float
+    """The same of its place, in places."""
     variants: int
 
 
@@ -133,7 +158,7 @@ def weakest(touched: Sequence[Sequence[int]], apart: Departures) -> Weakness | N
     """The demonstration on which the answer hangs most, from what each variant touched [variant][places].
 
     First by the fewest demonstrations that had to be touched at once, it among them, to change the first place; then
-    by the mean size of the change of the target score, each variant's shared out evenly over what it touched. None
+    by the mean size of the change of the target's margin, each variant's shared out evenly over what it touched. None
     when nothing was touched.
     """
     places = sorted({place for places in touched for place in places})
@@ -143,8 +168,9 @@ def weakest(touched: Sequence[Sequence[int]], apart: Departures) -> Weakness | N
 def _weakness(place: int, touched: Sequence[Sequence[int]], apart: Departures) -> Weakness:
     touching = [variant for variant, places in enumerate(touched) if place in places]
     flip = min((v for v in touching if apart.flips[v]), key=lambda v: (len(touched[v]), v), default=None)
-    shares = [abs(apart.score[v]) / len(touched[v]) for v in touching]
-    return Weakness(place, flip, float(np.mean(shares)), len(touching))
+    counts = np.array([len(touched[v]) for v in touching])
+    change, places = (float((np.abs(values[touching]) / counts).mean()) for values in (apart.margin, apart.place))
+    return Weakness(place, flip, change, places, len(touching))
 
 
 def _order(touched: Sequence[Sequence[int]]) -> Callable[[Weakness], tuple[float, float, int]]:
@@ -155,7 +181,7 @@ def _order(touched: Sequence[Sequence[int]]) -> Callable[[Weakness], tuple[float
     return key
 
 
-MEASURES = ("tau", "overlap", "ndcg", "score")
+MEASURES = ("tau", "overlap", "ndcg", "score", "place", "margin")
 
 
 def _row(cell: KindStrength, mode: Mode, seed: object, values: dict[str, Array]) -> KindRow:

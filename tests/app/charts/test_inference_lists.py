@@ -9,8 +9,16 @@ import pytest
 from app.charts import inference_lists as inference
 from app.charts.inference_lists import Standing
 from app.theme import DARK, LIGHT, Palette, contrast
-from core.analysis.robustness.robustness_task import Estimate, ModeRow, RankLine, RobustnessReport, RobustnessTask
-from core.question.task import Provenance
+from core.analysis.robustness.robustness_task import (
+    Estimate,
+    ModeRow,
+    MovedByKind,
+    RankLine,
+    RobustnessReport,
+    RobustnessTask,
+    TargetPlaces,
+)
+from core.question.task import Provenance, Target
 
 PLAIN = Standing("plain", 0.35, 0.30, 0.40, 0.20, 0.15, 0.26)
 CALM = Standing("noise 0.1 (8 samples)", 0.36, 0.31, 0.41, 0.12, 0.08, 0.17)
@@ -109,6 +117,13 @@ LINES = (
 )
 
 
+def places(place: int, margin: float) -> TargetPlaces:
+    """The target of 20 candidates, which no variant moves."""
+    still = MovedByKind(kind="typos", count=12, size=Estimate(mean=0.0), apart=None)
+    ends = {"place": place, "best": place, "worst": place, "margin": margin, "lowest": margin, "highest": margin}
+    return TargetPlaces(candidates=20, moved=0, size=Estimate(mean=0.0), kinds=(still,), **ends)
+
+
 def changed_report(lines: tuple[RankLine, ...] = LINES) -> RobustnessReport:
     """A report of 12 variants, with a changed dual model beside the plain one."""
     texts = ("dataset_id", "dataset_name", "model_id", "model_name", "device", "dtype", "created", "command")
@@ -116,14 +131,15 @@ def changed_report(lines: tuple[RankLine, ...] = LINES) -> RobustnessReport:
     flips = Estimate(mean=0.25, low=0.0, high=0.5)
     more = {"variants": 12, "tau": None, "ndcg_before": 0.5, "ndcg": flips}
     modes = (
-        ModeRow(mode="plain", name="plain", flips=flips, **more),
-        ModeRow(mode="changed", name="decay 0.1", flips=Estimate(mean=1 / 12), **more),
+        ModeRow(mode="plain", name="plain", flips=flips, target=places(7, -1.0), **more),
+        ModeRow(mode="changed", name="decay 0.1", flips=Estimate(mean=1 / 12), target=places(2, 0.5), **more),
     )
     return RobustnessReport(
         task=RobustnessTask(),
         stage="complete",
         provenance=made,
         tokens=9,
+        target=next((Target(item_id=row.item_id, title=row.title) for row in lines if row.is_target), None),
         lines=lines,
         modes=modes,
         passes=9.5,

@@ -12,23 +12,28 @@ from core.analysis.robustness.perturbations import KINDS, PerturbationKind
 from core.analysis.robustness.robustness_task import (
     Estimate,
     KindRow,
+    ModeRow,
+    MovedByKind,
     RankLine,
     RobustnessReport,
     RobustnessTask,
+    TargetPlaces,
     VariantRow,
 )
-from core.question.task import Provenance
+from core.question.task import Provenance, Target
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
 HOSTILE = "<b>Alien</b> $x$ & <a href='x'>"
 
 
 def row(kind: PerturbationKind, strength: float, flips: float, score: float | None, **more: Any) -> KindRow:
-    made = None if score is None else Estimate(mean=score, low=score - 0.5, high=score + 0.25)
-    tau = Estimate(mean=0.5)
-    return KindRow(
-        kind=kind, strength=strength, count=3, flips=Estimate(mean=flips, low=0, high=1), score=made, tau=tau, **more
+    """A row whose margin changes by half of what the score does, and whose place by four places for each nat."""
+    made, half, places = (
+        None if score is None else Estimate(mean=mean, low=mean - 0.5, high=mean + 0.25)
+        for mean in (score or 0.0, (score or 0.0) / 2, abs(score or 0.0) * 4)
     )
+    more = {"tau": Estimate(mean=0.5), "score": made, "margin": half, "place": places} | more
+    return KindRow(kind=kind, strength=strength, count=3, flips=Estimate(mean=flips, low=0, high=1), **more)
 
 
 def variant(kind: PerturbationKind, ranks: tuple[int, ...], top: str, *, flips: bool) -> VariantRow:
@@ -45,6 +50,8 @@ def variant(kind: PerturbationKind, ranks: tuple[int, ...], top: str, *, flips: 
         overlap=0.8,
         ndcg=-0.1,
         score=-1.0,
+        place=ranks[1],
+        margin=-0.75,
     )
 
 
@@ -57,6 +64,21 @@ ROWS = (
     row("demo_drop", 0.5, 1.0, -1.5),
     row("typos", 0.1, 0.0, 0.4),
     row("demo_drop", 0.5, 0.5, -0.9, mode="changed"),
+)
+PLACES = TargetPlaces(
+    candidates=20,
+    place=3,
+    best=1,
+    worst=5,
+    moved=3,
+    size=Estimate(mean=5 / 3, low=1.0, high=2.0),
+    margin=0.5,
+    lowest=-0.25,
+    highest=0.75,
+    kinds=(
+        MovedByKind(kind="typos", count=1, size=Estimate(mean=2.0), apart=Estimate(mean=0.5)),
+        MovedByKind(kind="demo_drop", count=2, size=Estimate(mean=1.5), apart=Estimate(mean=-0.5)),
+    ),
 )
 VARIANTS = (
     variant("demo_drop", (1, 2), "a", flips=False),
@@ -81,9 +103,20 @@ def report(**more: Any) -> RobustnessReport:
         created="",
         command="",
     )
+    plain = ModeRow(
+        mode="plain",
+        name="plain",
+        variants=3,
+        flips=Estimate(mean=2 / 3),
+        tau=Estimate(mean=0.5),
+        ndcg_before=0.5,
+        ndcg=Estimate(mean=0.6),
+        target=PLACES,
+    )
+    usual = {"lines": LINES, "rows": ROWS, "variants": VARIANTS, "modes": (plain,)}
+    target = Target(item_id="b", title="Heat")
     return RobustnessReport(
-        task=RobustnessTask(),
-        **{"provenance": provenance, "tokens": 9, "lines": LINES, "rows": ROWS, "variants": VARIANTS, **more},
+        task=RobustnessTask(), **{"provenance": provenance, "tokens": 9, "target": target, **usual, **more}
     )
 
 
@@ -145,7 +178,7 @@ def test_strangers_titles_are_text_and_nothing_else() -> None:
 
 @BOTH
 def test_score_changes_stand_with_their_intervals(colours: Palette) -> None:
-    figure = robustness.scores(report(), colours)
+    figure = robustness.moves(report(), colours, measure="score")
     marks = trace(figure, "50 %, plain model")
     assert list(marks.x) == [-1.5]
     assert marks.x[0] - marks.error_x.arrayminus[0] == pytest.approx(-2.0)
@@ -155,6 +188,12 @@ def test_score_changes_stand_with_their_intervals(colours: Palette) -> None:
     low, high = figure.layout.xaxis.range
     assert low == -high
     assert low < -2.0
+    margins = robustness.moves(report(), colours, measure="margin")
+    assert list(trace(margins, "50 %, plain model").x) == [-0.75]
+    places = robustness.moves(report(), colours)
+    assert list(trace(places, "50 %, plain model").x) == [6.0]
+    assert places.layout.xaxis.range[0] == 0
+    assert trace(places, "50 %, plain model").hovertext[0].endswith("6.0 places (90 % 5.5 to 6.2)")
     heights = [value for one in figure.data for value in one.y]
     assert len(set(heights)) == len(heights), "no mark hides another"
 
@@ -169,19 +208,19 @@ def test_words_state_the_conclusion() -> None:
     said = robustness.flow_alt(report())
     assert "comes first in 1 of 3 variants." in said
     assert said.endswith("The target, Heat, is 3rd as it is and goes from 1st to 5th.")
-    assert robustness.scores_alt(report()) == (
-        "The target's score falls most with demonstrations dropped, 50 % touched: mean change −1.50 nats (90 % −2.00 to"
-        " −1.25). The target's score rises most with typos in titles, 10 % touched: mean change +0.40 nats (90 % −0.10"
-        " to +0.65)."
+    assert robustness.moves_alt(report()) == (
+        "The target moves most with demonstrations dropped, 50 % touched: 6.0 places (90 % 5.5 to 6.2) on average."
+        " Its margin falls most with demonstrations dropped, 50 % touched: −0.75 nats (90 % −1.25 to −0.50) on average."
+        " Its margin rises most with typos in titles, 10 % touched: +0.20 nats (90 % −0.30 to +0.45) on average."
     )
 
 
 def test_without_a_target_or_a_variant_there_are_words_and_no_figure() -> None:
     bare = report(rows=(row("typos", 0.1, 0.0, None),), lines=LINES[:1], variants=())
-    assert "no target" in robustness.scores_alt(bare)
+    assert "no target" in robustness.moves_alt(bare)
     assert robustness.flow_alt(bare) == "No change has been tried yet."
-    with pytest.raises(ValueError, match="target score"):
-        robustness.scores(bare, LIGHT)
+    with pytest.raises(ValueError, match="needs a target"):
+        robustness.moves(bare, LIGHT)
     with pytest.raises(ValueError, match="variants"):
         robustness.flow(bare, LIGHT)
     empty = report(rows=(), variants=())
@@ -194,7 +233,7 @@ def test_without_a_target_or_a_variant_there_are_words_and_no_figure() -> None:
 
 def test_a_single_value_is_a_mark_without_whiskers() -> None:
     alone = KindRow(kind="inject", strength=0.1, count=1, flips=Estimate(mean=0), score=Estimate(mean=-0.3))
-    marks = trace(robustness.scores(report(rows=(alone,)), LIGHT), "10 %, plain model")
+    marks = trace(robustness.moves(report(rows=(alone,)), LIGHT, measure="score"), "10 %, plain model")
     assert list(marks.error_x.array) == [0]
 
 
@@ -204,7 +243,10 @@ def test_tables_hold_every_number() -> None:
     assert list(told["flip_rate"]) == [0.0, 1.0, 0.0, 0.5]
     assert list(told["score_change_nats_low"]) == pytest.approx([-0.7, -2.0, -0.1, -1.4])
     assert list(told["model"]) == ["plain", "plain", "plain", "changed"]
+    assert list(told["places_size"]) == pytest.approx([0.8, 6.0, 1.6, 3.6])
+    assert list(told["margin_change"]) == pytest.approx([-0.1, -0.75, 0.2, -0.45])
     flown = robustness.flow_table(report())
+    assert list(flown["target_rank"]) == list(flown["rank_b"])
     assert list(flown["rank_b"]) == [2, 1, 5]
     assert list(flown["first_title"])[:2] == [HOSTILE, "Heat"]
     assert flown["first_title"].isna().tolist() == [False, False, True]

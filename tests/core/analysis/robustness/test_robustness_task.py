@@ -79,6 +79,9 @@ def test_every_variant_has_the_scores_of_its_own_prompt(done: Done, planets: Dat
         assert row.top == setting.case.candidates[int(np.argmax(scores))]
         assert row.flips == (np.argmax(scores) != np.argmax(base))
         assert row.score == pytest.approx(scores[chosen] - base[chosen], abs=1e-4)
+        assert row.place == 1 + int((scores > scores[chosen]).sum())
+        before, after = (one[chosen] - np.delete(one, chosen).mean() for one in (base, scores))
+        assert row.margin == pytest.approx(after - before, abs=2e-4)
         expected = ndcg(int(ranks(scores)[chosen])) - ndcg(int(ranks(base)[chosen]))
         assert row.ndcg == pytest.approx(expected)
         assert (row.kind, row.strength, row.repeat, row.words) == (one.kind, one.strength, one.repeat, one.words)
@@ -92,6 +95,17 @@ def test_rows_and_modes_are_means_of_the_variants(done: Done) -> None:
         assert row.flips.mean == pytest.approx(np.mean([one.flips for one in mine]))
         assert row.score is not None
         assert row.score.mean == pytest.approx(np.mean([one.score for one in mine if one.score is not None]))
+        assert row.place is not None
+        unchanged = report.lines[report.target_line or 0].rank
+        assert row.place.mean == pytest.approx(np.mean([abs((one.place or 0) - unchanged) for one in mine]))
+    places = report.target_places()
+    assert places is not None
+    assert (places.best, places.worst) == (
+        min(one.place for one in report.variants if one.place),
+        max(one.place for one in report.variants if one.place),
+    )
+    compared = {row.source for row in report.sensitivity} - {"difference"}
+    assert {row.source for row in report.beside} == compared != set()
     (plain,) = report.modes
     assert (plain.mode, plain.name, plain.variants) == ("plain", "plain", len(report.variants))
     assert plain.flips is not None

@@ -27,9 +27,11 @@ SCORES = np.array([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0], [0.0, 1.0, 2.0]])
 
 
 def made(flips: list[bool], score: list[float], overlap: list[float] | None = None) -> Departures:
+    """Departures with these changes of the margin, and places ten times as large."""
     nothing = np.full(len(flips), math.nan)
     apart = nothing if overlap is None else np.array(overlap)
-    return Departures(np.array(flips, dtype=bool), nothing, apart, nothing, np.array(score))
+    margin = np.array(score)
+    return Departures(np.array(flips, dtype=bool), nothing, apart, nothing, nothing, 10 * margin, margin)
 
 
 def test_departures_of_three_orders() -> None:
@@ -42,11 +44,15 @@ def test_departures_of_three_orders() -> None:
     np.testing.assert_allclose(found.overlap, [1, swapped, turned])
     np.testing.assert_allclose(found.ndcg, [0, 1 / math.log2(3) - 1, 1 / math.log2(4) - 1])
     np.testing.assert_allclose(found.score, [0, -1, -3])
+    np.testing.assert_allclose(found.place, [0, 1, 2])
+    # Margins of the first over the mean of the others: 3 - 1.5, 2 - 2 and 0 - 1.5.
+    np.testing.assert_allclose(found.margin, [0, 0 - 1.5, -1.5 - 1.5])
 
 
 def test_a_margin_is_the_difference_of_two_candidates() -> None:
     found = departures(BASE, SCORES, target=0, against=2)
     np.testing.assert_allclose(found.score, [2 - 2, 1 - 2, -2 - 2])
+    np.testing.assert_allclose(found.margin, departures(BASE, SCORES, target=0).margin)
 
 
 def test_a_case_without_a_target_still_has_flips() -> None:
@@ -97,6 +103,10 @@ def test_rows_are_means_over_the_variants_of_their_cell() -> None:
     assert rows[0].flips.mean == 0.5
     assert rows[0].score is not None
     assert rows[0].score.mean == pytest.approx(-1.5)
+    assert rows[0].place is not None
+    assert rows[0].place.mean == pytest.approx(1), "0 and 2 places"
+    assert rows[0].margin is not None
+    assert rows[0].margin.mean == pytest.approx(-1.5), "0 and -3 nats"
     assert rows[1].score == Estimate(mean=-1)
     assert rows[1].tau is not None
     assert rows[1].tau.mean == pytest.approx(1 / 3)
@@ -155,6 +165,7 @@ def test_the_weakest_flips_with_the_fewest() -> None:
     assert one is not None
     assert (one.place, one.flip, one.variants) == (3, 3, 1), "1, 2 and 3 flip in pairs; 3 moves the score most: 0.2"
     assert one.change == pytest.approx(0.2)
+    assert one.places == pytest.approx(2.0)
     alone = weakest(touched, made([False, True, *flips[2:]], [9.0, 0.1, 0.2, 0.4, 5.0]))
     assert alone is not None
     assert (alone.place, alone.flip) == (1, 1)
