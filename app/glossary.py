@@ -106,6 +106,22 @@ TERMS: tuple[GlossaryTerm, ...] = (
         ("flip sets",),
     ),
     GlossaryTerm(
+        "place curve",
+        "The place of an item as demonstrations are taken out one after the other, the one that moves it most first. "
+        "Its left end is the place with all of them, its right end the place without any.",
+        ("place curves",),
+    ),
+    GlossaryTerm(
+        "pair",
+        "Two demonstrations looked at together: how many nats more (+) or less (−) they add together than apart, on "
+        "average over what else stands in the prompt. Two that say the same add less.",
+        ("pairs",),
+    ),
+    GlossaryTerm(
+        "more than chance",
+        "The 90 % interval of a prediction does not hold the value it is compared with, such as the place now.",
+    ),
+    GlossaryTerm(
         "Banzhaf value",
         "The mean change when one demonstration is added to a random half of the others, in nats. Effects are defined "
         "by it.",

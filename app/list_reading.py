@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.removal_reading import pairs_on
 from core.analysis.explain.explanation import Contributions, Explanation, ListEffects
 from core.analysis.explain.list_estimates import Estimates
 from core.metrics.intervals import Floats
@@ -126,7 +127,7 @@ class _Held:
 
 
 def about(explanation: Explanation, target: Target) -> Explanation:
-    """The explanation with its contributions about another target, by no further pass.
+    """The explanation with its contributions and pairs about another target, by no further pass.
 
     What only the explained target has (parts by layer, head and token, faithfulness) is left out. The explanation
     itself where it is about this target already, or where the method models one score alone.
@@ -139,12 +140,16 @@ def about(explanation: Explanation, target: Target) -> Explanation:
 @functools.lru_cache(maxsize=MOST_READINGS)
 def _about(of: _Held, target: Target) -> Explanation:
     explanation, effects = of.explanation, of.explanation.list_effects
-    made = explanation.contributions
+    made, weights = explanation.contributions, weights_of(explanation, target)
     assert effects is not None
     assert made is not None
     return explanation.model_copy(
-        update={"contributions": _contributions(made, effects, target, weights_of(explanation, target))}
-        | {"target": target, "faithfulness": None}
+        update={
+            "contributions": _contributions(made, effects, target, weights),
+            "list_effects": effects.model_copy(update={"pairs": pairs_on(effects, weights)}),
+            "target": target,
+            "faithfulness": None,
+        }
     )
 
 

@@ -13,7 +13,7 @@ from core.question.command_line import own_fields, task_of
 from core.question.task import Task
 
 NAMES = some.text(some.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12) | some.sampled_from(
-    ["none", "a,b", '"', "--user", "-1", " ", "it's", "a\nb"]
+    ["none", "a,b", '"', "D3", "12", "--user", "-1", " ", "it's", "a\nb"]
 )
 
 

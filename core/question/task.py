@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 from core.question.case_spec import SETTINGS, CaseSpec, Text
 from core.question.targets import Explained
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of the JSON of every report; rises when a field moves."""
 Stage = Literal["partial", "scores", "first", "refined", "complete"]
 """How far a report is. Of an explanation: `scores` recommendations only, `first` one-gradient answer, `refined` the

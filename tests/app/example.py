@@ -16,19 +16,25 @@ import numpy as np
 
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import (
+    CandidateGradient,
     CandidateRow,
     Contributions,
     Explanation,
     Faithfulness,
+    FlipSet,
+    HistoryRemoval,
     HistoryRow,
     ListEffects,
     MeasuredPrompt,
     PairRow,
+    PlaceRange,
     PlaceTable,
     PromptRecord,
     SpanRow,
     Timings,
+    VerifiedSet,
 )
+from core.analysis.explain.list_removals import place_curves, posterior_of
 from core.analysis.subject import Subject
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.metrics.ranking import ranks
@@ -128,6 +134,8 @@ def explanation(
         prompt=_prompt(demos, candidates[target].title),
         contributions=made if has else None,
         list_effects=listed if has and task.method == "default" else None,
+        flip_set=flip_set(task, candidates[target], at) if has and stage == "complete" and task.flips else None,
+        history_removals=_history_removals(candidates, target, names) if task.history_removals else None,
         faithfulness=Faithfulness(
             lds=lds,
             low=None if lds is None else lds - 0.1,
@@ -198,22 +206,72 @@ def list_effects(
         low=tuple(tuple(max(1.0, place - 2) for place in row) for row in places),
         high=tuple(tuple(min(float(len(candidates)), place + 2) for place in row) for row in places),
     )
-    order = tuple(sorted(range(count), key=lambda d: effects[d][target] - sum(effects[d]) / len(candidates)))
-    curve = tuple(tuple(float(c + 1) for c in range(len(candidates))) for _ in range(count + 1))
     prompts = [((), full), (tuple(range(count)), zero)]
     prompts += [((demo,), left[demo]) for demo in range(min(2, count)) if count > 1]
-    return ListEffects(
+    listed = ListEffects(
         effects=tuple(map(tuple, effects)),
         mean_variance=tuple(0.0064 for _ in range(count)),
         deviation_variance=tuple(tuple(0.0036 for _ in candidates) for _ in range(count)),
         quantile=1.9,
         without=wide,
-        removal_order=order,
-        place_curve=PlaceTable(value=curve, low=curve, high=curve),
+        curves=(),
+        mean_gradient=tuple(sum(row) / len(row) for row in effects),
+        deviation_gradients=(
+            CandidateGradient(candidate=target, values=tuple(row[target] - sum(row) / len(row) for row in effects)),
+        ),
         pairs=(PairRow(first=0, second=2, value=-0.31, low=-0.5, high=-0.12),) if count > 2 else (),
         measured=tuple(
             MeasuredPrompt(left_out=out, scores=tuple(scores), ranks=ranks(np.array(scores))) for out, scores in prompts
         ),
+    )
+    return listed.model_copy(update={"curves": place_curves(posterior_of(listed), target)})
+
+
+def flip_set(task: Explain, row: CandidateRow, target: Target) -> FlipSet | None:
+    """Two sets that were verified, of which the larger one reaches the goal; none for fewer than four demonstrations
+    or where another candidate is explained."""
+    if task.method != "default" or task.case.demo_count < 4 or target.item_id != row.item_id:
+        return None
+    tried = VerifiedSet(
+        left_out=(1,), place=5, reached=False, foretold=0.4, predicted=PlaceRange(value=4.2, low=3, high=7)
+    )
+    best = VerifiedSet(
+        left_out=(1, 3), place=2, reached=True, foretold=0.6, predicted=PlaceRange(value=3.1, low=2, high=5)
+    )
+    early = VerifiedSet(left_out=(0, 1, 2), place=1, reached=True, foretold=None)
+    return FlipSet(
+        goal=task.flip,
+        rival_id=task.rival,
+        rival_title=task.rival and f"Title {task.rival}",
+        ahead_of_rival=True if task.rival else None,
+        status="verified",
+        left_out=best.left_out,
+        place=best.place,
+        smallest=False,
+        place_full=row.rank or 0,
+        place_empty=row.zero_shot_rank or 0,
+        passes=2,
+        sets=(tried, best, early),
+    )
+
+
+def _history_removals(
+    candidates: tuple[CandidateRow, ...], target: int, names: list[str]
+) -> tuple[HistoryRemoval, ...]:
+    """Without each of the five titles of the query the list turns by one place more."""
+    count = len(candidates)
+    turned = [tuple((place + step) % count + 1 for place in range(count)) for step in range(5)]
+    return tuple(
+        HistoryRemoval(
+            position=7 + step,
+            item_id=str(307 + step),
+            title=names[(12 + step) % len(names)],
+            moves_in=names[0] if step else None,
+            score=-1.0,
+            place=order[target],
+            ranks=order,
+        )
+        for step, order in enumerate(turned)
     )
 
 

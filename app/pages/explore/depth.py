@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.pages.explore import prompt, views
+from app.pages.explore import prompt, removals, views
 from app.pages.explore import quality_section as quality
 from app.pages.explore.choice_section import choice_section
 from app.pages.explore.first_look import first_look
@@ -56,6 +56,7 @@ DEPTHS = (
         lambda explanation: explanation.list_effects is not None,
         lambda explanation, _shown: views.matrix(explanation),
     ),
+    Depth("removals", "Removals", _always, lambda _explanation, shown: removals.removals(shown)),
     Depth("prompt", "Prompt", _always, lambda explanation, _shown: prompt.prompt_view(explanation, tab.colours())),
     Depth("layers", "Inside the model", _by_layer, lambda explanation, _shown: views.layer_map(explanation)),
     Depth("quality", "Quality", _with_demos, lambda explanation, _shown: quality.quality(explanation)),

@@ -19,7 +19,9 @@ from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
 from core.question.case_spec import Text
 from core.question.task import Task
 
-DepthName = Literal["effects", "candidates", "prompt", "layers", "quality", "robustness", "steadier", "choice"]
+DepthName = Literal[
+    "effects", "candidates", "removals", "prompt", "layers", "quality", "robustness", "steadier", "choice"
+]
 """The parts of an explanation under its first screen, as links name them."""
 DEMO, ITEM = "pick-demo", "pick-item"
 pick_demo = partial(tab.pick, demo=lambda demo: int(demo) + 1)

@@ -41,7 +41,7 @@ def contributions(
     """
     row = METHODS[task.method]
     settings = {name: getattr(task, name) for name in OF_METHODS}
-    settings |= {"seed": seed, "free": free, "rival": rival}
+    settings |= {"seed": seed, "free": free, "rival": rival, "without": task.without_demos}
     answer = row.function(score, **{name: settings[name] for name in row.settings})
     for better in answer if isinstance(answer, Iterator) else (answer,):
         behind = {name: getattr(better, name, None) for name in ("belief", "flips", "ahead")}

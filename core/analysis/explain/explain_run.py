@@ -100,7 +100,9 @@ def _rival(task: Explain, setting: Setting) -> int | None:
 
 def _list_records(answer: MethodAnswer, setting: Setting, score: TargetScore, free: Array | float) -> dict[str, object]:
     """What a method that models the whole list knows besides contributions."""
-    effects = answer.belief and list_effects(answer.belief, score.weights, free=free, seed=setting.case.seed)
+    effects = answer.belief and list_effects(
+        answer.belief, score.target, score.weights, free=free, seed=setting.case.seed
+    )
     return {"list_effects": effects, "flip_set": answer.flips and flip_record(answer.flips, setting)}
 
 
@@ -121,7 +123,13 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
     """The explanation as far as scores [candidate] with and without demonstrations tell."""
     case = setting.case
     head = setting.head(task)
-    notices = (*setting.dataset.notices, *setting.model.notices, *setting.shortages, *tie_notices(few_shot))
+    notices = (
+        *setting.dataset.notices,
+        *setting.model.notices,
+        *setting.shortages,
+        *tie_notices(few_shot),
+        *_without_notice(task, len(setting.prompt.kept_demos)),
+    )
     return Explanation.model_validate(
         head
         | {
@@ -135,6 +143,12 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
             "notices": notices,
         }
     )
+
+
+def _without_notice(task: Explain, demos: int) -> tuple[str, ...]:
+    """Which demonstrations to take out are not there."""
+    missing = [label for label, demo in zip(task.without, task.without_demos, strict=True) if demo >= demos]
+    return (f"The prompt has no {' and no '.join(missing)} to take out.",) if missing else ()
 
 
 def _history(setting: Setting) -> tuple[HistoryRow, ...]:

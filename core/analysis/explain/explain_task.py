@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from core.analysis.explain.methods import METHODS, TEXT_PASS, Method
 from core.question.case_spec import Text, at_defaults
@@ -14,8 +14,14 @@ from core.question.task import TargetTask
 
 FLIPS_USED = 0.5
 """Share of the allowed prompts that the search for a flip set needs on average, on whole games."""
-OF_METHODS = ("budget", "precision", "removals", "flips", "flip", "rival")
+OF_METHODS = ("budget", "precision", "removals", "without", "flips", "flip", "rival")
 """Choices that only some methods read."""
+DemoLabel = Annotated[str, StringConstraints(pattern="^[Dd]?[1-9][0-9]{0,2}$")]
+
+
+def _in_prompt_order(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Each label once, as the prompt writes it."""
+    return tuple(f"D{number}" for number in sorted({int(label.lstrip("Dd")) for label in labels}))
 
 
 class Explain(TargetTask):
@@ -33,6 +39,8 @@ class Explain(TargetTask):
     """Stop once every 90 % interval is narrower than this many nats; 0 uses the budget."""
     removals: Annotated[int, Field(ge=0, le=64)] = 3
     """Demonstrations whose removal alone is measured, those that move the place most first."""
+    without: Annotated[tuple[DemoLabel, ...], Field(max_length=32), AfterValidator(_in_prompt_order)] = ()
+    """A demonstration whose removal alone is measured besides: its label, such as D5; commas or repeats."""
     flips: Annotated[int, Field(ge=0, le=64)] = 8
     """Most prompts that verify which smallest set of demonstrations, taken out, changes the target's place."""
     flip: FlipGoal = "empty"
@@ -64,6 +72,11 @@ class Explain(TargetTask):
         return self
 
     @property
+    def without_demos(self) -> tuple[int, ...]:
+        """The demonstrations of `without`, from 0 in prompt order; the prompt may hold fewer."""
+        return tuple(int(label[1:]) - 1 for label in self.without)
+
+    @property
     def variant(self) -> str:
         """The method."""
         return self.method
@@ -87,7 +100,7 @@ class Explain(TargetTask):
     def _verifying_prompts(self) -> float:
         """Prompts beyond the method's own: single removals, and sets that may change the place."""
         read, demos = METHODS[self.method].settings, self.case.demo_count
-        removals = min(self.removals, demos) if "removals" in read else 0
+        removals = min(self.removals + len(self.without), demos) if "removals" in read else 0
         return removals + FLIPS_USED * (min(self.flips, 2**demos - 2) if "flips" in read else 0)
 
     def effective(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from core.prompt.spans import SpanKind
 from core.question.flip_goals import FlipGoal
 from core.question.task import Record, Report, Target
 
+Direction = Literal["up", "down"]
+"""Of a place: towards the first one, or towards the last."""
 FlipStatus = Literal["verified", "all", "none", "nothing"]
 """`verified`: removing `left_out` does it; `all`: only removing all is verified to do it; `none`: no verified set does;
 `nothing`: there is nothing to flip, because the goal is reached already or removing all changes no place."""
@@ -157,6 +159,31 @@ class PlaceTable(Record):
     high: tuple[tuple[float, ...], ...]
 
 
+class PlaceCurve(Record):
+    """Place of one candidate as demonstrations are deleted one after the other, each time the one without which it is
+    predicted to stand best (`up`) or worst (`down`); equal scores share the middle."""
+
+    direction: Direction
+    order: tuple[int, ...]
+    """Demonstrations in the order in which they are deleted, from 0 in prompt order."""
+    value: tuple[float, ...]
+    """[n]: without the first n of `order`, n from 0 to all."""
+    low: tuple[float, ...]
+    """[n]: lower end of the 90 % interval."""
+    high: tuple[float, ...]
+    measured: tuple[bool, ...]
+    """[n]: whether that prompt was scored; then the interval has no width."""
+
+
+class CandidateGradient(Record):
+    """What the gradient at half the learning rate says of one candidate, before any ablation."""
+
+    candidate: int
+    """Index into the candidates."""
+    values: tuple[float, ...]
+    """[demo], nats."""
+
+
 class PairRow(Record):
     """Two demonstrations whose joint effect on what is explained differs from the sum of both, in nats."""
 
@@ -181,12 +208,14 @@ class ListEffects(Record):
     """Standard deviations to either end of a 90 % interval."""
     without: PlaceTable
     """[demo][candidate]: place of the candidate when that demonstration alone is deleted."""
-    removal_order: tuple[int, ...]
-    """Demonstrations by what they cost what is explained, the most costly first."""
-    place_curve: PlaceTable
-    """[n][candidate]: place when the first n of `removal_order` are deleted, n from 0 to all."""
+    curves: tuple[PlaceCurve, ...]
+    """Of the explained candidate; `list_removals.place_curves` has those of any other."""
     pairs: tuple[PairRow, ...]
-    """The strongest pairs that surely differ from zero."""
+    """The strongest pairs that surely differ from zero, on what is explained; `list_removals.pair_rows` has others."""
+    mean_gradient: tuple[float, ...]
+    """[demo]: gradient of the mean score at half the learning rate, nats; with `measured` the model follows from it."""
+    deviation_gradients: tuple[CandidateGradient, ...]
+    """The same of the deviation from the mean score, of the candidates whose own gradient was taken."""
     measured: tuple[MeasuredPrompt, ...]
     """Every prompt that was scored for all candidates, the whole and the empty one first."""
 
@@ -202,6 +231,14 @@ class ListEffects(Record):
         return next((row for row in self.measured if set(row.left_out) == set(demos)), None)
 
 
+class PlaceRange(Record):
+    """A predicted place with the ends of its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class VerifiedSet(Record):
     """A set of demonstrations that was deleted from the text to see where the target stands."""
 
@@ -213,6 +250,8 @@ class VerifiedSet(Record):
     """Whether that is the goal."""
     foretold: float | None
     """Probability of reaching the goal before the pass; null for a prompt that was measured for another reason."""
+    predicted: PlaceRange | None = None
+    """Place of the target as it was predicted before the pass; null where `foretold` is."""
 
 
 class FlipSet(Record):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import comb
+from typing import Any
 
 import numpy as np
 
-from core.analysis.explain.explanation import FlipSet, FlipStatus, VerifiedSet
-from core.analysis.explain.flip_set import FlipSearch
+from core.analysis.explain.explanation import FlipSet, FlipStatus, PlaceRange, VerifiedSet
+from core.analysis.explain.flip_set import FlipSearch, Foresight
 from core.analysis.setting import Setting
 from core.analysis.values import Array, Masks
 from core.metrics.ranking import Rank
@@ -62,10 +63,17 @@ def _sets(search: FlipSearch) -> tuple[VerifiedSet, ...]:
             left_out=tuple(np.flatnonzero(~masks[row]).tolist()),
             place=_rank(places[row]),
             reached=bool(reached[row]),
-            foretold=search.foretold.get(masks[row].tobytes()),
+            **_foretold(search.foretold.get(masks[row].tobytes())),
         )
         for row in rows[np.argsort((~masks[rows]).sum(axis=1), kind="stable")]
     )
+
+
+def _foretold(foresight: Foresight | None) -> dict[str, Any]:
+    """The fields that say what was foretold of a set before its pass."""
+    if foresight is None:
+        return {"foretold": None}
+    return {"foretold": foresight.probability, "predicted": PlaceRange(**foresight.place._asdict())}
 
 
 def _no_smaller(masks: Masks, size: int) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from core.analysis.explain.list_posterior import ListPosterior
 from core.analysis.values import Array, Masks, all_masks
+from core.metrics.intervals import Interval
 from core.question.flip_goals import FLIP_GOALS, FlipCase, FlipGoal, Reached, places_of
 
 LISTED_DEMOS = 10
@@ -46,6 +47,16 @@ class MeasuredList(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Foresight:
+    """What the posterior said of a set before its pass."""
+
+    probability: float
+    """Of reaching the goal."""
+    place: Interval
+    """Of the target."""
+
+
 @dataclass
 class FlipSearch:
     """The search for one goal of one target, over all prompts that `work` holds; further passes go on from there."""
@@ -57,8 +68,10 @@ class FlipSearch:
     shift: Array | float = 0.0
     """[candidate] added to the scores of the posterior before they are ranked."""
     seed: int = 0
-    foretold: dict[bytes, float] = field(default_factory=dict)
-    """Probability of reaching the goal before its pass, of every set that this search has verified, by its mask."""
+    foretold: dict[bytes, Foresight] = field(default_factory=dict)
+    """Of every set that this search has verified, by its mask."""
+    _smallest: tuple[Masks, Masks] | None = field(default=None, repr=False)
+    """The measured masks that `smallest` was found among, and what it was."""
 
     def __post_init__(self) -> None:
         sizes = self.work.masks.sum(axis=1)
@@ -84,15 +97,20 @@ class FlipSearch:
 
     @property
     def smallest(self) -> Masks:
-        """The verified sets of the least size, [set, demo], as masks of what is kept; none where none is verified."""
-        masks = self.work.masks[self.reached(self.work.scores())]
-        sizes = _removed(masks)
-        return masks[sizes == sizes.min()] if len(masks) else masks
+        """The verified sets of the least size, [set, demo], as masks of what is kept; none where none is verified.
+
+        All lists are ranked once for the same measured prompts.
+        """
+        if self._smallest is None or self._smallest[0] is not self.work.masks:
+            masks = self.work.masks[self.reached(self.work.scores())]
+            self._smallest = self.work.masks, _fewest(masks)
+        return self._smallest[1]
 
     @property
     def limit(self) -> int:
         """Size that a set must stay below to make the answer smaller."""
-        return int(_removed(self.smallest)[0]) if len(self.smallest) else self.work.masks.shape[1] + 1
+        smallest = self.smallest
+        return int(_removed(smallest)[0]) if len(smallest) else self.work.masks.shape[1] + 1
 
     # ---- the search
 
@@ -102,19 +120,26 @@ class FlipSearch:
             choice = self._next()
             if choice is None:
                 return
-            mask, probability = choice
+            mask, foresight = choice
             self.work.measure(mask[None])
-            self.foretold[mask.tobytes()] = probability
+            self.foretold[mask.tobytes()] = foresight
 
-    def _next(self) -> tuple[Masks, float] | None:
-        """The set to verify next and its probability; None where none is worth it."""
+    def _next(self) -> tuple[Masks, Foresight] | None:
+        """The set to verify next and what is foretold of it; None where none is worth it."""
         posterior, limit = self.work.posterior(), self.limit
         pool = self._unmeasured(self._pool(posterior, limit))
         if not len(pool):
             return None
         probability = self._probability(posterior, pool)
         best = int((np.where(probability >= WORTH, probability, 0.0) * (limit - _removed(pool))).argmax())
-        return (pool[best], float(probability[best])) if probability[best] >= WORTH else None
+        if probability[best] < WORTH:
+            return None
+        return pool[best], Foresight(float(probability[best]), self._place(posterior, pool[best]))
+
+    def _place(self, posterior: ListPosterior, mask: Masks) -> Interval:
+        """Of the target under one mask [demo]."""
+        places = posterior.places(mask[None], shift=self.shift, seed=self.seed)
+        return Interval(*(float(part[0, self.target]) for part in (places.value, places.low, places.high)))
 
     def _probability(self, posterior: ListPosterior, masks: Masks) -> Array:
         return posterior.probability(masks, self.reached, shift=self.shift, seed=self.seed)
@@ -145,6 +170,12 @@ class FlipSearch:
 def _removed(masks: Masks) -> Array:
     """How many demonstrations each set takes out, [set]."""
     return np.asarray((~masks).sum(axis=1))
+
+
+def _fewest(masks: Masks) -> Masks:
+    """Those of `masks` [set, demo] that take out fewest demonstrations."""
+    sizes = _removed(masks)
+    return masks[sizes == sizes.min()] if len(masks) else masks
 
 
 def _grown(masks: Masks) -> Masks:

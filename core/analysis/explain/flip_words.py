@@ -35,13 +35,14 @@ def flip_sentence(flips: FlipSet, demos: int) -> str:
 
 def history_sentence(explanation: Explanation) -> str | None:
     """The interaction of the history without which the target's place changes most; None where none was measured."""
-    place = _place(explanation)
-    if not explanation.history_removals or place is None:
+    at = _target_index(explanation)
+    place = None if at is None else explanation.candidates[at].rank
+    if not explanation.history_removals or at is None or place is None:
         return None
-    row = max(explanation.history_removals, key=lambda removal: abs(removal.place - place))
-    if row.place == place:
+    row = max(explanation.history_removals, key=lambda removal: abs(removal.ranks[at] - place))
+    if row.ranks[at] == place:
         return f"Without any one title of the history the item would still stand {ordinal(place)}."
-    places = f"{ordinal(row.place)} instead of {ordinal(place)}"
+    places = f"{ordinal(row.ranks[at])} instead of {ordinal(place)}"
     return f"Without {_title(row)} in the history the item would stand {places}."
 
 
@@ -82,7 +83,7 @@ def _title(row: HistoryRemoval) -> str:
     return f"“{row.title}”{moved}"
 
 
-def _place(explanation: Explanation) -> Rank | None:
-    """Of the explained target."""
+def _target_index(explanation: Explanation) -> int | None:
+    """Of the candidate that is explained, which may be another one than the run's."""
     ids = [row.item_id for row in explanation.candidates]
-    return None if explanation.target is None else explanation.candidates[ids.index(explanation.target.item_id)].rank
+    return None if explanation.target is None else ids.index(explanation.target.item_id)

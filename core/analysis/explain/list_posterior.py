@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from core.analysis.explain.list_estimates import LEVEL, Estimates, ListBelief
 from core.analysis.explain.surrogate import Belief, Prior, Surrogate, pairs_of
@@ -23,6 +23,8 @@ DRAWS = 400
 """Of the scores of all candidates, for places."""
 DRAWN_NUMBERS = 4_000_000
 """Most numbers drawn at once."""
+CERTAIN = 1e-12
+"""Standard deviation, in nats, of a lead below which it is certain."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class ListPosterior:
     def __init__(
         self, masks: NDArray[np.bool_], scores: Floats, guesses: Guesses, *, prior: Prior | None = None
     ) -> None:
-        self.masks, self.scores = masks, scores
+        self.masks, self.scores, self.guesses = masks, scores, guesses
         self.demos, self.candidates = masks.shape[1], scores.shape[1]
         level = scores.mean(axis=1, keepdims=True)
         self._mean = Surrogate(masks, level, guesses.mean, prior)
@@ -95,11 +97,24 @@ class ListPosterior:
 
     def places(self, masks: NDArray[np.bool_], *, shift: Floats | float = 0.0, seed: int = 0) -> Estimates:
         """Place of every candidate [subset, candidate] at other subsets: mean and central interval over draws of the
-        scores of all candidates; equal scores share the middle. `shift` [candidate] is added to the scores."""
+        scores of all candidates; equal scores share the middle. `shift` [candidate] is added to the scores.
+
+        A subset has the same draws whatever stands beside it, so its places are the same in every table.
+        """
         blocks = [_ranked(drawn) for drawn in self._drawn(masks, shift, seed)]
         empty = np.empty((3, 0, self.candidates))
         value, low, high = np.concatenate([empty, *blocks], axis=1)
         return Estimates(value, low, high)
+
+    def expected_places(self, masks: NDArray[np.bool_], candidate: int, *, shift: Floats | float = 0.0) -> Floats:
+        """Expected place [subset] of one candidate at other subsets, in closed form: 1 and the probabilities that each
+        other candidate stands above it, by Student's distribution of the lead."""
+        deviations = self._joined("predicted", masks)
+        mean, variance = deviations.mean + shift, deviations.variance
+        lead = np.delete(mean - mean[:, [candidate]], candidate, axis=1)
+        spread = np.sqrt(np.delete(variance + variance[:, [candidate]], candidate, axis=1))
+        above = special.stdtr(self._mean.freedom, lead / np.maximum(spread, CERTAIN))
+        return np.asarray(1.0 + above.sum(axis=1))
 
     def probability(
         self,
@@ -117,12 +132,12 @@ class ListPosterior:
     def _drawn(self, masks: NDArray[np.bool_], shift: Floats | float, seed: int) -> Iterator[Floats]:
         """Scores [draw, subset, candidate] up to what they have in common, in blocks of subsets."""
         rows = max(1, DRAWN_NUMBERS // (DRAWS * self.candidates))
+        random, freedom = np.random.default_rng(seed), self._mean.freedom
+        noise = random.standard_normal((DRAWS, 1, self.candidates)) * np.sqrt(
+            freedom / random.chisquare(freedom, size=(DRAWS, 1, 1))
+        )
         for start in range(0, len(masks), rows):
             deviations = self._joined("predicted", masks[start : start + rows])
-            random = np.random.default_rng(seed)
-            noise = random.standard_normal((DRAWS, *deviations.mean.shape)) * np.sqrt(
-                self._mean.freedom / random.chisquare(self._mean.freedom, size=(DRAWS, 1, 1))
-            )
             yield deviations.mean + shift + noise * np.sqrt(deviations.variance)
 
     def left_out(self) -> tuple[Floats, Floats]:

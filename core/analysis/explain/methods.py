@@ -42,8 +42,8 @@ class MethodRow:
     """`function(score, **settings)`, which gives an answer with `values`, `spent` and `fields`, or ever better ones."""
     passes: Passes
     settings: tuple[str, ...] = ()
-    """Which choices of the task the function reads; `rival` as a candidate index, `seed`, and `free`, the scores
-    without a history."""
+    """Which choices of the task the function reads; `rival` as a candidate index, `without` as demonstrations from 0,
+    `seed`, and `free`, the scores without a history."""
     split_of: Method | None = None
     """The gradient method whose parts by layer, head and token the answer holds."""
 
@@ -78,7 +78,7 @@ ROWS = (
         "gradient, refined by ablations",
         "refine:refine",
         _within_budget,
-        ("budget", "precision", "removals", "flips", "flip", "rival", "seed", "free"),
+        ("budget", "precision", "removals", "without", "flips", "flip", "rival", "seed", "free"),
         "gradient",
     ),
     MethodRow(

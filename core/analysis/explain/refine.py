@@ -8,7 +8,7 @@ scores and places are foretold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,12 +74,10 @@ class RefinedAnswer:
     def fields(self) -> dict[str, object]:
         """What stands in the record of contributions beside values and cost."""
         names = ("lds", "prediction_lds", "rank_agreement")
-        figures = {name: figure_fields(name, getattr(self, name)) for name in names}
-        ends = {"low": tuple(self.effects.low.tolist()), "high": tuple(self.effects.high.tolist())}
-        return {
-            **ends,
-            **{key: value for each in figures.values() for key, value in each.items()},
-        } | self.gradient.split
+        fields: dict[str, object] = {end: tuple(getattr(self.effects, end).tolist()) for end in ("low", "high")}
+        for name in names:
+            fields |= figure_fields(name, getattr(self, name))
+        return fields | self.gradient.split
 
 
 def figure_fields(name: str, figure: Interval) -> dict[str, float | None]:
@@ -153,6 +151,7 @@ def refine(
     budget: float,
     precision: float = 0.0,
     removals: int = 0,
+    without: Sequence[int] = (),
     flips: int = 0,
     flip: FlipGoal = "empty",
     rival: int | None = None,
@@ -164,9 +163,10 @@ def refine(
 
     Ablations end when `budget` full-prompt forward equivalents are used, every interval is narrower than `precision`
     nats (0: never), or every subset has been scored. The last answer rests on `removals` single removals too, those
-    of the demonstrations that are foretold to move the target's place most; they come last because a designed ablation
-    tells more of the list. Up to `flips` further prompts verify which smallest set brings the target to the goal
-    `flip`, whose `rival` is a candidate index. `free` [candidate] is taken from every score before ranking.
+    of the demonstrations that are foretold to move the target's place most, and those of the demonstrations `without`;
+    they come last because a designed ablation tells more of the list. Up to `flips` further prompts verify which
+    smallest set brings the target to the goal `flip`, whose `rival` is a candidate index. `free` [candidate] is taken
+    from every score before ranking.
     """
     work = ListWork(score, seed=seed, free=free, prior=prior)
     pool = subset_pool(score.demos, seed)
@@ -182,9 +182,11 @@ def refine(
         count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
         chosen = answer.belief.next_subsets(score.target, pool[unmeasured], costs[unmeasured], count)
         work.measure(pool[unmeasured][chosen], designed=True)
-    yield replace(answer, ahead=REMOVING if removals else FLIPPING)
-    if removals:
+    alone = np.array([demo in without for demo in range(score.demos)])
+    yield replace(answer, ahead=REMOVING if removals or alone.any() else FLIPPING)
+    if removals or alone.any():
         work.measure(moving_most(answer.belief, score, removals, free))
+        work.measure(leave_one_out_masks(score.demos)[alone])
         yield replace(work.answer(), ahead=FLIPPING)
     if flips:
         search = work.flip_search(flip, rival)
