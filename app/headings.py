@@ -217,6 +217,12 @@ TABLES: Mapping[str, Mapping[str, Heading]] = {
     "gram": {_EACH_DEMO: _ratio("")},
     "residual": {_EACH_HEAD: Heading("", "", "%.1e")},
     "zero_factor": {_EACH_HEAD: _ratio("")},
+    "target-steps": {
+        columns.RANK: _rank("place"),
+        "margin": _nats("margin over the field"),
+        f"base_{columns.RANK}": _rank("base: place"),
+        "base_margin": _nats("base: margin over the field"),
+    },
     "list": {
         "climb": _rank("moved"),
         "rank_before": _rank("before"),
@@ -240,6 +246,8 @@ TABLES: Mapping[str, Mapping[str, Heading]] = {
     },
 }
 """Table -> pattern of a column -> how it is shown there; the two groups of a pattern make its text."""
+_OF_REMOVAL = {"place": _rank("place without {}"), "score": _nats("{} on the own score")}
+"""What else stands for each demonstration of `matrix`, behind the name of its column."""
 _ENDS = {columns.LOW: "low end", columns.HIGH: "high end"}
 
 
@@ -255,6 +263,8 @@ def heading(table: str, column: str) -> Heading | None:
         return replace(COLUMNS[stem], text=f"{COLUMNS[stem].text}, {_ENDS[end]}")
     if column.startswith("base_") and (base := COLUMNS.get(column.removeprefix("base_"))):
         return replace(base, text=f"base model: {base.text}")
+    if (removal := _OF_REMOVAL.get(end)) and re.fullmatch(_EACH_DEMO, stem) and (each := heading(table, stem)):
+        return replace(removal, text=removal.text.format(each.text))
     if match := re.fullmatch(r"step_(\d+)", column):
         return _rank(f"place after step {match[1]}")
     if column.startswith(f"{columns.RANK}_"):

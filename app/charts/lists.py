@@ -19,6 +19,7 @@ from app.theme import Palette, ordinal
 from core import columns
 from core.metrics.ranking import Rank, best_first
 from core.personal.personalise_task import ListRow, PersonaliseReport, PlayedModel, StepRow
+from core.personal.target_steps import steps_of, target_index
 
 NAMES: dict[PlayedModel, str] = {"base": "base model", "adapter": "with the adapter"}
 LEGIBLE = 15
@@ -189,6 +190,34 @@ def flow_table(report: PersonaliseReport) -> pd.DataFrame:
                 cells["before" if step.step == 0 else f"step_{step.step}"] = ranked.ranks[index]
             rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def target_table(report: PersonaliseReport) -> pd.DataFrame:
+    """One row per step: what was new, and place and margin (nats) of the item really chosen next in each list."""
+    target = target_index(report)
+    if target is None:
+        return pd.DataFrame()
+    first = leading(report)
+    data: dict[str, list[object]] = {
+        "step": [row.step for row, _ in report.lists_of(first)],
+        "new_interaction": [row.title for row, _ in report.lists_of(first)],
+        "liked": [row.liked for row, _ in report.lists_of(first)],
+    }
+    for which in sorted(models(report), key=lambda name: name != first):
+        prefix, steps = "" if which == first else f"{which}_", steps_of(report, which, target)
+        data[f"{prefix}{columns.RANK}"] = [step.place for step in steps]
+        data[f"{prefix}margin"] = [step.margin for step in steps]
+    return pd.DataFrame(data)
+
+
+def target_alt(report: PersonaliseReport) -> str:
+    """The place of the item really chosen next from step to step, in words."""
+    target = target_index(report)
+    if target is None or not report.stream:
+        return "The item really chosen next is not among the candidates."
+    steps = steps_of(report, leading(report), target)
+    places = ", ".join(ordinal(step.place) for step in steps)
+    return f"{plain(report.candidates[target].title)}, step by step: {places}."
 
 
 def table(report: PersonaliseReport, step: int | None = None) -> pd.DataFrame:

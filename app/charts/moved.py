@@ -1,4 +1,4 @@
-"""The effect of each of the newest interactions on each candidate, with the base model and with the adapter."""
+"""What leaving out each demonstration of the last list does to each candidate, with the base model and the adapter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from app.charts.cells import candidate_name, signed_map
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import axis_key, axis_name, column_axis, framed, panel_domains, panel_headings, row_axis, row_box
 from app.text import capital, plain, safe_mark
-from app.theme import Palette, amount, nats, symmetric
+from app.theme import Palette, amount, nats, ordinal, symmetric
 from core import columns
 from core.personal.personalise_task import MovedRow, PersonaliseReport, PlayedModel
+from core.personal.target_steps import margin_effects
 
 ROW = 25
 """Pixels of one candidate's row."""
@@ -36,15 +37,17 @@ def rows_of(report: PersonaliseReport, which: PlayedModel) -> list[MovedRow]:
 
 
 def strongest(report: PersonaliseReport, which: PlayedModel, candidate: int) -> tuple[int, MovedRow] | None:
-    """Place (from 0) and row of the demonstration that raises a candidate most; None where none raises it."""
+    """Place (from 0) and row of the demonstration that raises a candidate's margin most; None where none raises it."""
     rows = list(enumerate(rows_of(report, which)))
-    best = max(rows, key=lambda pair: pair[1].effects[candidate], default=None)
-    return best if best is not None and best[1].effects[candidate] > 0 else None
+    best = max(rows, key=lambda pair: margin_effects(pair[1])[candidate], default=None)
+    return best if best is not None and margin_effects(best[1])[candidate] > 0 else None
 
 
 @cached_figure
 def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str | None = None) -> go.Figure:
-    """Candidates (rows, best last rank first) x demonstrations (columns), nats; blue: it raises the candidate.
+    """Candidates (rows, best last rank first) x demonstrations (columns): what each holds of the margin, nats.
+
+    Blue: without it the candidate's margin over the field falls.
 
     One panel per model on one colour scale. An invisible mark in every cell carries `[demonstration, item id]`.
     Raises `ValueError` for a report whose last list was not taken apart.
@@ -53,7 +56,7 @@ def figure(report: PersonaliseReport, colours: Palette, *, limit: int, item: str
     if not which:
         raise ValueError("a map of what moved the list needs the effects of its demonstrations")
     drawn = lists.drawn(report, limit, item)
-    bound = symmetric(row.effects[index] for row in report.moved for index in drawn)
+    bound = symmetric(effects[index] for effects in map(margin_effects, report.moved) for index in drawn)
     selected = [line for line, index in enumerate(drawn) if report.candidates[index].item_id == item]
     traces, shapes, axes, domains = [], [], {}, panel_domains(len(which), GAP)
     for panel, name in enumerate(which):
@@ -77,7 +80,8 @@ def _panel(
     report: PersonaliseReport, which: PlayedModel, drawn: list[int], bound: float, colours: Palette
 ) -> list[go.Heatmap | go.Scatter]:
     rows = rows_of(report, which)
-    z = [[row.effects[index] for row in rows] for index in drawn]
+    effects = [margin_effects(row) for row in rows]
+    z = [[values[index] for values in effects] for index in drawn]
 
     def cell(demo: int, line: int) -> tuple[list[object], str]:
         index = drawn[line]
@@ -89,8 +93,17 @@ def _panel(
 def _hover(report: PersonaliseReport, row: MovedRow, demo: int, candidate: int) -> str:
     return (
         f"{demo_words(row, demo, safe_mark)} on {safe_mark(report.candidates[candidate].title, 60)}"
-        f"<br>removal effect {nats(row.effects[candidate])}, {lists.NAMES[row.which]}"
+        f"<br>effect on its margin {nats(margin_effects(row)[candidate])}, {lists.NAMES[row.which]}"
+        f"<br>{place_without(report, row, candidate)}; on its own score {nats(row.effects[candidate])}"
     )
+
+
+def place_without(report: PersonaliseReport, row: MovedRow, candidate: int) -> str:
+    """`11th without it instead of 9th`, `9th without it too`: measured."""
+    now, without = lists.moves(report, row.which)[candidate].after, row.ranks[candidate]
+    if now == without:
+        return f"{ordinal(without)} without it too"
+    return f"{ordinal(without)} without it instead of {ordinal(now)}"
 
 
 def demo_words(row: MovedRow, place: int, safe: Callable[[str], str] = plain) -> str:
@@ -105,25 +118,26 @@ def _tick(report: PersonaliseReport, candidate: int, item: str | None) -> str:
 
 
 def alt(report: PersonaliseReport) -> str:
-    """The largest effect of every model, either way, in words."""
+    """The largest effect on a margin of every model, either way, in words."""
     parts = []
     for which in models(report):
         cells = [
             (value, place, row, index)
             for place, row in enumerate(rows_of(report, which))
-            for index, value in enumerate(row.effects)
+            for index, value in enumerate(margin_effects(row))
         ]
         ends = [
-            f"without {demo_words(row, place)} the score of {plain(report.candidates[index].title)} {word} most, "
-            f"by {amount(value)}"
+            f"without {demo_words(row, place)} the margin of {plain(report.candidates[index].title)} {word} most, "
+            f"by {amount(value)}, {place_without(report, row, index)}"
             for word, (value, place, row, index) in extremes(cells, lambda cell: cell[0], ("falls", "rises"))
         ]
-        parts.append(f"{capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a score'}.")
+        parts.append(f"{capital(lists.NAMES[which])}: {'; '.join(ends) or 'no demonstration moves a candidate'}.")
     return " ".join(parts) or "The last list has not been taken apart yet."
 
 
 def table(report: PersonaliseReport) -> pd.DataFrame:
-    """One row per candidate, best last rank first, one column per model and demonstration; nats."""
+    """One row per candidate, best last place first; for each model and demonstration its effect on the candidate's
+    margin over the field (nats) and the place without it, then its effect on the own score (nats)."""
     changes = lists.moves(report, lists.leading(report))
     data: dict[str, object] = {
         columns.RANK: [change.after for change in changes],
@@ -131,5 +145,8 @@ def table(report: PersonaliseReport) -> pd.DataFrame:
         columns.TITLE: [row.title for row in report.candidates],
     }
     for which in models(report):
-        data |= {f"{which}_D{place}": list(row.effects) for place, row in enumerate(rows_of(report, which), start=1)}
+        for place, row in enumerate(rows_of(report, which), start=1):
+            data[f"{which}_D{place}"] = list(margin_effects(row))
+            data[f"{which}_D{place}_place"] = list(row.ranks)
+            data[f"{which}_D{place}_score"] = list(row.effects)
     return pd.DataFrame(data).sort_values([columns.RANK, columns.TITLE, columns.ITEM], ignore_index=True)

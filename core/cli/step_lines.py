@@ -9,6 +9,7 @@ from core.cli.report_lines import heading
 from core.metrics.ranking import Rank, best_first
 from core.personal.personalise_task import ListRow, MovedRow, PersonaliseReport, StepRow
 from core.personal.step_words import change_sentences
+from core.personal.target_steps import margin_effects
 from core.words import duration
 from core.work.log import escaped
 
@@ -58,7 +59,7 @@ def _moved(report: PersonaliseReport) -> Iterator[str]:
         last = next(ranking for ranking in report.stream[-1].lists if ranking.which == which)
         top = best_first(last.ranks, report.candidates)[0]
         title = _short(report.candidates[top].title)
-        yield f"{which}: nats by which the score of {title} falls without each demonstration"
+        yield f"{which}: nats by which the margin over the field of {title} falls without each, and its place then"
         for row in report.moved:
             if row.which == which:
                 yield _effect(row, top)
@@ -66,7 +67,7 @@ def _moved(report: PersonaliseReport) -> Iterator[str]:
 
 def _effect(row: MovedRow, place: int) -> str:
     answer = "" if row.answer is None else f" = {row.answer}"
-    return f"{row.effects[place]:+11.3f}  {_short(row.title)}{answer}"
+    return f"{margin_effects(row)[place]:+11.3f} {row.ranks[place]:>6g}  {_short(row.title)}{answer}"
 
 
 def _cost(report: PersonaliseReport) -> Iterator[str]:

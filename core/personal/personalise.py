@@ -218,7 +218,7 @@ class _PersonaliseRun:
             full = scorer.full()
             seconds.append(time.monotonic() - started)
             self.ledger.label = "leaving out each demonstration"
-            moved += self._moved(player.which, scorer, full)
+            moved += self._moved(player, scorer, full)
         self.ledger.label = "reading the weights again"
         self.ledger.tell()
         after = weights_sha256(self.model.network)
@@ -226,18 +226,20 @@ class _PersonaliseRun:
             raise ComputeError("the weights in memory are not those from before the play", expected="no weight touched")
         return self.report(stage="complete", moved=tuple(moved), weights_after=after, full_seconds=seconds[0])
 
-    def _moved(self, which: PlayedModel, scorer: Scorer, full: Floats) -> Iterator[MovedRow]:
+    def _moved(self, player: _Player, scorer: Scorer, full: Floats) -> Iterator[MovedRow]:
         if not scorer.demos:
             return
-        effects = full - scorer.subsets(leave_one_out_masks(scorer.demos))
-        for index, row in zip(self.prompt.kept_demos, effects, strict=True):
+        for index, without in zip(
+            self.prompt.kept_demos, scorer.subsets(leave_one_out_masks(scorer.demos)), strict=True
+        ):
             demo = self.demos[index]
             yield MovedRow(
-                which=which,
+                which=player.which,
                 demo_id=demo.demo_id,
                 title=self.items[demo.item_id].title,
                 answer=FAMILIES[self.task.case.family].answer(demo.liked),
-                effects=tuple(row.tolist()),
+                effects=tuple((full - without).tolist()),
+                ranks=ranks(without - player.free),
             )
 
     def _candidates(self) -> tuple[CandidateRow, ...]:

@@ -140,7 +140,9 @@ class MovedRow(Record):
     answer: str | None
     """`Yes` or `No` (`yes_no` only)."""
     effects: tuple[float, ...]
-    """[candidate], nats; the demonstration's text is left out."""
+    """On each candidate's own score, [candidate], nats; the demonstration's text is left out."""
+    ranks: tuple[Rank, ...]
+    """Places without it, [candidate]; measured."""
 
 
 class PersonaliseReport(Report):

@@ -78,6 +78,7 @@ EVERY: list[tuple[str, Callable[..., pd.DataFrame], Table]] = [
     ("stream", stream.table, lambda all_: stream.table(stream.marks(all_["personalise"], [], 0))),
     ("changes", stream.changes_table, lambda all_: stream.changes_table(all_["personalise"])),
     ("flow", lists.flow_table, lambda all_: lists.flow_table(all_["personalise"])),
+    ("target-steps", lists.target_table, lambda all_: lists.target_table(all_["personalise"])),
     ("list", lists.table, lambda all_: lists.table(all_["personalise"])),
     ("matrix", moved.table, lambda all_: moved.table(all_["personalise"])),
     ("latency", latency.table, lambda all_: latency.table(all_["personalise"])),

@@ -134,10 +134,14 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     page = press(page, "run")
     said = words(page)
     assert "Evaluation of the shipped adapter" in said
-    assert "After 4 new interactions Diva (1981) rises from 4th to 1st." in said
-    assert "Brazil (1985) , really chosen next, stays 2nd." in said
-    assert "The base model leaves Diva (1981) at 4th." in said
-    assert "the score of Diva (1981) falls most without D3 ( Heat (1995) , answered No): by 0.90 nats." in said
+    assert (
+        "After 4 new interactions, Brazil (1985) , really chosen next, stays 2nd of 4; its margin over the field"
+        in said
+    )
+    assert "With the base model, Brazil (1985) rises from 2nd to 1st of 4" in said
+    assert "In this list Diva (1981) rises most, from 4th to 1st." in said
+    assert "its margin falls most without D3 ( Heat (1995) , answered No), by 0.30 nats: it is 3rd without it" in said
+    assert "2nd → 2nd" in said
     assert "3 of the stream, 1 by hand" in said
     assert "275 ms 55 % of one whole pass, which takes 500 ms" in said
     assert "3f9a2b7c01de unchanged by the play" in said
@@ -149,7 +153,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "Where this comes from" in said
     assert charts(page) == 7  # The stream, the flow, what moved it, what it costs, and the evaluation's three.
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert len(page.dataframe) == 2  # What came and went, and the list.
+    assert len(page.dataframe) == 3  # What came and went, the list, and the target step by step.
 
 
 def test_titles_reach_the_page_as_text(open_page) -> None:

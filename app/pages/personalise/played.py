@@ -209,6 +209,10 @@ def flow(report: PersonaliseReport, step: int | None, item: str | None) -> None:
         alt=lists.flow_alt(report),
         on_pick=partial(tab.pick, item=str),
     )
+    steps = lists.target_table(report)
+    if not steps.empty:
+        with st.expander("The item really chosen next, step by step"):
+            twin("target-steps", steps, alt=lists.target_alt(report))
 
 
 def cause(report: PersonaliseReport, item: str | None) -> None:
@@ -222,8 +226,9 @@ def cause(report: PersonaliseReport, item: str | None) -> None:
     panel(
         "matrix",
         "Which demonstration moved the list",
-        "Removal effect: nats by which a candidate's score falls when the demonstration's text is left out of the last "
-        f"prompt, one at a time; + and blue, the score falls; − and orange, it rises. {names}.",
+        "Nats by which a candidate's margin over the field falls when the demonstration's text is left out of the last "
+        "prompt, one at a time; + and blue, it falls; − and orange, it rises. Under the pointer and in the table: the "
+        f"measured place without it, and the own score. {names}.",
         figure=lambda: moved.figure(report, tab.colours(), limit=SETTINGS.candidates_drawn, item=item),
         table=lambda: moved.table(report),
         alt=moved.alt(report),

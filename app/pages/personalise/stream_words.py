@@ -17,6 +17,7 @@ from app.widgets.report_head import Readout
 from core.lm.loading.adapter import is_there
 from core.personal.personalise_task import PersonaliseReport, PlayedModel, StepRow, windowed
 from core.personal.step_words import change_sentences
+from core.personal.target_steps import margin_effects, steps_of, target_index, target_sentence
 from core.words import duration
 
 HASH = 12
@@ -24,23 +25,35 @@ HASH = 12
 
 
 def sentence(report: PersonaliseReport) -> str:
-    """What the newest interactions did to the list; HTML."""
+    """What the newest interactions did to the item really chosen next, else to the one that rises most; HTML."""
     if not report.stream:
         return "The first list is being computed."
     played, which = report.stream[-1].step, lists.leading(report)
     if played == 0:
         return "This is the list before any new interaction; none has been played."
     newest = f"After {counted(played, 'new interaction')}"
+    target = target_index(report)
+    if target is not None:
+        title = f"{newest}, {_title(report, target)}, really chosen next,"
+        return target_sentence(steps_of(report, which, target), title, candidates=len(report.candidates))
+    return _climbs(report, which, newest)
+
+
+def _climbs(report: PersonaliseReport, which: PlayedModel, newest: str) -> str:
     best = lists.climber(report, which)
     if best is None:
         return f"{newest} no candidate has changed its place."
-    return f"{newest} {_title(report, best.index)} rises from {ordinal(best.before)} to {ordinal(best.after)}."
+    return f"{newest} {_title(report, best.index)} rises most, from {ordinal(best.before)} to {ordinal(best.after)}."
 
 
 def leads(report: PersonaliseReport) -> list[str]:
-    """The base model's move, which demonstration did it, the item really chosen next, what is missing; HTML."""
-    which = lists.leading(report)
-    sentences = [_base(report), _cause(report, which), _target(report, which)]
+    """The base model's move, which demonstration did it, which item rises most, what is missing; HTML."""
+    which, target = lists.leading(report), target_index(report)
+    best = lists.climber(report, which)
+    named = target if target is not None else None if best is None else best.index
+    sentences = [] if named is None else [_base(report, named), _cause(report, which, named)]
+    if target is not None and report.stream and report.stream[-1].step:
+        sentences.append("" if best is not None and best.index == target else _climbs(report, which, "In this list"))
     if report.task.case.adapter is None:
         tuned = (
             "choose the shipped adapter under Advanced to see the tuned model."
@@ -51,41 +64,27 @@ def leads(report: PersonaliseReport) -> list[str]:
     return [text for text in sentences if text]
 
 
-def _target(report: PersonaliseReport, which: PlayedModel) -> str:
-    best = lists.climber(report, which)
-    for move in lists.moves(report, which):
-        if report.candidates[move.index].is_target and move != best:
-            title = f"{_title(report, move.index)}, really chosen next,"
-            if move.climb == 0:
-                return f"{title} stays {ordinal(move.after)}."
-            return f"{title} goes from {ordinal(move.before)} to {ordinal(move.after)}."
-    return ""
-
-
-def _base(report: PersonaliseReport) -> str:
+def _base(report: PersonaliseReport, item: int) -> str:
     """What the base model does with the same item; empty where it does not play beside an adapter."""
-    best = lists.climber(report, "adapter")
-    if best is None or "base" not in lists.models(report):
+    if lists.leading(report) == "base" or "base" not in lists.models(report):
         return ""
-    move = lists.moves(report, "base")[best.index]
-    title = _title(report, best.index)
-    if move.climb == 0:
-        return f"The base model leaves {title} at {ordinal(move.after)}."
-    return f"The base model moves {title} from {ordinal(move.before)} to {ordinal(move.after)}."
+    title = f"With the base model, {_title(report, item)}"
+    return target_sentence(steps_of(report, "base", item), title, candidates=len(report.candidates))
 
 
-def _cause(report: PersonaliseReport, which: PlayedModel) -> str:
-    best = lists.climber(report, which)
-    strongest = None if best is None else moved.strongest(report, which, best.index)
-    if best is None or strongest is None:
+def _cause(report: PersonaliseReport, which: PlayedModel, item: int) -> str:
+    """The demonstration that holds an item up most in the last list, with its place without it."""
+    strongest = moved.strongest(report, which, item)
+    if strongest is None:
         return ""
     place, row = strongest
     answer = f", answered {row.answer}" if row.answer else ""
     user = next((demo.user_id for demo in report.demos if demo.demo_id == row.demo_id), report.task.case.user)
     whose = "" if user == report.task.case.user else f", of user {safe_html(user, 40)}"
     return (
-        f"In the last list the score of {_title(report, best.index)} falls most without <strong>D{place + 1}</strong> "
-        f"(<em>{safe_html(row.title, 60)}</em>{answer}{whose}): by {amount(row.effects[best.index])}."
+        f"In the last list its margin falls most without <strong>D{place + 1}</strong> "
+        f"(<em>{safe_html(row.title, 60)}</em>{answer}{whose}), by {amount(margin_effects(row)[item])}: it is "
+        f"{moved.place_without(report, row, item)} (measured)."
     )
 
 
@@ -122,7 +121,10 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     which, source = lists.leading(report), report.provenance
     by_hand = sum(row.kind == "added" for row in report.stream)
     played = report.stream[-1].step
-    cells = [Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand")]
+    cells = [
+        *_target(report, which),
+        Readout("Steps played", str(played), f"{played - by_hand} of the stream, {by_hand} by hand"),
+    ]
     took, share = report.median_seconds(which), latency.share(report, which)
     if took is not None:
         whole = f"{number(100 * (share or 0.0), 0)} % of one whole pass, which takes {duration(report.full_seconds)}"
@@ -133,6 +135,17 @@ def readouts(report: PersonaliseReport) -> list[Readout]:
     adapter = f"adapter {safe_html(adapter_words(source.adapter), 40)}" if source.adapter else "no adapter"
     cells.append(Readout("Model", safe_html(source.model_name, 40), adapter))
     return cells
+
+
+def _target(report: PersonaliseReport, which: PlayedModel) -> list[Readout]:
+    """Place and margin of the item really chosen next, before the play and now."""
+    target = target_index(report)
+    if target is None:
+        return []
+    first, *_, last = (*steps_of(report, which, target)[:1], *steps_of(report, which, target)[-1:])
+    places = f"{ordinal(first.place)} → {ordinal(last.place)}"
+    small = f"of {len(report.candidates)}; margin {number(first.margin)} → {number(last.margin)} nats"
+    return [Readout("Place of the item really chosen next", places, small)]
 
 
 def _weights(before: str, after: str | None) -> Readout:

@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from app.charts import latency, lists, moved
 from app.charts import user_stream as stream
-from app.theme import DARK, LIGHT, climb_mark
+from app.pages.personalise import stream_words
+from app.theme import DARK, LIGHT, climb_mark, ordinal
 from core.analysis.explain.explanation import CandidateRow
+from core.metrics.ranking import ranks as places_of
 from core.personal.personalise_task import (
     DemoChange,
     ListRow,
@@ -36,8 +39,18 @@ NEW = (
 )
 EFFECTS = {
     "base": ((0.0, 0.0, 0.0, 0.0), (0.2, 0.0, 0.0, 0.0), (0.0, 0.0, -0.1, 0.0)),
-    "adapter": ((0.1, -0.2, 0.0, 0.05), (0.0, 0.0, 0.3, 0.1), (-0.6, 0.1, 0.0, 0.9)),
+    "adapter": ((0.1, -0.2, 0.0, 0.05), (0.0, 0.0, 0.3, 0.1), (-0.6, 0.4, 0.0, 0.9)),
 }
+WITHOUT = {
+    "base": ((2, 1, 3, 4), (3, 1, 2, 4), (2, 1, 4, 3)),
+    "adapter": ((3, 2, 4, 1), (3, 1, 4, 2), (1, 3, 2, 4)),
+}
+"""Places in the last list without each demonstration."""
+
+
+def margins(which):
+    """Effects on each margin over the field: on the own score less the mean of those on the other scores."""
+    return [[own - (sum(row) - own) / 3 for own in row] for row in EFFECTS[which]]
 
 
 def _list(which, step):
@@ -108,7 +121,14 @@ def made(example, steps=5, which=("base", "adapter")):
         candidates=candidates,
         stream=tuple(step_row(step, which) for step in range(steps)),
         moved=tuple(
-            MovedRow(which=name, demo_id=demo, title=title, answer=answer, effects=EFFECTS[name][place])
+            MovedRow(
+                which=name,
+                demo_id=demo,
+                title=title,
+                answer=answer,
+                effects=EFFECTS[name][place],
+                ranks=WITHOUT[name][place],
+            )
             for name in which
             for place, (demo, title, answer) in enumerate(demos)
         )
@@ -344,8 +364,9 @@ def test_both_models_stand_on_one_scale_around_zero(report, colours):
     order = [3, 1, 0, 2]
     for which, axis in (("base", "x"), ("adapter", "x2")):
         grid = _trace(figure, which)
-        assert [list(line) for line in grid.z] == [[row[c] for row in EFFECTS[which]] for c in order]
-        assert (grid.zmin, grid.zmid, grid.zmax) == (-0.9, 0, 0.9)
+        assert np.array(grid.z) == pytest.approx(np.array([[row[c] for row in margins(which)] for c in order]))
+        bound = 0.6 + 1.3 / 3  # D3 and the first candidate, with the adapter.
+        assert (grid.zmin, grid.zmid, grid.zmax) == pytest.approx((-bound, 0, bound))
         assert grid.xaxis == axis
     cells = [trace for trace in figure.data if trace.name == "cells"]
     assert [len(trace.customdata) for trace in cells] == [12, 12]
@@ -356,22 +377,76 @@ def test_both_models_stand_on_one_scale_around_zero(report, colours):
 
 def test_the_strongest_demonstration_raises_most(report):
     assert moved.strongest(report, "adapter", 3)[0] == 2
-    assert moved.strongest(report, "base", 3) is None
+    assert moved.strongest(report, "base", 2) is None
     assert moved.strongest(report, "base", 0)[1].title == HOSTILE
 
 
 def test_words_and_table_of_what_moved_it(report):
     assert moved.alt(report) == (
-        "Base model: without D2 <b>Alien</b> $x$ & <a href='x'> (Yes) the score of <b>Alien</b> $x$ & <a href='x'> "
-        "falls most, by 0.20 nats; without D3 Heat (1995) (No) the score of Casablanca (1942) rises most, by 0.10 "
-        "nats. With the adapter: without D3 Heat (1995) (No) the score of Diva (1981) falls most, by 0.90 nats; "
-        "without D3 Heat (1995) (No) the score of <b>Alien</b> $x$ & <a href='x'> rises most, by 0.60 nats."
+        "Base model: without D2 <b>Alien</b> $x$ & <a href='x'> (Yes) the margin of <b>Alien</b> $x$ & <a href='x'> "
+        "falls most, by 0.20 nats, 3rd without it instead of 2nd; without D3 Heat (1995) (No) the margin of Casablanca "
+        "(1942) rises most, by 0.10 nats, 4th without it instead of 3rd. With the adapter: without D3 Heat (1995) (No) "
+        "the margin of Diva (1981) falls most, by 0.97 nats, 4th without it instead of 1st; without D3 Heat (1995) (No)"
+        " the margin of <b>Alien</b> $x$ & <a href='x'> rises most, by 1.03 nats, 1st without it instead of 3rd."
     )
     shown = moved.table(report)
     assert list(shown["rank"]) == [1, 2, 3, 4]
-    assert list(shown["adapter_D3"]) == [0.9, 0.1, -0.6, 0.0]
+    assert list(shown["adapter_D3_score"]) == [0.9, 0.4, -0.6, 0.0]
+    assert list(shown["adapter_D3"]) == pytest.approx([0.9 + 0.2 / 3, 0.3, -0.6 - 1.3 / 3, -0.7 / 3])
+    assert list(shown["adapter_D3_place"]) == [4, 3, 1, 2]
     still = tuple(row.model_copy(update={"effects": (0.0,) * 4}) for row in report.moved)
-    assert "no demonstration moves a score" in moved.alt(report.model_copy(update={"moved": still}))
+    assert "no demonstration moves a candidate" in moved.alt(report.model_copy(update={"moved": still}))
+
+
+def test_the_target_step_by_step_is_that_of_the_lists(report):
+    steps = lists.target_table(report)
+    assert list(steps["rank"]) == [RANKS["adapter"][step][1] for step in range(5)]
+    assert list(steps["base_rank"]) == [RANKS["base"][step][1] for step in range(5)]
+    # Scores fall by half a nat a place: the others stand at (10 - place) / 3 on average.
+    by_hand = [-0.5 * place + 0.5 * (10 - place) / 3 for place in steps["rank"]]
+    assert list(steps["margin"]) == pytest.approx(by_hand)
+    assert lists.target_alt(report) == "Brazil (1985), step by step: 2nd, 2nd, 1st, 3rd, 2nd."
+    unknown = tuple(row.model_copy(update={"is_target": False}) for row in report.candidates)
+    assert lists.target_table(report.model_copy(update={"candidates": unknown})).empty
+
+
+@given(
+    scores=some.integers(2, 5).flatmap(
+        lambda count: some.lists(
+            some.lists(some.integers(-3, 3).map(float), min_size=count, max_size=count), min_size=2, max_size=4
+        )
+    )
+)
+def test_headline_table_and_lines_agree_about_the_target(scores):
+    """Over any lists, ties among them: the same place in the sentence, the steps, the list and the flow."""
+    count = len(scores[0])
+    template = step_row(0, ("base",))
+    rows = [
+        template.model_copy(
+            update={
+                "step": step,
+                "title": f"New {step}" if step else None,
+                "kind": "stream" if step else "start",
+                "lists": (
+                    template.lists[0].model_copy(update={"scores": tuple(row), "ranks": places_of(np.array(row))}),
+                ),
+            }
+        )
+        for step, row in enumerate(scores)
+    ]
+    blank = {"categories": (), "popularity": 1, "zero_shot_score": 0.0, "zero_shot_rank": 1, "score": 0.0, "rank": 1}
+    items = [CandidateRow(item_id=str(c), title=f"T{c}", is_target=c == 0, **blank) for c in range(count)]
+    report = PersonaliseReport.model_construct(
+        task=PersonaliseTask(), stream=tuple(rows), candidates=tuple(items), moved=(), demos=()
+    )
+    places = [1 + sum(s > row[0] for s in row) + (sum(s == row[0] for s in row) - 1) / 2 for row in scores]
+    text = stream_words.sentence(report)
+    assert f"{ordinal(places[-1])} of {count}" in text
+    assert list(lists.target_table(report)["rank"]) == places
+    last = lists.table(report).set_index("item_id").loc["0"]
+    assert (last["rank"], last["rank_before"]) == (places[-1], places[0])
+    line = _trace(lists.flow(report, LIGHT, limit=9), "base 0")
+    assert list(line.y) == places
 
 
 def test_before_the_list_is_taken_apart_it_is_said(example):

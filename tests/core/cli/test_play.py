@@ -109,8 +109,8 @@ def report() -> PersonaliseReport:
         _step(2, (_list("adapter", second, (2, 3, 1), 0.35), _list("base", first, (1, 2, 3)))),
     )
     moved = (
-        MovedRow(which="adapter", demo_id="u:8", title="Alien", answer="Yes", effects=(0.0, 0.0, 1.5)),
-        MovedRow(which="base", demo_id="u:8", title="Alien", answer="Yes", effects=(-0.25, 0.0, 0.0)),
+        MovedRow(which="adapter", demo_id="u:8", title="Alien", answer="Yes", effects=(0.0, 0.0, 1.5), ranks=(1, 2, 3)),
+        MovedRow(which="base", demo_id="u:8", title="Alien", answer="Yes", effects=(-0.25, 0.0, 0.0), ranks=(1, 2, 3)),
     )
     return PersonaliseReport(
         task=PersonaliseTask(case=CaseSpec(user="7"), added=("5:yes",)),
@@ -145,9 +145,9 @@ def test_the_table_shows_each_step_with_its_list_and_moves() -> None:
 
 def test_the_table_ends_with_what_moved_the_list_and_what_it_cost() -> None:
     lines = step_lines(report())
-    at = lines.index("adapter: nats by which the score of Dune falls without each demonstration")
-    assert lines[at + 1].split() == ["+1.500", "Alien", "=", "Yes"]
-    assert lines[at + 2].startswith("base: nats by which the score of Heat\\x1b")
+    at = lines.index("adapter: nats by which the margin over the field of Dune falls without each, and its place then")
+    assert lines[at + 1].split() == ["+1.500", "3", "Alien", "=", "Yes"]
+    assert lines[at + 2].startswith("base: nats by which the margin over the field of Heat\\x1b")
     assert lines[at + 3].split()[0] == "-0.250"
     assert "Median step: adapter 300 ms, base 250 ms. The last prompt from scratch takes 750 ms." in lines
     assert f"Weights before and after, unchanged: SHA-256 {'ab' * 32}" in lines

@@ -205,6 +205,7 @@ def test_what_moved_the_list_is_the_list_less_the_one_without(
     for row, rest in zip(done.moved, (demos[1:], demos[:1]), strict=True):
         without = rebuilt(films, model, request, history, rest, films.liked)
         np.testing.assert_allclose(row.effects, whole - without, atol=2e-4)
+        assert row.ranks == tuple(1 + int((without > own + 1e-5).sum()) for own in without)
 
 
 def test_a_step_runs_a_part_of_its_prompt(reports: list[PersonaliseReport]) -> None:
