@@ -26,7 +26,7 @@ def headline(page, pattern: str = "ranks") -> str:
     return shown.inner_text()
 
 
-def drawn(page, number: int = 3) -> None:
+def drawn(page, number: int = 1) -> None:
     """Wait until so many charts are drawn."""
     page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {number}")
     idle(page)
@@ -38,6 +38,13 @@ def idle(page) -> None:
     for _ in range(3):
         page.wait_for_function(quiet)
         page.wait_for_timeout(200)
+
+
+def open_tab(page, words: str) -> None:
+    """Open the tab with these words and wait until its content is there."""
+    page.get_by_role("tab", name=words, exact=True).click()
+    page.locator('[role="tab"][aria-selected="true"]', has_text=words).wait_for()
+    idle(page)
 
 
 def link(page, pattern: str) -> str:

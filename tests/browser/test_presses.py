@@ -24,8 +24,9 @@ LOOK = """() => {
 BUTTONS = """() => {
     const own = '[data-testid="stHeader"], [data-testid="stSidebarCollapseButton"], [data-testid="stTooltipIcon"],'
         + '[data-testid="stElementToolbar"], [data-testid="stDownloadButton"], [data-testid="stNumberInput"]';
-    const all = [...document.querySelectorAll('[data-testid="stApp"] button')].filter(button =>
+    const all = [...document.querySelectorAll('[data-testid="stApp"] :is(button, [role="tab"])')].filter(button =>
         button.checkVisibility({visibilityProperty: true}) && !button.disabled && !button.closest(own)
+        && button.getAttribute('aria-selected') !== 'true'
         && button.getAttribute('aria-checked') !== 'true' && button.getAttribute('aria-pressed') !== 'true'
         && !(button.dataset.testid || '').includes('Active'));
     return all.map(button => {
@@ -36,7 +37,7 @@ BUTTONS = """() => {
         return name;
     });
 }"""
-"""Marks each button that can be pressed with its name, the key of its element and its words; returns the names.
+"""Marks each button and tab that can be pressed with its name, the key of its element and its words; returns the names.
 
 Left out: what is chosen already, downloads (the browser answers), and Streamlit's own menus."""
 PAGES = {
@@ -126,4 +127,59 @@ def test_every_button_of_a_report_answers_a_press(quick_server, visit, name):
     run_task(page)
     dead, pressed = dead_buttons(page, url)  # The report is there now: its link shows it.
     assert any(button.startswith("form-") for button in pressed)
+    assert not dead, dead
+
+
+CHANGES = {
+    "stSelectbox": ("input", "ArrowDown"),
+    "stNumberInput": ("input", "ArrowUp"),
+    "stSlider": ('[role="slider"]', "ArrowRight"),
+    "stCheckbox": ("input", " "),
+    "stTextInput": ("input", "x"),
+    "stMultiSelect": ("input", "ArrowDown"),
+}
+"""Kind of control -> its part that takes keys, and the key that changes it or opens its list."""
+
+
+def dead_controls(page) -> tuple[list[str], list[str]]:
+    """Change every control once by keyboard; returns those after whose change nothing visible differs, and all."""
+    dead, names = [], []
+    for kind, (part, key) in CHANGES.items():
+        for place in range(page.locator(f'[data-testid="{kind}"]').count()):
+            control = page.locator(f'[data-testid="{kind}"]').nth(place)
+            field = control.locator(part).first
+            if not control.is_visible() or field.is_disabled():
+                continue
+            idle(page)
+            names.append(f"{kind} {control.inner_text()[:40]!r}")
+            before = page.evaluate(VALUES)
+            field.focus()
+            page.keyboard.press(key)
+            if kind == "stTextInput":
+                page.keyboard.press("Enter")
+            try:
+                page.wait_for_function(f"before => ({VALUES})() !== before", arg=before, timeout=LIMIT * 1000)
+            except sync_api.TimeoutError:
+                dead.append(names[-1])
+            page.keyboard.press("Escape")
+    return dead, names
+
+
+VALUES = """() => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    const fields = [...app.querySelectorAll('input, [role="slider"]')].map(field =>
+        [field.value, field.checked, field.ariaValueNow].join());
+    return [app.innerText, document.querySelectorAll('[role="listbox"]').length, location.search, fields].join('|');
+}"""
+"""What a person can see of a page with controls: its words, open lists, the address, and what the fields say."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["explore", "steadier", *TASKS])
+def test_every_control_answers(quick_server, visit, name):
+    page = visit(f"{quick_server}{PAGES.get(name, '/?v=2&view=steadier')}")
+    page.locator(".st-key-run").wait_for(timeout=WAIT)
+    page.get_by_text("Advanced", exact=True).click()
+    dead, names = dead_controls(page)
+    assert len(names) > 10
     assert not dead, dead

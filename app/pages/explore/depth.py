@@ -57,7 +57,7 @@ DEPTHS = (
         lambda explanation, _shown: views.matrix(explanation),
     ),
     Depth("removals", "Removals", _always, lambda _explanation, shown: removals.removals(shown)),
-    Depth("prompt", "Prompt", _always, lambda explanation, _shown: prompt.prompt_view(explanation, tab.colours())),
+    Depth("prompt", "Prompt", _always, lambda _explanation, shown: prompt.prompt_view(shown, tab.colours())),
     Depth("layers", "Inside the model", _by_layer, lambda explanation, _shown: views.layer_map(explanation)),
     Depth("quality", "Quality", _with_demos, lambda explanation, _shown: quality.quality(explanation)),
     Depth("robustness", "Robustness", _with_demos, lambda explanation, _shown: first_look(explanation.task)),

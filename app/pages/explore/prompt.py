@@ -7,6 +7,7 @@ import html
 import streamlit as st
 
 from app.pages.explore.selection import selected_demo
+from app.sentences import goal
 from app.text import safe_html, visible
 from app.theme import Palette, nats, signed, symmetric
 from app.widgets.panel import section
@@ -27,7 +28,7 @@ def prompt_view(explanation: Explanation, colours: Palette) -> None:
         if answer and answer.by_token and answer.split_of
         else ""
     )
-    beside = "" if answer is None else " Beside each demonstration: its contribution."
+    beside = "" if answer is None else f" Beside each demonstration: its effect on {goal(answer.target)}."
     length = f"{record.length} of {record.context} tokens, with the explained candidate as its last part."
     section("Prompt", f"{length}{beside}{source}")
     if answer is not None and answer.by_token:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import sentences
-from app.sentences import cost, faithfulness_note, headline, lead, residual, target_row
+from app.sentences import FaithfulnessNote, cost, faithfulness_note, headline, lead, residual, target_row
 from app.settings import SETTINGS
 from app.text import safe_html
 from app.theme import interval, nats, number, ordinal
@@ -59,12 +59,20 @@ def _trust(explanation: Explanation) -> str:
     return safe_html(f"How far to trust it: {note.short}.")
 
 
-def effects_head(explanation: Explanation) -> None:
-    """The figures of an explanation, and what its measured faithfulness means."""
+def effects_head(explanation: Explanation, shown: Explanation) -> None:
+    """The figures of what the page reads, `shown`, and what the run's measured faithfulness means."""
     note = faithfulness_note(explanation)
     sentence = safe_html(f"{note.sentence} {note.places}".strip())
-    st.html(f'<p class="dl-lead">{lead(explanation)}</p><p class="dl-note">{sentence}</p>')
-    readouts_row(_readouts(explanation), lead(explanation), sentence)
+    st.html(f'<p class="dl-lead">{lead(shown)}</p><p class="dl-note">{sentence}{_measured_on(explanation, shown)}</p>')
+    readouts_row(_readouts(shown, note), lead(shown), sentence)
+
+
+def _measured_on(explanation: Explanation, shown: Explanation) -> str:
+    """Which target the faithfulness was measured on, where the page reads another, as HTML."""
+    measured = explanation.contributions
+    if shown is explanation or measured is None:
+        return ""
+    return f" This was measured on {sentences.goal(measured.target)}."
 
 
 def faithfulness_button(explanation: Explanation) -> None:
@@ -80,8 +88,8 @@ def faithfulness_button(explanation: Explanation) -> None:
     )
 
 
-def _readouts(explanation: Explanation) -> list[Readout]:
-    row, answer, trust = target_row(explanation), explanation.contributions, faithfulness_note(explanation)
+def _readouts(explanation: Explanation, trust: FaithfulnessNote) -> list[Readout]:
+    row, answer = target_row(explanation), explanation.contributions
     cells = []
     if row is not None:
         before = (
@@ -89,7 +97,7 @@ def _readouts(explanation: Explanation) -> list[Readout]:
             if row.zero_shot_rank is not None
             else "no comparison"
         )
-        cells.append(Readout("Rank of the target", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
+        cells.append(Readout("Place", f"{ordinal(row.rank)} of {len(explanation.candidates)}", before))
     if answer is not None:
         cells.append(
             Readout(
@@ -99,12 +107,11 @@ def _readouts(explanation: Explanation) -> list[Readout]:
             )
         )
         cells.append(Readout("Interaction (residual)", nats(answer.residual), "in no single bar"))
-        value = "not measured" if trust.lds is None else f"{trust.word}, LDS {number(trust.lds)}"
+        value = "not measured" if trust.lds is None else f"{trust.word}, {number(trust.lds)}"
         between = interval(trust.low, trust.high, number)
-        spread = f"90 %: {between}" if between else "1 would be perfect"
+        spread = f"LDS 90 %: {between}" if between else "1 would be perfect"
         if trust.agreement is not None:
-            value += f"; places {sentences.trust(trust.agreement)}, {number(trust.agreement)}"
-            spread += "; rank agreement of the places"
+            spread += f"; places {sentences.trust(trust.agreement)}, rank agreement {number(trust.agreement)}"
         cells.append(Readout("Faithfulness", value, spread if trust.lds is not None else "measure it below the chart"))
         small = f"{METHODS[answer.method].words}; {cost(answer)}"
         cells.append(Readout("Method and cost", f"{number(answer.passes, 1)} passes", small))

@@ -43,7 +43,7 @@ def read_as(explanation: Explanation) -> Explanation:
 
 def effects(explanation: Explanation, shown: Explanation) -> None:
     """The figures of the run, and the waterfall of what the page reads."""
-    summary.effects_head(explanation)
+    summary.effects_head(explanation, shown)
     _waterfall(shown)
     summary.faithfulness_button(explanation)
 
