@@ -52,6 +52,12 @@ def ordinal(rank: float | None) -> str:
     return f"{whole}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(whole % 10, 'th') }"
 
 
+def margin_move(before: float, after: float) -> str:
+    """`goes from 0.39 to 2.50 nats`, `stays 0.39 nats` where both are written alike."""
+    first, last = figure(before), figure(after)
+    return f"stays {last} nats" if first == last else f"goes from {first} to {last} nats"
+
+
 def counted(count: int, singular: str, plural: str = "") -> str:
     """`1 line`, `1,200 lines`; `plural` where an s at the end does not make it."""
     return f"1 {singular}" if count == 1 else f"{count:,} {plural or singular + 's'}"

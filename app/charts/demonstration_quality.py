@@ -11,6 +11,7 @@ from app.charts.frame import colour_bar, column_axis, framed, row_axis, row_box
 from app.text import counted, plain, safe_mark
 from app.theme import Palette, signed
 from core import columns
+from core.analysis.explain.list_estimates import Estimates
 from core.analysis.quality.quality_task import QualityReport
 
 CELL = 34
@@ -76,14 +77,22 @@ def table(report: QualityReport) -> pd.DataFrame:
     return pd.DataFrame({columns.DEMO: labels} | lines)
 
 
-def scores(report: QualityReport) -> pd.DataFrame:
-    """One row per demonstration, one column per score under its own name; a score nobody has yet has no column."""
+def scores(report: QualityReport, effects: Estimates | None = None) -> pd.DataFrame:
+    """One row per demonstration, one column per score under its own name; a score nobody has yet has no column.
+
+    `effects` [demo] stand in place of the gains where they are the same quantity, measured better.
+    """
+    gains, lows, highs = (
+        [[getattr(row, name) for row in report.rows] for name in ("gain", "gain_low", "gain_high")]
+        if effects is None
+        else [values.tolist() for values in (effects.value, effects.low, effects.high)]
+    )
     data: dict[str, list[object]] = {
         columns.DEMO: [row.label for row in report.rows],
         columns.TITLE: [demo.title for demo in report.demos],
-        "gain": [row.gain for row in report.rows],
-        "gain_low": [row.gain_low for row in report.rows],
-        "gain_high": [row.gain_high for row in report.rows],
+        "gain": gains,
+        "gain_low": lows,
+        "gain_high": highs,
         "effect": [row.effect for row in report.rows],
         "alignment": [row.alignment for row in report.rows],
         "redundancy": [row.redundancy for row in report.rows],

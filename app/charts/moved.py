@@ -93,8 +93,8 @@ def _panel(
 def _hover(report: PersonaliseReport, row: MovedRow, demo: int, candidate: int) -> str:
     return (
         f"{demo_words(row, demo, safe_mark)} on {safe_mark(report.candidates[candidate].title, 60)}"
-        f"<br>effect on its margin {nats(margin_effects(row)[candidate])}, {lists.NAMES[row.which]}"
-        f"<br>{place_without(report, row, candidate)}; on its own score {nats(row.effects[candidate])}"
+        f"<br>{lists.NAMES[row.which]}: {place_without(report, row, candidate)}"
+        f"<br>holds {nats(margin_effects(row)[candidate])} of its margin, {nats(row.effects[candidate])} of its score"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from core.metrics.ranking import Rank
 from core.personal.personalise_task import MovedRow, PersonaliseReport, PlayedModel, StepRow
 from core.question.targets import field_margin
-from core.words import figure, ordinal
+from core.words import margin_move, ordinal
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def margin_effects(row: MovedRow) -> tuple[float, ...]:
 def target_sentence(steps: Sequence[TargetStep], target: str, *, candidates: int) -> str:
     """`Fargo, really chosen next, rises from 9th to 4th of 20; its margin over the field goes from …`."""
     first, last = steps[0], steps[-1]
-    margins = f"its margin over the field goes from {figure(first.margin)} to {figure(last.margin)} nats"
+    margins = f"its margin over the field {margin_move(first.margin, last.margin)}"
     if len(steps) == 1:
         return f"{target} is {ordinal(last.place)} of {candidates}."
     if first.place == last.place:

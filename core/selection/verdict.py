@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.selection.confirm import LEVEL, can_tell
 from core.selection.improve_task import ConfirmRow, ImproveReport, Outcome, SetRole, SetRow
-from core.words import counted, figure, ordinal
+from core.words import counted, figure, margin_move, ordinal
 
 WITH: dict[SetRole, str] = {
     "best": "with the set found",
@@ -37,9 +37,24 @@ def verdict(report: ImproveReport) -> str:
     if report.current is not None:
         over.append(_apart(report, best, report.current, "the case's own demonstrations"))
     judged = counted(len(report.held_out), "known choice")
-    tested = "" if report.chance is None else f"; on newer choices it is {chance_words(report.chance)}"
     size = "A set of " + _size(best)
-    return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}{tested}."
+    return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}."
+
+
+def short_verdict(report: ImproveReport) -> str:
+    """The verdict in one line, for a headline: on known choices, and against chance on newer ones."""
+    best, zero, row = report.best, report.zero_shot, report.chance
+    advised = best is not None and zero is not None and report.stage == "complete" and report.found == best
+    if not advised or best is None or not best.demo_ids or stands(report):
+        return verdict(report)
+    text = f"A set of {_size(best)} is better than none on {counted(len(report.held_out), 'known choice')}"
+    if row is None:
+        return f"{text}; no newer choice is left to test it."
+    if row.p <= LEVEL:
+        return f"{text} and better than chance would choose on newer ones (p = {_p(row)})."
+    if row.gap > 0 and not can_tell(row.choices):
+        return f"{text}; the newer ones are too few to tell it from luck (p = {_p(row)})."
+    return f"{text}, but no better than chance would choose on newer ones (p = {_p(row)})."
 
 
 def against_chance(report: ImproveReport) -> str:
@@ -58,12 +73,16 @@ def against_chance(report: ImproveReport) -> str:
 
 def chance_words(row: ConfirmRow) -> str:
     """`better than chance would choose (p = 0.02 over 8 choices)`, or that it is not, or that nobody can tell."""
-    measured = f"(p = {figure(row.p, 3 if row.p < 0.01 else 2)} over {counted(row.choices, 'choice')})"
+    measured = f"(p = {_p(row)} over {counted(row.choices, 'choice')})"
     if row.p <= LEVEL:
         return f"better than chance would choose {measured}"
     if row.gap > 0 and not can_tell(row.choices):
         return f"above what chance would choose, on too few choices to tell it from luck {measured}"
     return f"no better than chance would choose {measured}"
+
+
+def _p(row: ConfirmRow) -> str:
+    return figure(row.p, 3 if row.p < 0.01 else 2)
 
 
 def stands(report: ImproveReport) -> bool:
@@ -74,7 +93,8 @@ def stands(report: ImproveReport) -> bool:
 
 def target_place(report: ImproveReport) -> str:
     """The case's own target under each set, in places and in its margin; empty before it is scored."""
-    return " ".join(text for text in (target_move(report), target_margin(report), target_caution(report)) if text)
+    parts = (target_move(report), target_beside(report), target_margin(report), target_caution(report))
+    return " ".join(text for text in parts if text)
 
 
 def target_move(report: ImproveReport, target: str = "The item really chosen next") -> str:
@@ -88,9 +108,17 @@ def target_move(report: ImproveReport, target: str = "The item really chosen nex
     if not rows:
         return "The item really chosen next is not among the candidates, so there is no verdict on this case's target."
     before, after = compared(report)
-    others = [which for which in ("zero_shot", "start") if which in rows and which not in (before, after)]
-    beside = "".join(f"; {WITH[which]} it is {ordinal(rows[which].rank)}" for which in others)
-    return f"{target} {_moves(rows[before], rows[after])}{beside}."
+    return f"{target} {_moves(rows[before], rows[after])}."
+
+
+def target_beside(report: ImproveReport) -> str:
+    """The target's place with the sets that its move does not name; empty where there is none or no target."""
+    rows = _outcomes(report)
+    if not rows:
+        return ""
+    others = [which for which in ("zero_shot", "start") if which in rows and which not in compared(report)]
+    places = [f"{WITH[which]} it is {ordinal(rows[which].rank)}" for which in others]
+    return f"{' and '.join(places)}.".capitalize() if places else ""
 
 
 def compared(report: ImproveReport) -> tuple[SetRole, SetRole]:
@@ -108,10 +136,7 @@ def target_margin(report: ImproveReport) -> str:
     if not rows:
         return ""
     before, after = compared(report)
-    end = figure(rows[after].margin)
-    if before == after:
-        return f"Its margin over the field is {end} nats."
-    return f"Its margin over the field goes from {figure(rows[before].margin)} to {end} nats."
+    return f"Its margin over the field {margin_move(rows[before].margin, rows[after].margin)}."
 
 
 def target_caution(report: ImproveReport) -> str:

@@ -148,8 +148,10 @@ def test_both_verdicts_and_the_test_between_them_stand_together(open_page) -> No
     for part in (
         "A set of 1 demonstration is found: on the 1 known choice by which sets were judged it is 1.50 nats above",
         "better than chance would choose (p = 0.02 over 8 choices)",
-        "rises from 4th with the case's own demonstrations to 1st of 20 with the set found; without demonstrations it"
-        " is 9th",
+        "A set of 1 demonstration is better than none on 1 known choice and better than chance would choose on newer"
+        " ones (p = 0.02). Dead Man Walking (1995) , really chosen next, rises from 4th with the case's own"
+        " demonstrations to 1st of 20 with the set found.",
+        "Without demonstrations it is 9th.",
         "Its margin over the field goes from 1.71 to 2.50 nats",
         "The search did not look at this choice",
         "On 1 known choice that the search read",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import brief, counted, duration, figure, power
+from core.words import brief, counted, duration, figure, margin_move, power
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,8 @@ def test_counts_have_their_noun() -> None:
 def test_quoted_words_are_cut() -> None:
     assert brief("it's") == '"it\'s"'
     assert brief("x" * 61) == repr("x" * 57 + "...")
+
+
+def test_a_margin_that_is_written_alike_stays():
+    assert margin_move(0.39, 2.5) == "goes from 0.39 to 2.50 nats"
+    assert margin_move(-0.004, 0.004) == "stays 0.00 nats"

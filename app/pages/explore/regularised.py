@@ -10,7 +10,7 @@ from app.charts import inference_lists as charts
 from app.pages.explore.selection import ExploreSelection
 from app.session import question_of
 from app.text import safe_html
-from app.theme import number, ordinal
+from app.theme import ordinal
 from app.widgets import failures, sidejob, tab
 from app.widgets import robustness_words as robustness
 from app.widgets.dual_controls import CONTROLS, MOST_SAMPLES, SAMPLES, SAMPLES_LABEL
@@ -18,8 +18,8 @@ from app.widgets.panel import panel, section
 from app.widgets.report_head import readouts_row
 from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import PLAIN, InferenceSettings
-from core.analysis.robustness.robustness_task import RankLine, RobustnessReport, RobustnessTask, TargetPlaces
-from core.words import duration
+from core.analysis.robustness.robustness_task import RankLine, RobustnessReport, RobustnessTask
+from core.words import duration, margin_move
 
 NAME, DRAFT = "regularised", "inference"
 """The job beside the explanation, and what its controls say."""
@@ -139,16 +139,14 @@ def _target(report: RobustnessReport) -> str:
     if line is None or line.changed_rank is None:
         return ""
     before, after = report.target_places(), report.target_places("changed")
-    margin = "" if before is None or after is None else f"; its margin over the field {_margins(before, after)}"
+    margin = ""
+    if before is not None and after is not None:
+        margin = f"; its margin over the field {margin_move(before.margin, after.margin)}"
     if line.changed_rank == line.rank:
         return f" The target, {_title(line)}, stays {ordinal(line.rank)}{margin}."
     verb = "rises" if line.changed_rank < line.rank else "falls"
     places = f"from {ordinal(line.rank)} to {ordinal(line.changed_rank)}"
     return f" The target, {_title(line)}, {verb} {places}{margin}."
-
-
-def _margins(before: TargetPlaces, after: TargetPlaces) -> str:
-    return f"goes from {number(before.margin)} to {number(after.margin)} nats"
 
 
 def _title(line: RankLine) -> str:

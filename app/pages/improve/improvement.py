@@ -23,7 +23,9 @@ from core.selection.improve_task import ConfirmRow, ImproveReport
 from core.selection.verdict import (
     against_chance,
     compared,
+    short_verdict,
     stands,
+    target_beside,
     target_caution,
     target_margin,
     target_move,
@@ -40,19 +42,20 @@ def headline(report: ImproveReport) -> str:
     target = (
         "The item really chosen next" if row is None else f"<em>{safe_html(row.title, 60)}</em>, really chosen next,"
     )
-    return " ".join(text for text in (verdict(report), target_move(report, target)) if text)
+    return " ".join(text for text in (short_verdict(report), target_move(report, target)) if text)
 
 
 def leads(report: ImproveReport) -> list[str]:
     """What the target's move is worth, the test against chance, how sets were judged, what the guards did; HTML."""
-    own = " ".join(text for text in (target_margin(report), target_caution(report)) if text)
+    own = [target_beside(report), target_margin(report), target_caution(report)]
+    known = [verdict(report) if short_verdict(report) != verdict(report) else "", against_chance(report)]
     judged = (
         f"Every set is judged on {counted(len(report.held_out), 'known choice')} of the user before this moment, under "
         f"small changes of the prompt, by the {report.task.judged_by.words}. Its objective J is the mean score minus "
         "lambda times the spread; higher is better."
     )
-    sentences = [text for text in (own, against_chance(report), judged) if text]
-    return sentences + [safe_html(guard, 300) for guard in report.guards]
+    paragraphs = [" ".join(text for text in texts if text) for texts in (own, known, [judged])]
+    return [text for text in paragraphs if text] + [safe_html(guard, 300) for guard in report.guards]
 
 
 def beats_chance(report: ImproveReport) -> bool:
@@ -105,7 +108,9 @@ def _on_target(report: ImproveReport) -> list[Readout]:
     before, after = compared(report)
     first, last = rows[before], rows[after]
     places = ordinal(last.rank) if before == after else f"{ordinal(first.rank)} → {ordinal(last.rank)}"
-    margins = number(last.margin) if before == after else f"{number(first.margin)} → {number(last.margin)}"
+    margins = number(last.margin)
+    if before != after and number(first.margin) != margins:
+        margins = f"{number(first.margin)} → {margins}"
     small = f"of {last.candidates}; {ordinal(rows['zero_shot'].rank)} without demonstrations; margin {margins} nats"
     return [Readout("Place of the item really chosen next", places, small)]
 

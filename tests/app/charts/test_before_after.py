@@ -16,7 +16,7 @@ from core import columns
 from core.metrics.ranking import ranks
 from core.question.targets import field_margin
 from core.selection.improve_task import PlacesRow
-from core.selection.verdict import target_margin, target_move
+from core.selection.verdict import short_verdict, target_margin, target_move
 from core.words import figure, ordinal
 
 ROLES = ("zero_shot", "current", "best")
@@ -51,6 +51,31 @@ def test_where_the_own_set_stands_there_is_no_third_list(report):
     none = report.model_copy(update={"best": report.zero_shot, "found": report.zero_shot})
     assert before_after.lists(none) == ("current", "zero_shot")
     assert "falls from 4th with the case's own demonstrations to 9th of 20 without" in improvement.headline(none)
+
+
+@pytest.mark.parametrize(
+    ("p", "choices", "words"),
+    [
+        (0.02, 8, "and better than chance would choose on newer ones (p = 0.02)."),
+        (0.004, 8, "(p = 0.004)."),
+        (0.4, 8, ", but no better than chance would choose on newer ones (p = 0.40)."),
+        (0.12, 3, "; the newer ones are too few to tell it from luck (p = 0.12)."),
+    ],
+)
+def test_the_headline_says_what_the_test_against_chance_says(report, p, choices, words):
+    rows = tuple(row.model_copy(update={"p": p, "choices": choices}) for row in report.confirmed)
+    text = short_verdict(report.model_copy(update={"confirmed": rows}))
+    assert text.startswith("A set of 1 demonstration is better than none on 1 known choice")
+    assert text.endswith(words)
+
+
+def test_the_headline_gives_no_verdict_before_the_end_and_says_what_is_not_known(report):
+    early = report.model_copy(update={"stage": "partial", "outcomes": None, "candidates": (), "confirmed": None})
+    assert improvement.headline(early).startswith("Not finished, no verdict yet: after 14.0 passes")
+    assert "really chosen next" not in improvement.headline(early)
+    unknown = report.model_copy(update={"outcomes": None, "confirmed": None})
+    assert short_verdict(unknown).endswith("on 1 known choice; no newer choice is left to test it.")
+    assert target_move(unknown).endswith("so there is no verdict on this case's target.")
 
 
 def test_without_lists_there_is_nothing_to_draw(report):
