@@ -21,6 +21,8 @@ from core.metrics.ranking import Rank
 WAYS: dict[Direction, str] = {"up": "what lifts it most goes first", "down": "what drops it most goes first"}
 SETS = "measured set"
 HEIGHT = 400
+LEAST = 9
+"""Fewest places on the axis."""
 BAND = 0.16
 """Opacity of the 90 % band."""
 
@@ -50,18 +52,30 @@ def figure(explanation: Explanation, candidate: int, colours: Palette, *, demo: 
         _sets(explanation, candidate, colours),
         *(_line(explanation, curve, candidate, inks[curve.direction], colours, demo) for curve in both),
     ]
-    counts = [str(count) for count in range(demos + 1)]
+    counts = ["0<br>all stand", *map(str, range(1, demos)), f"{demos}<br>none left"]
     return framed(
         traces,
         colours,
         height=HEIGHT,
         xaxis=ticks(range(demos + 1), counts)
         | {"title": {"text": "demonstrations taken out"}, "range": [-0.3, demos + 0.3], "zeroline": False},
-        yaxis={"range": [len(explanation.candidates) + 0.7, 0.3], "title": {"text": "place"}, "zeroline": False},
+        yaxis=_places(explanation, candidate),
+        showlegend=True,
         shapes=[] if whole is None else [level(whole, colours.muted, dash="dot")],
         legend=legend(colours),
-        margin={"t": 34, "b": 44},
+        margin={"t": 34, "b": 60},
     )
+
+
+def _places(explanation: Explanation, candidate: int) -> dict[str, object]:
+    """The axis of the places that are reached, the best on top; at least `LEAST` of them."""
+    ends = [place for curve in curves(explanation, candidate) for place in (*curve.low, *curve.high)]
+    ends += [prompt.ranks[candidate] for prompt in effects(explanation).measured]
+    best, worst, count = min(ends), max(ends), len(explanation.candidates)
+    spare = max(0.0, min(LEAST, count) - 1 - (worst - best)) / 2
+    best, worst = max(1.0, best - spare), min(float(count), worst + spare)
+    whole = {"dtick": 1} if worst - best <= LEAST else {"dtick": 5, "tick0": 0}
+    return {"range": [worst + 0.6, best - 0.6], "title": {"text": "place"}, "zeroline": False, **whole}
 
 
 def _band(curve: PlaceCurve, ink: str) -> go.Scatter:
@@ -69,6 +83,7 @@ def _band(curve: PlaceCurve, ink: str) -> go.Scatter:
     red, green, blue = (int(ink[start : start + 2], 16) for start in (1, 3, 5))
     return go.Scatter(
         name=f"90 % band, {WAYS[curve.direction]}",
+        mode="lines",
         x=[*counts, *reversed(counts)],
         y=[*curve.high, *reversed(curve.low)],
         fill="toself",

@@ -14,7 +14,6 @@ from app.text import safe_html, unique_labels
 from app.theme import amount, with_interval
 from app.widgets import failures, sidejob, tab
 from app.widgets.panel import panel, section, twin
-from app.widgets.terms import terms
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation, FlipSet, PairRow
@@ -34,6 +33,7 @@ def removals(explanation: Explanation) -> None:
         "Taking demonstrations out",
         f"Where the place{title} goes without some of the demonstrations. Predicted from the prompts that were "
         f"measured, and marked where it was measured itself. {CHANCE}",
+        "flip set",
     )
     if at is None:
         failures.note("This follows once the effects are there.")
@@ -58,8 +58,10 @@ def _read(explanation: Explanation) -> int | None:
 
 def _press(name: str, label: str, why: str, task: Explain) -> None:
     """A button that runs the task, with what it costs."""
-    failures.note(f"{why} {sidejob.cost(task)}")
-    st.button(label, key=name, on_click=tab.run, args=(task,))
+    failures.note(why)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(label, key=name, on_click=tab.run, args=(task,))
+        failures.note(sidejob.cost(task))
 
 
 def _other_method(explanation: Explanation) -> None:
@@ -94,7 +96,7 @@ def _goal(explanation: Explanation, at: int) -> tuple[FlipGoal, str | None]:
     others = [item for item in names if item != explanation.candidates[at].item_id]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         goal = st.selectbox(
-            "The fewest demonstrations to take out for",
+            "Smallest removal that brings the item to",
             list(FLIP_GOALS),
             index=list(FLIP_GOALS).index(task.flip),
             format_func=lambda name: FLIP_GOALS[name].words,
@@ -129,7 +131,6 @@ def flip_task(explanation: Explanation, at: int, goal: FlipGoal, rival: str | No
 def _flip_set(explanation: Explanation, flips: FlipSet) -> None:
     said = flip_sentence(flips, len(explanation.demos))
     st.html(f'<p class="dl-lead">{safe_html(said)}</p>')
-    terms("flip set", said)
     if flips.sets:
         failures.note(
             "Every set that was measured for it, the smallest first; a dash where nothing was predicted before."

@@ -163,9 +163,10 @@ class ListPosterior:
 
 
 def _ranked(drawn: Floats) -> Floats:
-    """Mean places and the ends of their intervals, [3, subset, candidate], over draws [draw, subset, candidate]."""
+    """Mean places and the ends of their intervals, [3, subset, candidate], over draws [draw, subset, candidate]; an end
+    is a place that was drawn, not one between two."""
     ranks = stats.rankdata(-drawn, axis=-1)
-    low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0, method="inverted_cdf")
     return np.array([ranks.mean(axis=0), low, high])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +51,7 @@ def place_curves(
 
     A place whose prompt was scored is the measured one.
     """
-    orders = {way: list(_order(belief, candidate, sign, shift)) for way, sign in SIGNS.items()}
+    orders = dict(zip(SIGNS, _orders(belief, candidate, shift), strict=True))
     masks = np.concatenate([_kept(order) for order in orders.values()])
     places = belief.places(masks, shift=shift, seed=seed)
     table = np.array([part[:, candidate] for part in (places.value, places.low, places.high)])
@@ -70,16 +68,17 @@ def _curve(way: Direction, order: list[int], table: Floats, measured: Masks) -> 
     return PlaceCurve(direction=way, order=tuple(order), value=value, low=low, high=high, measured=flags)
 
 
-def _order(belief: ListPosterior, candidate: int, sign: int, shift: Floats | float) -> Iterator[int]:
-    """Demonstrations, each time the one without which the expected place is smallest, or largest."""
-    kept = np.ones(belief.demos, dtype=bool)
-    while kept.any():
-        left = np.flatnonzero(kept)
-        masks = np.tile(kept, (len(left), 1))
-        masks[range(len(left)), left] = False
-        best = int(left[(sign * belief.expected_places(masks, candidate, shift=shift)).argmin()])
-        kept[best] = False
-        yield best
+def _orders(belief: ListPosterior, candidate: int, shift: Floats | float) -> list[list[int]]:
+    """Demonstrations in the order of each of `SIGNS`: each time the one without which the expected place is best."""
+    orders: list[list[int]] = [[] for _ in SIGNS]
+    for _ in range(belief.demos):
+        left = [[demo for demo in range(belief.demos) if demo not in order] for order in orders]
+        sets = [[*order, demo] for order, demos in zip(orders, left, strict=True) for demo in demos]
+        masks = np.array([[demo not in out for demo in range(belief.demos)] for out in sets])
+        halves = np.split(belief.expected_places(masks, candidate, shift=shift), len(orders))
+        for order, demos, places, sign in zip(orders, left, halves, SIGNS.values(), strict=True):
+            order.append(demos[int((sign * places).argmin())])
+    return orders
 
 
 def _kept(order: list[int]) -> Masks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -160,6 +161,32 @@ def test_a_single_demonstration_is_all_there_is() -> None:
     assert flip_sentence(record, 1) == (
         "Removing the only demonstration brings the item from 2nd to 1st, its place without demonstrations."
     )
+
+
+def test_what_is_foretold_of_a_set_is_what_the_model_said_before_its_pass() -> None:
+    rng = np.random.default_rng(3)
+    table = additive(rng.normal(size=(5, 6))) + 0.3 * rng.normal(size=(32, 6))
+    searches = []
+    for passes in range(4):
+        searches.append(FlipSearch(game(table), "empty", 0, seed=2))
+        searches[-1].verify(passes)
+    for before, after in pairwise(searches):
+        (mask,) = set(after.foretold) - set(before.foretold)
+        places = before.work.posterior().places(np.frombuffer(mask, dtype=bool)[None], seed=2)
+        expected = [part[0, 0] for part in (places.value, places.low, places.high)]
+        (row,) = [row for row in flip_set(after).sets if row.foretold == after.foretold[mask].probability]
+        assert row.predicted is not None
+        assert [row.predicted.value, row.predicted.low, row.predicted.high] == expected
+
+
+def test_lists_are_ranked_once_for_the_same_prompts() -> None:
+    table = additive(np.array([[-3.0, 0.0], [0.1, 0.0], [-3.0, 0.0]])) + np.array([1.0, 0.0])
+    search = FlipSearch(game(table), "first", 0)
+    assert search.smallest is search.smallest
+    assert search.smallest.tolist() == [[False, False, False]]
+    search.work.measure(np.array([[False, True, True], [False, True, False]]))
+    assert search.smallest.tolist() == [[False, True, False]]
+    assert search.limit == 2
 
 
 def test_prompts_measured_before_cost_no_pass() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from explained_planets import last, small
 
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.analysis.setting import set_up
 from core.data.dataset import Dataset
@@ -16,6 +17,7 @@ from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.score import Scorer
 from core.metrics.ranking import ranks
+from core.question.command_line import command_line
 
 
 @pytest.mark.parametrize("family", ["yes_no", "next_item"])
@@ -51,6 +53,40 @@ def test_a_rival_must_be_another_candidate(planets: Dataset, model: LanguageMode
         last(small(flip="rival", rival="nowhere"), planets, model)
     with pytest.raises(RequestError, match="name it as rival"):
         small(flip="rival")
+
+
+@pytest.mark.parametrize("scoring", ["sum", "calibrated"])
+def test_the_list_without_a_named_demonstration_is_that_of_a_prompt_without_it(
+    planets: Dataset, model: LanguageModel, scoring: Any
+) -> None:
+    task = small(family="next_item", scoring=scoring, demos=4, budget=2.0, removals=0, flips=0)
+    before = last(task, planets, model)
+    report = last(task.model_copy(update={"without": ("D2",)}), planets, model)
+    setting = set_up(task, planets, model)
+    assert before.list_effects is not None
+    assert report.list_effects is not None
+    prompt = report.list_effects.measured_without(1)
+    assert prompt is not None
+    scores = Scorer(model, setting.prompt).subsets(np.array([[True, False, True, True]]))[0]
+    assert np.ptp(scores - np.array(prompt.scores)) < 1e-4 or scoring == "calibrated"
+    assert len(report.list_effects.measured) == len(before.list_effects.measured) + 1
+
+
+def test_a_demonstration_that_is_not_there_is_said_and_changes_nothing(planets: Dataset, model: LanguageModel) -> None:
+    report = last(small(without=("D2", "D9")), planets, model)
+    assert "The prompt has no D9 to take out." in report.notices
+    plain = last(small(without=("D2",)), planets, model)
+    assert plain.list_effects == report.list_effects
+
+
+def test_labels_are_read_as_people_write_them() -> None:
+    assert small(without=("d7", "2", "D7")).without == ("D2", "D7")
+    assert small(without=("D2",)).effective()["without"] == ["D2"]
+    assert small(without=("D2",), method="gradient").effective() == small(method="gradient").effective()
+    assert command_line(Explain(without=("D2", "D7"))) == "demolens explain --without D2 --without D7"
+    for label in ("D0", "E5", "D", "", "D1000"):
+        with pytest.raises(RequestError, match="without"):
+            small(without=(label,))
 
 
 @pytest.mark.parametrize("scoring", ["sum", "calibrated"])

@@ -106,6 +106,12 @@ def test_expected_places_are_the_means_over_draws() -> None:
         assert belief.expected_places(all_masks(5), candidate) == pytest.approx(places[:, candidate], abs=0.25)
 
 
+def test_ends_of_places_are_places() -> None:
+    places = posterior().places(all_masks(5))
+    for ends in (places.low, places.high):
+        np.testing.assert_array_equal(ends, np.round(2 * ends) / 2)
+
+
 def test_a_set_has_the_same_places_in_every_table() -> None:
     belief, masks = posterior(), all_masks(5)
     whole, alone = belief.places(masks, seed=3), belief.places(masks[[11]], seed=3)
