@@ -118,8 +118,9 @@ def test_changed_choices_wait_for_run(open_page, example):
     page.number_input(key="in-demos").set_value(4).run()
     assert len(desk.submissions) == 1
     assert "Next run" in words(page)
-    assert "Settings changed" in words(page)
+    assert "Settings changed: this result, dimmed, is of the settings before" in words(page)
     page.button(key="run").click().run()
+    assert "dimmed" not in words(page)
     assert len(desk.submissions) == 2
     assert link(page, "demos") == ["4"]
 

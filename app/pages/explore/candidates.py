@@ -18,7 +18,7 @@ from core.words import NOTHING
 
 IN_VIEW = 24
 """Most candidates that are listed without scrolling within the list."""
-ROW, HEAD = 25, 38
+ROW, HEAD = 24, 38
 """Pixels of a candidate's row, and of the heading above them."""
 
 
