@@ -165,3 +165,16 @@ def _contributions(made: Contributions, effects: ListEffects, target: Target, we
     sums = {"zero_shot": zero, "few_shot": few, "residual": few - zero - float(estimates.value.sum())}
     values = {"target": target, "values": tuple(estimates.value.tolist())}
     return Contributions.model_validate(kept | ends | sums | values)
+
+
+def score_parts(explanation: Explanation) -> tuple[Floats, Floats] | None:
+    """Field part and lift part [demo] of effects on an own score, which add up to them; None for another target.
+
+    A score is the margin over the other candidates plus their mean score, and effects are linear in the scores.
+    """
+    made, effects = explanation.contributions, explanation.list_effects
+    if made is None or effects is None or made.target.explain != "score":
+        return None
+    target = target_of(explanation, "field", made.target.item_id)
+    field_part = effects.belief.on(weights_of(explanation, target)).value
+    return field_part, np.array(made.values) - field_part

@@ -1,55 +1,64 @@
-"""The demonstrations in the prompt, what each adds, and an editor for others in their place."""
+"""The demonstrations in the prompt, what each adds, and the draft of others in their place: one table for both."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.headings import without_minus_zero
 from app.list_reading import candidate_index, place_without
+from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, rows_of
+from app.pages.explore.drawn_rows import colours_of, columns_of, drawn_rows, shows
 from app.pages.explore.selection import selected_demo
-from app.sentences import SOURCES, pairs
-from app.text import counted, safe_html
+from app.sentences import pairs
+from app.session import question_of
+from app.text import capital, counted, safe_html
 from app.widgets import downloads, failures, preview, tab
-from app.widgets.panel import literal, switched
+from app.widgets.demo_table import component
+from app.widgets.demo_table.messages import edit_of, selected_of
+from app.widgets.panel import section
 from app.widgets.pickers import picking_strategy
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
-from core.prompt.families import ANSWERS, FAMILIES
+from core.analysis.quality.quality_task import QualityReport, QualityTask
+from core.prompt.families import FAMILIES
+from core.question.case_spec import CaseSpec
 from core.question.shown_candidates import shown_sentence
-from core.question.task import DemoRow
-from core.words import NOTHING
 
-READ, EDIT = "Read", "Edit"
-SHOWS = "shows"
 WITHOUT = "place_without"
-SHOWS_HELP = "A candidate that stands in this demonstration, as what was chosen or in the history before it."
-EDITOR, ADDED = "demos-editor", "demos-added"
-DECIMALS = 2
-"""Of a contribution and the ends of its interval, in nats."""
+TABLE, ADDED = "demos-table", "demos-added"
+SAME_CASE = ("dataset", "user", "split")
+"""Choices of a case that its demonstrations belong to."""
 
 
 def demos(explanation: Explanation) -> None:
-    """The demonstrations in prompt order, to read or to edit."""
+    """The demonstrations in prompt order: to read, to select, and to change for the next run."""
+    note = f"{_few(explanation)}In prompt order. Tick, drag or answer to change them; nothing runs before you say so."
+    section("Demonstrations", note, "nats effect")
+    if not explanation.demos:
+        failures.note("None: this is the zero-shot ranking. Set a number on the left, or add some.")
+    rows = rows_now(explanation)
+    if rows:
+        _table(explanation, rows)
+    _next_run(explanation, rows)
+    for sentence in (shown_sentence(explanation.demos, explanation.chosen_next), pairs(explanation)):
+        if sentence:
+            failures.note(sentence)
+    _as_read(explanation)
+    if explanation.demos:
+        downloads.buttons("demonstrations", table(explanation))
+
+
+def _few(explanation: Explanation) -> str:
+    """How many of those asked for there are, where they are fewer."""
     count, case = len(explanation.demos), explanation.task.case
     short = case.demo_ids is None and count < case.demos
-    few = f"Only {count} of the {case.demos} asked for. " if short else ""
-    note = f"{few}In prompt order. Contribution: nats of what is explained, with the ends of the 90 % interval."
-    form = switched("demos", "Demonstrations", note, [READ, EDIT])
-    if form == READ and (shown := shown_sentence(explanation.demos, explanation.chosen_next)):
-        failures.note(shown)
-    if form == READ and (joint := pairs(explanation)):
-        failures.note(joint)
-    if form == EDIT:
-        _edit(explanation)
-    elif not explanation.demos:
-        failures.note("None: this is the zero-shot ranking. Set a number on the left, or name some with Edit.")
-    else:
-        _read(explanation)
+    return f"Only {count} of the {case.demos} asked for. " if short else ""
 
 
 def table(explanation: Explanation) -> pd.DataFrame:
@@ -66,7 +75,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
                 columns.HIGH: answer.high[index] if answer and answer.high else None,
                 **_place(explanation, index),
                 "tokens": row.tokens,
-                SHOWS: _shown(row, explanation),
+                "shows": shows(row, explanation),
                 columns.SOURCE: row.source,
                 "demo_id": row.demo_id,
                 "text": row.text,
@@ -91,158 +100,158 @@ def _place(explanation: Explanation, demo: int) -> dict[str, object]:
     }
 
 
-def _shown(demo: DemoRow, explanation: Explanation) -> str:
-    """Titles of the candidates that a demonstration shows, the item really chosen next marked and first."""
-    rows = [row for row in explanation.candidates if row.item_id in demo.shows]
-    rows.sort(key=lambda row: not row.is_target)
-    return "; ".join(f"\u25c6 chosen next: {row.title}" if row.is_target else f"\u25c7 {row.title}" for row in rows)
-
-
-def _read(explanation: Explanation) -> None:
-    full = table(explanation)
-    chosen = selected_demo(explanation)
-    key = f"demos-table-{tab.current().revisions['demo']}"
-    st.dataframe(
-        literal(_rounded(full).assign(source=full[columns.SOURCE].map(lambda name: SOURCES.get(name, name)))),
-        hide_index=True,
-        key=key,
-        height="content" if len(full) <= 12 else 440,
-        on_select=lambda: _picked(key),
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [chosen]}} if chosen is not None else None,
-        placeholder=NOTHING,
-        column_order=_columns(explanation),
-        column_config=_config(),
-        alt="Demonstrations in prompt order with their contributions",
-    )
-    if chosen is not None:
+def _as_read(explanation: Explanation) -> None:
+    """The text of the selected demonstration."""
+    if (chosen := selected_demo(explanation)) is not None:
         row = explanation.demos[chosen]
         st.html(f'<p class="dl-note"><strong>{row.label}</strong> as the model reads it: {safe_html(row.text)}</p>')
-    downloads.buttons("demonstrations", full)
 
 
-def _columns(explanation: Explanation) -> list[str]:
-    answers = ["answer"] if any(row.answer for row in explanation.demos) else []
-    answer = explanation.contributions
-    amounts = [columns.CONTRIBUTION] if answer else []
-    spread = [columns.LOW, columns.HIGH] if answer and answer.low else []
-    spread += [WITHOUT, f"{WITHOUT}_measured"] if explanation.list_effects is not None else []
-    shows = [SHOWS] if any(row.shows for row in explanation.demos) else []
-    return [columns.DEMO, columns.TITLE, *answers, *amounts, *spread, "tokens", *shows, columns.SOURCE]
+# ---- the rows, and what is drawn of them
 
 
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    amounts = [name for name in (columns.CONTRIBUTION, columns.LOW, columns.HIGH) if name in table]
-    return table.assign(**{name: without_minus_zero(pd.to_numeric(table[name]), DECIMALS) for name in amounts})
+def editable(explanation: Explanation, draft: Explain) -> bool:
+    """Whether the next run is about the same case, so that its demonstrations are these, changed."""
+    return all(getattr(draft.case, name) == getattr(explanation.task.case, name) for name in SAME_CASE)
 
 
-def _config() -> dict[str, Any]:
-    config = st.column_config
+def rows_now(explanation: Explanation) -> list[RowState]:
+    """The rows of the result as the draft has changed them."""
+    draft = tab.draft(Explain)
+    by_hand = draft.case.demo_ids if editable(explanation, draft) else None
+    labelled = FAMILIES[explanation.task.case.family].labelled
+    return rows_of(explanation.demos, by_hand, _additions(draft, by_hand), labelled=labelled)
+
+
+def _additions(draft: Explain, ids: Sequence[str] | None) -> Mapping[str, Addition]:
+    """Id -> what is known of each demonstration of the draft; nothing where it cannot be run."""
+    subject = cached.preview(draft) if ids else ""
+    if isinstance(subject, str):
+        return {}
     return {
-        columns.DEMO: config.TextColumn("", width=44),
-        columns.TITLE: config.TextColumn("title", width="medium"),
-        "answer": config.TextColumn("answer", width=64),
-        columns.CONTRIBUTION: config.NumberColumn("contribution", format=f"%+.{DECIMALS}f", width=100),
-        columns.LOW: config.NumberColumn("low", format=f"%+.{DECIMALS}f", width=64),
-        columns.HIGH: config.NumberColumn("high", format=f"%+.{DECIMALS}f", width=64),
-        WITHOUT: config.NumberColumn("place without it", format="%.1f", width=110),
-        f"{WITHOUT}_measured": config.CheckboxColumn("measured", width=76),
-        "tokens": config.NumberColumn("tokens", width=64),
-        SHOWS: config.TextColumn("shows candidate", width="small", help=SHOWS_HELP),
-        columns.SOURCE: config.TextColumn("picked as", width="small"),
-        "text": config.TextColumn("text", width="large"),
+        demo.demo_id: Addition(subject.items[demo.item_id].title, demo.liked, demo.source) for demo in subject.demos
     }
 
 
-def _picked(key: str) -> None:
-    if (place := tab.picked_row(key)) is not None:
-        tab.select(demo=place + 1, in_table=True)
+def _table(explanation: Explanation, rows: list[RowState]) -> None:
+    chosen, quality = selected_demo(explanation), _quality(explanation)
+    labelled = FAMILIES[explanation.task.case.family].labelled
+    shown_columns = columns_of(explanation, quality, labelled=labelled)
+    chosen_key = next((row.key for row in rows if chosen is not None and row.index == chosen), None)
+    data = {
+        "of": explanation.key,
+        "answered": tab.current().controls.get(TABLE, 0),
+        "label": "Demonstrations in prompt order",
+        "columns": [column.name for column in shown_columns],
+        "heads": {column.name: asdict(column) for column in shown_columns},
+        "colours": colours_of(tab.colours()),
+        "rows": drawn_rows(explanation, rows, quality),
+        "selected": chosen_key,
+        "editable": editable(explanation, tab.draft(Explain)),
+    }
+    component.show(
+        data,
+        key=TABLE,
+        on_select=partial(_selected, rows),
+        on_edit=partial(_edited, explanation, rows, labelled),
+    )
 
 
-def _edit(explanation: Explanation) -> None:
-    """Include, order and answers of the draft's demonstrations; "Run with these" makes them the draft by hand."""
-    page, draft = tab.current(), tab.draft(Explain)
-    frame = editable(explanation, draft)
-    if isinstance(frame, str):
-        failures.note(frame)
+def _quality(explanation: Explanation) -> QualityReport | None:
+    """The quality scores of the same question, where they were measured."""
+    job = cached.job_of(QualityTask(**question_of(explanation.task)))
+    report = None if job is None else job.report
+    return report if isinstance(report, QualityReport) else None
+
+
+# ---- what a person does
+
+
+def _selected(rows: Sequence[RowState]) -> None:
+    place = selected_of(component.message(TABLE, "select"), [row.key for row in rows])
+    index = None if place is None else rows[place].index
+    if index is not None:
+        tab.select(demo=index + 1)
+
+
+def _edited(explanation: Explanation, rows: Sequence[RowState], labelled: bool) -> None:
+    edit = edit_of(component.message(TABLE, "edit"), [row.key for row in rows], labelled=labelled)
+    if edit is None or not editable(explanation, tab.draft(Explain)):
         return
-    labelled = FAMILIES[draft.case.family].labelled
-    config = st.column_config
-    edited = st.data_editor(
-        literal(frame),
-        hide_index=True,
-        key=f"{EDITOR}-{draft.model_dump_json()}",
-        disabled=["title", "id"],
-        height="content",
-        column_order=["include", "order", "title", *(["answer"] if labelled else [])],
-        column_config={
-            "include": config.CheckboxColumn("include", width=70),
-            "order": config.NumberColumn("order", min_value=1, max_value=99, step=1, width=64),
-            "title": config.TextColumn("title", width="large"),
-            "answer": config.SelectboxColumn("answer", options=["Yes", "No"], required=True, width=80),
-        },
-        alt="Demonstrations to edit",
-    )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        added = st.text_input(
-            "Add by id",
-            key=ADDED,
-            placeholder=f"{draft.case.user}:3",
-            max_chars=200,
-            width=220,
-            help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
-        )
-        ids = chosen_ids(edited, frame, added)
-        same = page.task is not None and ids == draft.case.demo_ids == page.task.case.demo_ids
-        st.button("Run with these", key="use-demos", type="primary", on_click=_use, args=(ids,), disabled=same)
-        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=draft.case.demo_ids is None)
-    failures.note(f"{counted(len(ids), 'demonstration')} in this order: {', '.join(ids) or 'none'}")
+    tab.current().controls[TABLE] = edit.sequence
+    use_rows(explanation, edited(rows, edit))
 
 
-def editable(explanation: Explanation, draft: Explain) -> pd.DataFrame | str:
-    """The draft's demonstrations in prompt order, or one sentence saying why there are none to edit.
-
-    Those that the model picks are known once an explanation of the same choices is there.
-    """
-    subject = cached.preview(draft)
-    if isinstance(subject, str):
-        return subject
-    rows = [(subject.items[demo.item_id].title, demo.liked, demo.demo_id) for demo in subject.demos]
-    if subject.awaits_model:
-        if explanation.task.case != draft.case:
-            return f"{preview.picked_later(subject)} Press Run, then edit them."
-        rows = [(row.title, row.answer != ANSWERS[1], row.demo_id) for row in explanation.demos]
-    return pd.DataFrame(
-        {
-            "include": [True] * len(rows),
-            "order": list(range(1, len(rows) + 1)),
-            "title": [title for title, _, _ in rows],
-            "answer": ["Yes" if liked else "No" for _, liked, _ in rows],
-            "id": [demo_id for _, _, demo_id in rows],
-        }
-    )
+def use_rows(explanation: Explanation, rows: Sequence[RowState]) -> None:
+    """Make the rows the draft by hand; those of the result as they are give the draft its own choices back."""
+    if changes(rows):
+        tab.change(demo_ids=ids_of(rows), strategy="manual")
+    else:
+        _undo(explanation.task.case)
 
 
-def chosen_ids(edited: pd.DataFrame, before: pd.DataFrame, added: str) -> tuple[str, ...]:
-    """Ids in the edited order; a flipped answer is written behind the id."""
-    rows = edited.assign(was=before["answer"], real=before["id"])
-    rows = rows[rows["include"]].sort_values("order", kind="stable")
-    ids = [
-        _with_answer(str(row["real"]), str(row["answer"]), row["answer"] != row["was"]) for _, row in rows.iterrows()
-    ]
-    return (*ids, *added.split())
-
-
-def _with_answer(demo_id: str, answer: str, flipped: bool) -> str:
-    return f"{demo_id.removesuffix(':yes').removesuffix(':no')}:{answer.lower()}" if flipped else demo_id
-
-
-def _use(ids: tuple[str, ...]) -> None:
-    tab.change(demo_ids=ids, strategy="manual")
-    if not tab.view().notice and not isinstance(cached.preview(tab.current().draft), str):
-        st.session_state[ADDED] = ""  # Else the page says what is wrong.
-        tab.run()
+def _undo(case: CaseSpec) -> None:
+    """The demonstrations that the result has."""
+    tab.change(demo_ids=case.demo_ids, strategy=case.strategy)
 
 
 def _drop() -> None:
     tab.change(demo_ids=None, strategy=picking_strategy(tab.current().draft.case))
+
+
+def _run() -> None:
+    if not isinstance(cached.preview(tab.current().draft), str):  # Else the page says what is wrong.
+        tab.run()
+
+
+def _add(rows: Sequence[RowState]) -> None:
+    """Add the typed ids behind the others."""
+    typed = st.session_state[ADDED].split()
+    if typed:
+        tab.change(demo_ids=(*ids_of(rows), *typed), strategy="manual")
+    if not tab.view().notice:
+        st.session_state[ADDED] = ""
+
+
+# ---- the next run
+
+
+def _next_run(explanation: Explanation, rows: Sequence[RowState]) -> None:
+    """What was changed, and the buttons that run or drop it."""
+    draft, case = tab.draft(Explain), explanation.task.case
+    if not editable(explanation, draft):
+        failures.note("The next run is about another case: run it first, then change its demonstrations.")
+        return
+    changed = changes(rows) or _back_to_strategy(draft, case)
+    _line(changed, draft)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button("Run with these", key="use-demos", type="primary", on_click=_run, disabled=not changed)
+        st.button("Undo changes", key="undo-demos", on_click=_undo, args=(case,), disabled=not changed)
+        own = draft.case.demo_ids is None
+        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=own)
+        st.text_input(
+            "Add by id",
+            key=ADDED,
+            placeholder=f"{case.user}:3",
+            max_chars=200,
+            width=180,
+            on_change=_add,
+            args=(rows,),
+            help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
+        )
+
+
+def _back_to_strategy(draft: Explain, case: CaseSpec) -> str:
+    """That the next run picks its demonstrations where this result has some by hand; empty where it has none."""
+    back = draft.case.demo_ids is None and case.demo_ids is not None
+    return f"{counted(draft.case.demos, 'demonstration')} that the strategy picks" if back else ""
+
+
+def _line(changed: str, draft: Explain) -> None:
+    if changed:
+        st.html(f'<p class="dl-lead" role="status">{safe_html(capital(changed))}: not run yet.</p>')
+        subject = cached.preview(draft)
+        if isinstance(subject, str):
+            failures.note(subject)
+        elif subject.awaits_model:
+            failures.note(preview.picked_later(subject))

@@ -1,0 +1,194 @@
+"""What the table of demonstrations shows in each row: texts, and bars as shares of their box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.list_reading import candidate_index, place_without, score_parts
+from app.pages.explore.demo_rows import RowState
+from app.sentences import SOURCES
+from app.text import capital, isolated, shortened, visible
+from app.theme import Palette, blend, nats, ordinal, signed, symmetric, with_interval
+from core.analysis.explain.explanation import Contributions, Explanation
+from core.analysis.quality.quality_task import QualityReport
+from core.question.targets import EXPLAINED
+from core.question.task import DemoRow
+
+LONGEST = 300
+"""Characters of a title that reach the browser; the row itself shows as many as fit."""
+LIGHT = 0.5
+"""How far the tone of the lift part is on its way to the paper."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table, as the browser knows it."""
+
+    name: str
+    text: str
+    help: str = ""
+    unseen: bool = False
+    """Whether the heading is there for screen readers only."""
+
+
+KEEP = Column("keep", "keep", "Whether it stays in the prompt.", unseen=True)
+DEMO = Column("demo", "no.", "Its place in the prompt.", unseen=True)
+TITLE = Column("title", "demonstration", "Its title; below it how it was picked, and what it shows of the candidates.")
+ANSWER = Column("answer", "answer", "The answer that the prompt gives for it; press to change it.")
+EFFECT = Column("effect", "effect, nats", "Average effect over what else stands in the prompt, with its 90 % interval.")
+WITHOUT = Column("without", "without it", "Place of the explained candidate when this one alone is taken out.")
+QUALITY = Column("quality", "gain", "Gain: the score \u201cQuality\u201d that says how far it raises the target, nats.")
+MOVE = Column("move", "move", "To another place in the prompt.", unseen=True)
+
+
+def columns_of(explanation: Explanation, quality: QualityReport | None, *, labelled: bool) -> list[Column]:
+    """The columns of which something is known, from left to right."""
+    columns = [KEEP, DEMO, TITLE, *([ANSWER] if labelled else [])]
+    columns += [EFFECT] if explanation.contributions is not None else []
+    columns += [WITHOUT] if explanation.list_effects is not None else []
+    measured = quality is not None and any(row.gain is not None for row in quality.rows)
+    return [*columns, *([QUALITY] if measured else []), MOVE]
+
+
+def drawn_rows(
+    explanation: Explanation, rows: Sequence[RowState], quality: QualityReport | None
+) -> list[dict[str, Any]]:
+    """Each row as `table.js` draws it."""
+    bars = _bars(explanation)
+    return [
+        _common(row)
+        | ({} if row.index is None else _of_result(explanation, row.index, quality) | _effect(bars, row.index))
+        for row in rows
+    ]
+
+
+def colours_of(colours: Palette) -> dict[str, str]:
+    """Colours of the marks, which the page's style sheet does not have."""
+    marks = {"raises": colours.raises, "lowers": colours.lowers}
+    return marks | {f"{name}-light": blend(colour, colours.paper, LIGHT) for name, colour in marks.items()}
+
+
+def _common(row: RowState) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "label": row.label if row.index is not None else "+",
+        "title": isolated(shortened(visible(row.title), LONGEST)),
+        "answer": row.answer,
+        "flipped": row.flipped,
+        "kept": row.kept,
+        "added": row.index is None,
+        "selectable": row.index is not None,
+        "under": "added, not run yet",
+        **dict.fromkeys(("effect", "effect_words", "without", "without_note", "quality", "direction"), ""),
+        "bar": None,
+    }
+
+
+def _of_result(explanation: Explanation, index: int, quality: QualityReport | None) -> dict[str, Any]:
+    demo = explanation.demos[index]
+    source = SOURCES.get(demo.source, demo.source)
+    parts = [shows(demo, explanation), source, f"{demo.tokens} tokens"]
+    return {
+        "under": " \u00b7 ".join(visible(part) for part in parts if part),
+        "quality": _gain(quality, index),
+        **_place(explanation, index),
+    }
+
+
+def _gain(quality: QualityReport | None, index: int) -> str:
+    row = None if quality is None or index >= len(quality.rows) else quality.rows[index]
+    return "" if row is None or row.gain is None else signed(row.gain)
+
+
+def _place(explanation: Explanation, index: int) -> dict[str, str]:
+    made = explanation.contributions
+    at = None if made is None else candidate_index(explanation, made.target.item_id)
+    place = None if at is None else place_without(explanation, index, at)
+    if place is None:
+        return {}
+    note = "measured" if place.measured else f"{place.low:g} to {place.high:g}"
+    return {"without": ordinal(place.nearest), "without_note": note}
+
+
+def shows(demo: DemoRow, explanation: Explanation) -> str:
+    """Titles of the candidates that a demonstration shows, the item really chosen next marked and first."""
+    rows = [row for row in explanation.candidates if row.item_id in demo.shows]
+    rows.sort(key=lambda row: not row.is_target)
+    return "; ".join(f"\u25c6 chosen next: {row.title}" if row.is_target else f"\u25c7 {row.title}" for row in rows)
+
+
+# ---- bars
+
+
+@dataclass(frozen=True)
+class EffectBars:
+    """Effects and the scale that they share."""
+
+    contributions: Contributions
+    bound: float
+    """Nats at either end of the box."""
+    parts: tuple[tuple[float, ...], tuple[float, ...]] | None
+    """Field and lift part, where an own score is explained."""
+
+
+def _bars(explanation: Explanation) -> EffectBars | None:
+    made = explanation.contributions
+    if made is None:
+        return None
+    parts = score_parts(explanation)
+    ends = [*made.values, *(made.low or ()), *(made.high or ()), *(parts[0] if parts else ())]
+    tones = None if parts is None else (tuple(parts[0].tolist()), tuple(parts[1].tolist()))
+    return EffectBars(made, symmetric(ends), tones)
+
+
+def _effect(bars: EffectBars | None, index: int) -> dict[str, Any]:
+    if bars is None:
+        return {}
+    made, value = bars.contributions, bars.contributions.values[index]
+    low, high = (None if ends is None else ends[index] for ends in (made.low, made.high))
+    return {
+        "effect": signed(value),
+        "effect_words": _words(bars, index, low, high),
+        "direction": direction(value),
+        "bar": {
+            "parts": _parts(bars, index),
+            "low": None if low is None else _share(low, bars.bound),
+            "high": None if high is None else _share(high, bars.bound),
+        },
+    }
+
+
+def _words(bars: EffectBars, index: int, low: float | None, high: float | None) -> str:
+    made = bars.contributions
+    text = f"{capital(EXPLAINED[made.target.explain].words)}: {nats(made.values[index])}{with_interval(low, high)}"
+    if bars.parts is None:
+        return text
+    field_part, lift_part = (part[index] for part in bars.parts)
+    return f"{text}; {signed(field_part)} of it against the other candidates, {signed(lift_part)} on all alike"
+
+
+def _parts(bars: EffectBars, index: int) -> list[dict[str, Any]]:
+    if bars.parts is None:
+        return [_part(0.0, bars.contributions.values[index], "whole", bars.bound)]
+    field_part = bars.parts[0][index]
+    return [
+        _part(0.0, field_part, "field", bars.bound),
+        _part(field_part, bars.contributions.values[index], "lift", bars.bound),
+    ]
+
+
+def _part(start: float, stop: float, tone: str, bound: float) -> dict[str, Any]:
+    places = {"start": _share(start, bound), "stop": _share(stop, bound)}
+    return places | {"tone": tone, "direction": direction(stop - start)}
+
+
+def direction(value: float) -> str:
+    """`raises`, `lowers` or, of exactly nothing, `nothing`."""
+    return "raises" if value > 0 else "lowers" if value < 0 else "nothing"
+
+
+def _share(value: float, bound: float) -> float:
+    """Where a value stands in its box, in per cent from the left; 50 is nothing."""
+    return round(50 + 50 * max(-1.0, min(1.0, value / bound)), 3)
