@@ -8,11 +8,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
-from core.analysis.subject import Subject, subject_for
+from core.analysis.subject import Subject, case_for, subject_for
 from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
-from core.data.records import Split
+from core.data.records import Demonstration, Item, Split
+from core.data.replacements import replacements as replacements_of
 from core.errors import DemoLensError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
@@ -141,6 +142,31 @@ def _previewed(
         return subject_for(CaseSpec.model_validate_json(case_json), _opened, target=target, against=against)
     except DemoLensError as fault:
         return str(fault)
+
+
+def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:
+    """What could stand among the demonstrations of a case, the nearest first; nothing where it cannot be opened."""
+    try:
+        opened = dataset(case.dataset)
+        of_case = case.model_copy(update={"demo_ids": (), "strategy": "manual"})  # One pool, whatever is chosen.
+        return _replacements(of_case.model_dump_json(), opened.dataset_id, opened)
+    except DemoLensError:
+        return []
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _replacements(case_json: str, content: str, _opened: Dataset) -> list[tuple[Demonstration, Item]]:  # noqa: ARG001
+    spec = CaseSpec.model_validate_json(case_json)
+    demos = replacements_of(_opened, case_for(spec, _opened), history=spec.history)
+    return [(demo, _opened.item(demo.item_id)) for demo in demos]
+
+
+def items(name: str, item_ids: tuple[str, ...]) -> dict[str, Item]:
+    """These items of a data set by id; nothing where it cannot be opened or has not all of them."""
+    try:
+        return dataset(name).items(item_ids)
+    except DemoLensError:
+        return {}
 
 
 def first_user(name: str, split: Split) -> str | None:

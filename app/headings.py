@@ -213,7 +213,12 @@ _EACH_DEMO = r"(?:(base|adapter)_)?(D\d+)"
 _EACH_END = r"(D\d+)_(low|high)"
 _EACH_HEAD = r"()(head \d+)"
 TABLES: Mapping[str, Mapping[str, Heading]] = {
-    "waterfall": {columns.LOW: _nats("low end"), columns.HIGH: _nats("high end")},
+    "waterfall": {
+        columns.LOW: _nats("low end"),
+        columns.HIGH: _nats("high end"),
+        "field_part": _nats("part against the others"),
+        "lift_part": _nats("part on all alike"),
+    },
     "sensitivity": {"source": Heading("what differs")},
     "path": {columns.DEMO: _id("demonstration ids")},
     "shortlist": {columns.DEMO: _id("demonstration id")},

@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from app.charts.alt_text import extremes
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import UNFADED, framed, hover, quiet_line, row_axis, tick_font, whiskers
+from app.list_reading import score_parts
 from app.text import plain, safe_mark
-from app.theme import Palette, amount, colour, nats, number, ordinal, signed, with_interval
+from app.theme import Palette, amount, blend, colour, nats, number, ordinal, signed, with_interval
 from core import columns
 from core.analysis.explain.explanation import Contributions, Explanation
 from core.question.targets import EXPLAINED
@@ -24,6 +25,9 @@ LABEL = 24
 """Characters of a title beside its bar."""
 BAR = 0.62
 """Width of a bar, in rows."""
+FIELD_PART, LIFT_PART = "field_part", "lift_part"
+LIFT_TONE = 0.5
+"""How far the tone of a lift part is on its way from the mark's colour to the paper."""
 
 
 def order_of(contributions: Contributions, order: BarOrder) -> list[int]:
@@ -38,7 +42,9 @@ def figure(
 ) -> go.Figure:
     """One bar per demonstration from the zero-shot to the few-shot score, and the residual; nats.
 
-    Each bar's `customdata` is the index of its demonstration; `selected` is drawn with an outline.
+    The bar of an own score has two tones: its upper half is the part against the other candidates, and its lower half,
+    which begins where that ends, the part on all alike. Each bar's `customdata` is the index of its demonstration;
+    `selected` is drawn with an outline.
     """
     contributions = _contributions(explanation)
     indices = order_of(contributions, order)
@@ -48,6 +54,7 @@ def figure(
         [
             _connectors([*sums, contributions.few_shot], colours),
             _ends(contributions, rows, colours),
+            *_tones(explanation, indices, sums[:-1], colours),
             _bars(explanation, indices, sums[:-1], colours, selected),
             _residual(contributions, sums[-1], rows, colours),
         ],
@@ -63,6 +70,47 @@ def _contributions(explanation: Explanation) -> Contributions:
     return explanation.contributions
 
 
+def _tones(explanation: Explanation, indices: list[int], starts: list[float], colours: Palette) -> list[go.Bar]:
+    """Field and lift part of each bar, where an own score is explained; clicks and hovers pass to the whole bar."""
+    parts = score_parts(explanation)
+    if parts is None:
+        return []
+    field, lift = ([float(part[index]) for index in indices] for part in parts)
+    turns = [start + value for start, value in zip(starts, field, strict=True)]
+    return [
+        _half("field part", starts, field, [colour(value, colours) for value in field], colours, -BAR / 2),
+        _half("lift part", turns, lift, [lift_colour(value, colours) for value in lift], colours, 0.0),
+    ]
+
+
+def lift_colour(value: float, colours: Palette) -> str:
+    """The lighter tone of a lift part."""
+    return blend(colour(value, colours), colours.paper, LIFT_TONE)
+
+
+def _half(
+    name: str, starts: list[float], values: list[float], fill: list[str], colours: Palette, offset: float
+) -> go.Bar:
+    return go.Bar(
+        name=name,
+        orientation="h",
+        base=starts,
+        x=values,
+        y=list(range(1, len(values) + 1)),
+        width=BAR / 2,
+        offset=offset,
+        hoverinfo="skip",
+        marker={"color": fill, "pattern": _hatch(values, colours), "line": {"width": 0}},
+        **UNFADED,
+    )
+
+
+def _hatch(values: list[float], colours: Palette) -> dict[str, Any]:
+    """The pattern of bars that lower, so that the sign shows without colour."""
+    shapes = ["/" if value < 0 else "" for value in values]
+    return {"shape": shapes, "size": 5, "solidity": 0.25, "fgcolor": colours.paper, "fillmode": "overlay"}
+
+
 def _bars(
     explanation: Explanation, indices: list[int], starts: list[float], colours: Palette, selected: int | None
 ) -> go.Bar:
@@ -72,6 +120,7 @@ def _bars(
     if contributions.low is not None and contributions.high is not None:
         low, high = ([ends[index] for index in indices] for ends in (contributions.low, contributions.high))
         spread = whiskers(values, low, high, colours.ink, thickness=1.2)
+    whole = score_parts(explanation) is None
     return go.Bar(
         name="contribution",
         orientation="h",
@@ -79,17 +128,12 @@ def _bars(
         x=values,
         y=list(range(1, len(indices) + 1)),
         width=BAR,
+        offset=-BAR / 2,
         customdata=indices,
         error_x=spread,
         marker={
-            "color": [colour(value, colours) for value in values],
-            "pattern": {
-                "shape": ["/" if value < 0 else "" for value in values],
-                "size": 5,
-                "solidity": 0.25,
-                "fgcolor": colours.paper,
-                "fillmode": "overlay",
-            },
+            "color": [colour(value, colours) for value in values] if whole else "rgba(0,0,0,0)",
+            "pattern": _hatch(values if whole else [], colours),
             "line": {"width": [2.5 if index == selected else 0 for index in indices], "color": colours.ink},
         },
         **hover(_hover(explanation, contributions, index) for index in indices),
@@ -102,7 +146,18 @@ def _hover(explanation: Explanation, contributions: Contributions, index: int) -
     answer = f" · {row.answer}" if row.answer else ""
     spread = with_interval(low[index], high[index]) if low and high else ""
     value = nats(contributions.values[index])
-    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {value}{spread}"
+    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {value}{spread}" + _split(
+        explanation, index
+    )
+
+
+def _split(explanation: Explanation, index: int) -> str:
+    """Both parts of the contribution to an own score, for a hover text."""
+    parts = score_parts(explanation)
+    if parts is None:
+        return ""
+    field, lift = (signed(float(part[index])) for part in parts)
+    return f"<br>of it {field} against the other candidates, {lift} on all alike"
 
 
 def _ends(contributions: Contributions, rows: int, colours: Palette) -> go.Scatter:
@@ -129,6 +184,7 @@ def _residual(contributions: Contributions, start: float, rows: int, colours: Pa
         x=[contributions.residual],
         y=[rows - 2],
         width=BAR,
+        offset=-BAR / 2,
         marker={"color": "rgba(0,0,0,0)", "line": {"width": 1.5, "color": colours.neutral_mark}},
         hovertemplate=f"interaction between demonstrations<br>{nats(contributions.residual)}<extra></extra>",
         **UNFADED,
@@ -160,8 +216,8 @@ def _axes(
         "yaxis": row_axis(names, colours, range=[len(names) - 0.4, -0.6], ticklabelstandoff=6),
         "xaxis": {
             "domain": [0, 0.87],
-            "range": _reach(contributions, indices, sums),
-            "title": {"text": f"{_explained(contributions)} (nats)"},
+            "range": _reach(explanation, indices, sums),
+            "title": {"text": f"{_explained(contributions)} (nats){_halves(explanation)}"},
             "zeroline": False,
             "showgrid": True,
             "nticks": 6,
@@ -177,11 +233,18 @@ def _explained(contributions: Contributions) -> str:
     return f"{EXPLAINED[target.explain].words} of {safe_mark(target.title, LABEL)}"
 
 
-def _reach(contributions: Contributions, indices: list[int], sums: list[float]) -> list[float]:
-    """Both ends of the score axis: every bar, every interval, and a little air."""
+def _halves(explanation: Explanation) -> str:
+    """What the two tones of a bar are, behind what the axis measures."""
+    return "" if score_parts(explanation) is None else "; upper half: against the others, lower half: on all alike"
+
+
+def _reach(explanation: Explanation, indices: list[int], sums: list[float]) -> list[float]:
+    """Both ends of the score axis: every bar, every part, every interval, and a little air."""
+    contributions, parts = _contributions(explanation), score_parts(explanation)
     ends = [contributions.few_shot, contributions.few_shot - contributions.residual, *sums]
     for side in (contributions.low, contributions.high) if contributions.low and contributions.high else ():
         ends += [start + side[index] for index, start in zip(indices, sums[:-1], strict=True)]
+    ends += [start + parts[0][index] for index, start in zip(indices, sums[:-1], strict=True)] if parts else []
     air = 0.04 * (max(ends) - min(ends) or 1.0)
     return [min(ends) - air, max(ends) + air]
 
@@ -205,8 +268,11 @@ def alt(explanation: Explanation) -> str:
 
 
 def table(explanation: Explanation) -> pd.DataFrame:
-    """The chart as a table: the same numbers, one row per bar, in prompt order; nats."""
-    contributions = _contributions(explanation)
+    """The chart as a table: the same numbers, one row per bar, in prompt order; nats.
+
+    A contribution to an own score stands there with its two parts.
+    """
+    contributions, parts = _contributions(explanation), score_parts(explanation)
     rows: list[dict[str, object]] = [{columns.DEMO: "zero-shot", columns.SCORE: contributions.zero_shot}]
     for index, value in enumerate(contributions.values):
         demo = explanation.demos[index]
@@ -217,11 +283,13 @@ def table(explanation: Explanation) -> pd.DataFrame:
                 columns.CONTRIBUTION: value,
                 columns.LOW: contributions.low[index] if contributions.low else None,
                 columns.HIGH: contributions.high[index] if contributions.high else None,
+                **({} if parts is None else {FIELD_PART: float(parts[0][index]), LIFT_PART: float(parts[1][index])}),
             }
         )
     rows.append({columns.DEMO: "residual", columns.CONTRIBUTION: contributions.residual})
     rows.append({columns.DEMO: "few-shot", columns.SCORE: contributions.few_shot})
-    names = [columns.DEMO, columns.TITLE, columns.CONTRIBUTION, columns.LOW, columns.HIGH, columns.SCORE]
+    tones = [] if parts is None else [FIELD_PART, LIFT_PART]
+    names = [columns.DEMO, columns.TITLE, columns.CONTRIBUTION, columns.LOW, columns.HIGH, *tones, columns.SCORE]
     return pd.DataFrame(rows, columns=names)
 
 

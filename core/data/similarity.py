@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.dataset import Dataset
+from core.data.records import Item
 
 Scores = NDArray[np.float64]
 _WORD = re.compile(r"\w+")
@@ -27,9 +28,13 @@ class ItemWords:
 
     def _of(self, item_id: str) -> list[str]:
         if item_id not in self._words:
-            item = self._dataset.item(item_id)
-            self._words[item_id] = _WORD.findall(" ".join((item.title, *item.categories)).casefold())
+            self._words[item_id] = words_of(self._dataset.item(item_id))
         return self._words[item_id]
+
+
+def words_of(item: Item) -> list[str]:
+    """The words of an item's title and categories in lower case."""
+    return _WORD.findall(" ".join((item.title, *item.categories)).casefold())
 
 
 def bm25(documents: Sequence[list[str]], query: Sequence[str]) -> Scores:

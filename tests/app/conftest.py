@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def stand_in(monkeypatch, example):
         monkeypatch.setattr("app.cached.job_key", desk.key)
         monkeypatch.setattr("app.cached.users", lambda name, search, limit: list(users))
         monkeypatch.setattr("app.cached.preview", preview)
+        monkeypatch.setattr("app.cached.replacements", example.replacements)
+        monkeypatch.setattr("app.cached.items", lambda name, item_ids: {})
         monkeypatch.setattr("app.cached.licence", lambda name: "research only")
         monkeypatch.setattr("app.cached.like_threshold", lambda name: 4.0)
 
@@ -83,3 +86,18 @@ def _no_kept_choice(request, monkeypatch):
     """No page of a test opens the sample data to look for a choice of demonstrations, unless it says so."""
     if "kept" not in request.fixturenames:
         monkeypatch.setattr("app.cached.choice_for", lambda case: None)
+
+
+@pytest.fixture
+def tell():
+    """`tell(page, "edit", message)`: the page as its component of our own sends a message, then run again."""
+
+    def send(page: AppTest, event: str, message: object) -> AppTest:
+        (box,) = page.get("bidi_component")
+        states = page._tree.get_widget_states()
+        widget = states.widgets.add()
+        widget.id = f"$$STREAMLIT_INTERNAL_KEY_{box.proto.id}__events"
+        widget.json_trigger_value = json.dumps([{"event": event, "value": message}])
+        return page._run(states)
+
+    return send

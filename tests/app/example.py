@@ -441,6 +441,17 @@ def preview(task: Task) -> Subject:
     return Subject(short, case, demos, named)
 
 
+def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:
+    """What could stand among the demonstrations, as `app.cached.replacements` finds it: liked and disliked in turn."""
+    return [
+        (
+            Demonstration(f"9:{place}", "9", place, (), str(600 + place), place % 2 == 0, "similar"),
+            Item(str(600 + place), title),
+        )
+        for place, title in enumerate(TITLES[8:20])
+    ]
+
+
 class FakeDesk:
     """Answers like the desk; the usual explanation is done, others take `seconds` or stay in `state`."""
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, key_of, rows_of
+from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, key_of, rows_of, with_addition
 from app.widgets.demo_table.messages import Edit, edit_of, selected_of
+from core.data.records import Item
 from core.question.task import DemoRow
 
 
@@ -78,7 +79,7 @@ def test_a_changed_answer_stands_behind_the_id():
 
 
 def test_a_replacement_stands_behind_the_row_that_it_replaces():
-    known = {"5:8": Addition("Heat", liked=False)}
+    known = {"5:8": Addition(Item("8", "Heat"), liked=False)}
     replaced = rows("7:1", "5:8", "9:3:no", "7:4", additions=known)
     assert [(row.label, row.kept, row.title) for row in replaced][1:3] == [
         ("D2", False, "title 1"),
@@ -87,6 +88,13 @@ def test_a_replacement_stands_behind_the_row_that_it_replaces():
     assert changes(replaced) == "1 left out, 1 added"
     assert replaced[2].answer == "No"
     assert rows("5:9", additions=known)[-1].title == "5:9"
+
+
+def test_what_is_put_in_the_place_of_a_row_reads_the_same_as_a_draft_of_it():
+    fresh, heat = rows_of(DEMOS, None, {}, labelled=True), Item("8", "Heat")
+    known = {"5:8": Addition(heat, liked=False)}
+    assert with_addition(fresh, "5:8", heat, "No", 1) == rows("7:1", "5:8", "9:3:no", "7:4", additions=known)
+    assert with_addition(fresh, "5:8", heat, "No", None) == rows("7:1", "7:2", "9:3:no", "7:4", "5:8", additions=known)
 
 
 def test_without_answers_nothing_is_answered():

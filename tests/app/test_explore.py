@@ -260,54 +260,9 @@ def test_hostile_titles_are_literal(open_page, example):
     assert not any("](" in option or "<script" in option for option in options)
 
 
-def test_editing_makes_demonstrations_by_hand(open_page, example):
-    import pandas as pd
-
-    from app.pages.explore.demos import chosen_ids
-
-    before = pd.DataFrame(
-        {
-            "include": [True] * 3,
-            "order": [1, 2, 3],
-            "title": list("abc"),
-            "answer": ["Yes", "No", "Yes"],
-            "id": ["7:1", "7:2:no", "7:3"],
-        }
-    )
-    edited = before.assign(include=[True, True, False], order=[2, 1, 3], answer=["Yes", "Yes", "Yes"])
-    assert chosen_ids(edited, before, "9:4 9:5:no") == ("7:2:yes", "7:1", "9:4", "9:5:no")
-
-
-def test_run_with_edited_demonstrations(open_page):
-    page = open_page()
-    page.session_state["form-demos"] = "Edit"
-    page.run()
-    page.text_input(key="demos-added").set_value("7:5").run()
-    page.button(key="use-demos").click().run()
-    assert link(page, "with") == ["7:1", "7:0", "7:5"]
-    assert link(page, "strategy") == ["manual"]
-
-
 def test_demonstrations_that_the_model_picks_are_announced_while_the_run_waits(open_page, example):
     page = open_page(example.FakeDesk(state="queued"), user="7", strategy="semantic", demos="3", run="1")
     assert "3 demonstrations, picked by the model when this runs" in words(page)
-
-
-def test_demonstrations_that_the_model_picked_are_edited_as_the_run_shows_them(monkeypatch, example):
-    from app.pages.explore.demos import editable
-
-    monkeypatch.setattr(cached, "preview", example.preview)
-    explanation = example.explanation()
-    by_model = explanation.task.model_copy(
-        update={"case": explanation.task.case.model_copy(update={"strategy": "semantic", "demo_ids": None})}
-    )
-    frame = editable(explanation.model_copy(update={"task": by_model}), by_model)
-    assert list(frame["id"]) == [row.demo_id for row in explanation.demos]
-    assert list(frame["title"]) == [row.title for row in explanation.demos]
-    assert list(frame["order"]) == list(range(1, len(explanation.demos) + 1))
-    later = editable(explanation, by_model)
-    assert later.endswith("Press Run, then edit them.")
-    assert "picked by the model" in later
 
 
 @pytest.mark.parametrize(("view", "panel"), [("effects", "waterfall"), ("candidates", "matrix"), ("layers", "layers")])
@@ -318,7 +273,7 @@ def test_every_chart_has_a_table_twin_in_its_tab(open_page, view, panel):
     page.run()
     assert not page.exception
     assert not page.get("plotly_chart")
-    assert len(page.dataframe) == 3
+    assert len(page.dataframe) == 2
 
 
 def test_only_the_open_tab_is_drawn_and_the_link_names_it(open_page):
@@ -531,8 +486,6 @@ def test_demonstrations_that_show_a_candidate_are_marked(open_page, example):
     marked = record.model_copy(update={"demos": rows})
     titles = ["", f"\u25c6 chosen next: {target.title}; \u25c7 {other.title}", "", f"\u25c7 {other.title}"]
     assert list(demos.table(marked)["shows"]) == titles
-    assert "shows" in demos._columns(marked)
-    assert "shows" not in demos._columns(record)
     desk = example.FakeDesk()
     page = open_page(desk)
     assert "a candidate;" not in words(page)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.text import shortened
 from app.widgets.demo_table.messages import Edit
+from core.data.records import Item
 from core.prompt.families import ANSWERS
 from core.question.task import DemoRow
 
@@ -18,9 +19,8 @@ YES, NO = "Yes", "No"
 class Addition:
     """A demonstration that the result does not have."""
 
-    title: str
+    item: Item
     liked: bool
-    source: str = "manual"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class RowState:
     index: int | None
     """Of the result's demonstrations; None where it was added."""
     kept: bool = True
+    item: Item | None = None
+    """Of one that was added, as far as the data know it."""
 
     @property
     def label(self) -> str:
@@ -95,9 +97,22 @@ def _drafted(
     if key in shown:
         row = shown[key]
         return replace(row, answer=answer or row.was if labelled else None)
-    added = additions.get(demo_id, Addition(demo_id, answer != NO))
-    said = ANSWERS[0 if added.liked else 1] if labelled else None
-    return RowState(key, demo_id, added.title, said, said, None)
+    added = additions.get(demo_id)
+    liked = answer != NO if added is None else added.liked
+    said = ANSWERS[0 if liked else 1] if labelled else None
+    item, title = (None, demo_id) if added is None else (added.item, added.item.title)
+    return RowState(key, demo_id, title, said, said, None, item=item)
+
+
+def with_addition(
+    rows: Sequence[RowState], demo_id: str, item: Item, answer: str | None, instead: int | None
+) -> list[RowState]:
+    """The rows with a demonstration more: behind the last, or in the place of the result's demonstration `instead`."""
+    added = RowState(key_of(demo_id), demo_id, item.title, answer, answer, None, item=item)
+    if instead is None:
+        return [*rows, added]
+    place = next(place for place, row in enumerate(rows) if row.index == instead)
+    return [*rows[:place], replace(rows[place], kept=False), added, *rows[place + 1 :]]
 
 
 def edited(rows: Sequence[RowState], edit: Edit) -> list[RowState]:

@@ -11,8 +11,9 @@ import streamlit as st
 
 from app import cached
 from app.list_reading import candidate_index, place_without
-from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, rows_of
+from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, rows_of, with_addition
 from app.pages.explore.drawn_rows import colours_of, columns_of, drawn_rows, shows
+from app.pages.explore.replacement import Offer, picked, predicted_rows
 from app.pages.explore.selection import selected_demo
 from app.sentences import pairs
 from app.session import question_of
@@ -31,7 +32,7 @@ from core.question.case_spec import CaseSpec
 from core.question.shown_candidates import shown_sentence
 
 WITHOUT = "place_without"
-TABLE, ADDED = "demos-table", "demos-added"
+TABLE, ADDED, POOL = "demos-table", "demos-added", "demos-pool-open"
 SAME_CASE = ("dataset", "user", "split")
 """Choices of a case that its demonstrations belong to."""
 
@@ -115,6 +116,12 @@ def editable(explanation: Explanation, draft: Explain) -> bool:
     return all(getattr(draft.case, name) == getattr(explanation.task.case, name) for name in SAME_CASE)
 
 
+def only_rows_changed(before: CaseSpec, now: CaseSpec) -> bool:
+    """Whether a case differs from the one before in demonstrations by hand alone, which the table itself shows."""
+    rows = {"demo_ids", "strategy"}
+    return now.demo_ids is not None and before.model_dump(exclude=rows) == now.model_dump(exclude=rows)
+
+
 def rows_now(explanation: Explanation) -> list[RowState]:
     """The rows of the result as the draft has changed them."""
     draft = tab.draft(Explain)
@@ -128,9 +135,7 @@ def _additions(draft: Explain, ids: Sequence[str] | None) -> Mapping[str, Additi
     subject = cached.preview(draft) if ids else ""
     if isinstance(subject, str):
         return {}
-    return {
-        demo.demo_id: Addition(subject.items[demo.item_id].title, demo.liked, demo.source) for demo in subject.demos
-    }
+    return {demo.demo_id: Addition(subject.items[demo.item_id], demo.liked) for demo in subject.demos}
 
 
 def _table(explanation: Explanation, rows: list[RowState]) -> None:
@@ -145,7 +150,7 @@ def _table(explanation: Explanation, rows: list[RowState]) -> None:
         "columns": [column.name for column in shown_columns],
         "heads": {column.name: asdict(column) for column in shown_columns},
         "colours": colours_of(tab.colours()),
-        "rows": drawn_rows(explanation, rows, quality),
+        "rows": drawn_rows(explanation, rows, quality, predicted_rows(explanation, rows)),
         "selected": chosen_key,
         "editable": editable(explanation, tab.draft(Explain)),
     }
@@ -204,13 +209,25 @@ def _run() -> None:
         tab.run()
 
 
-def _add(rows: Sequence[RowState]) -> None:
+def _add_typed(rows: Sequence[RowState]) -> None:
     """Add the typed ids behind the others."""
     typed = st.session_state[ADDED].split()
     if typed:
         tab.change(demo_ids=(*ids_of(rows), *typed), strategy="manual")
     if not tab.view().notice:
         st.session_state[ADDED] = ""
+
+
+def _take(rows: Sequence[RowState], offer: Offer, instead: int | None) -> None:
+    """Put what was picked behind the others, or in the place of the result's demonstration `instead`."""
+    more = with_addition(rows, offer.demo_id, offer.item, offer.answer, instead)
+    tab.change(demo_ids=ids_of(more), strategy="manual")
+    tab.current().controls[POOL] = False
+
+
+def _open_pool() -> None:
+    controls = tab.current().controls
+    controls[POOL] = not controls.get(POOL, False)
 
 
 # ---- the next run
@@ -224,21 +241,46 @@ def _next_run(explanation: Explanation, rows: Sequence[RowState]) -> None:
         return
     changed = changes(rows) or _back_to_strategy(draft, case)
     _line(changed, draft)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="demos-buttons"):
         st.button("Run with these", key="use-demos", type="primary", on_click=_run, disabled=not changed)
         st.button("Undo changes", key="undo-demos", on_click=_undo, args=(case,), disabled=not changed)
         own = draft.case.demo_ids is None
         st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=own)
-        st.text_input(
-            "Add by id",
-            key=ADDED,
-            placeholder=f"{case.user}:3",
-            max_chars=200,
-            width=180,
-            on_change=_add,
-            args=(rows,),
-            help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the answer",
-        )
+        st.button("Replace or add\u2026", key="pool-demos", on_click=_open_pool)
+    if tab.current().controls.get(POOL):
+        _pool(explanation, rows)
+
+
+def _pool(explanation: Explanation, rows: Sequence[RowState]) -> None:
+    """What could be shown instead, with its predicted effect, and the buttons that take it into the draft."""
+    chosen = selected_demo(explanation)
+    replaced = next((row for row in rows if row.index is not None and row.index == chosen and row.kept), None)
+    with st.container(border=True, key="demos-pool-box"):
+        offer = picked(explanation, rows)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            label = "Replace the selected one" if replaced is None else f"Replace {replaced.label}"
+            st.button(
+                label,
+                key="replace-demo",
+                on_click=_take,
+                args=(rows, offer, chosen),
+                disabled=offer is None or replaced is None,
+                help="Select a demonstration in the table first." if replaced is None else None,
+            )
+            st.button(
+                "Add at the end", key="add-demo", on_click=_take, args=(rows, offer, None), disabled=offer is None
+            )
+            st.text_input(
+                "Add by id",
+                key=ADDED,
+                placeholder=f"{explanation.task.case.user}:3",
+                max_chars=200,
+                width=180,
+                on_change=_add_typed,
+                args=(rows,),
+                help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the "
+                "answer",
+            )
 
 
 def _back_to_strategy(draft: Explain, case: CaseSpec) -> str:
@@ -249,7 +291,7 @@ def _back_to_strategy(draft: Explain, case: CaseSpec) -> str:
 
 def _line(changed: str, draft: Explain) -> None:
     if changed:
-        st.html(f'<p class="dl-lead" role="status">{safe_html(capital(changed))}: not run yet.</p>')
+        st.html(f'<p class="dl-unrun" role="status">{safe_html(f"{capital(changed)}: not run yet.")}</p>')
         subject = cached.preview(draft)
         if isinstance(subject, str):
             failures.note(subject)

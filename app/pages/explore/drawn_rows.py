@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.charts.waterfall import lift_colour
 from app.list_reading import candidate_index, place_without, score_parts
 from app.pages.explore.demo_rows import RowState
 from app.sentences import SOURCES
 from app.text import capital, isolated, shortened, visible
-from app.theme import Palette, blend, nats, ordinal, signed, symmetric, with_interval
+from app.theme import Palette, nats, ordinal, signed, symmetric, with_interval
 from core.analysis.explain.explanation import Contributions, Explanation
+from core.analysis.explain.list_estimates import Estimates
 from core.analysis.quality.quality_task import QualityReport
 from core.question.targets import EXPLAINED
 from core.question.task import DemoRow
 
 LONGEST = 300
 """Characters of a title that reach the browser; the row itself shows as many as fit."""
-LIGHT = 0.5
-"""How far the tone of the lift part is on its way to the paper."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,33 @@ def columns_of(explanation: Explanation, quality: QualityReport | None, *, label
 
 
 def drawn_rows(
-    explanation: Explanation, rows: Sequence[RowState], quality: QualityReport | None
+    explanation: Explanation,
+    rows: Sequence[RowState],
+    quality: QualityReport | None,
+    predicted: Mapping[str, Estimates],
 ) -> list[dict[str, Any]]:
-    """Each row as `table.js` draws it."""
-    bars = _bars(explanation)
-    return [
-        _common(row)
-        | ({} if row.index is None else _of_result(explanation, row.index, quality) | _effect(bars, row.index))
-        for row in rows
-    ]
+    """Each row as `table.js` draws it; `predicted` has the effects [1] of rows that a person added, by key."""
+    bars = _bars(explanation, predicted.values())
+    return [_common(row) | _known(explanation, row, bars, quality, predicted.get(row.key)) for row in rows]
+
+
+def _known(
+    explanation: Explanation,
+    row: RowState,
+    bars: EffectBars | None,
+    quality: QualityReport | None,
+    predicted: Estimates | None,
+) -> dict[str, Any]:
+    """What is known of a row beyond its title and what a person changed."""
+    if row.index is not None:
+        return _of_result(explanation, row.index, quality) | _effect(bars, row.index)
+    return {} if bars is None or predicted is None else _predicted(bars, predicted)
 
 
 def colours_of(colours: Palette) -> dict[str, str]:
     """Colours of the marks, which the page's style sheet does not have."""
-    marks = {"raises": colours.raises, "lowers": colours.lowers}
-    return marks | {f"{name}-light": blend(colour, colours.paper, LIGHT) for name, colour in marks.items()}
+    lighter = {f"{name}-light": lift_colour(sign, colours) for name, sign in (("raises", 1.0), ("lowers", -1.0))}
+    return {"raises": colours.raises, "lowers": colours.lowers} | lighter
 
 
 def _common(row: RowState) -> dict[str, Any]:
@@ -133,12 +145,13 @@ class EffectBars:
     """Field and lift part, where an own score is explained."""
 
 
-def _bars(explanation: Explanation) -> EffectBars | None:
+def _bars(explanation: Explanation, predicted: Iterable[Estimates]) -> EffectBars | None:
     made = explanation.contributions
     if made is None:
         return None
     parts = score_parts(explanation)
     ends = [*made.values, *(made.low or ()), *(made.high or ()), *(parts[0] if parts else ())]
+    ends += [float(end) for row in predicted for side in (row.low, row.high) for end in side]
     tones = None if parts is None else (tuple(parts[0].tolist()), tuple(parts[1].tolist()))
     return EffectBars(made, symmetric(ends), tones)
 
@@ -146,18 +159,26 @@ def _bars(explanation: Explanation) -> EffectBars | None:
 def _effect(bars: EffectBars | None, index: int) -> dict[str, Any]:
     if bars is None:
         return {}
-    made, value = bars.contributions, bars.contributions.values[index]
+    made = bars.contributions
     low, high = (None if ends is None else ends[index] for ends in (made.low, made.high))
-    return {
-        "effect": signed(value),
-        "effect_words": _words(bars, index, low, high),
-        "direction": direction(value),
-        "bar": {
-            "parts": _parts(bars, index),
-            "low": None if low is None else _share(low, bars.bound),
-            "high": None if high is None else _share(high, bars.bound),
-        },
-    }
+    bar = _bar(_parts(bars, index), low, high, bars.bound)
+    return _number(made.values[index]) | {"effect_words": _words(bars, index, low, high), "bar": bar}
+
+
+def _predicted(bars: EffectBars, effect: Estimates) -> dict[str, Any]:
+    value, low, high = (float(side[0]) for side in (effect.value, effect.low, effect.high))
+    words = f"Predicted from the others, not measured: {nats(value)}{with_interval(low, high)}"
+    bar = _bar([_part(0.0, value, "predicted", bars.bound)], low, high, bars.bound)
+    return _number(value) | {"effect_words": words, "bar": bar, "under": "added, not run yet; effect predicted"}
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"effect": signed(value), "direction": direction(value)}
+
+
+def _bar(parts: list[dict[str, Any]], low: float | None, high: float | None, bound: float) -> dict[str, Any]:
+    ends = {"low": low, "high": high}
+    return {"parts": parts} | {name: None if end is None else _share(end, bound) for name, end in ends.items()}
 
 
 def _words(bars: EffectBars, index: int, low: float | None, high: float | None) -> str:

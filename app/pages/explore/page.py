@@ -63,7 +63,9 @@ def advanced() -> None:
 def upcoming(page: TaskView) -> None:
     """The history and the demonstrations of changed choices; nothing while they are as shown."""
     case = page.draft.case
-    if page.task is None or case.model_dump(exclude=NOT_READ) == page.task.case.model_dump(exclude=NOT_READ):
+    if page.task is None or demos.only_rows_changed(page.task.case, case):
+        return
+    if case.model_dump(exclude=NOT_READ) == page.task.case.model_dump(exclude=NOT_READ):
         return
     with st.container(border=True, key="upcoming"):
         st.html(f'<h2 class="dl-section">Next run: user {safe_html(case.user, 40)}</h2>')

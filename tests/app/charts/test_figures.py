@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from questions import explain_task
 
 from app.charts import heatmap, layers, ranks, waterfall
-from app.theme import DARK, LIGHT
+from app.theme import DARK, LIGHT, colour, signed
+from core.analysis.explain.explain_task import Explain
+from core.question.case_spec import CaseSpec
 from core.question.targets import EXPLAINED
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -37,12 +41,46 @@ def test_the_bars_lead_from_zero_shot_to_few_shot(complete, colours, order):
 def test_sign_shows_by_colour_and_by_hatch_and_the_interval_is_exact(complete):
     made = complete.contributions
     bars = _trace(waterfall.figure(complete, LIGHT), "contribution")
-    for value, colour, hatch in zip(bars.x, bars.marker.color, bars.marker.pattern.shape, strict=True):
-        assert colour == (LIGHT.raises if value > 0 else LIGHT.lowers)
+    for value, fill, hatch in zip(bars.x, bars.marker.color, bars.marker.pattern.shape, strict=True):
+        assert fill == (LIGHT.raises if value > 0 else LIGHT.lowers)
         assert hatch == ("" if value > 0 else "/")
     assert list(bars.error_x.array) == pytest.approx(
         [high - value for high, value in zip(made.high, made.values, strict=True)]
     )
+
+
+@given(user=st.integers(1, 10**6), item=st.integers(100, 105), order=st.sampled_from(["prompt", "size"]))
+def test_both_tones_of_an_own_score_add_up_to_its_bar(example, user, item, order):
+    """Property: field part and lift part lead from where a bar begins to where it ends, in chart, hover and table."""
+    task = Explain(case=CaseSpec(user=str(user), demos=5, candidates=6), explain="score", target=str(item))
+    record = example.explanation(task)
+    effects, at = np.array(record.list_effects.effects), item - 100
+    margins = effects @ EXPLAINED["field"].weights(6, at)
+    figure = waterfall.figure(record, LIGHT, order=order)
+    bars, field, lift = (_trace(figure, name) for name in ("contribution", "field part", "lift part"))
+    indices = list(bars.customdata)
+    np.testing.assert_allclose(field.x, margins[indices], atol=1e-12)
+    np.testing.assert_allclose(np.add(field.x, lift.x), bars.x, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(lift.base, np.add(field.base, field.x), rtol=0, atol=1e-12)
+    assert list(field.base) == list(bars.base)
+    for part, sign in ((field, colour), (lift, waterfall.lift_colour)):
+        assert list(part.marker.color) == [sign(value, LIGHT) for value in part.x]
+        assert list(part.marker.pattern.shape) == ["/" if value < 0 else "" for value in part.x]
+    twin = waterfall.table(record).iloc[1:-2]
+    np.testing.assert_allclose(twin["field_part"] + twin["lift_part"], twin["contribution"], rtol=0, atol=1e-12)
+    for place, index in enumerate(indices):
+        assert f"of it {signed(field.x[place])} against the other candidates" in bars.hovertext[place]
+        assert twin["field_part"].iloc[index] == field.x[place]
+    low, high = figure.layout.xaxis.range
+    assert all(low < end < high for end in [*bars.base, *lift.base])
+
+
+def test_only_an_own_score_has_two_tones(complete):
+    assert {trace.name for trace in waterfall.figure(complete, LIGHT).data if trace.type == "bar"} == {
+        "contribution",
+        "residual",
+    }
+    assert "field_part" not in waterfall.table(complete)
 
 
 def test_the_size_order_is_by_amount(complete):
