@@ -172,9 +172,9 @@ def score_parts(explanation: Explanation) -> tuple[Floats, Floats] | None:
 
     A score is the margin over the other candidates plus their mean score, and effects are linear in the scores.
     """
-    made, effects = explanation.contributions, explanation.list_effects
-    if made is None or effects is None or made.target.explain != "score":
+    bars, effects = explanation.contributions, explanation.list_effects
+    if bars is None or effects is None or bars.target.explain != "score":
         return None
-    target = target_of(explanation, "field", made.target.item_id)
+    target = target_of(explanation, "field", bars.target.item_id)
     field_part = effects.belief.on(weights_of(explanation, target)).value
-    return field_part, np.array(made.values) - field_part
+    return field_part, np.array(bars.values) - field_part

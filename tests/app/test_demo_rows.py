@@ -39,12 +39,15 @@ def rows(*ids: str, additions=None) -> list[RowState]:
 
 def message(rows: list[RowState], **changes: dict[str, object]) -> dict[str, object]:
     """What the browser sends of these rows."""
-    return {"sequence": 1, "rows": [{"key": row.key, "kept": row.kept, "answer": row.answer} for row in rows]} | changes
+    return {
+        "sequence": 1,
+        "rows": [{"key": row.key, "stays": row.stays, "answer": row.answer} for row in rows],
+    } | changes
 
 
 def test_the_rows_of_a_result_are_its_demonstrations_in_order():
     fresh = rows_of(DEMOS, None, {}, labelled=True)
-    assert [(row.key, row.label, row.answer, row.kept) for row in fresh] == [
+    assert [(row.key, row.label, row.answer, row.stays) for row in fresh] == [
         ("7:1", "D1", "Yes", True),
         ("7:2", "D2", "No", True),
         ("9:3", "D3", "No", True),
@@ -57,7 +60,7 @@ def test_the_rows_of_a_result_are_its_demonstrations_in_order():
 
 def test_what_is_left_out_stays_where_it_stood_and_is_told():
     left = rows("7:1", "7:4")
-    assert [(row.label, row.kept) for row in left] == [("D1", True), ("D2", False), ("D3", False), ("D4", True)]
+    assert [(row.label, row.stays) for row in left] == [("D1", True), ("D2", False), ("D3", False), ("D4", True)]
     assert changes(left) == "2 left out"
     assert [row.label for row in rows("7:4")] == ["D1", "D2", "D3", "D4"]
     assert [row.label for row in rows()] == ["D1", "D2", "D3", "D4"]
@@ -81,7 +84,7 @@ def test_a_changed_answer_stands_behind_the_id():
 def test_a_replacement_stands_behind_the_row_that_it_replaces():
     known = {"5:8": Addition(Item("8", "Heat"), liked=False)}
     replaced = rows("7:1", "5:8", "9:3:no", "7:4", additions=known)
-    assert [(row.label, row.kept, row.title) for row in replaced][1:3] == [
+    assert [(row.label, row.stays, row.title) for row in replaced][1:3] == [
         ("D2", False, "title 1"),
         ("Heat", True, "Heat"),
     ]
@@ -118,7 +121,7 @@ def test_rows_hold_each_interaction_once_and_run_what_the_draft_says(ids):
     assert set(KEYS) <= set(keys)
     assert [key_of(run) for run in ids_of(table)] == [key_of(demo_id) for demo_id in ids]
     again = rows(*ids_of(table))
-    assert [(row.key, row.kept, row.answer) for row in again] == [(row.key, row.kept, row.answer) for row in table]
+    assert [(row.key, row.stays, row.answer) for row in again] == [(row.key, row.stays, row.answer) for row in table]
 
 
 @given(st.permutations(range(4)), st.sets(st.integers(0, 3)))
@@ -144,14 +147,14 @@ def test_the_rows_that_moved_are_as_few_as_can_be(order, out):
 def test_an_edit_is_taken_as_it_is():
     fresh = rows_of(DEMOS, None, {}, labelled=True)
     sent = message([fresh[2], fresh[0], fresh[1], fresh[3]])
-    sent["rows"][1]["kept"] = False
+    sent["rows"][1]["stays"] = False
     sent["rows"][0]["answer"] = "Yes"
     edit = edit_of(sent, KEYS, labelled=True)
     assert isinstance(edit, Edit)
     assert ids_of(edited(fresh, edit)) == ("9:3:yes", "7:2", "7:4")
 
 
-BAD_ROW = {"key": "7:1", "kept": True, "answer": "Yes"}
+BAD_ROW = {"key": "7:1", "stays": True, "answer": "Yes"}
 
 
 @pytest.mark.parametrize(
@@ -162,12 +165,12 @@ BAD_ROW = {"key": "7:1", "kept": True, "answer": "Yes"}
         [{**BAD_ROW, "key": key} for key in [*KEYS, "5:5"]],
         [{**BAD_ROW, "key": key} for key in [*KEYS[:3], "5:5"]],
         [{**BAD_ROW, "key": key} for key in [*KEYS, KEYS[0]]],
-        [{**BAD_ROW, "key": key, "kept": 1} for key in KEYS],
-        [{**BAD_ROW, "key": key, "kept": "true"} for key in KEYS],
+        [{**BAD_ROW, "key": key, "stays": 1} for key in KEYS],
+        [{**BAD_ROW, "key": key, "stays": "true"} for key in KEYS],
         [{**BAD_ROW, "key": key, "answer": "yes"} for key in KEYS],
         [{**BAD_ROW, "key": key, "answer": None} for key in KEYS],
         [{**BAD_ROW, "key": key, "run": True} for key in KEYS],
-        [{"key": key, "kept": True} for key in KEYS],
+        [{"key": key, "stays": True} for key in KEYS],
         [{**BAD_ROW, "key": ["7:1"]} for _ in KEYS],
         "7:1",
         None,
@@ -188,7 +191,7 @@ def test_the_number_of_an_edit_is_a_whole_one(sequence):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(KEYS),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["sequence", "rows", "key", "kept", "answer"]), inner)
+        st.lists(inner) | st.dictionaries(st.sampled_from(["sequence", "rows", "key", "stays", "answer"]), inner)
     ),
 )
 NEAR = st.fixed_dictionaries(
@@ -198,7 +201,7 @@ NEAR = st.fixed_dictionaries(
             st.fixed_dictionaries(
                 {
                     "key": st.sampled_from([*KEYS, "x"]),
-                    "kept": st.booleans() | st.just(1),
+                    "stays": st.booleans() | st.just(1),
                     "answer": st.sampled_from(["Yes", "No", None]),
                 }
             ),
@@ -214,7 +217,7 @@ def test_whatever_is_sent_an_edit_has_exactly_these_rows(sent, labelled):
     edit = edit_of(sent, KEYS, labelled=labelled)
     if edit is not None:
         assert sorted(row.key for row in edit.rows) == sorted(KEYS)
-        assert all(type(row.kept) is bool and (row.answer in ("Yes", "No")) == labelled for row in edit.rows)
+        assert all(type(row.stays) is bool and (row.answer in ("Yes", "No")) == labelled for row in edit.rows)
         fresh = rows_of(DEMOS, None, {}, labelled=labelled)
         assert {key_of(demo_id) for demo_id in ids_of(edited(fresh, edit))} <= set(KEYS)
 

@@ -42,7 +42,7 @@ def words(page: AppTest) -> str:
 
 def sent(page: AppTest, sequence: int = 1) -> dict:
     """The edit that changes nothing."""
-    rows = [{name: row[name] for name in ("key", "kept", "answer")} for row in drawn(page)["rows"]]
+    rows = [{name: row[name] for name in ("key", "stays", "answer")} for row in drawn(page)["rows"]]
     return {"sequence": sequence, "rows": rows}
 
 
@@ -95,13 +95,13 @@ def test_what_is_left_out_and_moved_is_told_and_run_only_on_request(open_page, e
     before, handed_in = draft(page), len(desk.submissions)
     edit = sent(page)
     keys = [row["key"] for row in edit["rows"]]
-    edit["rows"][0]["kept"] = edit["rows"][1]["kept"] = False
+    edit["rows"][0]["stays"] = edit["rows"][1]["stays"] = False
     edit["rows"].insert(2, edit["rows"].pop(7))
     page = tell(page, "edit", edit)
     assert draft(page).case.demo_ids == (keys[7], *keys[2:7])
     assert draft(page).case.strategy == "manual"
     assert "2 left out, D8 moved: not run yet" in words(page)
-    assert [row["kept"] for row in drawn(page)["rows"]][:3] == [False, False, True]
+    assert [row["stays"] for row in drawn(page)["rows"]][:3] == [False, False, True]
     assert drawn(page)["answered"] == 1
     assert "Next run" not in words(page)
     assert len(desk.submissions) == handed_in
@@ -117,7 +117,7 @@ def test_what_is_left_out_and_moved_is_told_and_run_only_on_request(open_page, e
 def test_rows_put_back_by_hand_give_the_strategy_back(open_page, tell):
     page = open_page()
     before, plain, edit = draft(page), sent(page), sent(page, 2)
-    edit["rows"][0]["kept"] = False
+    edit["rows"][0]["stays"] = False
     page = tell(page, "edit", edit)
     assert draft(page) != before
     page = tell(page, "edit", plain)
@@ -162,7 +162,7 @@ def test_another_case_is_run_before_its_demonstrations_are_changed(open_page):
 def test_demonstrations_that_the_model_picked_can_be_changed(open_page, example, tell):
     page = open_page(user="7", strategy="semantic", demos="3", run="1")
     edit = sent(page)
-    edit["rows"][0]["kept"] = False
+    edit["rows"][0]["stays"] = False
     page = tell(page, "edit", edit)
     assert draft(page).case.demo_ids == tuple(row["key"] for row in edit["rows"][1:])
 

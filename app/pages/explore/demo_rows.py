@@ -38,7 +38,7 @@ class RowState:
     """The same as the result has it, or as the data say of an added one."""
     index: int | None
     """Of the result's demonstrations; None where it was added."""
-    kept: bool = True
+    stays: bool = True
     item: Item | None = None
     """Of one that was added, as far as the data know it."""
 
@@ -71,15 +71,15 @@ def rows_of(
     The draft's come in its order; one that it leaves out stands behind the one that it followed in the result. Of an
     id that neither the result nor `additions` knows, the id is the title.
     """
-    shown = {key_of(row.demo_id): _shown(index, row, labelled) for index, row in enumerate(demos)}
+    of_result = {key_of(row.demo_id): _shown(index, row, labelled) for index, row in enumerate(demos)}
     if ids is None:
-        return list(shown.values())
-    rows = [_drafted(demo_id, shown, additions, labelled) for demo_id in ids]
+        return list(of_result.values())
+    rows = [_drafted(demo_id, of_result, additions, labelled) for demo_id in ids]
     before: str | None = None
-    for key, row in shown.items():
+    for key, row in of_result.items():
         keys = [each.key for each in rows]
         if key not in keys:
-            rows.insert(0 if before is None else keys.index(before) + 1, replace(row, kept=False))
+            rows.insert(0 if before is None else keys.index(before) + 1, replace(row, stays=False))
         before = key
     return rows
 
@@ -90,18 +90,18 @@ def _shown(index: int, row: DemoRow, labelled: bool) -> RowState:
 
 
 def _drafted(
-    demo_id: str, shown: Mapping[str, RowState], additions: Mapping[str, Addition], labelled: bool
+    demo_id: str, of_result: Mapping[str, RowState], additions: Mapping[str, Addition], labelled: bool
 ) -> RowState:
     key, ending = key_of(demo_id), demo_id.rpartition(":")[2]
     answer = {"yes": YES, "no": NO}.get(ending) if key != demo_id else None
-    if key in shown:
-        row = shown[key]
+    if key in of_result:
+        row = of_result[key]
         return replace(row, answer=answer or row.was if labelled else None)
     added = additions.get(demo_id)
     liked = answer != NO if added is None else added.liked
-    said = ANSWERS[0 if liked else 1] if labelled else None
+    word = ANSWERS[0 if liked else 1] if labelled else None
     item, title = (None, demo_id) if added is None else (added.item, added.item.title)
-    return RowState(key, demo_id, title, said, said, None, item=item)
+    return RowState(key, demo_id, title, word, word, None, item=item)
 
 
 def with_addition(
@@ -112,35 +112,35 @@ def with_addition(
     if instead is None:
         return [*rows, added]
     place = next(place for place, row in enumerate(rows) if row.index == instead)
-    return [*rows[:place], replace(rows[place], kept=False), added, *rows[place + 1 :]]
+    return [*rows[:place], replace(rows[place], stays=False), added, *rows[place + 1 :]]
 
 
 def edited(rows: Sequence[RowState], edit: Edit) -> list[RowState]:
     """The rows as the edit has them."""
     by_key = {row.key: row for row in rows}
-    return [replace(by_key[row.key], kept=row.kept, answer=row.answer) for row in edit.rows]
+    return [replace(by_key[row.key], stays=row.stays, answer=row.answer) for row in edit.rows]
 
 
 def ids_of(rows: Sequence[RowState]) -> tuple[str, ...]:
     """Ids of what would be run, in order."""
-    return tuple(row.run_id for row in rows if row.kept)
+    return tuple(row.run_id for row in rows if row.stays)
 
 
 def changes(rows: Sequence[RowState]) -> str:
     """What a person changed, such as `2 left out, D3 moved`; empty where nothing is."""
-    out = sum(not row.kept for row in rows if row.index is not None)
+    out = sum(not row.stays for row in rows if row.index is not None)
     parts = [f"{out} left out"] if out else []
     parts += [f"{row.label} moved" for row in _moved(rows)]
-    parts += [f"{row.label} answered {row.answer}" for row in rows if row.kept and row.flipped]
-    added = sum(row.index is None for row in rows if row.kept)
+    parts += [f"{row.label} answered {row.answer}" for row in rows if row.stays and row.flipped]
+    added = sum(row.index is None for row in rows if row.stays)
     return ", ".join([*parts, *([f"{added} added"] if added else [])])
 
 
 def _moved(rows: Sequence[RowState]) -> list[RowState]:
     """The fewest rows that, taken to another place, turn the result's order into this one."""
-    kept = [(row.index, row) for row in rows if row.kept and row.index is not None]
-    staying = _longest_rising([index for index, _ in kept])
-    return [row for place, (_, row) in enumerate(kept) if place not in staying]
+    staying_rows = [(row.index, row) for row in rows if row.stays and row.index is not None]
+    staying = _longest_rising([index for index, _ in staying_rows])
+    return [row for place, (_, row) in enumerate(staying_rows) if place not in staying]
 
 
 def _longest_rising(values: Sequence[int]) -> set[int]:

@@ -254,7 +254,7 @@ def _next_run(explanation: Explanation, rows: Sequence[RowState]) -> None:
 def _pool(explanation: Explanation, rows: Sequence[RowState]) -> None:
     """What could be shown instead, with its predicted effect, and the buttons that take it into the draft."""
     chosen = selected_demo(explanation)
-    replaced = next((row for row in rows if row.index is not None and row.index == chosen and row.kept), None)
+    replaced = next((row for row in rows if row.index is not None and row.index == chosen and row.stays), None)
     with st.container(border=True, key="demos-pool-box"):
         offer = picked(explanation, rows)
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

@@ -89,7 +89,7 @@ def _common(row: RowState) -> dict[str, Any]:
         "title": isolated(shortened(visible(row.title), LONGEST)),
         "answer": row.answer,
         "flipped": row.flipped,
-        "kept": row.kept,
+        "stays": row.stays,
         "added": row.index is None,
         "selectable": row.index is not None,
         "under": "added, not run yet",
@@ -115,8 +115,8 @@ def _gain(quality: QualityReport | None, index: int) -> str:
 
 
 def _place(explanation: Explanation, index: int) -> dict[str, str]:
-    made = explanation.contributions
-    at = None if made is None else candidate_index(explanation, made.target.item_id)
+    contributions = explanation.contributions
+    at = None if contributions is None else candidate_index(explanation, contributions.target.item_id)
     place = None if at is None else place_without(explanation, index, at)
     if place is None:
         return {}
@@ -146,23 +146,28 @@ class EffectBars:
 
 
 def _bars(explanation: Explanation, predicted: Iterable[Estimates]) -> EffectBars | None:
-    made = explanation.contributions
-    if made is None:
+    contributions = explanation.contributions
+    if contributions is None:
         return None
     parts = score_parts(explanation)
-    ends = [*made.values, *(made.low or ()), *(made.high or ()), *(parts[0] if parts else ())]
+    ends = [
+        *contributions.values,
+        *(contributions.low or ()),
+        *(contributions.high or ()),
+        *(parts[0] if parts else ()),
+    ]
     ends += [float(end) for row in predicted for side in (row.low, row.high) for end in side]
     tones = None if parts is None else (tuple(parts[0].tolist()), tuple(parts[1].tolist()))
-    return EffectBars(made, symmetric(ends), tones)
+    return EffectBars(contributions, symmetric(ends), tones)
 
 
 def _effect(bars: EffectBars | None, index: int) -> dict[str, Any]:
     if bars is None:
         return {}
-    made = bars.contributions
-    low, high = (None if ends is None else ends[index] for ends in (made.low, made.high))
+    contributions = bars.contributions
+    low, high = (None if ends is None else ends[index] for ends in (contributions.low, contributions.high))
     bar = _bar(_parts(bars, index), low, high, bars.bound)
-    return _number(made.values[index]) | {"effect_words": _words(bars, index, low, high), "bar": bar}
+    return _number(contributions.values[index]) | {"effect_words": _words(bars, index, low, high), "bar": bar}
 
 
 def _predicted(bars: EffectBars, effect: Estimates) -> dict[str, Any]:
@@ -182,8 +187,9 @@ def _bar(parts: list[dict[str, Any]], low: float | None, high: float | None, bou
 
 
 def _words(bars: EffectBars, index: int, low: float | None, high: float | None) -> str:
-    made = bars.contributions
-    text = f"{capital(EXPLAINED[made.target.explain].words)}: {nats(made.values[index])}{with_interval(low, high)}"
+    contributions = bars.contributions
+    name, amount = EXPLAINED[contributions.target.explain].words, nats(contributions.values[index])
+    text = f"{capital(name)}: {amount}{with_interval(low, high)}"
     if bars.parts is None:
         return text
     field_part, lift_part = (part[index] for part in bars.parts)

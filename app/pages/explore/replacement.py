@@ -14,7 +14,7 @@ from app.text import counted, option, safe_html
 from app.theme import interval, nats, number, signed, with_interval
 from core.analysis.explain.explanation import Explanation
 from core.analysis.explain.list_estimates import Estimates
-from core.analysis.explain.predicted_effects import LEAST, Likeness, Prediction, predicted_effects
+from core.analysis.explain.predicted_effects import LEAST, EffectPrediction, Likeness, predicted_effects
 from core.data.records import Item
 from core.data.similarity import word_likeness, words_of
 from core.prompt.families import FAMILIES
@@ -26,7 +26,7 @@ LABEL = 40
 
 @dataclass(frozen=True)
 class Offer:
-    """A demonstration that could be shown, and its predicted effect on what is explained."""
+    """A demonstration that could be added, and its predicted effect on what is explained."""
 
     demo_id: str
     item: Item
@@ -45,29 +45,31 @@ class Offer:
         return f"{option(self.item.title, LABEL)}{answer}{amount} · {option(self.demo_id)}"
 
 
-def prediction(explanation: Explanation, new: Sequence[tuple[Item, str | None]]) -> Prediction | None:
+def prediction(explanation: Explanation, new: Sequence[tuple[Item, str | None]]) -> EffectPrediction | None:
     """Effects of demonstrations that are not in the prompt, by item and answer; None where too few are measured."""
-    made = explanation.contributions
-    if made is None or made.low is None or made.high is None or not new:
+    contributions = explanation.contributions
+    if contributions is None or contributions.low is None or contributions.high is None or not new:
         return None
     ids = tuple(sorted({row.item_id for row in explanation.demos}))
     known = cached.items(explanation.task.case.dataset, ids)
-    shown = [(known.get(row.item_id, Item(row.item_id, row.title)), row.answer) for row in explanation.demos]
-    measured = Estimates(*(np.array(values) for values in (made.values, made.low, made.high)))
-    return predicted_effects(measured, *_likeness(shown, new))
+    present = [(known.get(row.item_id, Item(row.item_id, row.title)), row.answer) for row in explanation.demos]
+    measured = Estimates(
+        *(np.array(values) for values in (contributions.values, contributions.low, contributions.high))
+    )
+    return predicted_effects(measured, *_likeness(present, new))
 
 
 def _likeness(
-    shown: Sequence[tuple[Item, str | None]], new: Sequence[tuple[Item, str | None]]
+    present: Sequence[tuple[Item, str | None]], new: Sequence[tuple[Item, str | None]]
 ) -> tuple[Likeness, Likeness]:
-    everyone, count = [*shown, *new], len(shown)
+    everyone, count = [*present, *new], len(present)
     words = word_likeness([frozenset(words_of(item)) for item, _ in everyone])
     answers = np.array([[first == second for _, second in everyone] for _, first in everyone])
     among, to = np.s_[:count, :count], np.s_[count:, :count]
     return Likeness(words[among], answers[among]), Likeness(words[to], answers[to])
 
 
-def offers(explanation: Explanation, rows: Sequence[RowState]) -> tuple[list[Offer], Prediction | None]:
+def offers(explanation: Explanation, rows: Sequence[RowState]) -> tuple[list[Offer], EffectPrediction | None]:
     """What could be added or put in the place of a row, the highest predicted effect first; and the prediction."""
     family = FAMILIES[explanation.task.case.family]
     taken = {row.key for row in rows}
@@ -77,11 +79,11 @@ def offers(explanation: Explanation, rows: Sequence[RowState]) -> tuple[list[Off
         if key_of(demo.demo_id) not in taken and (family.labelled or demo.liked)
     ]
     predicted = prediction(explanation, [(item, answer) for _, item, answer in pool])
-    found = [Offer(*row, *_effect(predicted, place)) for place, row in enumerate(pool)]
-    return sorted(found, key=lambda offer: -(offer.value or 0.0)), predicted
+    listed = [Offer(*row, *_effect(predicted, place)) for place, row in enumerate(pool)]
+    return sorted(listed, key=lambda offer: -(offer.value or 0.0)), predicted
 
 
-def _effect(predicted: Prediction | None, place: int) -> tuple[float | None, float | None, float | None]:
+def _effect(predicted: EffectPrediction | None, place: int) -> tuple[float | None, float | None, float | None]:
     if predicted is None:
         return None, None, None
     effects = predicted.effects
@@ -102,7 +104,7 @@ def predicted_rows(explanation: Explanation, rows: Sequence[RowState]) -> dict[s
 
 
 def picked(explanation: Explanation, rows: Sequence[RowState]) -> Offer | None:
-    """The list of what could be shown, with what the predictions rest on; returns what a person picked."""
+    """The list of what could be added, with what the predictions rest on; returns what a person picked."""
     pool, predicted = offers(explanation, rows)
     by_id = {offer.demo_id: offer for offer in pool}
     if st.session_state.get(PICK) not in by_id:
@@ -121,7 +123,7 @@ def picked(explanation: Explanation, rows: Sequence[RowState]) -> Offer | None:
     return offer
 
 
-def _words(explanation: Explanation, offer: Offer | None, predicted: Prediction | None) -> str:
+def _words(explanation: Explanation, offer: Offer | None, predicted: EffectPrediction | None) -> str:
     if predicted is None:
         return f"No effect is predicted: that takes {LEAST} demonstrations whose effects have intervals."
     count = counted(len(explanation.demos), "measured demonstration")

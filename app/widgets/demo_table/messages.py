@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 MOST_ROWS = 200
 """More than any prompt has."""
-Key = Annotated[str, Field(max_length=600)]
+RowKey = Annotated[str, Field(max_length=600)]
 Answer = Literal["Yes", "No"]
 
 
@@ -18,8 +18,8 @@ class EditedRow(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    key: Key
-    kept: bool
+    key: RowKey
+    stays: bool
     answer: Answer | None
 
 

@@ -2,7 +2,7 @@
 
 A demonstration that was never run is predicted by kriging from those that were: effects vary around their mean, those
 of the same answer and of words in common vary together (Rasmussen and Williams 2006, chapter 2). It rests on the few
-demonstrations of one prompt, so it is wide, and `Prediction.error` says how far it misses those themselves.
+demonstrations of one prompt, so it is wide, and `EffectPrediction.error` says how far it misses those themselves.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class EffectPrediction:
     """Effects of demonstrations that were not run, and how well the same rule predicts those that were."""
 
     effects: Estimates
@@ -49,7 +49,7 @@ class Prediction:
     """Mean distance between the effect of a measured demonstration and its prediction from the others, nats."""
 
 
-def predicted_effects(measured: Estimates, among: Likeness, to: Likeness) -> Prediction | None:
+def predicted_effects(measured: Estimates, among: Likeness, to: Likeness) -> EffectPrediction | None:
     """Effects of new demonstrations from `measured` ones [demo], with 90 % intervals; None below `LEAST` of these.
 
     `among` is [demo, demo] with each like itself, `to` [new, demo]. The prediction moves with the effects: adding a
@@ -68,7 +68,7 @@ def predicted_effects(measured: Estimates, among: Likeness, to: Likeness) -> Pre
     misses = (inverse @ centred) / np.diag(inverse)  # Each one left out in turn (Rasmussen and Williams, 5.12).
     wider = max(1.0, float(np.sqrt(np.mean(misses**2 * np.diag(inverse)))))
     half = float(stats.t.ppf((1 + LEVEL) / 2, demos - 1)) * wider * np.sqrt(np.maximum(left, 0.0))
-    return Prediction(Estimates(value, value - half, value + half), float(np.abs(misses).mean()))
+    return EffectPrediction(Estimates(value, value - half, value + half), float(np.abs(misses).mean()))
 
 
 def _variance(centred: Floats, noise: Floats) -> float:

@@ -92,7 +92,7 @@ class DemoTable {
   line(row, place) {
     const chosen = row.key === this.selected;
     const first = this.selected === null || !this.rows.some((each) => each.key === this.selected);
-    const marks = ["dl-row", chosen && "dl-chosen", !row.kept && "dl-out", row.added && "dl-added"];
+    const marks = ["dl-row", chosen && "dl-chosen", !row.stays && "dl-out", row.added && "dl-added"];
     const line = node("tr", {
       role: "row", class: marks.filter(Boolean).join(" "), "data-key": row.key,
       tabindex: chosen || (first && place === 0) ? 0 : -1,
@@ -137,8 +137,8 @@ class DemoTable {
   ticked(event) {
     const row = this.rowAt(event.target);
     if (!row) return;
-    row.kept = event.target.checked;
-    this.edited(`${row.label} ${row.kept ? "kept" : "left out"}`);
+    row.stays = event.target.checked;
+    this.edited(`${row.label} ${row.stays ? "kept" : "left out"}`);
   }
 
   keyed(event) {
@@ -159,8 +159,8 @@ class DemoTable {
   }
 
   toggle(row) {
-    row.kept = !row.kept;
-    this.edited(`${row.label} ${row.kept ? "kept" : "left out"}`);
+    row.stays = !row.stays;
+    this.edited(`${row.label} ${row.stays ? "kept" : "left out"}`);
   }
 
   select(row) {
@@ -189,7 +189,7 @@ class DemoTable {
     this.draw();
     this.sequence += 1;
     this.sent = performance.now();
-    const rows = this.rows.map(({ key, kept, answer }) => ({ key, kept, answer }));
+    const rows = this.rows.map(({ key, stays, answer }) => ({ key, stays, answer }));
     this.send("edit", { sequence: this.sequence, rows });
   }
 
@@ -256,7 +256,7 @@ const CELLS = {
     const box = node("input", {
       type: "checkbox", "data-control": "keep", disabled: !table.data.editable, "aria-label": `Keep ${row.label}`,
     });
-    box.checked = row.kept;
+    box.checked = row.stays;
     return cell("keep", box);
   },
   demo(row, place, table) {
