@@ -5,9 +5,10 @@ PART ?=
 CASES ?=
 DATA ?=
 ARGS ?=
+KIND ?=
 BIN = .venv/bin
 
-.PHONY: help app test check bench setup clean
+.PHONY: help app test check bench examples setup clean
 
 help:
 	@echo "make app      start the page at http://localhost:$(PORT) (another port: PORT=8600)"
@@ -16,6 +17,7 @@ help:
 	@echo "make bench    measure speed and faithfulness (one part: PART=..., fewer cases: CASES=...)"
 	@echo "              (PART=faults: kills at random moments, and damaged files)"
 	@echo "              (PART=lrgd, recicl or strategies on other data: DATA=\"FOLDER FOLDER\")"
+	@echo "make examples compute the examples that pages open on anew (one: KIND=explain)"
 	@echo "make clean    remove what was built here; stored results and the sample material stay"
 
 setup:
@@ -36,6 +38,9 @@ check: setup
 bench: setup
 	$(BIN)/python -m bench $(if $(PART),--part "$(PART)") $(if $(CASES),--cases "$(CASES)") \
 		$(foreach folder,$(DATA),--data "$(folder)")
+
+examples: setup
+	$(BIN)/demolens prepare --examples-into assets/examples $(if $(KIND),--example "$(KIND)")
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

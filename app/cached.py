@@ -24,9 +24,10 @@ from core.store.home import home_path
 from core.work.contents import data_fingerprint
 from core.work.desk import Desk
 from core.work.forecast import Forecast
-from core.work.job import Job, job_key
+from core.work.job import Job, Origin, job_key
+from core.work.packaged import Examples
 
-__all__ = ["Forecast", "Job", "Subject", "dataset", "desk", "job_key", "preview", "users"]
+__all__ = ["Forecast", "Job", "Origin", "Subject", "dataset", "desk", "job_key", "preview", "users"]
 # `content` below is part of a cache's key, and a name with an underscore is not.
 DOUBTED, AGREED = "doubted", "agreed"
 """Where a tab keeps the names that a link brought, and those that a person agreed to."""
@@ -36,7 +37,7 @@ NOT_AGREED = "This link names its own data; they are opened only when you agree:
 @st.cache_resource(show_spinner=False, on_release=lambda desk: desk.close())
 def desk() -> Desk:
     """The one job queue of this server; a single worker process holds the model."""
-    return Desk()
+    return Desk(examples=Examples())
 
 
 def doubt(case: CaseSpec) -> None:

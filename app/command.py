@@ -32,8 +32,8 @@ def start_app(
 
 
 def _prepare() -> None:
-    """The page starts without the example too: why there is none is one sentence."""
-    typer.echo("Checking the sample material and the example; the first time this takes some minutes.", err=True)
+    """The page starts without the sample material too: why there is none is one sentence."""
+    typer.echo("Checking the sample material; the first time this takes a minute or two.", err=True)
     try:
         typer.echo(prepared_sentence(), err=True)
     except DemoLensError as error:

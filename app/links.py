@@ -31,9 +31,15 @@ ORDER = ("demo_ids", *(name for name in CaseSpec.model_fields if name != "demo_i
 PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after", "matrix")
 """Parameters that links of every page once held; a page that has no use for them says nothing."""
 DEFAULTS = CaseSpec()
-VERSION, CURRENT = "v", "2"
+VERSION, CURRENT = "v", "3"
 """The parameter that says by which defaults a link leaves choices out, and its value in every link written now."""
+SECOND = "2"
+WRITTEN_ALWAYS = ("user",)
+"""Choices that every link holds: another default changes no link."""
+SECOND_DEFAULTS: Mapping[str, Any] = {"user": "12"}
+"""The choices that a link of the second version leaves out at values that are no longer the usual ones. Frozen."""
 FIRST_DEFAULTS: Mapping[str, Any] = {
+    "user": "12",
     "family": "yes_no",
     "wording": "plain",
     "strategy": "recent",
@@ -73,11 +79,11 @@ def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
 def written(task: Task, selection: BaseModel | None = None) -> dict[str, list[str]]:
     """The link of a task and what is selected, with its version.
 
-    Choices at the defaults of this version vanish from it, but for those that are this page's alone.
+    Choices at the defaults of this version vanish from it, but for the user and those that are this page's alone.
     """
     kind = type(task)
     link = {VERSION: [CURRENT]}
-    link |= _parameters(task.case, CaseSpec.model_fields, always=page_fields(kind))
+    link |= _parameters(task.case, CaseSpec.model_fields, always=(*WRITTEN_ALWAYS, *page_fields(kind)))
     link |= _parameters(task, own_fields(kind))
     return link if selection is None else link | dict(_parameters(selection, type(selection).model_fields))
 
@@ -114,6 +120,8 @@ def _left_out(query: Query, kind: type[Task]) -> tuple[dict[str, Any], list[str]
     version = query.get(VERSION)
     if version is None and query:
         return {**FIRST_DEFAULTS, **_first_of(kind, query)}, []
+    if version is not None and list(version) == [SECOND]:
+        return dict(SECOND_DEFAULTS), []
     return {}, [] if version is None or list(version) == [CURRENT] else [VERSION]
 
 

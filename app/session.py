@@ -46,6 +46,19 @@ class TaskView:
     """Of a field of the selection, raised when it changes outside its table: the table is drawn anew with that row."""
     controls: dict[str, Any] = field(default_factory=dict)
     """What controls say that belong neither to the task nor, yet, to the selection."""
+    opened: bool = False
+    """Whether work may start without a press: the tab was opened here, or Run was pressed here since. A person who
+    comes over the navigation only looks."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The way from one page's report to another page, at a press."""
+
+    task: Task
+    """What that page will be asked."""
+    runs: bool = False
+    """Whether the press also runs it."""
 
 
 @dataclass
@@ -60,6 +73,8 @@ class View:
     """Kind of question -> what its page looks at."""
     notice: str = ""
     """What could not be used of a link or a choice, in one sentence."""
+    passage: Passage | None = None
+    """What the page that is opened next begins with."""
 
     @property
     def current(self) -> TaskView:

@@ -8,7 +8,7 @@ import sys
 
 from core import CaseSpec, Explain, ImproveTask, command_line, explain, load, open_dataset, run
 
-user = sys.argv[1] if len(sys.argv) > 1 else "12"
+user = sys.argv[1] if len(sys.argv) > 1 else "135"
 demos = int(sys.argv[2]) if len(sys.argv) > 2 else 4
 case = CaseSpec(user=user, demos=demos, candidates=6, history=3)
 

@@ -6,6 +6,7 @@ import html
 
 import streamlit as st
 
+from app import cached
 from app.text import safe_html
 from app.widgets import downloads
 from app.widgets.panel import section
@@ -15,8 +16,8 @@ from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import duration
 
 
-def provenance(report: Report, licence: str) -> None:
-    """Data, model, versions, licences, cost and the command line of a report."""
+def provenance(report: Report, licence: str, origin: cached.Origin | None = None) -> None:
+    """Data, model, versions, licences, cost and the command line of a report; `origin` of one from the package."""
     source = report.provenance
     versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
     rows = [
@@ -34,6 +35,7 @@ def provenance(report: Report, licence: str) -> None:
         ("Seed of the case", str(source.case_seed)),
         ("Versions", safe_html(versions)),
         ("Computed", html.escape(source.created)),
+        *_origin(origin),
         *_cost(report),
     ]
     note = "Equal choices on equal data, model and code give equal numbers."
@@ -42,6 +44,16 @@ def provenance(report: Report, licence: str) -> None:
     st.code(source.command, language=None, wrap_lines=True)
     key = getattr(report, "key", None)
     downloads.whole(report, "report" if key is None else "explanation", key or source.model_id)
+
+
+def _origin(origin: cached.Origin | None) -> list[tuple[str, str]]:
+    if origin is None:
+        return []
+    text = (
+        f"with the package, not on this machine: by DemoLens {origin.version} (code {origin.code[:16]}) in "
+        f"{duration(origin.seconds)}. Run computes it here; {origin.command} makes the package's examples anew"
+    )
+    return [("Computed by", safe_html(text, 400))]
 
 
 def adapter_words(adapter: str) -> str:

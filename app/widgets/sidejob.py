@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import cached, links
-from app.widgets import failures, jobs
+from app.widgets import failures, jobs, tab
 from app.widgets.terms import terms
 from core.errors import DemoLensError
 from core.question.task import Task
@@ -18,10 +18,10 @@ from core.words import duration
 def report_of(name: str, task: Task, label: str, why: str, *, starts: bool = False) -> Any:
     """The report of `task` so far; None, with the button `label` that starts it, `why` and its cost, without one.
 
-    `starts`: it starts by itself.
+    `starts`: it starts by itself, where work may start without a press.
     """
     job = cached.job_of(task)
-    if job is None and starts and cached.agreed(task.case):
+    if job is None and starts and tab.current().opened and cached.agreed(task.case):
         start(name, task)
         job = cached.job_of(task)
     if job is None or (job.state in ("failed", "cancelled") and job.report is None):

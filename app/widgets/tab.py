@@ -77,19 +77,23 @@ def _changed(task: T, choices: Mapping[str, object]) -> T:
 
 
 def run(task: Task | None = None) -> None:
-    """Hand in a task, or what the controls say, and show its report; the same task twice is one job."""
+    """Hand in a task, or what the controls say, and show its report; the same task twice is one job.
+
+    Who runs what is shown insists: a packaged example is computed here.
+    """
     tab, page = view(), current()
     task = page.draft if task is None else task
     tab.notice = ""
     cached.agree(*links.foreign(task.case))
     try:
-        page.key = cached.desk().submit(task)
+        page.key = cached.desk().submit(task, insist=task == page.task)
     except DemoLensError as fault:
         tab.notice = str(fault)
         return
     page.selection = page.selection.after_run(page.task, task)
     page.revisions.update(list(type(page.selection).model_fields))
     page.draft = page.task = task
+    page.opened = True
     tab.share(task)
 
 

@@ -13,10 +13,11 @@ from app.session import Selection, TaskView, View, first_task, with_shared
 from app.text import safe_html
 from app.theme import memory, style
 from app.widgets import failures, jobs, pickers, preview, provenance, tab
+from app.widgets.next_steps import next_steps
 from app.widgets.terms import glossary, terms
 from core.errors import DemoLensError
 from core.question.kinds import KINDS
-from core.question.task import Report
+from core.question.task import Report, Task
 from core.words import duration
 
 STALE = (
@@ -43,7 +44,7 @@ class Page:
     selection: type[Selection] = Selection
     """What can be selected in the report; its fields are parameters of the link."""
     starts: bool = False
-    """Whether its job starts on arrival; the others wait for Run."""
+    """Whether its job starts where a tab is opened on it; the others wait for Run."""
     advanced: Callable[[], None] = lambda: None
     """Draws choices above those of the prompt and the model."""
     upcoming: Callable[[TaskView], None] = lambda _page: None
@@ -70,57 +71,77 @@ def show(page: Page) -> None:
     if job is not None and job.report is not None:
         current.last_key = current.key
         with st.container(key="result"):
-            _result(page, job.report, tab.drawn_from())
+            _result(page, job.report, job.origin, tab.drawn_from())
     else:
         _write_link(current)
 
 
 @st.fragment
-def _result(page: Page, report: Report, drawn: object) -> None:
+def _result(page: Page, report: Report, origin: cached.Origin | None, drawn: object) -> None:
     """Every view of one report; a click redraws these views only."""
     tab.whole_page_after_change(drawn)
     page.result(report)
     failures.notices(list(report.notices))
-    provenance.provenance(report, cached.licence(report.task.case.dataset))
+    if report.stage == "complete":
+        next_steps(report)
+    provenance.provenance(report, cached.licence(report.task.case.dataset), origin)
     _write_link(tab.current())
 
 
 def opened(page: Page) -> View:
-    """This tab's view, with its task of this page: from the link on arrival, else as it was left."""
+    """This tab's view, with its task of this page: from a press or the link on arrival, else as it was left.
+
+    Work starts by itself where the tab was opened on this page, or a person changed the link there; whoever comes from
+    another page presses Run.
+    """
     link = _address()
     view: View = st.session_state.setdefault(tab.VIEW, View())
-    current, moved = view.tasks.get(page.kind), view.page != page.kind
+    current, moved, first = view.tasks.get(page.kind), view.page != page.kind, not view.page
+    passage, view.passage = view.passage, None
     if moved:
         view.page, view.notice = page.kind, ""
-    if current is None:
-        _arrive(page, view, link)
-    elif moved:
-        if link or (page.starts and current.key is None):
-            _arrive(page, view, link)
-    elif current.written is not None and link != current.written:
-        _arrive(page, view, link, changed=True)
+    if passage is not None and KINDS[page.kind].task is type(passage.task):
+        _enter(page, view, passage.task, page.selection(), starts=passage.runs)
+    elif current is None or (moved and link):
+        _arrive(page, view, link, starts=page.starts and first)
+    elif not moved and current.written is not None and link != current.written:
+        _arrive(page, view, link, starts=page.starts)
     view.current.draft = with_shared(view.current.draft, view.shared)
     return view
 
 
-def _arrive(page: Page, view: View, link: dict[str, list[str]], *, changed: bool = False) -> None:
-    """Look at what a link says, with its report where there is one; most pages start no work by that.
+def _arrive(page: Page, view: View, link: dict[str, list[str]], *, starts: bool) -> None:
+    """Look at what a link says, with its report where there is one.
 
-    An empty link is one of the navigation, which says nothing, unless a person `changed` it where work starts.
+    An empty link is one of the navigation, which says nothing, unless a person emptied it where work `starts`.
     """
-    kind, before = KINDS[page.kind].task, view.tasks.get(page.kind)
-    if link or (changed and page.starts):
+    kind = KINDS[page.kind].task
+    if link or (starts and view.tasks.get(page.kind) is not None):
         task, selection, view.notice = links.read(link, kind, page.selection)
         cached.doubt(task.case)
         view.share(task)
     else:
         task, selection = first_task(kind, view.shared), page.selection()
-    current = TaskView(task, selection, link=link, last_key=None if before is None else before.last_key)
+    _enter(page, view, task, selection, starts=starts, link=link)
+
+
+def _enter(
+    page: Page,
+    view: View,
+    task: Task,
+    selection: Selection,
+    *,
+    starts: bool,
+    link: dict[str, list[str]] | None = None,
+) -> None:
+    """Begin the page with a task: its report where there is one, else its work where that `starts`, else a draft."""
+    before, job = view.tasks.get(page.kind), cached.job_of(task)
+    last_key = None if before is None else before.last_key
+    current = TaskView(task, selection, link=link or {}, last_key=last_key, opened=starts)
     view.tasks[page.kind] = current
-    job = cached.job_of(task)
-    if job is not None or page.starts:
+    if job is not None or starts:
         current.task, current.key = task, None if job is None else job.key
-    if job is None and page.starts and cached.agreed(task.case):
+    if job is None and starts and cached.agreed(task.case):
         try:
             current.key = cached.desk().submit(task)
         except DemoLensError as fault:

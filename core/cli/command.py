@@ -148,9 +148,38 @@ app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 
 
 @app.command()
-def prepare() -> None:
-    """Fetch the sample model and data once, and compute the example that the first page shows."""
-    write_out(prepared_sentence() + "\n")
+def prepare(
+    examples_into: Annotated[
+        str,
+        typer.Option(
+            "--examples-into",
+            metavar="FOLDER",
+            help="Instead, compute the packaged examples there.",
+            show_default=False,
+        ),
+    ] = "",
+    example: Annotated[
+        list[str] | None, typer.Option("--example", metavar="KIND", help="With the above: only this one; repeatable.")
+    ] = None,
+) -> None:
+    """Fetch, unpack and check the sample model and data once; the pages' first examples come with the package."""
+    if examples_into:
+        write_out("".join(f"{path}\n" for path in _examples(Path(examples_into), example or [])))
+    else:
+        write_out(prepared_sentence() + "\n")
+
+
+def _examples(folder: Path, kinds: list[str]) -> list[Path]:
+    from core.cli.prepare import computed_examples
+    from core.work.packaged import EXAMPLES
+
+    if unknown := [kind for kind in kinds if kind not in EXAMPLES]:
+        raise RequestError(
+            f"no example of {unknown[0]!r:.40}", expected=f"one of {', '.join(EXAMPLES)}", where="--example"
+        )
+    log_to_file("command")
+    with progress() as tell:
+        return computed_examples(tell, folder, kinds or EXAMPLES)
 
 
 @app.command()

@@ -29,7 +29,7 @@ class CaseSpec(BaseModel):
 
     dataset: Text = "sample"
     """'sample', or the folder of a data set in RecBole's atomic format."""
-    user: Text = "12"
+    user: Text = "135"
     """The user whose list is explained."""
     split: Split = "last"
     """Which interaction is the target: the user's last, or the first after a cut in time."""

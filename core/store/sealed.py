@@ -66,9 +66,17 @@ def sealed(record: dict[str, Any]) -> bytes:
 def unsealed(path: Path) -> dict[str, Any] | None:
     """The record in a file that `sealed` wrote; None for a missing, damaged or other file."""
     try:
-        record = json.loads(bytes_of(path))
+        return record_in(bytes_of(path))
+    except OSError:
+        return None
+
+
+def record_in(data: bytes) -> dict[str, Any] | None:
+    """The record in what `sealed` gave; None for damaged or other bytes."""
+    try:
+        record: dict[str, Any] = json.loads(data)
         seal = record.pop(SEAL)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return record if seal == _seal(record) else None
 

@@ -25,8 +25,9 @@ from core.work import protocol
 from core.work.engine import Engine
 from core.work.envelope import enveloped, opened, report_in
 from core.work.forecast import Forecast, Forecaster, time_left
-from core.work.job import ENDED, Job, State, job_key
+from core.work.job import ENDED, Job, Origin, State, job_key
 from core.work.log import log_to_file, logger, unexpected
+from core.work.packaged import Examples, StoredReport
 from core.work.runner import ProcessRunner, Runner, StartRunner, ThreadRunner
 
 QUEUE_LIMIT = 50
@@ -78,12 +79,14 @@ class _Entry:
     deaths: int = 0
     losses: int = 0
     """How often a worker ended after this was handed to it and before it had begun."""
+    origin: Origin | None = None
 
 
 class Desk:
     """The queue of this process and the worker that empties it.
 
     `start` makes the worker (default: a subprocess); it is first called when a job needs it, or by `warm`.
+    `examples` are looked at where `results` have nothing; none by default.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Desk:
         *,
         start: StartRunner = ProcessRunner,
         results: Results | None = None,
+        examples: Examples | None = None,
         forecaster: Forecaster | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
         cancel_seconds: float = CANCEL_SECONDS,
@@ -101,7 +105,7 @@ class Desk:
             log_to_file("app")
         self._start, self._time_limit, self._cancel_seconds = start, time_limit, cancel_seconds
         self._queue_limit, self._kept_jobs = queue_limit, kept_jobs
-        self._results = results or Results()
+        self._results, self._examples = results or Results(), examples
         self._forecaster = forecaster or Forecaster()
         self._changed = threading.Condition(threading.RLock())
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -124,13 +128,14 @@ class Desk:
         """Hand in a task; returns its job's key.
 
         A job that waits, runs or is done is joined; one that failed or was cancelled starts again, but not one that
-        ended the worker twice, unless `insist`. Raises `WorkerError` when too many jobs wait or the desk is closed.
+        ended the worker twice, unless `insist`; that also computes here what is only there as a packaged example.
+        Raises `WorkerError` when too many jobs wait or the desk is closed.
         """
         key = job_key(task)
         with self._changed:
             if self._joined(key, insist=insist):
                 return key
-        stored = self._stored(key)
+        stored = self._stored(key, packaged=not insist)
         with self._changed:
             if not self._joined(key, insist=insist):
                 self._enter(_Entry(key, task, _now(), deaths=self._deaths(key, insist=insist)), stored)
@@ -147,7 +152,7 @@ class Desk:
             return None
         with self._changed:
             if key not in self._entries:  # Every run of a page asks again, and to read a result takes long.
-                self._remember(_stored_entry(_Entry(key, stored.task, _now()), stored))
+                self._remember(_stored_entry(_Entry(key, stored.report.task, _now()), stored))
             return self._snapshot(self._entries[key])
 
     def jobs(self) -> tuple[Job, ...]:
@@ -344,13 +349,15 @@ class Desk:
             return False
         if entry is self._running and entry.cancelled_at is not None:
             entry.again = True
+        if entry.origin is not None:
+            return not insist
         return entry.state not in ("failed", "cancelled") or (entry.deaths >= MOST_DEATHS and not insist)
 
     def _deaths(self, key: str, *, insist: bool) -> int:
         entry = self._entries.get(key)
         return 0 if entry is None or insist else entry.deaths
 
-    def _enter(self, entry: _Entry, stored: Report | None) -> None:
+    def _enter(self, entry: _Entry, stored: StoredReport | None) -> None:
         if stored is not None:
             self._remember(_stored_entry(entry, stored))
             return
@@ -466,12 +473,15 @@ class Desk:
 
     # Outside the lock: the disk --------------------------------------------------------------------------------------
 
-    def _stored(self, key: str) -> Report | None:
+    def _stored(self, key: str, *, packaged: bool = True) -> StoredReport | None:
+        """The report under a key: what this machine computed, else what comes with the package."""
         text = self._results.load(key)
         report = None if text is None else opened(text)
-        if text is not None and report is None:
+        if report is not None:
+            return StoredReport(report)
+        if text is not None:
             self._results.discard(key)
-        return report
+        return self._examples.load(key) if packaged and self._examples is not None else None
 
 
 def local_desk(
@@ -486,8 +496,9 @@ def local_desk(
     )
 
 
-def _stored_entry(entry: _Entry, stored: Report) -> _Entry:
-    entry.state, entry.label, entry.fraction, entry.report = "done", "done", 1.0, stored
+def _stored_entry(entry: _Entry, stored: StoredReport) -> _Entry:
+    entry.state, entry.label, entry.fraction = "done", "done", 1.0
+    entry.report, entry.origin = stored.report, stored.origin
     return entry
 
 
@@ -506,6 +517,7 @@ def _snapshot(entry: _Entry, ahead: int) -> Job:
         sentence=entry.sentence,
         error_id=entry.error_id,
         created=entry.created,
+        origin=entry.origin,
     )
 
 

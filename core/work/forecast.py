@@ -93,6 +93,12 @@ class Forecaster:
         self._stored = _Stored()
         self._state: tuple[int, int] | None = None
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether anything of this machine is known: a speed or a finished job."""
+        self._refresh()
+        return self._stored.seconds_per_token is not None or bool(self._stored.observations)
+
     def calibrate(self, seconds_per_token: float) -> None:
         """Take in the speed that a worker measured at its start."""
         self._refresh()

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from core.question.kinds import kind_of
 from core.question.task import SCHEMA_VERSION, Report, Task
 from core.work.contents import adapter_fingerprint, data_fingerprint, model_fingerprint
@@ -21,6 +23,23 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
 NUMBER_ROOMS = ("question", "analysis", "selection", "tuning", "personal", "lm", "prompt", "data", "metrics")
 """Rooms of `core` whose code makes the numbers of a finding."""
+
+
+class Origin(BaseModel):
+    """Who computed a report that comes with the package: another machine, perhaps with other code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    """Of DemoLens."""
+    code: str
+    """`code_fingerprint` of the code that made the numbers."""
+    created: str
+    """UTC, ISO 8601."""
+    seconds: float
+    """What the computation took there."""
+    command: str
+    """What computes the packaged reports anew."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,8 @@ class Job:
     """Stands beside the traceback in the log."""
     created: str
     """UTC, ISO 8601."""
+    origin: Origin | None = None
+    """Who computed the report, where it comes with the package; None for one of this machine."""
 
     @property
     def ended(self) -> bool:

@@ -39,7 +39,7 @@ def complete(example):
 def stand_in(monkeypatch, example):
     """`stand_in(desk)`: pages ask this desk, and the hand-made users, preview, licence and threshold."""
 
-    def serve(desk, *, users=(("12", 51), ("7", 40)), preview=example.preview):
+    def serve(desk, *, users=(("135", 51), ("12", 51), ("7", 40)), preview=example.preview):
         monkeypatch.setattr("app.cached.desk", lambda: desk)
         monkeypatch.setattr("app.cached.job_key", desk.key)
         monkeypatch.setattr("app.cached.users", lambda name, search, limit: list(users))
@@ -57,7 +57,7 @@ def opened():
     """`opened(page, query)`: the page under the parameters of a link of now, not run yet."""
 
     def address(page, query):
-        for name, value in ({"v": "2", **query} if query else {}).items():
+        for name, value in ({"v": "3", **query} if query else {}).items():
             page.query_params[name] = value
         return page
 

@@ -371,6 +371,7 @@ class FakeJob:
     sentence: str = ""
     error_id: str | None = None
     created: str = "2026-11-21T10:00:00Z"
+    origin: Any = None
 
     @property
     def ended(self) -> bool:
@@ -467,7 +468,7 @@ class FakeDesk:
     def key(self, task: Task) -> str:
         return f"{abs(hash((type(task).__name__, task.model_dump_json()))):064x}"
 
-    def submit(self, task: Task) -> str:
+    def submit(self, task: Task, *, insist: bool = False) -> str:
         with self.lock:
             self.submissions.append(task)
             key = self.key(task)

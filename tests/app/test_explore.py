@@ -62,7 +62,7 @@ def test_first_visit_shows_the_finished_example(open_page):
     assert "differ from plain passes by at most 0.00030 % of their spread; beyond 0.1 % the model is refused" in told
     assert len(page.get("plotly_chart")) == 1
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert link(page, "v") == ["2"]
+    assert link(page, "v") == ["3"]
     assert len(page.query_params) == 1
     assert page.button(key="run").disabled
 

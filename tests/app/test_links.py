@@ -84,15 +84,15 @@ def test_a_link_gives_the_same_selection_again(demo: int | None, item: str | Non
 def test_defaults_vanish_but_for_those_of_the_page_alone(kind: str) -> None:
     task = KINDS[kind].task()
     alone = {links.parameter(name): links._texts(getattr(task.case, name)) for name in links.page_fields(type(task))}
-    assert links.written(task) == {"v": ["2"], **alone}
+    assert links.written(task) == {"v": ["3"], "user": ["135"], **alone}
     assert bool(alone) == (kind == "personalise")
-    assert read({"v": ["2"]}, kind)[::2] == read({}, kind)[::2] == (task, "")
+    assert read({"v": ["3"]}, kind)[::2] == read({}, kind)[::2] == (task, "")
 
 
 def test_links_are_short() -> None:
     task = RobustnessTask(case=CaseSpec(user="7", demos=4, demo_ids=()), kinds=("typos", "inject"), alpha=0.25)
     assert links.written(task) == {
-        "v": ["2"],
+        "v": ["3"],
         "user": ["7"],
         "demos": ["4"],
         "with": [""],
@@ -100,7 +100,13 @@ def test_links_are_short() -> None:
         "alpha": ["0.25"],
     }
     selection = ExploreSelection(demo=3, item="50", beta=1.0)
-    assert links.written(Explain(), selection) == {"v": ["2"], "demo": ["3"], "item": ["50"], "beta": ["1"]}
+    assert links.written(Explain(), selection) == {
+        "v": ["3"],
+        "user": ["135"],
+        "demo": ["3"],
+        "item": ["50"],
+        "beta": ["1"],
+    }
 
 
 OLD = {
@@ -121,7 +127,9 @@ OLD = {
     "alpha": ["0.1"],
 }
 """A link of the first version, in which every page's link held the choices of an explanation."""
-FIRST = CaseSpec(family="yes_no", strategy="recent", demos=8, order="nearest_last", each=1, history=5, scoring="sum")
+FIRST = CaseSpec(
+    user="12", family="yes_no", strategy="recent", demos=8, order="nearest_last", each=1, history=5, scoring="sum"
+)
 """What a link of the first version meant where it said nothing, but for the page Personalise."""
 FIRST_LINKS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("explain", "user=7&demos=3&candidates=6&demo=2", {"user": "7", "demos": 3, "candidates": 6}, {}),
@@ -154,8 +162,10 @@ def test_an_old_link_keeps_its_choices(kind: str, link: str, case: dict[str, Any
 @given(data=some.data())
 def test_an_old_link_and_a_new_one_differ_in_what_they_leave_out_alone(kind: str, data: some.DataObject) -> None:
     query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name != links.VERSION} | {"user": ["7"]}
-    old, new = read(query, kind)[0], read(query | {"v": ["2"]}, kind)[0]
-    frozen = links.FIRST_DEFAULTS | (links.FIRST_PLAY if kind == "personalise" else {})
+    old, new = read(query, kind)[0], read(query | {"v": ["3"]}, kind)[0]
+    frozen = {name: value for name, value in links.FIRST_DEFAULTS.items() if name != "user"} | (
+        links.FIRST_PLAY if kind == "personalise" else {}
+    )
     left_out = [name for name in frozen if links.parameter(name) not in query]
     usual = KINDS[kind].task.model_fields["case"].default
     assert [getattr(new.case, name) for name in left_out if name != "adapter"] == [
@@ -167,7 +177,18 @@ def test_an_old_link_and_a_new_one_differ_in_what_they_leave_out_alone(kind: str
     assert old.case.user == new.case.user == "7"
 
 
-@pytest.mark.parametrize("version", [["3"], ["1"], [""], ["2", "2"], ["x" * 600]])
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=some.data())
+def test_a_link_of_the_second_version_meant_another_user_where_it_named_none(kind: str, data: some.DataObject) -> None:
+    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name not in (links.VERSION, "user")}
+    second, now = (read(query | {"v": [version]}, kind) for version in ("2", "3"))
+    assert (second[0].case.user, now[0].case.user) == ("12", "135")
+    assert second[0] == now[0].model_copy(update={"case": now[0].case.model_copy(update={"user": "12"})})
+    assert second[1:] == now[1:]
+    assert links.written(second[0])["user"] == ["12"]
+
+
+@pytest.mark.parametrize("version", [["4"], ["1"], [""], ["3", "3"], ["x" * 600]])
 def test_a_link_of_an_unknown_version_is_read_as_one_of_now_and_says_so(version: list[str]) -> None:
     task, _, notice = read({"v": version, "user": ["7"]}, "explain")
     assert task == Explain(case=CaseSpec(user="7"))
@@ -231,7 +252,7 @@ def test_an_old_link_of_another_page_opens_without_a_notice(kind: str) -> None:
     ],
 )
 def test_a_wrong_part_gives_the_default_and_one_sentence(query: dict[str, list[str]], part: str) -> None:
-    task, selection, notice = read({"v": ["2"], **query}, "explain")
+    task, selection, notice = read({"v": ["3"], **query}, "explain")
     assert f"({part})" in notice
     assert notice.count(".") == 1
     assert task in (Explain(), Explain(target="5"))
@@ -244,18 +265,18 @@ def test_the_rest_of_a_wrong_link_still_counts() -> None:
     assert task.case.user == "7"
     assert "897 more" in notice
     assert len(notice) < 300
-    query = {"v": ["2"], "repeats": ["0"], "kinds": ["typos", "no"], "alpha": ["0.5"], "user": ["9"]}
+    query = {"v": ["3"], "repeats": ["0"], "kinds": ["typos", "no"], "alpha": ["0.5"], "user": ["9"]}
     task, _, notice = read(query, "robustness")
     assert task == RobustnessTask(case=CaseSpec(user="9"), alpha=0.5)
     assert "(kinds, repeats)" in notice
-    assert read({"v": ["2"], "start": ["x" * (links.LONGEST + 1)]}, "improve")[::2] == (
+    assert read({"v": ["3"], "start": ["x" * (links.LONGEST + 1)]}, "improve")[::2] == (
         ImproveTask(),
         links._notice(["start"]),
     )
 
 
 def test_a_case_that_a_kind_refuses_is_named() -> None:
-    task, _, notice = read({"v": ["2"], "demos": ["2"], "cases": ["20"]}, "utility")
+    task, _, notice = read({"v": ["3"], "demos": ["2"], "cases": ["20"]}, "utility")
     assert task == UtilityTask(cases=20)
     assert "(demos)" in notice
 

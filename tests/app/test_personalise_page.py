@@ -187,7 +187,7 @@ def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
     page, _ = open_page("running")
     page = press(press(page, "step-back"), "run")
     usual = {"family": ["yes_no"], "strategy": ["recent"], "demos": ["4"], "history": ["3"], "adapter": ["recicl"]}
-    assert link(page) == {"v": ["2"], "known": ["7"], **usual}
+    assert link(page) == {"v": ["3"], "known": ["7"], **usual}
 
 
 @pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])

