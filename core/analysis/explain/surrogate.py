@@ -11,6 +11,7 @@ interactions are what keeps the intervals honest, because the score is determini
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, product
 from math import comb
 
@@ -258,6 +259,12 @@ def interaction_kernel(agreement: NDArray[np.int64], demos: int, decay: float) -
     Degrees 2..K together have variance 1; all terms of one degree share theirs equally, `decay` times the total of the
     degree before. The sum over terms of one degree is an elementary symmetric (Krawtchouk) polynomial.
     """
+    return np.asarray(_interaction_table(demos, decay)[agreement])
+
+
+@lru_cache(maxsize=64)
+def _interaction_table(demos: int, decay: float) -> Floats:
+    """The covariance by the number of places on which two subsets agree, [demos + 1]."""
     degrees = range(2, demos + 1)
     weight = {d: decay ** (d - 2) / comb(demos, d) for d in degrees}
     total = sum(decay ** (d - 2) for d in degrees)
@@ -265,7 +272,7 @@ def interaction_kernel(agreement: NDArray[np.int64], demos: int, decay: float) -
     for same in range(demos + 1):
         for degree in degrees:
             table[same] += weight[degree] * _symmetric(same, demos - same, degree)
-    return np.asarray(table[agreement] / max(total, 1e-12))
+    return table / max(total, 1e-12)
 
 
 def _symmetric(same: int, different: int, degree: int) -> int:
