@@ -107,7 +107,7 @@ def _line(
         line={"color": ink, "width": 2, "dash": "solid" if curve.direction == "up" else "dash"},
         marker={
             "size": [13 if at else 9 for at in chosen],
-            "symbol": ["circle" if known else "circle-open" for known in curve.measured],
+            "symbol": ["circle" if measured else "circle-open" for measured in curve.measured],
             "color": ink,
             "line": {
                 "width": [3 if at else 1.5 for at in chosen],

@@ -14,7 +14,7 @@ from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.question.case_spec import CaseSpec
 
 
-def said(page) -> str:
+def text_of(page) -> str:
     assert not page.exception, page.exception
     text = re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
     return re.sub(r"\s+", " ", text)
@@ -27,7 +27,7 @@ def last_task(desk) -> Explain:
 def test_the_panel_says_the_flip_set_and_how_sure_places_are(open_page, example):
     page, _ = open_page("explore", view="removals")
     record = example.explanation()
-    text = said(page)
+    text = text_of(page)
     assert text.count(flip_sentence(record.flip_set, 8)) >= 1
     assert "A change of place is more than chance where" in text
     assert "Select a demonstration to measure the list without it alone." in text
@@ -39,7 +39,7 @@ def test_another_goal_offers_its_search_with_its_cost(open_page):
     goal = next(box for box in page.selectbox if str(box.key).startswith("removals-goal"))
     assert goal.value == "empty"
     goal.set_value("first").run()
-    assert "takes up to 8 prompts. About 22 s." in said(page)
+    assert "takes up to 8 prompts. About 22 s." in text_of(page)
     page.button(key="removals-flip").click().run()
     assert last_task(desk).flip == "first"
     assert "removals-flip" not in {button.key for button in page.button}
@@ -52,7 +52,7 @@ def test_a_rival_is_searched_for_once_it_is_chosen(open_page):
     )
     assert rival.disabled
     goal.set_value("rival").run()
-    assert "Choose the candidate that it is to change places with." in said(page)
+    assert "Choose the candidate that it is to change places with." in text_of(page)
     rival = next(box for box in page.selectbox if str(box.key).startswith("removals-rival"))
     assert not rival.disabled
     rival.set_value("103").run()
@@ -62,11 +62,11 @@ def test_a_rival_is_searched_for_once_it_is_chosen(open_page):
 
 def test_a_removal_that_is_only_predicted_is_measured_on_request(open_page):
     page, desk = open_page("explore", view="removals", demo="5")
-    assert re.search(r"Without D5 alone: .*predicted\), (no )?more than chance", said(page))
+    assert re.search(r"Without D5 alone: .*predicted\), (no )?more than chance", text_of(page))
     page.button(key="removals-alone").click().run()
     assert last_task(desk).without == ("D5",)
     page, _ = open_page("explore", view="removals", demo="1")
-    assert "Without D1 alone:" in said(page)
+    assert "Without D1 alone:" in text_of(page)
     assert "removals-alone" not in {button.key for button in page.button}
 
 
@@ -74,12 +74,12 @@ def test_the_history_is_measured_on_request(open_page):
     page, desk = open_page("explore", view="removals")
     page.button(key="removals-history").click().run()
     assert last_task(desk).history_removals
-    assert "Each place is measured, so no chance is in it." in said(page)
+    assert "Each place is measured, so no chance is in it." in text_of(page)
 
 
 def test_a_method_of_one_score_offers_the_one_of_the_list(open_page):
     page, desk = open_page("explore", view="removals", method="gradient")
-    assert "it predicts no places" in said(page)
+    assert "it predicts no places" in text_of(page)
     page.button(key="removals-default").click().run()
     assert last_task(desk).method == "default"
 
@@ -113,7 +113,7 @@ def test_sets_stand_with_their_predicted_and_their_true_place(complete):
 
 
 @pytest.mark.parametrize(
-    ("own", "value", "words"),
+    ("single", "value", "words"),
     [
         ((0.5, 0.4), -0.3, "D1 and D2 say the same: together they add 0.30 nats less than apart"),
         ((0.5, 0.4), 0.3, "D1 and D2 strengthen each other: together they add 0.30 nats more than apart"),
@@ -122,10 +122,10 @@ def test_sets_stand_with_their_predicted_and_their_true_place(complete):
         ((-0.5, 0.4), -0.3, "D1 and D2 pull in different directions: together they add 0.30 nats less than apart"),
     ],
 )
-def test_a_pair_in_words(complete, own, value, words):
+def test_a_pair_in_words(complete, single, value, words):
     effects = complete.list_effects
     row = effects.pairs[0].model_copy(update={"first": 0, "second": 1, "value": value, "low": value, "high": value})
-    rows = tuple((own[demo] if demo < 2 else 0.0,) * 20 for demo in range(8))
+    rows = tuple((single[demo] if demo < 2 else 0.0,) * 20 for demo in range(8))
     listed = effects.model_copy(update={"effects": rows})
     record = complete.model_copy(update={"list_effects": listed})
     record = about(record, target_of(record, "score", complete.candidates[3].item_id))
@@ -134,11 +134,11 @@ def test_a_pair_in_words(complete, own, value, words):
 
 def test_the_history_follows_the_candidate_that_is_read(example):
     record = example.explanation(Explain(history_removals=True))
-    shown = about(record, target_of(record, "field", record.candidates[3].item_id))
-    table = removals.history_table(shown, 3)
+    record = about(record, target_of(record, "field", record.candidates[3].item_id))
+    table = removals.history_table(record, 3)
     assert list(table["place_measured"]) == [row.ranks[3] for row in record.history_removals] == [4, 5, 6, 7, 8]
     assert list(table["removal_climb"]) == [0, -1, -2, -3, -4]
-    assert "8th instead of 4th" in history_sentence(shown)
+    assert "8th instead of 4th" in history_sentence(record)
 
 
 def test_every_column_has_a_heading(example):

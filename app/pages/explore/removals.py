@@ -52,8 +52,8 @@ def removals(explanation: Explanation) -> None:
 
 def _read(explanation: Explanation) -> int | None:
     """Index of the candidate that the page reads; before there are effects, of the item really chosen next."""
-    made = explanation.contributions
-    return candidate_index(explanation, made.target.item_id) if made is not None else explanation.target_index
+    bars = explanation.contributions
+    return candidate_index(explanation, bars.target.item_id) if bars is not None else explanation.target_index
 
 
 def _press(name: str, label: str, why: str, task: Explain) -> None:
@@ -129,13 +129,13 @@ def flip_task(explanation: Explanation, at: int, goal: FlipGoal, rival: str | No
 
 
 def _flip_set(explanation: Explanation, flips: FlipSet) -> None:
-    said = flip_sentence(flips, len(explanation.demos))
-    st.html(f'<p class="dl-lead">{safe_html(said)}</p>')
+    sentence = flip_sentence(flips, len(explanation.demos))
+    st.html(f'<p class="dl-lead">{safe_html(sentence)}</p>')
     if flips.sets:
         failures.note(
             "Every set that was measured for it, the smallest first; a dash where nothing was predicted before."
         )
-        twin("flip-sets", flip_table(explanation, flips), alt=f"Measured removals. {said}")
+        twin("flip-sets", flip_table(explanation, flips), alt=f"Measured removals. {sentence}")
 
 
 def flip_table(explanation: Explanation, flips: FlipSet) -> pd.DataFrame:
@@ -205,36 +205,38 @@ def _alone(explanation: Explanation, at: int) -> None:
 
 def _pairs(explanation: Explanation) -> None:
     """The strongest pairs on what the page reads."""
-    effects, made = explanation.list_effects, explanation.contributions
+    effects, bars = explanation.list_effects, explanation.contributions
     assert effects is not None
-    assert made is not None
-    goal = sentences.explained_words(made.target)
+    assert bars is not None
+    goal = sentences.explained_words(bars.target)
     section(
         "Pairs of demonstrations", f"What two do together beyond the sum of both, on {safe_html(goal)}.", "interaction"
     )
     if not effects.pairs:
         failures.note("No pair surely does more or less together than apart: each interval holds 0.")
         return
-    said = " ".join(pair_words(explanation, row) for row in effects.pairs)
-    st.html(f'<p class="dl-lead">{safe_html(said)}</p>')
-    twin("pairs", pair_table(explanation), alt=said)
+    sentence = " ".join(pair_words(explanation, row) for row in effects.pairs)
+    st.html(f'<p class="dl-lead">{safe_html(sentence)}</p>')
+    twin("pairs", pair_table(explanation), alt=sentence)
 
 
 def pair_words(explanation: Explanation, row: PairRow) -> str:
     """`D3 and D7 say the same: together they add 0.40 nats less than apart (90 % …).`"""
-    made = explanation.contributions
-    estimates = None if made is None else effects_on(explanation, made.target)
-    own = [0.0 if estimates is None else float(estimates.value[demo]) for demo in (row.first, row.second)]
-    verb = "take away" if max(own) < 0 else "add"
+    bars = explanation.contributions
+    estimates = None if bars is None else effects_on(explanation, bars.target)
+    single = [0.0 if estimates is None else float(estimates.value[demo]) for demo in (row.first, row.second)]
+    verb = "take away" if max(single) < 0 else "add"
     more = (row.value > 0) == (verb == "add")
     labels = " and ".join(explanation.demos[demo].label for demo in (row.first, row.second))
     size = f"{amount(row.value)} {'more' if more else 'less'}"
-    return f"{labels} {_kinship(own, more)}: together they {verb} {size} than apart{with_interval(row.low, row.high)}."
+    return (
+        f"{labels} {_kinship(single, more)}: together they {verb} {size} than apart{with_interval(row.low, row.high)}."
+    )
 
 
-def _kinship(own: list[float], more: bool) -> str:
+def _kinship(single: list[float], more: bool) -> str:
     """How two demonstrations with these effects act together, which is `more` or less than both apart."""
-    if own[0] * own[1] <= 0:
+    if single[0] * single[1] <= 0:
         return "pull in different directions"
     return "strengthen each other" if more else "say the same"
 
@@ -274,10 +276,10 @@ def _history(explanation: Explanation, at: int) -> None:
         else:
             failures.note("No title of the history stands in the prompt.")
         return
-    said = history_sentence(explanation) or "No title of the history stands in the prompt."
-    st.html(f'<p class="dl-lead">{safe_html(said)} Each place is measured, so no chance is in it.</p>')
+    sentence = history_sentence(explanation) or "No title of the history stands in the prompt."
+    st.html(f'<p class="dl-lead">{safe_html(sentence)} Each place is measured, so no chance is in it.</p>')
     if explanation.history_removals:
-        twin("history-removals", history_table(explanation, at), alt=said)
+        twin("history-removals", history_table(explanation, at), alt=sentence)
 
 
 def history_table(explanation: Explanation, at: int) -> pd.DataFrame:

@@ -14,7 +14,7 @@ PAIRS = 3
 """Strongest pairs that are named."""
 SIGNS: dict[Direction, int] = {"up": 1, "down": -1}
 """Whether the expected place is made small or large."""
-Masks = NDArray[np.bool_]
+Subsets = NDArray[np.bool_]
 
 
 def posterior_of(effects: ListEffects) -> ListPosterior:
@@ -52,17 +52,17 @@ def place_curves(
     A place whose prompt was scored is the measured one.
     """
     orders = dict(zip(SIGNS, _orders(belief, candidate, shift), strict=True))
-    masks = np.concatenate([_kept(order) for order in orders.values()])
+    masks = np.concatenate([_steps(order) for order in orders.values()])
     places = belief.places(masks, shift=shift, seed=seed)
     table = np.array([part[:, candidate] for part in (places.value, places.low, places.high)])
-    known = _measured(belief, masks, candidate, shift)
-    measured = ~np.isnan(known)
-    table[:, measured] = known[measured]
+    ranked = _measured(belief, masks, candidate, shift)
+    measured = ~np.isnan(ranked)
+    table[:, measured] = ranked[measured]
     halves = zip(np.split(table, 2, axis=1), np.split(measured, 2), strict=True)
     return tuple(_curve(way, orders[way], *half) for way, half in zip(orders, halves, strict=True))
 
 
-def _curve(way: Direction, order: list[int], table: Floats, measured: Masks) -> PlaceCurve:
+def _curve(way: Direction, order: list[int], table: Floats, measured: Subsets) -> PlaceCurve:
     value, low, high = (tuple(row) for row in table.tolist())
     flags = tuple(measured.tolist())
     return PlaceCurve(direction=way, order=tuple(order), value=value, low=low, high=high, measured=flags)
@@ -81,14 +81,14 @@ def _orders(belief: ListPosterior, candidate: int, shift: Floats | float) -> lis
     return orders
 
 
-def _kept(order: list[int]) -> Masks:
+def _steps(order: list[int]) -> Subsets:
     """Subsets without the first n of `order` [demo], [n, demo] with n from 0 to all."""
     turn = np.argsort(order)
     return np.asarray(turn[None, :] >= np.arange(len(order) + 1)[:, None])
 
 
-def _measured(belief: ListPosterior, masks: Masks, candidate: int, shift: Floats | float) -> Floats:
+def _measured(belief: ListPosterior, masks: Subsets, candidate: int, shift: Floats | float) -> Floats:
     """Measured place [subset] of the candidate at `masks` [subset, demo]; nan where the prompt was not scored."""
     places = places_of(belief.scores + shift, candidate)
-    known = {mask.tobytes(): float(place) for mask, place in zip(belief.masks, places, strict=True)}
-    return np.array([known.get(mask.tobytes(), np.nan) for mask in masks])
+    by_mask = {mask.tobytes(): float(place) for mask, place in zip(belief.masks, places, strict=True)}
+    return np.array([by_mask.get(mask.tobytes(), np.nan) for mask in masks])
