@@ -130,6 +130,7 @@ def explanation(
         ),
         demos=demos,
         candidates=candidates,
+        target=at,
         target_index=target,
         prompt=_prompt(demos, candidates[target].title),
         contributions=made if has else None,

@@ -74,6 +74,7 @@ def test_the_history_is_measured_on_request(open_page):
     page, desk = open_page("explore", view="removals")
     page.button(key="removals-history").click().run()
     assert last_task(desk).history_removals
+    assert "“Heat (1995)” takes its place) in the history the item would stand 11th instead of 7th." in text_of(page)
     assert "Each place is measured, so no chance is in it." in text_of(page)
 
 
