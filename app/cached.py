@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -14,7 +17,7 @@ from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Demonstration, Item, Split
 from core.data.replacements import replacements as replacements_of
-from core.errors import DemoLensError, ModelError, RequestError
+from core.errors import DemoLensError, MaterialError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
@@ -31,6 +34,9 @@ __all__ = ["Forecast", "Job", "Origin", "Subject", "dataset", "desk", "job_key",
 # `content` below is part of a cache's key, and a name with an underscore is not.
 DOUBTED, AGREED = "doubted", "agreed"
 """Where a tab keeps the names that a link brought, and those that a person agreed to."""
+PAUSE_SECONDS = 30.0
+_missing: dict[tuple[Path, str], tuple[float, MaterialError]] = {}
+"""Home and name of data that could not be fetched or stored: when that was, and why."""
 NOT_AGREED = "This link names its own data; they are opened only when you agree: press Run"
 
 
@@ -79,11 +85,19 @@ def job_of(task: Task) -> Job | None:
 
 def dataset(name: str) -> Dataset:
     """An opened data set, as its files are now; raises `DataError`, `MaterialError`, or `RequestError` before a person
-    agreed to open it.
+    agreed to open it. What cannot be fetched is not asked for again for half a minute: a page opens data many times.
     """
     if _in_doubt(name):
         raise RequestError(NOT_AGREED)
-    return _opened(name, data_fingerprint(name))
+    place = home_path(), name
+    since, fault = _missing.get(place, (-math.inf, None))
+    if fault is not None and time.monotonic() - since < PAUSE_SECONDS:
+        raise fault.with_traceback(None)
+    try:
+        return _opened(name, data_fingerprint(name))
+    except MaterialError as error:
+        _missing[place] = time.monotonic(), error
+        raise
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import cached
+from core.errors import MaterialError
 from core.question.case_spec import CaseSpec
 from core.question.task import Task
 
@@ -60,3 +61,28 @@ def test_a_folder_that_is_gone_is_told_and_one_that_comes_back_is_opened(films: 
     assert cached.licence(name) == ""
     films.with_name("away").rename(films)
     assert cached.users(name, "1", 9) == [("1", 7)]
+
+
+def test_data_that_cannot_be_fetched_are_not_asked_for_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def missing(name: str) -> None:
+        asked.append(name)
+        raise MaterialError("no answer from the index")
+
+    monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path))
+    monkeypatch.setattr(cached, "open_dataset", missing)
+    clock = [100.0]
+    monkeypatch.setattr("app.cached.time.monotonic", lambda: clock[0])
+    for _ in range(3):
+        assert cached.preview(Task()) == "no answer from the index"
+        assert cached.licence("sample") == ""
+    assert asked == ["sample"]
+    monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "other"))
+    assert cached.licence("sample") == ""
+    assert asked == ["sample"] * 2
+    clock[0] += cached.PAUSE_SECONDS
+    assert cached.licence("sample") == ""
+    assert asked == ["sample"] * 3
