@@ -8,6 +8,7 @@ places under any subset follow from it, so they never disagree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ DRAWN_NUMBERS = 4_000_000
 """Most numbers drawn at once."""
 CERTAIN = 1e-12
 """Standard deviation, in nats, of a lead below which it is certain."""
+TIE_BREAK = 0.1
+"""Of intervals of equal width; places differ by halves at least."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class ListPosterior:
         return self._mean.predicted(masks).mean + self._joined("predicted", masks).mean
 
     def places(self, masks: NDArray[np.bool_], *, shift: Floats | float = 0.0, seed: int = 0) -> Estimates:
-        """Place of every candidate [subset, candidate] at other subsets: mean and central interval over draws of the
+        """Place of every candidate [subset, candidate] at other subsets: mean and shortest interval over draws of the
         scores of all candidates; equal scores share the middle. `shift` [candidate] is added to the scores.
 
         A subset has the same draws whatever stands beside it, so its places are the same in every table.
@@ -163,11 +166,25 @@ class ListPosterior:
 
 
 def _ranked(drawn: Floats) -> Floats:
-    """Mean places and the ends of their intervals, [3, subset, candidate], over draws [draw, subset, candidate]; an end
-    is a place that was drawn, not one between two."""
-    ranks = stats.rankdata(-drawn, axis=-1)
-    low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0, method="inverted_cdf")
-    return np.array([ranks.mean(axis=0), low, high])
+    """Mean places and the ends of their intervals, [3, subset, candidate], over draws [draw, subset, candidate]; the
+    ends are places that were drawn, or the nearest to the mean."""
+    ranks = np.sort(stats.rankdata(-drawn, axis=-1), axis=0)
+    value = ranks.mean(axis=0)
+    low, high = _shortest(ranks)
+    nearest = np.round(value)  # A mean may lie outside of the shortest interval.
+    return np.array([value, np.minimum(low, nearest), np.maximum(high, nearest)])
+
+
+def _shortest(draws: Floats) -> tuple[Floats, Floats]:
+    """Ends of the shortest interval that holds a share of at least `LEVEL` of sorted `draws` [draw, ...]; of several
+    the middle one. Places are whole numbers: a central interval holds far more than its level of them."""
+    count = math.ceil(LEVEL * len(draws))
+    starts = len(draws) - count + 1
+    off_middle = np.abs(np.arange(starts) - (starts - 1) / 2).reshape(-1, *[1] * (draws.ndim - 1)) / starts
+    widths = draws[count - 1 :] - draws[:starts]
+    at = (widths + TIE_BREAK * off_middle).argmin(axis=0)[None]
+    low, high = (np.take_along_axis(draws, at + shift, axis=0)[0] for shift in (0, count - 1))
+    return low, high
 
 
 def strongest_pairs(pairs: Estimates, demos: int, count: int) -> list[tuple[int, int, int]]:
