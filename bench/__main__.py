@@ -9,6 +9,9 @@ from bench.constants import BUILD, CASES
 from bench.results_table import PARTS, ResultFiles, ResultRow, commit, table_text
 from core.errors import DemoLensError
 
+ON_DATA = ("faithfulness", "lrgd", "recicl", "strategies")
+"""Parts that run on data in folders too."""
+PROCESSES = "that score the prompts of part faithfulness before anything is timed (default 1)"
 DATA = "a folder with the data to measure on instead of the sample; repeat the option for several"
 
 
@@ -22,7 +25,7 @@ def main() -> None:
     for part in (name for name in PARTS if name in options.part):
         rows: list[ResultRow] = []
         name = f"{part} on other data" if options.data else part
-        for rows in part_rows(part, options.cases, options.seed, options.data):
+        for rows in part_rows(part, options.cases, options.seed, options.data, options.processes):
             files.record(name, rows)
         if not options.data:
             print(f"{part}\n\n{table_text(rows)}\n", flush=True)
@@ -35,10 +38,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--part", type=_parts, default=PARTS, help=f"of {', '.join(PARTS)}; several with commas")
     parser.add_argument("--cases", type=_positive, default=CASES, help=f"prompts to measure on (default {CASES})")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of users (default 0)")
+    parser.add_argument("--processes", type=_positive, default=1, help=PROCESSES)
     parser.add_argument("--data", action="append", default=[], metavar="FOLDER", help=DATA)
     options = parser.parse_args()
-    if options.data and options.part not in {("lrgd",), ("recicl",), ("strategies",)}:
-        parser.error("argument --data: expected with --part lrgd, --part recicl or --part strategies alone")
+    if options.data and options.part not in {(name,) for name in ON_DATA}:
+        parser.error(f"argument --data: expected with one part alone, of {', '.join(ON_DATA)}")
     return options
 
 

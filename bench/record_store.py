@@ -36,13 +36,25 @@ class RecordStore:
 
         `details` stand in the file for a reader only.
         """
-        path = BUILD / self.folder / f"{measurement}-{_hash(json.dumps(question, sort_keys=True).encode())}.json"
-        code, stored = code_of(self.code[measurement]), _stored(path)
-        if stored.get("code") == code and isinstance(stored.get("record"), dict):
-            return dict(stored["record"])
+        stored = self._record(measurement, question)
+        if stored is not None:
+            return stored
         record = measure()
-        write_json(path, {"code": code, **details, "record": record})
+        content = {"code": code_of(self.code[measurement]), **details, "record": record}
+        write_json(self._path(measurement, question), content)
         return record
+
+    def has(self, measurement: str, question: object) -> bool:
+        """Whether the record of a question is stored and its code has not changed."""
+        return self._record(measurement, question) is not None
+
+    def _record(self, measurement: str, question: object) -> CaseRecord | None:
+        stored = _stored(self._path(measurement, question))
+        is_valid = stored.get("code") == code_of(self.code[measurement]) and isinstance(stored.get("record"), dict)
+        return dict(stored["record"]) if is_valid else None
+
+    def _path(self, measurement: str, question: object) -> Path:
+        return BUILD / self.folder / f"{measurement}-{_hash(json.dumps(question, sort_keys=True).encode())}.json"
 
 
 def of_family(records: Sequence[CaseRecord], family: str) -> list[CaseRecord]:
@@ -86,7 +98,6 @@ _SWEEP = ("perturb", "perturbations", "sweep", "variant")
 PRODUCT_RECORDS = RecordStore(
     "bench-cases",
     {
-        "truth": (),  # The scores of all subsets stay valid for good.
         "race": (*_LM, *sources(*_EXPLAIN, without=_UNUSED)),
         "others": (*_LM, *sources(*_EXPLAIN, without=(*_UNUSED, "refine", "surrogate"))),
     },
@@ -96,6 +107,7 @@ GAME_RECORDS = RecordStore(
     {
         "scores": (),  # The scores of all subsets stay valid for good.
         "gradients": _LM,
+        "seconds": (*_LM, *sources(*_EXPLAIN, without=_UNUSED)),
         "shapiq": (),  # Versions and settings of rivals stand in the question.
         "flashtrace": (),
     },

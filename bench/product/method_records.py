@@ -1,4 +1,4 @@
-"""What part `faithfulness` measures on one case: the scores of all subsets, our default, its rival, other methods."""
+"""What part `faithfulness` measures on one case: our default for the own score, its rival, and other methods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.gradient import PATH_BEND, PATH_NODES, gradient_at, learning_rate_path
 from core.analysis.explain.methods import METHODS, Method
 from core.analysis.explain.refine import ENDS, refine
-from core.analysis.values import Array, TargetScore, all_masks
+from core.analysis.values import Array, TargetScore
 
 BUDGET = Explain().budget
 """Of the default method, in full-prompt forward equivalents."""
@@ -28,32 +28,32 @@ LATER = 16.0
 """Passes that it reaches at least."""
 CAPTUM_BUDGET = 16.0
 """Passes of Captum's sampling: two orders of eight demonstrations, about half of ContextCite-64."""
-Measurement = Literal["truth", "race", "others"]
+Measurement = Literal["race", "others"]
 
 
-def record_of(bench: Bench, subject: PromptSubject, measurements: tuple[Measurement, ...]) -> CaseRecord:
-    """The record of a case with its `measurements`; what is not stored of them is measured now."""
+def record_of(bench: Bench, subject: PromptSubject, truth: Array, measurements: tuple[Measurement, ...]) -> CaseRecord:
+    """The record of a case with its `measurements`; what is not stored of them is measured now.
+
+    `truth` are the target's scores at every subset, in the order of `all_masks`.
+    """
     spans = (*subject.prompt.prefix, subject.prompt.candidates[subject.target])
     content = [bench.model.model_id, subject.prompt.answer_ids, [span.token_ids for span in spans]]
     works: dict[Measurement, tuple[tuple[float, ...], Callable[[Bench, PromptSubject], CaseRecord]]] = {
-        "truth": ((), truth),
         "race": ((BUDGET, CURVE_SHARE, LATER), race),
         "others": ((CAPTUM_BUDGET,), others),
     }
-    record: CaseRecord = {"family": subject.family, "strategy": subject.strategy, "tokens": subject.prompt.length}
+    record: CaseRecord = {
+        "family": subject.family,
+        "strategy": subject.strategy,
+        "tokens": subject.prompt.length,
+        "truth": {"scores": truth.tolist()},
+    }
     for name in measurements:
         settings, measure = works[name]
         record[name] = PRODUCT_RECORDS.record(
             name, [*content, settings], partial(measure, bench, subject), user=subject.user
         )
     return record
-
-
-def truth(bench: Bench, subject: PromptSubject) -> CaseRecord:
-    """Scores at every subset of the demonstrations, in the order of `all_masks`."""
-    score = subject.score(bench.model)
-    seconds, scores = timed(lambda: score.at(all_masks(score.demos)))
-    return {"scores": scores.tolist(), "seconds": seconds, "passes": score.scorer.passes}
 
 
 def race(bench: Bench, subject: PromptSubject) -> CaseRecord:

@@ -1,4 +1,4 @@
-"""Our own answers on whole games: the product's model of the list, fed with the scores that the game holds."""
+"""Our own answers on whole games: the product's default method, run on the scores that the game holds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.product.game_figures import GAME_TARGETS, GameTarget, Prediction, Rows
+from bench.product.contextcite import row_of
+from bench.product.game_figures import GameTarget, Prediction, Rows
+from bench.product.recorded_game import game_score
 from bench.product.whole_games import WholeGame
+from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.list_estimates import Estimates
-from core.analysis.explain.list_posterior import Guesses, ListPosterior
-from core.analysis.explain.refine import PACK
+from core.analysis.explain.list_posterior import ListPosterior
+from core.analysis.explain.refine import ABLATING, ENDS, RefinedAnswer, refine
 from core.analysis.values import Array
-from core.question.targets import EXPLAINED
+from core.question.flip_goals import places_of
+from core.question.targets import EXPLAINED, Explained
 
-BACKWARDS = 2
-"""Backward passes before the first answer: of the mean score, and of the target's deviation from it."""
+UNLIMITED = 1e6
+"""Full-prompt forwards that no game needs."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class ListAnswer:
     """[subset, candidate]: predicted, interactions included."""
     places: Estimates
     """[subset]: of the target."""
-    bars: dict[GameTarget, Estimates]
+    promised: Array
+    """[subset]: probability of the intervals of places by the model itself."""
+    bars: dict[Explained, Estimates]
     """[demo]"""
     matrix: Estimates
     """[demo, candidate]: effects on each candidate's field margin."""
@@ -37,53 +44,69 @@ class ListAnswer:
 
     def prediction(self, game: WholeGame, target: GameTarget) -> Prediction:
         """The predicted target by the whole model."""
-        weights = EXPLAINED[target].weights(self.scores.shape[1], game.target)
-        return Prediction(self.scores @ weights, self.evaluated, self.places.value)
+        return Prediction(self.scores @ weights_of(game, target), self.evaluated, self.places.value)
 
     def additive(self, game: WholeGame, target: GameTarget) -> Prediction:
         """The predicted target by the bars alone."""
         return Prediction(game.masks @ self.bars[target].value, self.evaluated)
 
 
-def guesses_of(game: WholeGame) -> Guesses:
-    """The gradients as the product hands them to its model of the list."""
-    return Guesses(game.gradient_mean, {game.target: game.gradient_score - game.gradient_mean})
-
-
-def gradient_passes(game: WholeGame, backwards: int = BACKWARDS) -> float:
-    """Full-prompt forwards of one forward pass through all candidates and its backward passes, each counted twice."""
-    packed = game.length - game.candidate_tokens.max() + game.candidate_tokens.sum()
-    return float((1 + 2 * backwards) * packed / game.length)
-
-
 def list_answers(game: WholeGame, counts: Sequence[int]) -> dict[int, ListAnswer]:
-    """The product's answers after each of `counts` ablations, chosen as `core.analysis.explain.refine` chooses them."""
-    last = len(game.scores) - 1
-    rows, answers = [0, last], {}
-    costs, guesses = game.costs(), guesses_of(game)
-    for count in range(0, max(counts) + 1, PACK):
-        belief = ListPosterior(game.masks[rows], game.scores[rows], guesses)
+    """The answers of the product's default method after each of `counts` ablations, multiples of `refine.PACK`."""
+    answers = {}
+    for answer in refine(game_score(game), budget=UNLIMITED):
+        count = len(answer.belief.masks) - ENDS
         if count in counts:
-            answers[count] = _answer(game, belief, np.array(rows[2:], dtype=np.int64))
-        pool = np.setdiff1d(np.arange(last + 1), rows)
-        rows += pool[belief.next_subsets(game.target, game.masks[pool], costs[pool], PACK)].tolist()
+            answers[count] = list_answer(game, answer)
+        if count >= max(counts):
+            break
     return answers
 
 
-def _answer(game: WholeGame, belief: ListPosterior, evaluated: Rows) -> ListAnswer:
-    candidates = game.scores.shape[1]
-    places = belief.places(game.masks)
+def default_answers(game: WholeGame) -> tuple[ListAnswer, ListAnswer]:
+    """The product's answer when its budget is spent, and the complete one, with single removals and a flip set."""
+    task = Explain()
+    steps = refine(game_score(game), budget=task.budget, removals=task.removals, flips=task.flips, flip=task.flip)
+    answers = list(steps)
+    refined = next(answer for answer in answers if answer.ahead != ABLATING)
+    return list_answer(game, refined), list_answer(game, answers[-1])
+
+
+def list_answer(game: WholeGame, answer: RefinedAnswer) -> ListAnswer:
+    """What an answer of the product says of the whole game."""
+    belief, candidates = answer.belief, game.scores.shape[1]
+    places = Estimates(*(end[:, game.target] for end in _ends(belief.places(game.masks))))
     return ListAnswer(
-        evaluated=evaluated,
+        evaluated=row_of(belief.masks[ENDS:]),
         scores=belief.predicted(game.masks),
-        places=Estimates(*(each[:, game.target] for each in (places.value, places.low, places.high))),
-        bars={name: belief.effects_on(EXPLAINED[name].weights(candidates, game.target)) for name in GAME_TARGETS},
+        places=places,
+        promised=_promised(game, belief, places),
+        bars={name: belief.effects_on(weights_of(game, name)) for name in EXPLAINED},
         matrix=_matrix(belief, candidates),
-        passes=gradient_passes(game) + float(game.costs()[evaluated].sum()),
+        passes=answer.spent.passes,
     )
+
+
+def weights_of(game: WholeGame, target: Explained) -> Array:
+    """The weight [candidate] of every score in a target; a pair is with the candidate after the game's target."""
+    candidates = game.scores.shape[1]
+    return EXPLAINED[target].weights(candidates, game.target, (game.target + 1) % candidates)
+
+
+def _promised(game: WholeGame, belief: ListPosterior, places: Estimates) -> Array:
+    """Probability of the intervals of places, [subset]: of whole places they hold more than they must."""
+
+    def inside(drawn: Array) -> NDArray[np.bool_]:
+        drawn_places = places_of(drawn, game.target)
+        return np.asarray((places.low <= drawn_places) & (drawn_places <= places.high))
+
+    return belief.probability(game.masks, inside)
 
 
 def _matrix(belief: ListPosterior, candidates: int) -> Estimates:
     columns = [belief.effects_on(EXPLAINED["field"].weights(candidates, each)) for each in range(candidates)]
-    ends = (np.stack([getattr(column, end) for column in columns], axis=1) for end in ("value", "low", "high"))
-    return Estimates(*ends)
+    return Estimates(*(np.stack(ends, axis=1) for ends in zip(*map(_ends, columns), strict=True)))
+
+
+def _ends(estimates: Estimates) -> tuple[Array, Array, Array]:
+    return estimates.value, estimates.low, estimates.high

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from bench.case_list import Bench
+from bench.case_list import Bench, PromptSubject
 from bench.constants import CANDIDATES, DEMOS
 from bench.record_store import GAME_RECORDS, CaseRecord
 from core.analysis.setting import Setting, setting_for
@@ -66,6 +66,20 @@ class GameSubject:
     user: str
     setting: Setting
 
+    @property
+    def prompt_subject(self) -> PromptSubject:
+        """The prompt and its target, for methods that explain one score."""
+        prompt = self.setting.prompt
+        return PromptSubject(self.user, self.kind.family, self.kind.strategy, prompt, self.setting.targets[0])
+
+    @property
+    def game_tokens(self) -> int:
+        """New tokens of all subsets together, about what playing the game costs."""
+        prompt = self.setting.prompt
+        demos = np.array([len(span.token_ids) for span in prompt.demos], dtype=np.float64)
+        tail = len(prompt.query.token_ids) + sum(len(span.token_ids) for span in prompt.candidates)
+        return int(new_tokens(demos, tail).sum())
+
 
 @dataclass(frozen=True)
 class WholeGame:
@@ -110,10 +124,17 @@ class WholeGame:
         Only what follows the first missing demonstration is run, as in the product.
         """
         read = self.candidate_tokens if candidates is None else self.candidate_tokens[list(candidates)]
-        masks = self.masks
-        after_gap = np.logical_or.accumulate(~masks, axis=1)
-        tokens = (masks & after_gap) @ self.demo_tokens + self.query_tokens + read.sum()
-        return np.asarray(tokens / self.length, dtype=np.float64)
+        return new_tokens(self.demo_tokens, self.query_tokens + read.sum()) / self.length
+
+
+def new_tokens(demo_tokens: Array, tail: float) -> Array:
+    """Tokens of each subset's prompt behind its first missing demonstration, [subset]; `tail` are query and candidates.
+
+    What lies before is run once for all subsets.
+    """
+    masks = all_masks(len(demo_tokens))
+    after_gap = np.logical_or.accumulate(~masks, axis=1)
+    return np.asarray((masks & after_gap) @ demo_tokens + tail, dtype=np.float64)
 
 
 def game_subjects(bench: Bench, users: Iterator[str], count: int) -> Iterator[GameSubject]:
@@ -142,12 +163,15 @@ def _next(bench: Bench, model: LanguageModel, kind: GameKind, users: Iterator[st
     raise SystemExit("bench: the sample data have too few users for so many games")
 
 
+def is_played(subject: GameSubject) -> bool:
+    """Whether the scores of a prompt's game are stored."""
+    return GAME_RECORDS.has("scores", _question(subject.setting))
+
+
 def whole_game(subject: GameSubject) -> WholeGame:
     """The game of a prompt; what is not stored of it is measured now."""
     setting, prompt = subject.setting, subject.setting.prompt
-    spans = [span.token_ids for span in (*prompt.prefix, *prompt.candidates)]
-    target = setting.targets[0]
-    question = [setting.model.model_id, prompt.answer_ids, spans]
+    target, question = setting.targets[0], _question(setting)
     details = {"kind": subject.kind.name, "user": subject.user}
     scores = GAME_RECORDS.record("scores", question, partial(all_scores, setting), **details)
     slopes = GAME_RECORDS.record("gradients", [*question, target], partial(gradients, setting), **details)
@@ -163,6 +187,12 @@ def whole_game(subject: GameSubject) -> WholeGame:
         candidate_tokens=np.array([len(span.token_ids) for span in prompt.candidates], dtype=np.float64),
         length=prompt.length,
     )
+
+
+def _question(setting: Setting) -> list[object]:
+    prompt = setting.prompt
+    spans = [span.token_ids for span in (*prompt.prefix, *prompt.candidates)]
+    return [setting.model.model_id, prompt.answer_ids, spans]
 
 
 def all_scores(setting: Setting) -> CaseRecord:

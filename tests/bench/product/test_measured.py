@@ -31,10 +31,12 @@ def subjects():
 
 def test_a_whole_case_from_model_to_rows(bench, subjects, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    records = [record_of(bench, subject, ("truth", "race", "others")) for subject in subjects]
-    truth = records[1]["truth"]["scores"]
+    truths = [subject.score(bench.model).at(all_masks(6)) for subject in subjects]
     expected = hand_written(bench.untouched, subjects[1].prompt, all_masks(6)[21], 1)
-    assert truth[21] == pytest.approx(expected, abs=1e-4)
+    assert truths[1][21] == pytest.approx(expected, abs=1e-4)
+    records = [
+        record_of(bench, subject, truth, ("race", "others")) for subject, truth in zip(subjects, truths, strict=True)
+    ]
     race = records[0]["race"]
     assert [one["ablations"] for one in race["default"]] == sorted({one["ablations"] for one in race["default"]})
     assert set(race["cite_seconds"]) == set(map(str, contextcite.COUNTS))

@@ -5,6 +5,7 @@ from bench.product import contextcite
 from bench.product.method_faithfulness import (
     CITE,
     DEFAULT,
+    EARLY_DEFAULT,
     FIRST,
     LATER_DEFAULT,
     by_family_text,
@@ -54,7 +55,7 @@ def test_lds_of_the_truth_its_opposite_and_nothing():
 
 def test_a_case_in_figures():
     one = figures_of(record("yes_no"))
-    for name in (DEFAULT, LATER_DEFAULT, "leave-one-out", "exact Shapley"):
+    for name in (DEFAULT, EARLY_DEFAULT, LATER_DEFAULT, "leave-one-out", "exact Shapley"):
         assert one.lds[name] == pytest.approx(1.0)
     assert one.lds[FIRST] == pytest.approx(-1.0)
     assert one.share_of_time[DEFAULT] == pytest.approx(10 / 32)
@@ -70,6 +71,7 @@ def test_rows_hold_every_method_and_every_promise():
     assert rows[f"LDS, {DEFAULT}, next_item"].value == pytest.approx(1.0)
     assert rows[f"LDS, {CITE}"].value > 0.9
     assert sum(one.target is not None for one in rows.values()) == 9
+    assert rows[f"LDS, {EARLY_DEFAULT}"].target == ">= 0.83"
     text = by_family_text(summaries)
     assert len({line.index("[") for line in text.splitlines()[1:]}) >= 1
     assert DEFAULT in text

@@ -5,7 +5,8 @@ import pytest
 from games import additive_game, random_game
 
 from bench.product.game_figures import game_lds, matrix_error, true_matrix
-from bench.product.our_list import gradient_passes, list_answers
+from bench.product.our_list import default_answers, list_answers
+from core.analysis.explain.explain_task import Explain
 
 EFFECTS = np.random.default_rng(1).normal(size=(6, 5))
 
@@ -56,7 +57,21 @@ def test_with_nearly_every_subset_scored_the_matrix_is_nearly_the_truth():
 def test_the_cost_is_that_of_the_gradients_and_of_every_candidate_read():
     game = additive_game(EFFECTS)
     packed = game.length - 2 + 5 * 2
-    assert gradient_passes(game) == pytest.approx(5 * packed / game.length)
-    answer = list_answers(game, [4])[4]
-    spent = answer.passes - gradient_passes(game)
-    assert spent == pytest.approx(game.costs()[answer.evaluated].sum())
+    gradients = 5 * packed / game.length  # One forward pass, and two backward passes of twice its cost.
+    answers = list_answers(game, [0, 4])
+    assert answers[0].passes == pytest.approx(gradients)
+    assert answers[4].passes - gradients == pytest.approx(game.costs()[answers[4].evaluated].sum())
+
+
+def test_places_are_promised_what_their_intervals_hold_at_least():
+    answer = list_answers(random_game(3, demos=6), [8])[8]
+    assert (answer.promised >= 0.9 - 1e-9).all()
+    assert (answer.promised <= 1).all()
+
+
+def test_the_default_stops_at_its_budget_and_goes_on_with_removals_and_flips():
+    refined, complete = default_answers(random_game(7, demos=8, candidates=20))
+    removed = len(complete.evaluated) - len(refined.evaluated)
+    assert 1 <= removed <= Explain().removals + Explain().flips
+    assert complete.evaluated[: len(refined.evaluated)].tolist() == refined.evaluated.tolist()
+    assert Explain().budget <= refined.passes < Explain().budget + 2
