@@ -72,7 +72,7 @@ def default_seconds(setting: Setting) -> tuple[float, float]:
     start, contributions = time.perf_counter(), 0.0
     task, score = Explain(), started(setting, "field")
     for answer in refine(score, budget=task.budget, removals=task.removals, flips=task.flips, flip=task.flip):
-        list_effects(answer.belief, score.weights)
+        list_effects(answer.belief, score.target, score.weights)
         if answer.ahead != ABLATING and not contributions:
             contributions = time.perf_counter() - start
     return contributions, time.perf_counter() - start
