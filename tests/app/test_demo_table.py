@@ -80,6 +80,16 @@ def test_the_two_tones_of_an_own_score_add_up_to_its_bar(open_page, complete):
         assert "against the other candidates" in row["effect_words"]
 
 
+def test_gain_stands_in_the_table_once_it_is_measured(open_page):
+    page = open_page(view="quality")
+    assert "quality" not in drawn(page)["columns"]
+    page.button(key="start-quality").click().run()
+    page.run()
+    data = drawn(page)
+    assert data["columns"][-2:] == ["quality", "move"]
+    assert all(re.fullmatch(r"[+\u2212]?\d\.\d\d", row["quality"]) for row in data["rows"][:3])
+
+
 def test_a_click_selects_the_demonstration_for_every_view(open_page, tell):
     page = open_page()
     page = tell(page, "select", drawn(page)["rows"][2]["key"])

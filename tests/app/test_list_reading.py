@@ -11,8 +11,10 @@ from app import sentences
 from app.charts import heatmap, waterfall
 from app.list_reading import about, place_without, target_of
 from app.pages.explore import demos
+from app.pages.explore.demo_rows import rows_of
+from app.pages.explore.drawn_rows import drawn_rows
 from app.pages.explore.selection import words
-from app.theme import LIGHT
+from app.theme import LIGHT, ordinal, signed
 from core.analysis.explain.explain_task import Explain
 from core.question.case_spec import CaseSpec
 from core.question.targets import EXPLAINED
@@ -38,6 +40,9 @@ def test_every_view_of_a_pair_has_the_same_effect_and_place(example, user, demo,
     assert grid.z[line][demo] == pytest.approx(value, abs=1e-12)
     assert table["contribution"] == pytest.approx(value, abs=1e-12)
     assert table["place_without"] == place_without(record, demo, candidate).value
+    drawn = drawn_rows(shown, rows_of(shown.demos, None, {}, labelled=False), None, {})[demo]
+    assert drawn["effect"] == signed(value)
+    assert drawn["without"] == ordinal(place_without(record, demo, candidate).nearest)
     text = words(record, shown, demo, item.item_id)
     verbs = set(re.findall(r"raises|lowers", text))
     assert verbs == (set() if value == 0 else {"raises" if value > 0 else "lowers"})

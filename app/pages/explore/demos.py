@@ -39,7 +39,7 @@ SAME_CASE = ("dataset", "user", "split")
 
 def demos(explanation: Explanation) -> None:
     """The demonstrations in prompt order: to read, to select, and to change for the next run."""
-    note = f"{_few(explanation)}In prompt order. Tick, drag or answer to change them; nothing runs before you say so."
+    note = f"{_few(explanation)}In prompt order. Untick, drag or replace them for the next run."
     section("Demonstrations", note, "nats effect")
     if not explanation.demos:
         failures.note("None: this is the zero-shot ranking. Set a number on the left, or add some.")

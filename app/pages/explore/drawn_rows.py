@@ -38,7 +38,11 @@ DEMO = Column("demo", "no.", "Its place in the prompt.", unseen=True)
 TITLE = Column("title", "demonstration", "Its title; below it how it was picked, and what it shows of the candidates.")
 ANSWER = Column("answer", "answer", "The answer that the prompt gives for it; press to change it.")
 EFFECT = Column("effect", "effect, nats", "Average effect over what else stands in the prompt, with its 90 % interval.")
-WITHOUT = Column("without", "without it", "Place of the explained candidate when this one alone is taken out.")
+WITHOUT = Column(
+    "without",
+    "place without it",
+    "Place of the explained candidate when this one alone is taken out: measured, or predicted with its 90 % interval.",
+)
 QUALITY = Column("quality", "gain", "Gain: the score \u201cQuality\u201d that says how far it raises the target, nats.")
 MOVE = Column("move", "move", "To another place in the prompt.", unseen=True)
 

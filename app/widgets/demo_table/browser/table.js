@@ -222,8 +222,8 @@ class DemoTable {
   }
 
   dropped(event) {
-    if (event.type === "keydown" && event.key !== "Escape") return;
-    const { line, before, go, end } = this.drag;
+    const { line, before, go, end, pointer } = this.drag;
+    if (event.type === "keydown" ? event.key !== "Escape" : event.pointerId !== pointer) return;
     this.drag = null;
     line.classList.remove("dl-held");
     window.removeEventListener("pointermove", go);
