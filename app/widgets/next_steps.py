@@ -33,7 +33,7 @@ class NextStep:
     label: str
     kind: str
     """Whose page it opens."""
-    taken: Callable[[Any], TargetTask | None]
+    question: Callable[[Any], TargetTask | None]
     """Which part of the question goes along, of a complete report; None where the step makes no sense for it."""
     runs: bool = False
     """Whether the press runs it there; else the page shows a stored result or waits for Run."""
@@ -90,7 +90,7 @@ STEPS: dict[str, tuple[NextStep, ...]] = {
 
 def next_steps(report: Report) -> None:
     """The buttons of a complete report, nothing where no step makes sense for it."""
-    rows = [(step, step.taken(report)) for step in STEPS.get(kind_of(report.task).name, ())]
+    rows = [(step, step.question(report)) for step in STEPS.get(kind_of(report.task).name, ())]
     steps = [(step, question) for step, question in rows if question is not None]
     if not steps:
         return

@@ -225,8 +225,8 @@ def run_box(page: TaskView, job: cached.Job | None, blocked: str) -> None:
     """Run, and what it costs; `job` is that of the task that is shown, `blocked` says why there can be no run."""
     changed = page.draft != page.task
     busy = job is not None and not job.ended and not changed
-    packaged = not changed and job is not None and job.origin is not None
-    ready = not changed and job is not None and job.state == "done" and not packaged
+    from_package = not changed and job is not None and job.origin is not None
+    ready = not changed and job is not None and job.state == "done" and not from_package
     with st.container(key="runbox", gap="xsmall"):
         st.button(
             "Running" if busy else "Run",
@@ -241,7 +241,7 @@ def run_box(page: TaskView, job: cached.Job | None, blocked: str) -> None:
             words = f"This cannot be run: {safe_html(blocked)}."
         elif ready:
             words = "What you see is the result of these settings."
-        elif packaged:
+        elif from_package:
             words = "What you see came with the package. Run computes it on this machine. "
             words += _forecast(cached.desk().forecast(page.draft))
         else:

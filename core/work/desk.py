@@ -135,7 +135,7 @@ class Desk:
         with self._changed:
             if self._joined(key, insist=insist):
                 return key
-        stored = self._stored(key, packaged=not insist)
+        stored = self._stored(key, examples=not insist)
         with self._changed:
             if not self._joined(key, insist=insist):
                 self._enter(_Entry(key, task, _now(), deaths=self._deaths(key, insist=insist)), stored)
@@ -473,7 +473,7 @@ class Desk:
 
     # Outside the lock: the disk --------------------------------------------------------------------------------------
 
-    def _stored(self, key: str, *, packaged: bool = True) -> StoredReport | None:
+    def _stored(self, key: str, *, examples: bool = True) -> StoredReport | None:
         """The report under a key: what this machine computed, else what comes with the package."""
         text = self._results.load(key)
         report = None if text is None else opened(text)
@@ -481,7 +481,7 @@ class Desk:
             return StoredReport(report)
         if text is not None:
             self._results.discard(key)
-        return self._examples.load(key) if packaged and self._examples is not None else None
+        return self._examples.load(key) if examples and self._examples is not None else None
 
 
 def local_desk(

@@ -51,10 +51,10 @@ def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def test_the_default_question_has_the_report_and_who_computed_it(folder: Path) -> None:
-    packaged = Examples(folder).load(job_key(Explain()))
-    assert packaged is not None
-    assert packaged.report == explanation(Explain())
-    assert packaged.origin == ORIGIN
+    example = Examples(folder).load(job_key(Explain()))
+    assert example is not None
+    assert example.report == explanation(Explain())
+    assert example.origin == ORIGIN
 
 
 def test_equal_reports_give_equal_files(folder: Path, tmp_path: Path) -> None:
@@ -110,18 +110,18 @@ def test_no_changed_byte_gives_another_report(tmp_path_factory: pytest.TempPathF
     data = bytearray(path.read_bytes())
     data[place % len(data)] = value
     path.write_bytes(data)
-    packaged = Examples(folder).load(job_key(Explain()))
-    assert packaged is None or (packaged.report, packaged.origin) == (explanation(Explain()), ORIGIN)
+    example = Examples(folder).load(job_key(Explain()))
+    assert example is None or (example.report, example.origin) == (explanation(Explain()), ORIGIN)
 
 
 def test_other_code_leaves_an_example_in_use_and_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = job_key(Explain())
     monkeypatch.setattr("core.work.job.code_fingerprint", lambda: "d" * 64)
     assert job_key(Explain()) != before
-    packaged = Examples(folder).load(job_key(Explain()))
-    assert packaged is not None
-    assert packaged.origin is not None
-    assert packaged.origin.code != code_fingerprint()
+    example = Examples(folder).load(job_key(Explain()))
+    assert example is not None
+    assert example.origin is not None
+    assert example.origin.code != code_fingerprint()
 
 
 def test_the_desk_gives_an_example_without_a_worker(folder: Path, make_desk: Callable[..., Desk]) -> None:
@@ -165,11 +165,11 @@ def test_a_desk_has_no_examples_unless_it_is_given_some(make_desk: Callable[...,
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_every_page_has_its_example(kind: str) -> None:
-    packaged = Examples().load(job_key(KINDS[kind].task()))
-    assert packaged is not None, "compute it: demolens prepare --examples-into assets/examples"
-    assert packaged.report.stage == "complete"
-    assert packaged.origin is not None
-    assert packaged.origin.seconds > 0
+    example = Examples().load(job_key(KINDS[kind].task()))
+    assert example is not None, "compute it: demolens prepare --examples-into assets/examples"
+    assert example.report.stage == "complete"
+    assert example.origin is not None
+    assert example.origin.seconds > 0
 
 
 def test_the_examples_are_small_and_there_are_no_others() -> None:
@@ -179,9 +179,9 @@ def test_the_examples_are_small_and_there_are_no_others() -> None:
 
 
 def test_the_first_example_changes_for_the_better_and_shows_both_colours() -> None:
-    packaged = Examples().load(job_key(Explain()))
-    assert packaged is not None
-    report: Any = packaged.report
+    example = Examples().load(job_key(Explain()))
+    assert example is not None
+    report: Any = example.report
     target = report.candidates[report.target_index]
     assert target.rank < target.zero_shot_rank
     answer = report.contributions
@@ -213,7 +213,7 @@ def test_the_cheapest_example_is_what_a_run_of_now_gives(monkeypatch: pytest.Mon
     from core.work.engine import ModelEngine
 
     monkeypatch.delenv("DEMOLENS_HOME") if REAL_HOME is None else monkeypatch.setenv("DEMOLENS_HOME", REAL_HOME)
-    packaged = [Examples().example(kind) for kind in EXAMPLES]
-    cheapest = min((each.report for each in packaged if each is not None), key=lambda report: report.seconds)
+    examples = [Examples().example(kind) for kind in EXAMPLES]
+    cheapest = min((each.report for each in examples if each is not None), key=lambda report: report.seconds)
     (last,) = deque(ModelEngine().run(cheapest.task, lambda *_: None), maxlen=1)
     assert differences(json.loads(cheapest.model_dump_json()), json.loads(last.model_dump_json())) == []
