@@ -361,6 +361,17 @@ TERMS: tuple[GlossaryTerm, ...] = (
         "Standard deviation over small changes of the prompt, in the unit of the score. Lower is steadier.",
     ),
     GlossaryTerm(
+        "known choice",
+        "An earlier choice of the user that is hidden with everything after it; a set of demonstrations is judged by "
+        "how well the model then predicts it.",
+        ("known choices", "held-out choice", "held-out choices"),
+    ),
+    GlossaryTerm(
+        "newer choice",
+        "A known choice that the search for a better set did not read. It tests the set found, against chance too.",
+        ("newer choices", "confirming choice", "confirming choices"),
+    ),
+    GlossaryTerm(
         "pool",
         "All demonstrations from which the search may take a shortlist.",
     ),

@@ -55,7 +55,9 @@ OBJECTIVES: Mapping[Objective, ObjectiveRow] = {
     for row in (
         ObjectiveRow("log_share", "log-probability of the choice among items as popular", "nats", _log_share),
         ObjectiveRow("ndcg", "NDCG@10 of the choice among items as popular", "NDCG@10", _ndcg),
-        ObjectiveRow("margin", "score of the choice less the mean of items as popular", "nats", _margin),
+        ObjectiveRow(
+            "margin", "margin of the choice over items as popular (its score less their mean score)", "nats", _margin
+        ),
         ObjectiveRow("truth", "log-odds of the true answer", "nats", _truth, negatives=False, both_answers=True),
     )
 }

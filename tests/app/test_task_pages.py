@@ -144,7 +144,7 @@ def test_a_set_is_advised_where_it_is_better_than_chance_would_choose(
 
 def test_both_verdicts_and_the_test_between_them_stand_together(open_page) -> None:
     page, _ = open_page("improve", run=True, user="7")
-    text = words(page)
+    text = " ".join(words(page).split())
     for part in (
         "A set of 1 demonstration is found: on the 1 known choice by which sets were judged it is 1.50 nats above",
         "better than chance would choose (p = 0.02 over 8 choices)",

@@ -12,13 +12,13 @@ from core.words import power
 
 
 def sentence(report: DualReport) -> str:
-    """How much of the chosen head's output the demonstrations wrote; HTML."""
+    """How much of the chosen head's output comes from the demonstrations; HTML."""
     share = _written(report)
     if not report.demos or share is None:
         return "Without demonstrations the dual model is its start weights W0 alone."
     return (
-        f"The demonstrations write {number(100 * share, 0)} % of the attention output of head {report.head} in layer "
-        f"{report.layer}."
+        f"In layer {report.layer}, head {report.head}, the demonstrations make up {number(100 * share, 0)} % of the "
+        "attention output: reading them acts like one step of training."
     )
 
 
@@ -31,11 +31,14 @@ def leads(report: DualReport) -> list[str]:
     """The identity, how exactly it was met, and its limits; HTML."""
     worst = max(chain.from_iterable(report.residual))
     return [
-        "Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q): each demonstration adds one gradient step "
-        "dW to the start weights W0. In every layer and head the sum equals the model's own output; the largest "
-        f"relative residual is {power(worst)}.",
-        "This identity is algebra: a small residual shows that the numbers are right, not that the language model "
-        "learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
+        "Inside each attention head, reading the prompt is the same calculation as applying a small linear model, the "
+        "dual model: start weights W0 from everything but the demonstrations, plus one gradient step dW from each "
+        "demonstration. Attention output = (W0 + dW<sub>1</sub> + … + dW<sub>K</sub>) φ(q), where φ(q) stands for the "
+        "token that reads.",
+        "In every layer and head this sum equals the model's own output; the largest relative residual is "
+        f"{power(worst)}, and 0 is exact. That is algebra: it shows that the numbers are right, not that the language "
+        "model learns by gradient descent. The comparison with fine-tuning below tests that, beside two controls.",
+        "A long step need not move an item: Explore shows which demonstration moves which item, and by how much.",
     ]
 
 
@@ -44,7 +47,7 @@ def readouts(report: DualReport) -> list[Readout]:
     w0 = report.parts[0]
     cells = [
         Readout("Token", f"“{safe_html(report.token, 20)}”", f"token {report.position}, in the {report.place}"),
-        Readout("Z_T/Z of this head", number(w0.mass, 3), "W0 φ(q) is zero-shot attention times this"),
+        Readout("Z_T/Z of this head", number(w0.mass, 3), "share of its attention outside the demonstrations, 0 to 1"),
     ]
     if report.curve:
         best = report.curve[-1]
@@ -54,5 +57,6 @@ def readouts(report: DualReport) -> list[Readout]:
         cells.append(Readout("Relative error of the explicit model", number(best.error), small))
     if report.exponent is not None:
         value = f"about e<sup>{number(report.exponent, 0)}</sup>"
-        cells.append(Readout("Random features needed", value, f"mean |k + q|² is {number(report.exponent, 1)}"))
+        small = f"for a small error: e to the mean of |k + q|², here {number(report.exponent, 1)}"
+        cells.append(Readout("Random features needed", value, small))
     return cells

@@ -59,8 +59,8 @@ def result(report: DualReport) -> None:
         report,
         "residual",
         "How exactly the identity holds",
-        "Relative residual of every head: what the sum of the parts misses, over the length of the model's own output. "
-        "A stronger shade is larger; the ring marks the head above.",
+        "Relative residual of every head: what the sum of the parts misses, over the length of the model's own output; "
+        "0 is exact. A stronger shade is larger; the ring marks the head above.",
     )
     _chart(
         report,
@@ -74,16 +74,16 @@ def result(report: DualReport) -> None:
             report,
             "norm",
             "Where each demonstration writes",
-            "Length of dW φ(q), averaged over the heads of a layer; a stronger shade is longer. A length does "
-            "not say which way a score moves: Explore shows that.",
+            "Length of dW φ(q), in the model's own units, averaged over the heads of a layer; a stronger shade is "
+            "longer. A length does not say which way an item moves: Explore shows that.",
         )
     if report.curve:
         _chart(
             report,
             "features",
             "An explicit dual model needs very many features",
-            "Relative error of W φ(q) with positive random features, after one step of gradient descent. Bars hold "
-            "80 % of the draws (10 to 90 %).",
+            "Relative error of W φ(q) with positive random features, after one step of gradient descent; 0 is exact. "
+            "Bars hold 80 % of the draws (10 to 90 %).",
         )
     if report.descents:
         _chart(
@@ -143,8 +143,8 @@ task_page.show(
         controls,
         result,
         "The dual model of this case, head by head",
-        "Attention over demonstrations equals one step of gradient descent on a linear model, the dual model. This "
-        "page shows how exactly that holds in each head, what each demonstration writes there, and whether the step is "
-        "like real training.",
+        "Attention over demonstrations equals one step of gradient descent on a small linear model, the dual model. "
+        "This page shows how exactly that holds in each head, how much each demonstration adds there, and whether the "
+        "step is like real training.",
     )
 )
