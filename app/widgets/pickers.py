@@ -94,7 +94,8 @@ def _user_picked() -> None:
 def _without_ids() -> dict[str, Any]:
     """The choices that name items or demonstrations of one user, emptied."""
     strategy = picking_strategy(tab.current().draft.case)
-    return {"demo_ids": None, "candidate_ids": None, "target": None, "against": None, "strategy": strategy}
+    of_case = {"demo_ids": None, "candidate_ids": None, "target": None, "against": None, "strategy": strategy}
+    return of_case | {"flip": "empty", "rival": None, "without": ()}
 
 
 def picking_strategy(case: CaseSpec) -> Strategy:

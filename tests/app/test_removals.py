@@ -78,6 +78,15 @@ def test_the_history_is_measured_on_request(open_page):
     assert "Each place is measured, so no chance is in it." in text_of(page)
 
 
+def test_another_user_has_no_rival_and_no_removal_on_request(open_page):
+    page, _ = open_page("explore", view="removals", user="12", flip="rival", rival="103", without="D5")
+    draft = page.session_state["view"].current.draft
+    assert (draft.flip, draft.rival, draft.without) == ("rival", "103", ("D5",))
+    page.selectbox(key="in-user").set_value("7").run()
+    draft = page.session_state["view"].current.draft
+    assert (draft.case.user, draft.flip, draft.rival, draft.without) == ("7", "empty", None, ())
+
+
 def test_a_method_of_one_score_offers_the_one_of_the_list(open_page):
     page, desk = open_page("explore", view="removals", method="gradient")
     assert "it predicts no places" in text_of(page)
