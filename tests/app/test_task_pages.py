@@ -183,8 +183,7 @@ def test_theory_compares_with_fine_tuning_only_when_asked(open_page, reports: di
 
 def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.pages.explore.quality_section.latest_utility", lambda *_: None)
-    page, desk = open_page("theory")
-    page = page.switch_page("app/pages/explore/page.py").run()
+    page, desk = open_page("explore", view="quality")
     page = press(page, "start-quality")
     assert isinstance(desk.submissions[-1], QualityTask)
     assert "read the scores above as a description only" in words(page)
@@ -194,8 +193,8 @@ def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest
 
 
 def test_explore_has_a_first_look_at_robustness(open_page) -> None:
-    page, desk = open_page("theory")
-    page = press(page.switch_page("app/pages/explore/page.py").run(), "start-robustness")
+    page, desk = open_page("explore", view="robustness")
+    page = press(page, "start-robustness")
     assert desk.submissions[-1] == RobustnessTask(quick=True)
     assert "variants of the prompt" in words(page)
 
@@ -225,11 +224,15 @@ def test_how_explore_explains_does_not_concern_other_pages_but_its_target_does(o
 
 
 def test_another_method_leaves_what_is_measured_beside_an_explanation(open_page) -> None:
-    page, desk = open_page("theory")
-    page = press(press(go(page, "explore"), "start-robustness"), "start-quality")
+    page, desk = open_page("explore", view="robustness")
+    page = press(page, "start-robustness")
+    page.query_params["view"] = "quality"
+    page = press(page.run(), "start-quality")
     page = press(page.selectbox(key="in-method").set_value("path").run(), "run")
-    assert "variants of the prompt" in words(page)
     assert "start-quality" not in {button.key for button in page.button}
+    page.query_params["view"] = "robustness"
+    page = page.run()
+    assert "variants of the prompt" in words(page)
     assert [type(task) for task in desk.submissions[1:]] == [RobustnessTask, QualityTask, Explain]
     assert desk.submissions[-1] == Explain(method="path")
 
