@@ -43,10 +43,11 @@ class Explain(TargetTask):
     """A demonstration whose removal alone is measured besides: its label, such as D5; commas or repeats."""
     flips: Annotated[int, Field(ge=0, le=64)] = 8
     """Most prompts that verify which smallest set of demonstrations, taken out, changes the target's place."""
-    flip: FlipGoal = "empty"
-    """Which place: the one without demonstrations (empty), first place (first), or past a rival (rival)."""
     rival: Text | None = None
     """Item id of the candidate that flip=rival is about."""
+    flip: FlipGoal = "empty"
+    """Which place: the one without demonstrations (empty), first place (first), or past a rival (rival); a link reads
+    it behind the rival that it needs."""
     history_removals: bool = False
     """Whether the list is measured without each interaction of the history that stands in the query."""
     faithfulness: Annotated[int, Field(ge=0, le=256)] = 0
