@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.explain.flip_set import FlipSearch
@@ -179,9 +180,10 @@ def refine(
         if spent >= budget or not unmeasured.any() or (precision and widest < precision):
             break
         yield answer
-        count = min(PACK, max(1, int((budget - spent) / max(float(costs[unmeasured].mean()), 1e-6))))
-        chosen = answer.belief.next_subsets(score.target, pool[unmeasured], costs[unmeasured], count)
-        work.measure(pool[unmeasured][chosen], designed=True)
+        eligible = eligible_subsets(pool, unmeasured, work.designed)
+        count = min(PACK, max(1, int((budget - spent) / max(float(costs[eligible].mean()), 1e-6))))
+        chosen = answer.belief.next_subsets(score.target, pool[eligible], costs[eligible], count)
+        work.measure(pool[eligible][chosen], designed=True)
     alone = np.array([demo in without for demo in range(score.demos)])
     yield replace(answer, ahead=REMOVING if removals or alone.any() else FLIPPING)
     if removals or alone.any():
@@ -240,6 +242,19 @@ def subset_pool(demos: int, seed: int) -> Masks:
     half = np.random.default_rng(seed).random((SAMPLED_POOL // 2, demos)) < 0.5
     pool = np.unique(np.concatenate([half, ~half]), axis=0)
     return pool[pool.any(axis=1) & ~pool.all(axis=1)]
+
+
+def eligible_subsets(pool: Masks, unmeasured: NDArray[np.bool_], designed: int) -> NDArray[np.bool_]:
+    """Which subsets of `pool` [subset, demo] the design may choose after `designed` ablations, [subset].
+
+    The first ablations, as many as there are demonstrations, keep about half of them: their sizes lie within one
+    standard deviation of a random subset's. Effects are averages over all subsets, most of which have such sizes, and
+    prompts with hardly any or nearly all demonstrations are the least like the others. After them, and where no such
+    subset is left, every unmeasured one is eligible.
+    """
+    demos = pool.shape[1]
+    middle = unmeasured & (np.abs(pool.sum(axis=1) - demos / 2) <= np.sqrt(demos) / 2)
+    return middle if designed < demos and middle.any() else unmeasured
 
 
 def ablation_costs(score: TargetScore, masks: Masks) -> Array:

@@ -32,7 +32,8 @@ NUGGET = 1e-6
 class Prior:
     """What is assumed before any ablation; the overall scale is learned from the scores.
 
-    The defaults were chosen on MovieLens cases that the benchmark leaves out.
+    The defaults were chosen on MovieLens cases that the benchmark leaves out; `python -m bench.fit_prior` judges them
+    anew.
     """
 
     additive_shares: tuple[float, ...] = (0.3, 0.6, 0.9)
