@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def words(page: AppTest) -> str:
     assert not page.exception, page.exception
-    return re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
+    text = re.sub(r"<[^>]+>", " ", " ".join(element.proto.body for element in page.get("html")))
+    return " ".join(text.split())
 
 
 def opened_at(kind: str, desk: Any = None, **query: str) -> AppTest:
