@@ -87,6 +87,14 @@ def test_another_user_has_no_rival_and_no_removal_on_request(open_page):
     assert (draft.case.user, draft.flip, draft.rival, draft.without) == ("7", "empty", None, ())
 
 
+def test_a_rival_can_be_forgotten_whatever_the_list(open_page):
+    page, _ = open_page("explore", user="12", flip="rival", rival="no-such")
+    page.button(key="forget-rival").click().run()
+    draft = page.session_state["view"].current.draft
+    assert (draft.flip, draft.rival) == ("empty", None)
+    assert "forget-rival" not in {button.key for button in page.button}
+
+
 def test_a_method_of_one_score_offers_the_one_of_the_list(open_page):
     page, desk = open_page("explore", view="removals", method="gradient")
     assert "it predicts no places" in text_of(page)

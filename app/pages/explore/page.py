@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import cached
-from app.pages.explore import candidates, demos, summary, views
+from app.pages.explore import candidates, demos, removals, summary, views
 from app.pages.explore.depth import depth
 from app.pages.explore.history_strip import timeline
 from app.pages.explore.selection import ExploreSelection, bar
@@ -58,6 +58,7 @@ def advanced() -> None:
     fields.number("flips", "Prompts for the flip set", 0, 64, hint)
     hint = "Also measures the list without each title of the query's history: one short prompt for each."
     fields.toggle("history_removals", "List without each title", hint)
+    removals.forget_rival()
 
 
 def upcoming(page: TaskView) -> None:

@@ -50,6 +50,14 @@ def removals(explanation: Explanation) -> None:
         _history(explanation, at)
 
 
+def forget_rival() -> None:
+    """A control that takes the rival out of the next run; nothing where there is none. Another list may not have it."""
+    if tab.draft(Explain).rival is not None:
+        hint = "The smallest removal is about a rival, which must stand in the list."
+        choices = {"flip": "empty", "rival": None}
+        st.button("Forget the rival", key="forget-rival", on_click=tab.change, kwargs=choices, help=hint)
+
+
 def _read(explanation: Explanation) -> int | None:
     """Index of the candidate that the page reads; before there are effects, of the item really chosen next."""
     bars = explanation.contributions
