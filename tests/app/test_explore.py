@@ -62,8 +62,8 @@ def test_first_visit_shows_the_finished_example(open_page):
     assert "differ from plain passes by at most 0.00030 % of their spread; beyond 0.1 % the model is refused" in told
     assert len(page.get("plotly_chart")) == 1
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert link(page, "v") == ["3"]
-    assert len(page.query_params) == 1
+    assert (link(page, "v"), link(page, "user")) == (["3"], [CaseSpec().user])
+    assert len(page.query_params) == 2
     assert page.button(key="run").disabled
 
 
@@ -355,7 +355,7 @@ def test_a_failed_run_leaves_the_result_before_it_in_view(open_page, example):
     page.button(key="run").click().run()
     told = re.sub(r"\s+", " ", words(page))
     assert "This could not be computed" in told
-    assert "The result before this one: User 12" in told
+    assert "The result before this one: User 135" in told
     assert "ranks 7th of 20" in told
 
 

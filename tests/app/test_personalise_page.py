@@ -130,7 +130,7 @@ def test_the_page_s_own_choices_stay_its_own(open_page) -> None:
 
 
 def test_the_report_is_told_in_words_and_shown(open_page) -> None:
-    page, _ = open_page()
+    page, _ = open_page(user="12")
     page = press(page, "run")
     said = words(page)
     assert "Evaluation of the shipped adapter" in said
@@ -187,7 +187,7 @@ def test_run_writes_the_whole_play_into_the_link(open_page) -> None:
     page, _ = open_page("running")
     page = press(press(page, "step-back"), "run")
     usual = {"family": ["yes_no"], "strategy": ["recent"], "demos": ["4"], "history": ["3"], "adapter": ["recicl"]}
-    assert link(page) == {"v": ["3"], "known": ["7"], **usual}
+    assert link(page) == {"v": ["3"], "user": ["135"], "known": ["7"], **usual}
 
 
 @pytest.mark.parametrize(("adapter", "there", "asked"), [("none", True, None), (None, False, None), ("x", True, "x")])
