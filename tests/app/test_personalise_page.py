@@ -141,7 +141,7 @@ def test_the_report_is_told_in_words_and_shown(open_page) -> None:
     assert "With the base model, Brazil (1985) rises from 2nd to 1st of 4" in said
     assert "In this list Diva (1981) rises most, from 4th to 1st." in said
     assert "its margin falls most without D3 ( Heat (1995) , answered No), by 0.30 nats: it is 3rd without it" in said
-    assert "2nd → 2nd" in said
+    assert "2nd of 4, margin over the field 0.33 nats; 2nd before the play, margin 0.33" in said
     assert "3 of the stream, 1 by hand" in said
     assert "275 ms 55 % of one whole pass, which takes 500 ms" in said
     assert "3f9a2b7c01de unchanged by the play" in said

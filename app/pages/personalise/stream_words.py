@@ -142,10 +142,11 @@ def _target(report: PersonaliseReport, which: PlayedModel) -> list[Readout]:
     target = target_index(report)
     if target is None:
         return []
-    first, *_, last = (*steps_of(report, which, target)[:1], *steps_of(report, which, target)[-1:])
-    places = f"{ordinal(first.place)} → {ordinal(last.place)}"
-    small = f"of {len(report.candidates)}; margin {number(first.margin)} → {number(last.margin)} nats"
-    return [Readout("Place of the item really chosen next", places, small)]
+    steps = steps_of(report, which, target)
+    first, last = steps[0], steps[-1]
+    before = f"{ordinal(first.place)} before the play, margin {number(first.margin)}"
+    small = f"of {len(report.candidates)}, margin over the field {number(last.margin)} nats; {before}"
+    return [Readout("Place of the item really chosen next", ordinal(last.place), small)]
 
 
 def _weights(before: str, after: str | None) -> Readout:

@@ -18,7 +18,7 @@ def sentence(report: DualReport) -> str:
         return "Without demonstrations the dual model is its start weights W0 alone."
     return (
         f"In layer {report.layer}, head {report.head}, the demonstrations make up {number(100 * share, 0)} % of the "
-        "attention output: reading them acts like one step of training."
+        "attention output."
     )
 
 
