@@ -14,6 +14,7 @@ from app.theme import DARK, LIGHT, climb_mark, ordinal
 from core.analysis.explain.explanation import CandidateRow
 from core.metrics.ranking import ranks as places_of
 from core.personal.personalise_task import (
+    USUAL_CASE,
     DemoChange,
     ListRow,
     MovedRow,
@@ -114,7 +115,7 @@ def made(example, steps=5, which=("base", "adapter")):
     over = steps == len(NEW)
     demos = (("12:6", "Gigi (1958)", "No"), ("12:7", HOSTILE, "Yes"), ("added-1", "Heat (1995)", "No"))
     return PersonaliseReport(
-        task=PersonaliseTask(),
+        task=PersonaliseTask(case=USUAL_CASE.model_copy(update={"user": "12"})),
         stage="complete" if over else "partial",
         provenance=example.explanation().provenance.model_copy(update={"adapter": "recicl"}),
         tokens=640,
