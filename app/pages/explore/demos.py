@@ -246,7 +246,9 @@ def _next_run(explanation: Explanation, rows: Sequence[RowState]) -> None:
         st.button("Undo changes", key="undo-demos", on_click=_undo, args=(case,), disabled=not changed)
         own = draft.case.demo_ids is None
         st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=own)
-        st.button("Replace or add\u2026", key="pool-demos", on_click=_open_pool)
+        chosen = selected_demo(explanation)
+        label = "Replace or add\u2026" if chosen is None else f"Replace D{chosen + 1} or add\u2026"
+        st.button(label, key="pool-demos", on_click=_open_pool)
     if tab.current().controls.get(POOL):
         _pool(explanation, rows)
 

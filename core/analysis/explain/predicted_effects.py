@@ -18,10 +18,11 @@ from core.metrics.intervals import Floats
 
 LEAST = 3
 """Demonstrations with measured effects below which nothing is predicted."""
-MEAN, ANSWER, WORDS, OWN = 0.15, 0.25, 0.25, 0.5
+MEAN, ANSWER, WORDS, OWN = 0.15, 0.25, 0.2, 0.8
 """Shares of the variance of effects: of the mean, of the same answer, of the same words, and of each one alone.
 
-Set by judgement, not fitted; intervals widen where the effects at hand say that they are too sure."""
+Set by judgement, not fitted: together they are more than 1, so that an interval is no narrower than the effects at hand
+vary. It widens where they say that it is too sure."""
 
 
 @dataclass(frozen=True)
