@@ -15,7 +15,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
 function node(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
+    if (name.startsWith("aria-")) element.setAttribute(name, String(value));
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children.filter((child) => child !== null)); // Strings become text nodes.
   return element;
