@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.analysis.explain.explanation import ListEffects, PairRow, PlaceCurve
-from core.analysis.explain.flip_words import demo_labels
 from core.analysis.explain.list_posterior import ListPosterior
 from core.analysis.explain.list_removals import pair_rows, place_curves, posterior_of
 from core.metrics.intervals import Floats
@@ -48,13 +46,3 @@ def _curves(of: _Prompts, candidate: int, seed: int) -> tuple[PlaceCurve, ...]:
 def curves_of(effects: ListEffects, candidate: int, seed: int) -> tuple[PlaceCurve, ...]:
     """The order that lifts a candidate most and the one that drops it most, with its places on the way."""
     return _curves(_prompts(effects), candidate, seed)
-
-
-def set_words(left_out: Iterable[int], demos: int) -> str:
-    """`With all 8`, `Without D1 and D4`, `With D2 only`, `Without any`: what is left of `demos` demonstrations."""
-    out = sorted(left_out)
-    if not out or len(out) == demos:
-        return "Without any" if out else f"With all {demos}"
-    if 2 * len(out) <= demos:
-        return f"Without {demo_labels(tuple(out))}"
-    return f"With {demo_labels(tuple(demo for demo in range(demos) if demo not in out))} only"

@@ -10,12 +10,13 @@ import plotly.graph_objects as go
 from app.charts.figure_cache import cached_figure
 from app.charts.frame import UNFADED, framed, hover, legend, level, ticks
 from app.list_reading import PlaceWithout
-from app.removal_reading import curves_of, set_words
+from app.removal_reading import curves_of
 from app.sentences import place_words
 from app.text import plain
 from app.theme import Palette, ordinal
 from core import columns
 from core.analysis.explain.explanation import Direction, Explanation, ListEffects, PlaceCurve
+from core.analysis.explain.flip_words import set_words
 from core.metrics.ranking import Rank
 
 WAYS: dict[Direction, str] = {"up": "what lifts it most goes first", "down": "what drops it most goes first"}

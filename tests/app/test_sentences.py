@@ -164,14 +164,14 @@ def test_the_selection_in_words_has_the_targets_place_once(complete):
     target = complete.candidates[at]
     standing = sentences.standing(target, 20)
     assert _plain(standing) == "◆ Dead Man Walking (1995) is 7th of 20, 3rd without demonstrations."
-    turning = sentences.turning(complete, target)
     assert words(complete, complete, None, None) == words(complete, complete, None, target.item_id)
-    assert words(complete, complete, None, None) == f"{standing} {turning}"
+    assert words(complete, complete, None, None).startswith(f"{standing} <span")
     assert words(complete, complete, 2, None) == f"{sentences.demonstration(complete, 2)} {standing}"
     other = complete.candidates[at - 1]
     shown = about(complete, target_of(complete, "field", other.item_id))
     assert words(complete, shown, 2, other.item_id) == f"{sentences.demonstration(shown, 2)} {standing}"
-    assert words(complete, shown, None, other.item_id).startswith(sentences.standing(other, 20))
+    turning = sentences.turning(complete, other)
+    assert words(complete, shown, None, other.item_id) == f"{sentences.standing(other, 20)} {turning} {standing}"
 
 
 @pytest.mark.parametrize("lds", [0.9, 0.62])

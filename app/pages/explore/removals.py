@@ -9,7 +9,6 @@ from app import sentences
 from app.charts import place_curve
 from app.list_reading import candidate_index, effects_on, place_without
 from app.pages.explore.selection import pick_demo, selected_demo
-from app.removal_reading import set_words
 from app.text import safe_html, unique_labels
 from app.theme import amount, with_interval
 from app.widgets import failures, sidejob, tab
@@ -17,7 +16,7 @@ from app.widgets.panel import panel, section, twin
 from core import columns
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation, FlipSet, PairRow
-from core.analysis.explain.flip_words import flip_sentence, history_sentence
+from core.analysis.explain.flip_words import flip_sentence, history_sentence, set_words
 from core.question.flip_goals import FLIP_GOALS, FlipGoal
 
 PASSES = Explain.model_fields["flips"].default

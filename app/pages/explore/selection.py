@@ -100,11 +100,11 @@ def words(explanation: Explanation, shown: Explanation, demo: int | None, item: 
     """The selection in words, as HTML, with the target's place; `shown` is the explanation as the page reads it."""
     target = target_row(explanation)
     row = next((row for row in explanation.candidates if row.item_id == item), target)
-    if row is None:
-        return '<span class="dl-quiet">Select a demonstration or a candidate: every view follows.</span>'
     count = len(explanation.candidates)
+    beside = "" if target is None else standing(target, count)
+    if row is None or (demo is None and row is target):
+        return f'{beside} <span class="dl-quiet">Select a demonstration or a candidate: every view follows.</span>'
     about = demonstration(shown, demo) if demo is not None else f"{standing(row, count)} {turning(explanation, row)}"
-    beside = "" if target is None or (row is target and demo is None) else standing(target, count)
     return f"{about} {beside}".strip()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from core.analysis.explain.explanation import Explanation, FlipSet, HistoryRemoval
 from core.metrics.ranking import Rank
@@ -24,7 +24,7 @@ def flip_sentence(flips: FlipSet, demos: int) -> str:
     if flips.status == "nothing":
         return _nothing(flips)
     if flips.status == "verified" and flips.left_out and flips.place is not None:
-        return _verified(flips, flips.left_out, flips.place)
+        return _verified(flips, flips.left_out, flips.place, demos)
     goal, everything = GOAL_WORDS[flips.goal](flips), "the only demonstration" if demos == 1 else f"all {demos}"
     if flips.status == "none":
         return f"{_in_vain(flips, 'removal')} brings the item {goal}; removing {everything} does not either."
@@ -46,6 +46,16 @@ def history_sentence(explanation: Explanation) -> str | None:
     return f"Without {_title(row)} in the history the item would stand {places}."
 
 
+def set_words(left_out: Iterable[int], demos: int) -> str:
+    """`With all 8`, `Without D1 and D4`, `With D2 only`, `Without any`: what is left of `demos` demonstrations."""
+    out = sorted(left_out)
+    if not out or len(out) == demos:
+        return "Without any" if out else f"With all {demos}"
+    if 2 * len(out) <= demos:
+        return f"Without {demo_labels(tuple(out))}"
+    return f"With {demo_labels(tuple(demo for demo in range(demos) if demo not in out))} only"
+
+
 def demo_labels(left_out: tuple[int, ...]) -> str:
     """`D1`, `D1 and D4`, `D1, D4 and D7`."""
     *before, last = [f"D{index + 1}" for index in left_out]
@@ -58,12 +68,14 @@ def _nothing(flips: FlipSet) -> str:
     return f"The item stands {ordinal(flips.place_full)} already."
 
 
-def _verified(flips: FlipSet, left_out: tuple[int, ...], place: Rank) -> str:
+def _verified(flips: FlipSet, left_out: tuple[int, ...], place: Rank, demos: int) -> str:
     smaller = sum(len(row.left_out) < len(left_out) for row in flips.sets)
-    end = f" {counted(smaller, 'smaller removal')} tried in vain." if smaller else ""
+    end = (
+        f" {counted(smaller, 'smaller removal')} {'was' if smaller == 1 else 'were'} tried in vain." if smaller else ""
+    )
     if flips.smallest:
         end = "" if len(left_out) == 1 else " No smaller removal does that."
-    way = f"Without {demo_labels(left_out)} the item goes from {ordinal(flips.place_full)} to {ordinal(place)}"
+    way = f"{set_words(left_out, demos)} the item goes from {ordinal(flips.place_full)} to {ordinal(place)}"
     return f"{way}{_beside(flips)}.{end}"
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from app.charts import place_curve
 from app.list_reading import PlaceWithout, place_without
-from app.removal_reading import set_words
 from app.theme import DARK, LIGHT, Palette
+from core.analysis.explain.flip_words import set_words
 from core.analysis.explain.list_removals import place_curves, posterior_of
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
