@@ -190,7 +190,7 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Measure:
+class TargetMeasure:
     """One thing of the target that the variants change."""
 
     name: Literal["place", "margin", "score"]
@@ -214,12 +214,12 @@ class Measure:
         return f"{number(value.mean, 1)} {self.unit}" + (f" (90 % {low} to {high})" if low != high else "")
 
 
-MEASURES: dict[str, Measure] = {
+MEASURES: dict[str, TargetMeasure] = {
     row.name: row
     for row in (
-        Measure("place", "Places", "how far the target moves, either way (places)", "places", signed=False),
-        Measure("margin", "Margin", "change of the target's margin over the field (nats)", "nats", signed=True),
-        Measure("score", "Own score", "change of the target's own score (nats)", "nats", signed=True),
+        TargetMeasure("place", "Places", "how far the target moves, either way (places)", "places", signed=False),
+        TargetMeasure("margin", "Margin", "change of the target's margin over the field (nats)", "nats", signed=True),
+        TargetMeasure("score", "Own score", "change of the target's own score (nats)", "nats", signed=True),
     )
 }
 
@@ -259,7 +259,12 @@ def moves(report: RobustnessReport, colours: Palette, *, measure: str = "place")
 
 
 def _dots(
-    rows: list[tuple[KindRow, Estimate]], what: Measure, mode: Mode, strength: float, y: list[float], colours: Palette
+    rows: list[tuple[KindRow, Estimate]],
+    what: TargetMeasure,
+    mode: Mode,
+    strength: float,
+    y: list[float],
+    colours: Palette,
 ) -> go.Scatter:
     """Marks of one strength: the larger the strength, the larger the mark."""
     symbol, name = MODES[mode]
