@@ -194,7 +194,7 @@ def test_the_list_of_replacements_has_predicted_effects_highest_first(open_page,
     page = pool_page(open_page)
     options = page.selectbox(key="demos-pool").options
     assert len(options) == 12
-    effects = [float(re.search(r"([+\u2212][\d.]+) \(", label)[1].replace("\u2212", "-")) for label in options]
+    effects = [float(re.search(r"· ([+\u2212]?\d\.\d\d) \(", label)[1].replace("\u2212", "-")) for label in options]
     assert effects == sorted(effects, reverse=True)
     told = words(page)
     assert re.search(r"Predicted from the 8 measured demonstrations of this prompt, nothing is run", told)
