@@ -1,10 +1,11 @@
 """Fit the constants of the model of the list on games that nothing else uses: `python -m bench.fit_prior --games 8`.
 
 The games are those of users kept apart from every measurement and test. One constant at a time takes other values; each
-is judged by how well unseen subsets are foretold (LDS of the own score and of the field margin) and by the interval
-score of the effects, always on the same random subsets. What would be chosen without a game is tried on that game. The
-search for flip sets is judged by what it finds. Nothing is written: a constant is changed by hand where its difference
-is clearly above zero.
+is judged by how well unseen subsets are foretold (LDS of the own score and of the field margin) from the ablations that
+the product chooses with it, and from the same random subsets for all; and by the interval score of the effects from the
+latter. What would be chosen without a game is tried on that game. The search for flip sets is judged by what it finds.
+Nothing is written: a constant is changed by hand where its difference is clearly above zero, by either choice of
+subsets (a narrower spread of the guess is better on random ones and worse on those that are chosen with it).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from unittest.mock import patch
 import numpy as np
 
 from bench.case_list import open_bench
+from bench.product.contextcite import row_of
 from bench.product.flip_figures import FlipFigures, flip_figures
 from bench.product.game_figures import GAME_TARGETS, Prediction, game_lds, target_values
 from bench.product.game_rivals import COUNTS, random_rows
+from bench.product.our_list import refined_answers, weights_of
 from bench.product.whole_games import WholeGame, game_subjects, whole_game
 from bench.results_table import interval_text
 from bench.spread import mean_interval
@@ -35,7 +38,6 @@ from core.analysis.quality.utility_run import tuned_users
 from core.analysis.values import Array
 from core.cli.output import aligned
 from core.errors import DemoLensError
-from core.question.targets import EXPLAINED
 
 GAMES = 8
 DRAWS = 4
@@ -58,31 +60,39 @@ WORTHS = (0.0025, 0.01, 0.02, 0.05)
 class Judgement:
     """How well a prior does on one game, means over targets, numbers of subsets and draws."""
 
-    lds: float
+    designed: float
+    """LDS from the ablations that the product chooses."""
+    random: float
+    """The same from random subsets."""
     interval_score: float
     """Width of the 90 % intervals of effects and what misses cost (Gneiting and Raftery 2007), over the mean size."""
 
 
 def judged(game: WholeGame, prior: Prior) -> Judgement:
     """The figures of a prior on a game."""
-    figures = [_at(game, prior, count, draw) for count in COUNTS for draw in range(DRAWS)]
-    return Judgement(*np.mean(figures, axis=0).tolist())
+    designed = [_lds(game, answer.belief) for _, answer in refined_answers(game, COUNTS, prior)]
+    drawn = [_drawn(game, prior, count, draw) for count in COUNTS for draw in range(DRAWS)]
+    return Judgement(float(np.mean(designed)), *np.mean(drawn, axis=0).tolist())
 
 
-def _at(game: WholeGame, prior: Prior, count: int, draw: int) -> tuple[float, float]:
+def _lds(game: WholeGame, belief: ListPosterior) -> float:
+    """Mean over targets."""
+    predicted, rows = belief.predicted(game.masks), row_of(belief.masks)
+    predictions = {target: Prediction(predicted @ weights_of(game, target), rows) for target in GAME_TARGETS}
+    return float(np.mean([game_lds(game, target, prediction) for target, prediction in predictions.items()]))
+
+
+def _drawn(game: WholeGame, prior: Prior, count: int, draw: int) -> tuple[float, float]:
     rows = random_rows(game, count, draw)
     read = np.concatenate([[0, len(game.scores) - 1], rows])
     guesses = Guesses(game.gradient_mean, {game.target: game.gradient_score - game.gradient_mean})
     belief = ListPosterior(game.masks[read], game.scores[read], guesses, prior=prior)
-    predicted = belief.predicted(game.masks)
-    lds, scores = [], []
+    scores = []
     for target in GAME_TARGETS:
-        weights = EXPLAINED[target].weights(game.scores.shape[1], game.target)
-        lds.append(game_lds(game, target, Prediction(predicted @ weights, rows)))
         truth = banzhaf_of_table(target_values(game, target), len(game.demo_tokens))
-        effects = belief.effects_on(weights)
+        effects = belief.effects_on(weights_of(game, target))
         scores.append(interval_score(truth, effects.low, effects.high) / float(np.abs(truth).mean()))
-    return float(np.mean(lds)), float(np.mean(scores))
+    return _lds(game, belief), float(np.mean(scores))
 
 
 def interval_score(truth: Array, low: Array, high: Array) -> float:
@@ -101,17 +111,18 @@ def alternatives(present: Prior) -> dict[str, Prior]:
 
 def prior_lines(table: Mapping[str, Sequence[Judgement]]) -> Iterator[tuple[str, ...]]:
     """Lines [name, figures] of every prior by its judgements [game]; the present one stands first."""
-    lds, scores = (
+    columns = [
         {name: np.array([getattr(each, figure) for each in games]) for name, games in table.items()}
-        for figure in ("lds", "interval_score")
-    )
+        for figure in ("designed", "random", "interval_score")
+    ]
     first, *others = table
-    yield "constant", "LDS", "interval score (less is better)"
-    yield first, interval_text(mean_interval(lds[first])), interval_text(mean_interval(scores[first]))
+    yield "constant", "LDS, chosen ablations", "LDS, random subsets", "interval score (less is better)"
+    yield first, *(interval_text(mean_interval(column[first])) for column in columns)
     for name in others:
-        apart = (interval_text(mean_interval(figures[name] - figures[first]), "+.3f") for figures in (lds, scores))
-        yield f"{name}, less present", *apart
-    yield "chosen on the other games, less present", interval_text(mean_interval(held_out(lds)), "+.3f"), ""
+        apart = (mean_interval(column[name] - column[first]) for column in columns)
+        yield f"{name}, less present", *(interval_text(each, "+.3f") for each in apart)
+    gains = (interval_text(mean_interval(held_out(column)), "+.3f") for column in columns[:2])
+    yield "chosen on the other games, less present", *gains, ""
 
 
 def held_out(lds: Mapping[str, Array]) -> Array:

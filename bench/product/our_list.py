@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.list_estimates import Estimates
 from core.analysis.explain.list_posterior import ListPosterior
 from core.analysis.explain.refine import ABLATING, ENDS, RefinedAnswer, refine
+from core.analysis.explain.surrogate import Prior
 from core.analysis.values import Array
 from core.question.flip_goals import places_of
 from core.question.targets import EXPLAINED, Explained
@@ -53,14 +54,19 @@ class ListAnswer:
 
 def list_answers(game: WholeGame, counts: Sequence[int]) -> dict[int, ListAnswer]:
     """The answers of the product's default method after each of `counts` ablations, multiples of `refine.PACK`."""
-    answers = {}
-    for answer in refine(game_score(game), budget=UNLIMITED):
+    return {count: list_answer(game, answer) for count, answer in refined_answers(game, counts)}
+
+
+def refined_answers(
+    game: WholeGame, counts: Sequence[int], prior: Prior | None = None
+) -> Iterator[tuple[int, RefinedAnswer]]:
+    """Each of `counts` and the answer of the default method after so many ablations."""
+    for answer in refine(game_score(game), budget=UNLIMITED, prior=prior):
         count = len(answer.belief.masks) - ENDS
         if count in counts:
-            answers[count] = list_answer(game, answer)
+            yield count, answer
         if count >= max(counts):
-            break
-    return answers
+            return
 
 
 def default_answers(game: WholeGame) -> tuple[ListAnswer, ListAnswer]:

@@ -10,7 +10,8 @@ from core.analysis.explain.surrogate import Prior
 
 def test_an_additive_game_is_foretold_by_any_prior():
     game = additive_game(np.random.default_rng(0).normal(size=(6, 4)))
-    assert judged(game, Prior()).lds > 0.98
+    judgement = judged(game, Prior())
+    assert min(judgement.designed, judgement.random) > 0.98
 
 
 def test_a_prior_without_any_spread_around_the_guess_is_worse_where_the_guess_is_wrong():
@@ -40,8 +41,13 @@ def test_a_game_is_judged_by_what_the_others_choose():
 
 
 def test_lines_name_each_constant_and_its_difference_from_the_present():
-    table = {"present": [Judgement(0.5, 2.0)] * 3, "decay = 0.3": [Judgement(0.7, 1.0)] * 3}
+    table = {"present": [Judgement(0.5, 0.6, 2.0)] * 3, "decay = 0.3": [Judgement(0.7, 0.5, 1.0)] * 3}
     lines = list(prior_lines(table))
     assert lines[1][1].startswith("0.500")
-    assert lines[2] == ("decay = 0.3, less present", "+0.200 [+0.200, +0.200]", "-1.000 [-1.000, -1.000]")
+    name, designed, random, score = lines[2]
+    assert name == "decay = 0.3, less present"
+    assert designed == "+0.200 [+0.200, +0.200]"
+    assert random == "-0.100 [-0.100, -0.100]"
+    assert score == "-1.000 [-1.000, -1.000]"
     assert lines[3][1].startswith("+0.200")
+    assert lines[3][2].startswith("+0.000")
