@@ -8,9 +8,9 @@ from bench.case_list import Bench, open_bench
 from bench.folder_cases import bench_of_folder
 from bench.lrgd.lrgd_of_folders import lrgd_of_folders
 from bench.lrgd.lrgd_part import lrgd
+from bench.product.faithfulness_of_folders import faithfulness_of_folders
 from bench.product.faithfulness_part import faithfulness
 from bench.product.faults import faults
-from bench.product.list_faithfulness import faithfulness_of_folders
 from bench.product.memory import memory
 from bench.product.page_speed import app
 from bench.product.speed import speed
