@@ -8,7 +8,6 @@ import pytest
 from app.charts import place_curve
 from app.list_reading import PlaceWithout, place_without
 from app.theme import DARK, LIGHT, Palette
-from core.analysis.explain.flip_words import set_words
 from core.analysis.explain.list_removals import place_curves, posterior_of
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -77,20 +76,6 @@ def test_the_table_holds_every_mark(complete) -> None:
         assert list(rows["removal_place_low"]) == list(curve.low)
         assert list(rows["measured"]) == list(curve.measured)
     assert list(table.tail(len(measured))["removal_place"]) == [prompt.ranks[6] for prompt in measured]
-
-
-@pytest.mark.parametrize(
-    ("out", "words"),
-    [
-        ((), "With all 4"),
-        ((2,), "Without D3"),
-        ((3, 0), "Without D1 and D4"),
-        ((0, 1, 2), "With D4 only"),
-        ((0, 1, 2, 3), "Without any"),
-    ],
-)
-def test_a_set_is_told_by_the_fewer_demonstrations(out: tuple[int, ...], words: str) -> None:
-    assert set_words(out, 4) == words
 
 
 def test_a_method_without_a_model_of_the_list_has_no_curve(complete) -> None:

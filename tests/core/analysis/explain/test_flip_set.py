@@ -14,7 +14,7 @@ from core.analysis.explain.ablation import banzhaf_of_table
 from core.analysis.explain.explanation import FlipSet
 from core.analysis.explain.flip_record import flip_set
 from core.analysis.explain.flip_set import FlipSearch
-from core.analysis.explain.flip_words import flip_sentence
+from core.analysis.explain.flip_words import flip_sentence, set_words
 from core.analysis.explain.list_posterior import Guesses, ListPosterior
 from core.analysis.values import Array, Masks, all_masks
 from core.metrics.ranking import ranks
@@ -209,3 +209,17 @@ def test_a_rival_is_passed_both_ways() -> None:
     up, down = (searched(game(each), "rival", 0, 1) for each in (table, table[:, ::-1]))
     assert (up.left_out, up.ahead_of_rival) == ((0,), False)
     assert (down.left_out, down.ahead_of_rival) == ((0,), True)
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ((), "With all 4"),
+        ((2,), "Without D3"),
+        ((3, 0), "Without D1 and D4"),
+        ((0, 1, 2), "With D4 only"),
+        ((0, 1, 2, 3), "Without any"),
+    ],
+)
+def test_a_set_is_told_by_the_fewer_demonstrations(out: tuple[int, ...], words: str) -> None:
+    assert set_words(out, 4) == words
