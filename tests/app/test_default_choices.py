@@ -100,20 +100,19 @@ def test_the_page_with_its_own_usual_case_keeps_it(open_page):
 
 
 @pytest.mark.parametrize("choice", [choices.choice(), choices.choice(most=1)])
-def test_the_figure_of_the_choice_is_closed_until_it_is_opened(open_page, monkeypatch, choice):
+def test_the_tab_of_the_choice_holds_its_figure_and_its_command(open_page, monkeypatch, choice):
     monkeypatch.setattr(cached, "choice_of", lambda dataset_id, case: choice)
-    page = open_page()
-    (section,) = [each for each in page.expander if each.label == TITLE]
-    assert not section.proto.expanded
-    (chart,) = section.get("plotly_chart")
+    page = open_page(view="choice")
+    (chart,) = page.get("plotly_chart")
     assert chart.proto.alt.startswith("NDCG@10 on 200 validation lists.")
+    assert TITLE in words(page)
     assert choice.sentence in words(page)
     assert "demolens choose --dataset /data/films" in words(page)
+    assert choice.sentence not in words(open_page())
 
 
-def test_without_a_choice_the_section_names_the_command(open_page, monkeypatch):
+def test_without_a_choice_the_tab_names_the_command(open_page, monkeypatch):
     monkeypatch.setattr(cached, "choice_of", lambda dataset_id, case: None)
-    page = open_page()
-    (section,) = [each for each in page.expander if each.label == TITLE]
-    assert not section.get("plotly_chart")
+    page = open_page(view="choice")
+    assert not page.get("plotly_chart")
     assert "the general default holds. demolens choose" in words(page)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from app import cached
 from app.charts import choice as chart
 from app.text import counted, safe_html
-from app.widgets import failures, tab
-from app.widgets.panel import panel
+from app.widgets import tab
+from app.widgets.panel import panel, section
 from core.analysis.explain.explanation import Explanation
 from core.comparison.default_choices import sentence_of
 from core.comparison.kept_choice import Choice
@@ -17,22 +15,19 @@ TITLE = "How the default demonstrations were chosen"
 
 
 def choice_section(explanation: Explanation) -> None:
-    """The figure of the choice, closed until somebody opens it; without one, the command that makes it."""
+    """The sentence and the figure of the choice; without one, the command that makes it."""
     case = explanation.task.case
     choice = cached.choice_of(explanation.provenance.dataset_id, case)
-    with st.expander(TITLE):
-        if choice is None:
-            failures.note(sentence_of(None, case))
-        else:
-            failures.note(choice.sentence)
-            panel(
-                "choice",
-                "What the choice rests on",
-                behind(choice),
-                figure=lambda: chart.figure(choice, tab.colours()),
-                table=lambda: chart.table(choice),
-                alt=chart.alt(choice),
-            )
+    section(TITLE, safe_html(sentence_of(None, case) if choice is None else choice.sentence))
+    if choice is not None:
+        panel(
+            "choice",
+            "What the choice rests on",
+            behind(choice),
+            figure=lambda: chart.figure(choice, tab.colours()),
+            table=lambda: chart.table(choice),
+            alt=chart.alt(choice),
+        )
 
 
 def behind(choice: Choice) -> str:
