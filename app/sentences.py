@@ -292,18 +292,6 @@ def cost(contributions: Contributions) -> str:
     return f"{contributions.forwards} prompts scored{back}; {duration(contributions.seconds)}"
 
 
-def pairs(explanation: Explanation) -> str:
-    """The strongest pairs of demonstrations in words; empty where none is sure."""
-    effects = explanation.list_effects
-    sentences = []
-    for row in effects.pairs if effects is not None else ():
-        first, second = explanation.demos[row.first].label, explanation.demos[row.second].label
-        word = "more" if row.value > 0 else "less"
-        ends = with_interval(row.low, row.high)
-        sentences.append(f"{first} and {second} together add {amount(row.value)} {word} than apart{ends}.")
-    return " ".join(sentences)
-
-
 def residual(contributions: Contributions) -> str:
     """What the bars leave unexplained, in plain words."""
     total = contributions.few_shot - contributions.zero_shot

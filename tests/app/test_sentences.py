@@ -61,10 +61,6 @@ def test_the_turning_demonstrations_have_the_best_and_the_worst_place_without_th
         assert (f"{verb} it most: without it, it is {ordinal(round(place))} (" in text) == good
 
 
-def test_the_strongest_pairs_are_words(complete):
-    assert sentences.pairs(complete).startswith("D1 and D3 together add 0.31 nats less than apart (90 % ")
-
-
 def test_the_lead_names_the_strongest_demonstration(complete):
     made = complete.contributions
     index = sentences.strongest(made)

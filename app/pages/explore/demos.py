@@ -15,7 +15,6 @@ from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids
 from app.pages.explore.drawn_rows import colours_of, columns_of, drawn_rows, shows
 from app.pages.explore.replacement import Offer, picked, predicted_rows
 from app.pages.explore.selection import selected_demo
-from app.sentences import pairs
 from app.session import question_of
 from app.text import capital, counted, safe_html
 from app.widgets import downloads, failures, preview, tab
@@ -47,9 +46,8 @@ def demos(explanation: Explanation) -> None:
     if rows:
         _table(explanation, rows)
     _next_run(explanation, rows)
-    for sentence in (shown_sentence(explanation.demos, explanation.chosen_next), pairs(explanation)):
-        if sentence:
-            failures.note(sentence)
+    if shows := shown_sentence(explanation.demos, explanation.chosen_next):
+        failures.note(shows)
     _as_read(explanation)
     if explanation.demos:
         downloads.buttons("demonstrations", table(explanation))
