@@ -182,7 +182,8 @@ def _predicted(bars: EffectBars, effect: Estimates) -> dict[str, Any]:
 
 
 def _number(value: float) -> dict[str, str]:
-    return {"effect": signed(value), "direction": direction(value)}
+    """The amount as it is written, in the colour of what is written: `0.00` neither raises nor lowers."""
+    return {"effect": signed(value), "direction": direction(round(value, 2))}
 
 
 def _bar(parts: list[dict[str, Any]], low: float | None, high: float | None, bound: float) -> dict[str, Any]:
