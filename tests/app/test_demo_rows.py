@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.pages.explore import drawn_rows
 from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, key_of, rows_of, with_addition
 from app.widgets.demo_table.messages import Edit, edit_of, selected_of
 from core.data.records import Item
@@ -227,3 +228,11 @@ def test_only_the_key_of_a_row_selects_it(sent):
     place = selected_of(sent, KEYS)
     assert place is None or KEYS[place] == sent
     assert selected_of("9:3", KEYS) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "effect", "direction"),
+    [(0.004, "0.00", "nothing"), (-0.004, "0.00", "nothing"), (0.006, "+0.01", "raises"), (-0.006, "−0.01", "lowers")],
+)
+def test_an_effect_has_the_colour_of_what_is_written(value, effect, direction):
+    assert drawn_rows._number(value) == {"effect": effect, "direction": direction}
