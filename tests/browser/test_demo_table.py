@@ -127,6 +127,9 @@ def test_a_demonstration_is_replaced_by_one_found_by_its_title_on_a_narrow_scree
     field = page.locator(".st-key-demos-pool input")
     field.wait_for()
     page.locator(".dl-note", has_text="Predicted from the 4 measured demonstrations").wait_for()
+    idle(page)
+    field.evaluate("node => node.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)  # Scrolling closes a list that is open.
     field.press("ArrowDown")
     page.locator('[role="option"]').first.wait_for()
     effects = re.findall(r"· ([+\u2212]\d\.\d\d) \(", "\n".join(page.locator('[role="option"]').all_inner_texts()))
