@@ -13,6 +13,7 @@ from browser.driving import MARKS, WAIT, drawn, headline, link, open_tab, run_ta
 
 from app.theme import contrast
 from bench.product.app_server import serving
+from core.question.case_spec import CaseSpec
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = MARKS
@@ -127,7 +128,7 @@ def test_run_then_copy_the_link(server, visit):
     box = page.locator(".st-key-in-demos input")
     box.fill("4")
     box.press("Enter")
-    page.get_by_text("Next run: user 12").wait_for()
+    page.get_by_text(f"Next run: user {CaseSpec().user}").wait_for()
     page.locator(".st-key-run button").click()
     page.locator('[data-testid="stProgress"]').wait_for()
     page.locator('[data-testid="stProgress"]').wait_for(state="detached")
