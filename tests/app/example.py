@@ -318,6 +318,8 @@ def _contributions(
 def _demo(index: int, names: list[str], case: CaseSpec) -> DemoRow:
     title, answer = names[(index * 3 + 1) % len(names)], "Yes" if index % 3 else "No"
     demo_id = case.demo_ids[index] if case.demo_ids is not None else f"{case.user}:{20 - index}"
+    if demo_id.endswith((":yes", ":no")):
+        answer = demo_id.rsplit(":", 1)[1].capitalize()
     text = f"User liked: {names[index % len(names)]}. Would they like {title}? {answer}"
     return DemoRow(
         demo_id=demo_id,
