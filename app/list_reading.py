@@ -46,11 +46,11 @@ def candidate_index(explanation: Explanation, item: str | None) -> int | None:
 
 def is_explained(explanation: Explanation, target: Target) -> bool:
     """Whether the contributions are about this target."""
-    made = explanation.contributions
-    if made is None:
+    bars = explanation.contributions
+    if bars is None:
         return False
     names = ("item_id", "explain", "against_id")
-    return all(getattr(made.target, name) == getattr(target, name) for name in names)
+    return all(getattr(bars.target, name) == getattr(target, name) for name in names)
 
 
 def weights_of(explanation: Explanation, target: Target) -> Floats:
@@ -74,11 +74,11 @@ def effects_on(explanation: Explanation, target: Target) -> Estimates | None:
     """Effect of each demonstration [demo] on a target; None where neither the list nor the bars hold it."""
     if explanation.list_effects is not None:
         return explanation.list_effects.belief.on(weights_of(explanation, target))
-    made = explanation.contributions
-    if made is None or not is_explained(explanation, target):
+    bars = explanation.contributions
+    if bars is None or not is_explained(explanation, target):
         return None
-    values = np.array(made.values)
-    return Estimates(values, np.array(made.low or made.values), np.array(made.high or made.values))
+    values = np.array(bars.values)
+    return Estimates(values, np.array(bars.low or bars.values), np.array(bars.high or bars.values))
 
 
 @functools.lru_cache(maxsize=MOST_READINGS)
@@ -115,6 +115,13 @@ def place_without(explanation: Explanation, demo: int, candidate: int) -> PlaceW
     return PlaceWithout(value, low, high, measured=False)
 
 
+def target_without(explanation: Explanation, demo: int) -> PlaceWithout | None:
+    """Place of the explained candidate without one demonstration; None before there are effects on the list."""
+    bars = explanation.contributions
+    at = None if bars is None else candidate_index(explanation, bars.target.item_id)
+    return None if at is None else place_without(explanation, demo, at)
+
+
 # ---- the same explanation about another target
 
 
@@ -140,12 +147,12 @@ def about(explanation: Explanation, target: Target) -> Explanation:
 @functools.lru_cache(maxsize=MOST_READINGS)
 def _about(of: _Held, target: Target) -> Explanation:
     explanation, effects = of.explanation, of.explanation.list_effects
-    made, weights = explanation.contributions, weights_of(explanation, target)
+    bars, weights = explanation.contributions, weights_of(explanation, target)
     assert effects is not None
-    assert made is not None
+    assert bars is not None
     return explanation.model_copy(
         update={
-            "contributions": _contributions(made, effects, target, weights),
+            "contributions": _contributions(bars, effects, target, weights),
             "list_effects": effects.model_copy(update={"pairs": pairs_on(effects, weights)}),
             "target": target,
             "faithfulness": None,
@@ -153,18 +160,18 @@ def _about(of: _Held, target: Target) -> Explanation:
     )
 
 
-def _contributions(made: Contributions, effects: ListEffects, target: Target, weights: Floats) -> Contributions:
+def _contributions(bars: Contributions, effects: ListEffects, target: Target, weights: Floats) -> Contributions:
     estimates = effects.belief.on(weights)
-    demos = len(made.values)
+    demos = len(bars.values)
     whole, empty = effects.measured_without(), effects.measured_without(*range(demos))
     assert whole is not None
     assert empty is not None
     few, zero = (float(np.array(prompt.scores) @ weights) for prompt in (whole, empty))
     ends = {name: tuple(getattr(estimates, name).tolist()) for name in ("low", "high")}
-    kept = {name: getattr(made, name) for name in ("method", "forwards", "backwards", "passes", "seconds", "seed")}
+    same = {name: getattr(bars, name) for name in ("method", "forwards", "backwards", "passes", "seconds", "seed")}
     sums = {"zero_shot": zero, "few_shot": few, "residual": few - zero - float(estimates.value.sum())}
     values = {"target": target, "values": tuple(estimates.value.tolist())}
-    return Contributions.model_validate(kept | ends | sums | values)
+    return Contributions.model_validate(same | ends | sums | values)
 
 
 def score_parts(explanation: Explanation) -> tuple[Floats, Floats] | None:

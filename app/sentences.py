@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.list_reading import PlaceWithout, place_without
+from app.list_reading import PlaceWithout, place_without, target_without
 from app.text import safe_html
 from app.theme import amount, between, interval, nats, number, ordinal, signed, with_interval
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
@@ -250,8 +250,7 @@ def explained_words(target: Target) -> str:
 def _without(explanation: Explanation, contributions: Contributions, index: int) -> str:
     """The place without a demonstration; where it says the opposite of the effect, that is said too."""
     row = target_row(explanation)
-    at = None if row is None else explanation.candidates.index(row)
-    without = None if at is None else place_without(explanation, index, at)
+    without = target_without(explanation, index)
     if row is None or row.rank is None or without is None:
         return ""
     place = f"<em>{safe_html(row.title, 60)}</em> is {place_words(without, row.rank)}"

@@ -12,9 +12,9 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from core import words
-from core.words import MINUS, NOTHING, figure
+from core.words import NOTHING, figure
 
-ordinal = words.ordinal
+ordinal, signed = words.ordinal, words.signed
 
 Theme = Literal["light", "dark"]
 FONT = '"Source Sans", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
@@ -127,16 +127,6 @@ def symmetric(values: Iterable[float]) -> float:
     finite = [abs(value) for value in values if math.isfinite(value)]
     bound = max(finite, default=0.0)
     return bound if bound > 0 else 1.0
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    """`+0.42`, `−0.10`, `0.00`; a dash where there is no number."""
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    rounded = round(value, digits)
-    if rounded == 0:
-        return f"{0:.{digits}f}"
-    return f"{'+' if rounded > 0 else MINUS}{abs(rounded):.{digits}f}"
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -15,6 +15,12 @@ def figure(value: float | None, digits: int = 2, missing: str = NOTHING) -> str:
     return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
+def signed(value: float | None, digits: int = 2) -> str:
+    """`+0.42`, `−0.10`, `0.00`; a dash where there is no finite number."""
+    text = figure(value, digits)
+    return f"+{text}" if value is not None and math.isfinite(value) and round(value, digits) > 0 else text
+
+
 def duration(seconds: float | None) -> str:
     """A time as every text writes it: `184 ms`, `1.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None or not math.isfinite(seconds):

@@ -116,9 +116,9 @@ class _ImproveRun:
         best = tuple(range(min(task.k, len(entries))))[::-1]
         self.trials = self._usable([*(self._order(members) for members in tries), best])
         self.head_notices = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
-        known = setting.case.target in setting.case.candidates
+        is_listed = setting.case.target in setting.case.candidates
         self.head = setting.head(task) | {
-            "target": setting.target_record() if known else None,
+            "target": setting.target_record() if is_listed else None,
             "tokens": self.unit,
             "held_out": tuple(self._held_row(choice) for choice in self.held),
             "confirming": tuple(self._held_row(choice) for choice in self.confirming),

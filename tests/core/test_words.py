@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import brief, counted, duration, figure, margin_move, power
+from core.words import brief, counted, duration, figure, margin_move, power, signed
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,11 @@ def test_quoted_words_are_cut() -> None:
 def test_a_margin_that_is_written_alike_stays():
     assert margin_move(0.39, 2.5) == "goes from 0.39 to 2.50 nats"
     assert margin_move(-0.004, 0.004) == "stays 0.00 nats"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.42, "+0.42"), (-0.1, "−0.10"), (0.004, "0.00"), (-0.004, "0.00"), (None, "–"), (float("nan"), "–")],
+)
+def test_a_signed_amount_says_its_direction(value, text):
+    assert signed(value) == text

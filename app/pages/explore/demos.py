@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.list_reading import candidate_index, place_without
+from app.list_reading import target_without
 from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, rows_of, with_addition
 from app.pages.explore.drawn_rows import colours_of, columns_of, drawn_rows, shows
 from app.pages.explore.replacement import Offer, picked, predicted_rows
@@ -86,9 +86,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
 
 def _place(explanation: Explanation, demo: int) -> dict[str, object]:
     """The target's place without a demonstration, and whether it was measured; nothing where neither is there."""
-    answer = explanation.contributions
-    at = None if answer is None else candidate_index(explanation, answer.target.item_id)
-    place = None if at is None else place_without(explanation, demo, at)
+    place = target_without(explanation, demo)
     if place is None:
         return {}
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.charts.waterfall import lift_colour
-from app.list_reading import candidate_index, place_without, score_parts
+from app.list_reading import score_parts, target_without
 from app.pages.explore.demo_rows import RowState
 from app.sentences import SOURCES
 from app.text import capital, isolated, shortened, visible
@@ -119,9 +119,7 @@ def _gain(quality: QualityReport | None, index: int) -> str:
 
 
 def _place(explanation: Explanation, index: int) -> dict[str, str]:
-    contributions = explanation.contributions
-    at = None if contributions is None else candidate_index(explanation, contributions.target.item_id)
-    place = None if at is None else place_without(explanation, index, at)
+    place = target_without(explanation, index)
     if place is None:
         return {}
     note = "measured" if place.measured else f"{place.low:g} to {place.high:g}"

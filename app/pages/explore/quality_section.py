@@ -85,9 +85,9 @@ def _costs(report: QualityReport, *, taken: bool) -> None:
         + (f" (measured together with {COLUMNS[cost.shared_with].text})" if cost.shared_with else "")
         for cost in report.costs
     ]
-    said = f"Scored for {whose}. {gain} Unit and cost: {'; '.join(parts)}."
-    failures.note(said)
-    terms(said)
+    scoring = f"Scored for {whose}. {gain} Unit and cost: {'; '.join(parts)}."
+    failures.note(scoring)
+    terms(scoring)
 
 
 def _worth(explanation: Explanation) -> None:

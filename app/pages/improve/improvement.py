@@ -40,13 +40,13 @@ def headline(report: ImproveReport) -> str:
 def leads(report: ImproveReport) -> list[str]:
     """What the target's move is worth, the test against chance, how sets were judged, what the guards did; HTML."""
     own = [target_beside(report), target_margin(report), target_caution(report)]
-    known = [verdict(report) if short_verdict(report) != verdict(report) else "", against_chance(report)]
+    verdicts = [verdict(report) if short_verdict(report) != verdict(report) else "", against_chance(report)]
     judged = (
         f"Every set is judged on {counted(len(report.held_out), 'known choice')} of the user before this moment, under "
         f"small changes of the prompt, by the {report.task.judged_by.words}. Its objective J is the mean score minus "
         "lambda times the spread; higher is better."
     )
-    paragraphs = [" ".join(text for text in texts if text) for texts in (own, known, [judged])]
+    paragraphs = [" ".join(text for text in texts if text) for texts in (own, verdicts, [judged])]
     return [text for text in paragraphs if text] + [safe_html(guard, 300) for guard in report.guards]
 
 

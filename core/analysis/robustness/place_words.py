@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.analysis.robustness.perturbations import NAMES
 from core.analysis.robustness.robustness_task import Estimate, RewritingSource, RobustnessReport, TargetPlaces
 from core.analysis.robustness.sensitivity_words import SOURCE_WORDS
-from core.words import MINUS, counted, figure, ordinal
+from core.words import counted, figure, ordinal, signed
 
 
 def places_sentence(report: RobustnessReport, target: str) -> str:
@@ -28,8 +28,8 @@ def margin_sentence(report: RobustnessReport) -> str:
     places = report.target_places()
     if places is None:
         return ""
-    between = f"between {_signed(places.lowest)} and {_signed(places.highest)} nats in the variants"
-    return f"Its margin over the field is {_signed(places.margin)} nats with the unchanged prompt, {between}."
+    between = f"between {signed(places.lowest)} and {signed(places.highest)} nats in the variants"
+    return f"Its margin over the field is {signed(places.margin)} nats with the unchanged prompt, {between}."
 
 
 def size_sentence(report: RobustnessReport) -> str:
@@ -73,8 +73,3 @@ def _places(size: Estimate) -> str:
     if size.low is None or size.high is None or size.low == size.high:
         return text
     return f"{text} (90 % {figure(size.low, 1)} to {figure(size.high, 1)})"
-
-
-def _signed(value: float) -> str:
-    text = figure(value)
-    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"

@@ -111,8 +111,8 @@ class DemoTable {
   focusOn({ key, control }) {
     const line = this.lineOf(key);
     if (!line) return;
-    const wanted = control && line.querySelector(`[data-control="${control}"]:not(:disabled)`);
-    (wanted || line).focus({ preventScroll: true });
+    const target = control && line.querySelector(`[data-control="${control}"]:not(:disabled)`);
+    (target || line).focus({ preventScroll: true });
   }
 
   lineOf(key) {
@@ -234,7 +234,7 @@ class DemoTable {
     const order = [...this.body.children].map((each) => each.dataset.key);
     const places = new Map(order.map((key, place) => [key, place]));
     if (order.every((key, place) => key === this.rows[place].key)) return;
-    this.rows.sort((one, other) => places.get(one.key) - places.get(other.key));
+    this.rows.sort((row, other) => places.get(row.key) - places.get(other.key));
     const row = this.rowAt(line);
     this.edited(`${row.label} moved to ${places.get(row.key) + 1} of ${order.length}`);
   }
