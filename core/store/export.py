@@ -17,15 +17,22 @@ def write_whole(path: Path, data: bytes) -> None:
     A link is followed, the mode of an old file is kept, and what is no file (a pipe, /dev/stdout) is written to.
     Raises `OSError`; then the old file is as it was and nothing is left beside it.
     """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for data that comes bit by bit: the file is there when the block ends well, and as it was otherwise."""
     if path.exists() and not path.is_file():
         with open(path, "wb") as stream:
-            stream.write(data)
+            yield stream
         return
     path = path.resolve()
     with _unnamed(path) as (file, name):
         if path.exists():
             os.chmod(file.fileno() if os.chmod in os.supports_fd else name, stat.S_IMODE(path.stat().st_mode))
-        file.write(data)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,0 +1,1 @@
+"""Finished prompts of other programs: read, cut into parts, and kept as cases."""
