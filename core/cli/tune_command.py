@@ -46,6 +46,8 @@ def _lines(card: Card, out: str) -> Iterator[str]:
     measured = [point for point in card.curve if point.validation_loss is not None]
     for point in measured:
         auc = "" if point.validation_auc is None else f", AUC {point.validation_auc:.3f}"
+        if point.validation_ndcg is not None and point.validation_gain is not None:
+            auc = f", NDCG@10 {point.validation_ndcg:.3f}, {point.validation_gain:+.3f} by demonstrations"
         mark = "  <- kept" if point.step == card.best_step and card.best != "last" else ""
         yield f"  step {point.step:>5}: validation loss {point.validation_loss:.3f}{auc}{mark}"
     for notice in card.notices:

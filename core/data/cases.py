@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,10 +136,19 @@ def draw_items(
 ) -> list[str]:
     """`count` distinct items at `places` (fewer where there are no more), drawn one after the other.
 
-    `popularity` draws by it, an item of popularity 0 after all others. The least of exponential waiting times with
-    these rates is such a draw (Efraimidis and Spirakis 2006).
+    `popularity` draws by it, an item of popularity 0 after all others.
     """
     weights = catalogue.popularity[places] if sampling == "popularity" else np.ones(places.size)
+    return [catalogue.ids[place] for place in drawn_by_weight(places, weights, count, random)]
+
+
+def drawn_by_weight(
+    places: NDArray[np.int64], weights: NDArray[Any], count: int, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """`count` distinct places (fewer where there are no more), drawn one after the other by weight; weight 0 last.
+
+    The least of exponential waiting times with these rates is such a draw (Efraimidis and Spirakis 2006).
+    """
     waits = random.exponential(size=places.size)
     rated = np.where(weights > 0, waits / np.maximum(weights, 1e-12), np.inf)
-    return [catalogue.ids[place] for place in places[np.lexsort((waits, rated))[:count]]]
+    return places[np.lexsort((waits, rated))[:count]]

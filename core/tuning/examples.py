@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
 from core.data.dataset import Dataset
@@ -71,6 +71,12 @@ class Example:
     demos: tuple[Demonstration, ...]
     """The most recent interactions before the query, both answers (`next_item`: liked ones only), oldest first."""
 
+    def with_titles(self, count: int) -> Example:
+        """The same with the latest `count` titles of its own history."""
+        return replace(
+            self, history=self.history[len(self.history) - count :] if count < len(self.history) else self.history
+        )
+
 
 def split_times(dataset: Dataset, *, share: float = 0.8, validation: float = 0.1) -> tuple[Window, Window, Window]:
     """Windows of training, validation and test, in this order of time.
@@ -127,17 +133,22 @@ def examples_in(
         )
     if not window.is_open:
         _check_time(dataset)
-    if FAMILIES[family].labelled and not dataset.has_ratings:
-        raise RequestError(
-            f"the data set {dataset.name} has no ratings, or only equal ones, so nobody is known to have said No",
-            expected="family next_item, which needs none",
-        )
+    check_answerable(dataset, (family,))
     places = _queries(dataset, window, family)
     if limit is not None and limit < len(places):
         random = generator(dataset.dataset_id, "examples", window.since, window.until, family, seed)
         places = [places[chosen] for chosen in sorted(random.permutation(len(places))[:limit].tolist())]
     streams = _streams(dataset, dict.fromkeys(user for user, _ in places), family)
     return tuple(streams[user].example(position, demos, history) for user, position in places)
+
+
+def check_answerable(dataset: Dataset, families: Iterable[Family]) -> None:
+    """Raise `RequestError` for a family with labels over data without ratings."""
+    if any(FAMILIES[family].labelled for family in families) and not dataset.has_ratings:
+        raise RequestError(
+            f"the data set {dataset.name} has no ratings, or only equal ones, so nobody is known to have said No",
+            expected="family next_item, which needs none",
+        )
 
 
 def prompt_of(

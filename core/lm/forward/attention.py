@@ -161,6 +161,8 @@ def attend(
     _check_layer(forest_pass, layer, attention_mask, rest)
     if forest_pass.keep:
         forest_pass.keys[layer], forest_pass.values[layer] = key[0].detach(), value[0].detach()
+    if torch.is_autocast_enabled(query.device.type):  # Rotation leaves queries and keys wide, as values never are.
+        query, key = query.to(value.dtype), key.to(value.dtype)
     memory = forest_pass.forest.memory
     all_keys = torch.cat([memory.keys[layer], key[0]], dim=1) if memory.segments else key[0]
     all_values = torch.cat([memory.values[layer], value[0]], dim=1) if memory.segments else value[0]

@@ -58,7 +58,7 @@ def answer_logits(network: Any, prompts: Sequence[EncodedPrompt], *, autocast: b
         ids[row, : len(prompt.ids)] = torch.from_numpy(prompt.ids)
         keep[row, torch.from_numpy(prompt.rows)] = True
     try:
-        with _precision(network.device.type, autocast):
+        with precision(network.device.type, autocast):
             logits: Tensor = network(
                 input_ids=ids.to(network.device), logits_to_keep=keep.to(network.device), use_cache=False
             ).logits
@@ -111,7 +111,7 @@ def in_bfloat16(device: str, *, autocast: bool) -> bool:
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
-def _precision(device: str, autocast: bool) -> AbstractContextManager[object]:
+def precision(device: str, autocast: bool) -> AbstractContextManager[object]:
     """Autocast to bfloat16 where that is right; elsewhere nothing."""
     if in_bfloat16(device, autocast=autocast):
         return torch.autocast(device, dtype=torch.bfloat16)

@@ -26,6 +26,17 @@ class Balance(NamedTuple):
     no: float = 1.0
 
 
+class AnswerLabels(NamedTuple):
+    """Rows and labels of one answer or title."""
+
+    rows: tuple[int, ...]
+    """Rows of the prompt whose next token is learned."""
+    labels: tuple[int, ...]
+    """The token that should follow each."""
+    weight: float
+    """Of all of them together."""
+
+
 @dataclass(frozen=True)
 class EncodedPrompt:
     """One prompt as numbers. Token `rows[i] + 1` is an answer's token, or would follow the last one."""
@@ -63,16 +74,9 @@ def encode_prompt(
     as `core.prompt.build.build` does.
     """
     prompt = prompt_of(example, dataset, tokenizer, family=family, context=context, codes=codes)
-    before = len(prompt.instruction.token_ids)
-    parts = []
-    for span, place in zip(prompt.demos, prompt.kept_demos, strict=True):
-        if loss == "all":
-            demo = example.demos[place]
-            title = prompt_title(dataset.item(demo.item_id).title)
-            parts.append(_of_demo(prompt, span, before, demo.liked, title, balance))
-        before += len(span.token_ids)
+    parts = demo_labels(prompt, example, dataset, balance) if loss == "all" else []
     query = sum(len(part.rows) for part in parts)
-    parts.append(_of_query(prompt, before + len(prompt.query.token_ids), example.liked, balance))
+    parts.append(_of_query(prompt, sum(len(span.token_ids) for span in prompt.prefix), example.liked, balance))
     spans = (*prompt.prefix, prompt.candidates[0])
     return EncodedPrompt(
         family=family,
@@ -84,6 +88,17 @@ def encode_prompt(
         answer_ids=prompt.answer_ids,
         liked=example.liked,
     )
+
+
+def demo_labels(prompt: Prompt, example: Example, dataset: Dataset, balance: Balance) -> list[AnswerLabels]:
+    """Labels of the demonstrations that stand in the prompt, in order; see `encode_prompt`."""
+    before, parts = len(prompt.instruction.token_ids), []
+    for span, place in zip(prompt.demos, prompt.kept_demos, strict=True):
+        demo = example.demos[place]
+        title = prompt_title(dataset.item(demo.item_id).title)
+        parts.append(_of_demo(prompt, span, before, demo.liked, title, balance))
+        before += len(span.token_ids)
+    return parts
 
 
 def balance_of(examples: Iterable[Example], loss: Loss) -> Balance:
@@ -108,23 +123,15 @@ def answer_counts(examples: Iterable[Example], loss: Loss) -> tuple[int, int]:
     return yes, no
 
 
-class _Labels(NamedTuple):
-    """Rows and labels of one answer or title."""
-
-    rows: tuple[int, ...]
-    labels: tuple[int, ...]
-    weight: float
-
-
-def _of_query(prompt: Prompt, start: int, liked: bool, balance: Balance) -> _Labels:
+def _of_query(prompt: Prompt, start: int, liked: bool, balance: Balance) -> AnswerLabels:
     """Labels of the query; `start` is the place of the candidate's first token."""
     ids = prompt.candidates[0].token_ids
     if prompt.answer_ids is None:
-        return _Labels(tuple(range(start - 1, start - 1 + len(ids))), ids, 1.0)
-    return _Labels((start + len(ids) - 1,), (prompt.answer_ids[not liked],), balance.yes if liked else balance.no)
+        return AnswerLabels(tuple(range(start - 1, start - 1 + len(ids))), ids, 1.0)
+    return AnswerLabels((start + len(ids) - 1,), (prompt.answer_ids[not liked],), balance.yes if liked else balance.no)
 
 
-def _of_demo(prompt: Prompt, span: Span, first: int, liked: bool, title: str, balance: Balance) -> _Labels:
+def _of_demo(prompt: Prompt, span: Span, first: int, liked: bool, title: str, balance: Balance) -> AnswerLabels:
     """Labels of a demonstration whose first token stands at `first`."""
     if prompt.answer_ids is None:
         start = span.text.rindex(title)
@@ -142,9 +149,9 @@ def _of_demo(prompt: Prompt, span: Span, first: int, liked: bool, title: str, ba
     return _labels(span, first, places, balance.yes if liked else balance.no)
 
 
-def _labels(span: Span, start: int, places: list[int], weight: float) -> _Labels:
+def _labels(span: Span, start: int, places: list[int], weight: float) -> AnswerLabels:
     rows = tuple(start + place - 1 for place in places)
-    return _Labels(rows, tuple(span.token_ids[place] for place in places), weight)
+    return AnswerLabels(rows, tuple(span.token_ids[place] for place in places), weight)
 
 
 def _tokens_of(span: Span, start: int, length: int) -> list[int]:

@@ -11,7 +11,8 @@ from core.data.dataset import Dataset
 from core.errors import DataError
 from core.prompt.families import FAMILIES, Family
 from core.seeds import generator
-from core.tuning.examples import Example, Window, examples_in, split_times
+from core.tuning.examples import Example, Window, check_answerable, examples_in, split_times
+from core.tuning.list_examples import rankable
 from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.training_settings import TuningSettings
 
@@ -25,8 +26,9 @@ class TrainingSet:
     windows: tuple[Window, Window, Window]
     """Training, validation and test."""
     training: Mapping[Family, tuple[Example, ...]]
+    """Those of lists are liked ones without demonstrations, in every family."""
     validation: tuple[Example, ...]
-    """Of family `judged`; empty without validation."""
+    """Of family `judged`, liked ones only where lists are ranked; empty without validation."""
 
     @property
     def judged(self) -> Family:
@@ -50,17 +52,21 @@ class TrainingSet:
         return min(needed, self.settings.most_steps or needed)
 
     def batch(self, step: int) -> list[tuple[Family, Example]]:
-        """The prompts of a step, counted from 0; every family is a stream of permutations, one per epoch."""
-        prompts: list[tuple[Family, Example]] = []
-        for family, take in self.takes.items():
-            prompts += [(family, self._drawn(family, place)) for place in range(step * take, (step + 1) * take)]
-        return prompts
+        """The prompts of a step, counted from 0, with the numbers of demonstrations drawn for them."""
+        return [(family, self._drawn(family, place, example)) for family, place, example in self.rows(step)]
 
-    def _drawn(self, family: Family, place: int) -> Example:
-        """The example at a place of the family's stream, with the number of demonstrations drawn for it."""
-        rows = self.training[family]
-        epoch, index = divmod(place, len(rows))
-        example = rows[self._order(family, epoch)[index]]
+    def rows(self, step: int) -> list[tuple[Family, int, Example]]:
+        """The examples of a step with their places; every family is a stream of permutations, one per epoch."""
+        rows: list[tuple[Family, int, Example]] = []
+        for family, take in self.takes.items():
+            for place in range(step * take, (step + 1) * take):
+                epoch, index = divmod(place, len(self.training[family]))
+                rows.append((family, place, self.training[family][self._order(family, epoch)[index]]))
+        return rows
+
+    def _drawn(self, family: Family, place: int, example: Example) -> Example:
+        """The example with the number of demonstrations drawn for its place."""
+        epoch, index = divmod(place, len(self.training[family]))
         random = generator(self.dataset_id, "demonstrations", self.settings.seed, family, epoch, index)
         if random.random() >= self.settings.dropped:
             return example
@@ -79,16 +85,25 @@ def training_set(settings: TuningSettings, dataset: Dataset) -> TrainingSet:
     Raises the errors of `core.tuning.examples`, and `DataError` where all answers to learn from are the same.
     """
     windows = split_times(dataset, share=settings.share, validation=settings.validation)
-    limits = _shares(settings)
-    draw = partial(examples_in, dataset, demos=settings.demos, history=settings.history, seed=settings.seed)
-    training = {family: draw(windows[0], limit=limits[family], family=family) for family in settings.families}
+    limits, ranked = _shares(settings), settings.loss == "list"
+    demos = 0 if ranked else settings.demos  # Those of a list are picked when its prompt is written.
+    draw = partial(examples_in, dataset, demos=demos, history=settings.history, seed=settings.seed)
+    if ranked:
+        check_answerable(dataset, settings.families)
+    training = {
+        family: draw(windows[0], limit=limits[family], family="next_item" if ranked else family)
+        for family in settings.families
+    }
+    if ranked:
+        training = {family: rankable(dataset, rows) for family, rows in training.items()}
     examples = TrainingSet(settings, dataset.dataset_id, windows, training, ())
-    if FAMILIES[examples.judged].labelled:
+    if FAMILIES[examples.judged].labelled and not ranked:
         _check_answers(training[examples.judged], settings)
     if settings.validation_examples == 0:
         return examples
-    validation = draw(windows[1], limit=settings.validation_examples, family=examples.judged)
-    return replace(examples, validation=validation)
+    judged = "next_item" if ranked else examples.judged
+    validation = draw(windows[1], limit=settings.validation_examples, family=judged)
+    return replace(examples, validation=rankable(dataset, validation) if ranked else validation)
 
 
 def _shares(settings: TuningSettings) -> dict[Family, int | None]:

@@ -37,7 +37,15 @@ class Point(Record):
     validation_auc: float | None = None
     """Of logit(Yes) - logit(No); none where nothing was validated, or only one answer occurs."""
     validation_loss: float | None = None
-    """Mean cross entropy of the query's answer or title, in nats."""
+    """Mean cross entropy of the query's answer or title, or of the lists, in nats."""
+    validation_ndcg: float | None = None
+    """NDCG@10 of the validation lists (loss `list` only, as all that follows)."""
+    validation_gain: float | None = None
+    """That minus NDCG@10 of the same lists without demonstrations."""
+    demo_attention: float | None = None
+    """Share of attention that the prompt's last token pays to the demonstrations, mean over layers and heads."""
+    demo_effect: float | None = None
+    """Spread over candidates of what the demonstrations add to the scores, over the spread of the scores."""
     seconds: float = 0.0
     """Of training and validation until here, over all sessions."""
 
@@ -48,7 +56,7 @@ class LearnedFamily(Record):
     family: str
     examples: int
     labels: int
-    """Answers or titles learned from in one epoch, before demonstrations are dropped at random."""
+    """Answers, titles or lists learned from in one epoch, before demonstrations are dropped at random."""
     yes: int | None = None
     """How many of the labels are Yes (`yes_no` only); the rest is No."""
 
@@ -100,7 +108,7 @@ class Card(Record):
     stop: TrainingStop
     best_step: int
     """Step whose weights were kept."""
-    best: Literal["validation_auc", "validation_loss", "last"]
+    best: Literal["validation_auc", "validation_loss", "validation_ndcg", "last"]
     """By which measure they were the best."""
     curve: tuple[Point, ...]
     seconds: float
@@ -211,10 +219,17 @@ def _results(card: Card) -> list[str]:
     if not measured:
         return [f"{source} Nothing was validated: these are the last weights."]
     best = next((point for point in measured if point.step == card.best_step), measured[-1])
+    why = "They are the last." if card.best == "last" else "The best of several, so judge by a test."
+    if best.validation_ndcg is not None:
+        first = measured[0]
+        return [
+            f"{source} NDCG@10 on {card.validation_examples} validation lists: {_number(first.validation_ndcg)} at step"
+            f" {first.step}, {_number(best.validation_ndcg)} at step {best.step}, whose weights these are; gain of the"
+            f" demonstrations {_number(first.validation_gain)} and {_number(best.validation_gain)}. {why}"
+        ]
     if best.validation_auc is None:
         return [f"{source} Validation loss {_number(measured[0].validation_loss)} -> {_number(best.validation_loss)}."]
     before = _number(measured[0].validation_auc)
-    why = "They are the last." if card.best == "last" else "The best of several, so judge by a test."
     return [
         f"{source} Validation AUC on {card.validation_examples} examples: {before} at step {measured[0].step},"
         f" {_number(best.validation_auc)} at step {best.step}, whose weights these are. {why}"

@@ -7,7 +7,6 @@ import secrets
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import safetensors.torch
 from transformers.utils import logging
@@ -22,6 +21,7 @@ from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.card import CARD, Card, LearnedFamily, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, writing
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
+from core.tuning.training.objectives import Measure
 from core.tuning.training.training_run import TrainingRun
 
 TOKENIZER = (
@@ -57,9 +57,6 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
     state, examples = run.state, run.examples
     last = run.settings.keep == "last" or state.best_step is None
     assert state.stop is not None
-    measure: Literal["validation_auc", "validation_loss"] = (
-        "validation_auc" if any(point.validation_auc is not None for point in state.curve) else "validation_loss"
-    )
     return Card(
         command=command_of(run.settings, run.checkpoints.folder),
         key=run.checkpoints.key,
@@ -85,16 +82,26 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
         planned_steps=examples.steps,
         stop=state.stop,
         best_step=state.step if last or state.best_step is None else state.best_step,
-        best="last" if last else measure,
+        best="last" if last else _measure(run),
         curve=state.curve,
         seconds=run.seconds,
         notices=(*dataset.notices, *run.checkpoints.notices, *_notices(run, model)),
     )
 
 
+def _measure(run: TrainingRun) -> Measure:
+    """By which the best weights were chosen."""
+    measures: tuple[Measure, ...] = ("validation_ndcg", "validation_auc")
+    measured = (name for name in measures if any(getattr(point, name) is not None for point in run.state.curve))
+    return next(measured, "validation_loss")
+
+
 def _learned(run: TrainingRun) -> tuple[LearnedFamily, ...]:
     rows = []
     for family, examples in run.examples.training.items():
+        if run.settings.loss == "list":
+            rows.append(LearnedFamily(family=family, examples=len(examples), labels=len(examples)))
+            continue
         yes, no = answer_counts(examples, run.settings.loss)
         answers = yes if FAMILIES[family].labelled else None
         rows.append(LearnedFamily(family=family, examples=len(examples), labels=yes + no, yes=answers))
@@ -109,8 +116,8 @@ def _notices(run: TrainingRun, model: LanguageModel) -> list[str]:
         )
     first = next((point for point in run.state.curve if point.validation_loss is not None), None)
     if first is not None and run.state.best is not None and run.settings.keep == "best":
-        before = first.validation_auc if first.validation_auc is not None else -(first.validation_loss or 0.0)
-        if before >= run.state.best:
+        judged = getattr(first, _measure(run))
+        if (-judged if _measure(run) == "validation_loss" else judged) >= run.state.best:
             begun = "the untuned model's" if run.start is None else "that of the adapter it began from"
             notices.append(f"No validation was better than {begun}.")
     if run.wrapped is None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.data.dataset import Dataset, open_dataset
+from core.lm.forward.attention import prepare
 from core.lm.loading.load import LanguageModel, load
 from core.prompt.codes import Codes
 from core.prompt.families import FAMILIES, Family
@@ -16,16 +17,25 @@ from core.question.task import Progress
 from core.seeds import seed_of
 from core.tuning.classical.code_learning import learn_codes
 from core.tuning.examples import Example
+from core.tuning.list_examples import ListExample
 from core.tuning.training.answer_loss import ready
 from core.tuning.training.answer_tokens import Balance, EncodedPrompt, balance_of, encode_prompt
 from core.tuning.training.batches import TrainingSet, training_set
 from core.tuning.training.card import Card, plain_name, read_card
 from core.tuning.training.checkpoint import Checkpoints, checked_folder, checkpoints_in, other_run
+from core.tuning.training.list_loss import EncodedList, encode_list
 from core.tuning.training.lora import attach_lora, stored_names
+from core.tuning.training.objectives import (
+    AnswerObjective,
+    ListObjective,
+    Objective,
+    ValidationList,
+    validation_list,
+)
 from core.tuning.training.processes import Processes
 from core.tuning.training.result import store_run
 from core.tuning.training.start import Start, begin_from, check_codes, open_start
-from core.tuning.training.training_run import Encode, TrainingRun
+from core.tuning.training.training_run import TrainingRun
 from core.tuning.training.training_settings import Loss, TuningSettings
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -84,9 +94,8 @@ def _start_run(
     check_codes(f"the model {plain_name(model.name)}", model.codes, codes)
     if start is not None:
         check_codes(f"the adapter {start.name}", start.codes, codes)
-    encode = _encoder(settings, examples, dataset, model, codes)
     progress("writing the validation prompts", 0.0)
-    validation = [encode(examples.judged, example, "query") for example in examples.validation]
+    objective = _objective(settings, examples, dataset, model, codes)
     wrapped, weights = _prepare(settings, model)
     if start is not None:
         begin_from(weights, stored_names(wrapped), start)
@@ -97,10 +106,9 @@ def _start_run(
         wrapped=wrapped,
         weights=weights,
         optimiser=_optimiser(settings, weights),
-        encode=encode,
+        objective=objective,
         codes=codes,
         start=start,
-        validation=validation,
         processes=processes,
         checkpoints=checkpoints,
         progress=progress,
@@ -109,10 +117,12 @@ def _start_run(
     return run
 
 
-def _encoder(
+def _objective(
     settings: TuningSettings, examples: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None
-) -> Encode:
+) -> Objective[Any]:
     context = min(settings.context or model.context, model.context)
+    if settings.loss == "list":
+        return _list_objective(examples, dataset, model, codes, context)
     balanced = settings.class_balance and FAMILIES[examples.judged].labelled
     balance = balance_of(examples.training[examples.judged], settings.loss) if balanced else Balance()
 
@@ -121,13 +131,39 @@ def _encoder(
             example, dataset, model.tokenizer, family=family, loss=loss, context=context, balance=balance, codes=codes
         )
 
-    return encode
+    return AnswerObjective(
+        examples, encode, tuple(encode(examples.judged, example, "query") for example in examples.validation)
+    )
+
+
+def _list_objective(
+    examples: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None, context: int
+) -> ListObjective:
+    settings = examples.settings
+
+    def encode(family: Family, row: ListExample) -> EncodedList:
+        return encode_list(
+            row,
+            dataset,
+            model.tokenizer,
+            family=family,
+            scoring=settings.scoring,
+            context=context,
+            codes=codes,
+        )
+
+    pairs = (validation_list(settings, dataset, example) for example in examples.validation)
+    validation = tuple(ValidationList(*(encode(examples.judged, row) for row in pair)) for pair in pairs)
+    return ListObjective(examples, dataset, encode, validation)
 
 
 def _prepare(settings: TuningSettings, model: LanguageModel) -> tuple[Any, dict[str, Tensor]]:
     """PEFT's wrapping of the network (None for all weights), and the parameters to train by name."""
     network, wrapped = model.network, None
-    ready(network)
+    if settings.loss == "list":
+        prepare(network)  # Branches behind one prompt need our own attention.
+    else:
+        ready(network)
     if settings.method == "lora":
         wrapped = attach_lora(
             network,

@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from core.errors import ComputeError
-from core.metrics.binary import auc
 from core.prompt.codes import Codes
-from core.prompt.families import FAMILIES, Family
 from core.question.task import Progress
 from core.seeds import seed_of
-from core.tuning.examples import Example
-from core.tuning.training.answer_loss import losses, micro_batches, query_results
-from core.tuning.training.answer_tokens import EncodedPrompt
 from core.tuning.training.batches import TrainingSet
 from core.tuning.training.card import Point
 from core.tuning.training.checkpoint import Checkpoints, TrainingState
+from core.tuning.training.objectives import Judgement, Objective
 from core.tuning.training.processes import Processes
 from core.tuning.training.start import Start, copy_weights
-from core.tuning.training.training_settings import Loss, TuningSettings
+from core.tuning.training.training_settings import TuningSettings
 
 POINT_EVERY = 10
 """Steps between points of the curve that hold the training loss alone."""
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of each parameter."""
-
-Encode = Callable[[Family, Example, Loss], EncodedPrompt]
 
 
 @dataclass
@@ -52,12 +45,11 @@ class TrainingRun:
     weights: dict[str, Tensor]
     """Parameters that are trained, by their names in the network."""
     optimiser: torch.optim.AdamW
-    encode: Encode
+    objective: Objective[Any]
     codes: Codes | None
     """What the prompts say about users and items, if anything."""
     start: Start | None
     """The adapter that it began from; None where it began from the model alone."""
-    validation: list[EncodedPrompt]
     processes: Processes
     checkpoints: Checkpoints
     progress: Progress
@@ -115,13 +107,13 @@ class TrainingRun:
     def _step(self) -> None:
         """One update of the weights from one batch."""
         step = self.state.step
-        prompts = [self.encode(family, example, self.settings.loss) for family, example in self.examples.batch(step)]
-        total = float(sum(prompt.weights.sum() for prompt in prompts))
+        pieces = self.objective.batch(step)
+        total = sum(map(self.objective.weight, pieces))
         loss = torch.zeros((), dtype=torch.float64)
         self.network.train()
-        for group in micro_batches(self.processes.share(prompts), self.settings.micro_tokens):
+        for group in self.objective.groups(self.network, self.processes.share(pieces)):
             self.progress(self._label(), step / self.examples.steps)
-            part = losses(self.network, group, autocast=self.settings.autocast).sum() / total
+            part = self.objective.loss(self.network, group) / total
             torch.autograd.backward(part)
             loss += part.detach().double().cpu()
         self.network.eval()
@@ -145,18 +137,22 @@ class TrainingRun:
             curve, mean = curve[:-1], curve[-1].loss
         elif curve:
             mean = self.state.loss / (self.state.step - curve[-1].step)
-        value, loss = self._validate() if validate and self.validation else (None, None)
+        judged = self._validate() if validate and self.objective.validation else None
         point = Point(
             step=self.state.step,
             loss=mean,
             learning_rate=rate(max(0, self.state.step - 1), self.examples.steps, self.settings),
-            validation_auc=value,
-            validation_loss=loss,
+            validation_auc=None if judged is None else judged.auc,
+            validation_loss=None if judged is None else judged.loss,
+            validation_ndcg=None if judged is None else judged.ndcg,
+            validation_gain=None if judged is None else judged.gain,
+            demo_attention=None if judged is None else judged.attention,
+            demo_effect=None if judged is None else judged.effect,
             seconds=self.seconds,
         )
         self._update(curve=(*curve, point), loss=0.0)
-        if loss is not None and self.state.step > 0:
-            self._compare(-loss if value is None else value)
+        if judged is not None and self.state.step > 0:
+            self._compare(judged.result)
 
     def _compare(self, result: float) -> None:
         """Keep the weights if no validation before them was as good."""
@@ -166,21 +162,22 @@ class TrainingRun:
         self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.weights.items()}
         self._update(best=result, best_step=self.state.step, stale=0)
 
-    def _validate(self) -> tuple[float | None, float]:
-        """AUC of the validation answers (None where only one answer occurs) and their mean loss."""
-        places = self.processes.share(range(len(self.validation)))
-        place_of = {id(self.validation[place]): place for place in places}
-        table = torch.zeros(2, len(self.validation), dtype=torch.float64)
-        for group in micro_batches([self.validation[place] for place in places], self.settings.micro_tokens):
+    @torch.no_grad()
+    def _validate(self) -> Judgement:
+        """The figures of all validation rows, each process scoring its share."""
+        rows = self.objective.validation
+        places = self.processes.share(range(len(rows)))
+        place_of = {id(rows[place]): place for place in places}
+        table = torch.zeros(self.objective.figures, len(rows), dtype=torch.float64)
+        for group in self.objective.groups(self.network, [rows[place] for place in places]):
             self.progress(f"validating, {self._label()}", self.state.step / self.examples.steps)
-            results = np.stack(query_results(self.network, group, autocast=self.settings.autocast))
-            table[:, [place_of[id(prompt)] for prompt in group]] = torch.from_numpy(results)
-        scores, wrong = self.processes.total(table).numpy()
-        if not np.isfinite(wrong).all() or not np.isfinite(scores).all():
+            table[:, [place_of[id(row)] for row in group]] = torch.from_numpy(
+                self.objective.results(self.network, group)
+            )
+        results = self.processes.total(table)
+        if not bool(torch.isfinite(results).all()):
             raise ComputeError("a validation score is not a finite number", expected="a lower learning_rate")
-        value = auc(scores, [prompt.liked for prompt in self.validation])
-        judged = FAMILIES[self.examples.judged].labelled and math.isfinite(value)
-        return (value if judged else None), float(wrong.mean())
+        return self.objective.judgement(results.numpy())
 
     def _is_over_time(self) -> bool:
         """Whether the time is up by the first process's clock."""

@@ -8,17 +8,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from core.data.records import Strategy
+from core.data.strategies import STRATEGIES
 from core.prompt.families import Family
-from core.question.case_spec import Text
+from core.question.case_spec import Scoring, Text
 
 TuningMethod = Literal["lora", "full"]
-Loss = Literal["all", "query"]
+Loss = Literal["all", "query", "list"]
 
 FORMAT = 1
 """Changes whenever equal settings would be tuned differently."""
 FREE = frozenset({"minutes", "checkpoint_every", "keep"})
 """Choices that may change between the sessions of one run: they say when it pauses and what it leaves, not what
 it learns."""
+LIST_ONLY = frozenset({"strategies", "candidates", "popular", "shorten", "answer_weight", "scoring", "temperature"})
+"""Choices that only loss `list` reads."""
 
 
 class TuningSettings(BaseModel):
@@ -56,7 +60,24 @@ class TuningSettings(BaseModel):
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout before the LoRA matrices."""
     loss: Loss = "all"
-    """Which answers of a prompt are learned from. `all` takes those of the demonstrations and of the query."""
+    """What is learned from. `all` takes the answers of the demonstrations and of the query, `query` the query's alone,
+    `list` the place of the item really liked next among candidates behind one prompt."""
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = ("co_likes", "recent", "mixed")
+    """How demonstrations of a list are picked, at its moment: one of these is drawn for each list, and the first
+    picks for validation (loss `list`)."""
+    candidates: Annotated[int, Field(ge=2, le=64)] = 16
+    """Candidates of a list: the item really liked next, and items that its user had not met by then (loss `list`)."""
+    popular: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the other candidates that are drawn by their likes until then, the rest uniformly (loss `list`)."""
+    shorten: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of lists whose own history shows a random number of titles, 0 to all, so that the demonstrations must be
+    read (loss `list`)."""
+    answer_weight: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """Weight of the mean loss of the demonstrations' answers beside a list's (loss `list`)."""
+    scoring: Scoring = "calibrated"
+    """How a title's tokens become one score, of `next_item` (loss `list`)."""
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Scores are divided by it before their softmax (loss `list`)."""
     class_balance: bool = False
     """Give Yes and No the same total weight over the training set."""
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
@@ -114,11 +135,24 @@ class TuningSettings(BaseModel):
             raise ValueError("a batch of one prompt cannot be shared by two families")
         if self.adapter is not None and self.method != "lora":
             raise ValueError("only method lora can begin from an adapter")
+        if self.loss == "list":
+            self._check_lists()
         return self
+
+    def _check_lists(self) -> None:
+        rows = [STRATEGIES[name] for name in self.strategies]
+        other = next((row.name for row in rows if row.choose is None or row.needs_model), None)
+        if other is not None:
+            raise ValueError(f"strategy {other} cannot pick while a model is tuned")
+        if self.gradient_checkpointing:
+            raise ValueError("loss list keeps its activations; smaller micro_tokens need less memory")
+        if self.class_balance:
+            raise ValueError("loss list has no answers to balance")
 
     def key(self, *, dataset_id: str, model_id: str) -> str:
         """32 hex digits of what a run learns from: settings but for `FREE`, data and model."""
-        parts = [FORMAT, self.model_dump(mode="json", exclude=set(FREE)), dataset_id, model_id]
+        idle = set(FREE) if self.loss == "list" else FREE | LIST_ONLY
+        parts = [FORMAT, self.model_dump(mode="json", exclude=set(idle)), dataset_id, model_id]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def apart_from(self, other: TuningSettings) -> str | None:

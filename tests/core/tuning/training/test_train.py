@@ -158,9 +158,12 @@ def stop_at(step: int) -> Callable[[str, float], None]:
     return progress
 
 
+@pytest.mark.parametrize("loss", ["all", "list"])
 @pytest.mark.parametrize("step", [2, 5])
-def test_a_run_that_went_on_ends_with_the_same_bytes(tuned: Callable[..., Card], tmp_path: Path, step: int) -> None:
-    more: dict[str, Any] = {"lora_dropout": 0.3, "families": ("yes_no", "next_item")}
+def test_a_run_that_went_on_ends_with_the_same_bytes(
+    tuned: Callable[..., Card], tmp_path: Path, step: int, loss: str
+) -> None:
+    more: dict[str, Any] = {"lora_dropout": 0.3, "families": ("yes_no", "next_item"), "loss": loss, "candidates": 4}
     whole = tuned("whole", **more)
     with pytest.raises(Cancelled):
         tuned("broken", progress=stop_at(step), **more)
@@ -204,6 +207,33 @@ def test_next_item_alone_is_judged_by_its_loss(tuned: Callable[..., Card]) -> No
     measured = {point.step: point.validation_loss for point in card.curve}
     assert all(point.validation_auc is None for point in card.curve)
     assert card.best_step == min((step for step in measured if step), key=lambda step: measured[step] or 0)
+
+
+def test_a_run_on_lists_is_judged_by_their_ndcg(tuned: Callable[..., Card], tmp_path: Path) -> None:
+    card = tuned(loss="list", candidates=4, most_steps=20, validation_examples=4, evaluate_every=5, patience=9)
+    assert card.best == "validation_ndcg"
+    measured = {point.step: point for point in card.curve if point.validation_ndcg is not None}
+    assert list(measured) == [0, 5, 10, 15, 20]
+    best = measured[card.best_step].validation_ndcg
+    assert best == max(point.validation_ndcg or 0 for step, point in measured.items() if step)
+    for point in measured.values():
+        assert point.validation_auc is None
+        assert 0 < (point.validation_ndcg or 0) <= 1
+        assert -1 <= (point.validation_gain or 0) <= 1
+        assert 0 < (point.demo_attention or 0) < 1
+        assert (point.demo_effect or 0) > 0
+    losses = [point.loss for point in card.curve if point.loss is not None]
+    assert losses[-1] < 0.8 * losses[0]
+    (row,) = card.learned
+    assert row.labels == row.examples > 0
+    assert "NDCG@10 on 4 validation lists" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_full_tuning_on_lists_lowers_their_loss(tuned: Callable[..., Card]) -> None:
+    how = {"method": "full", "learning_rate": 2e-3, "families": ("next_item",), "scoring": "mean"}
+    card = tuned(loss="list", candidates=4, most_steps=20, validation_examples=0, **how)
+    losses = [point.loss for point in card.curve if point.loss is not None]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_full_tuning_changes_all_but_the_embeddings(

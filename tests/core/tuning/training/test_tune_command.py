@@ -100,8 +100,11 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tuning: TuningSettings, tuning_home: Path, tmp_path: Path) -> None:
-    settings = tuning.model_copy(update={"most_steps": 3, "evaluate_every": 1})
+@pytest.mark.parametrize("loss", ["all", "list"])
+def test_two_processes_learn_what_one_learns(
+    tuning: TuningSettings, tuning_home: Path, tmp_path: Path, loss: str
+) -> None:
+    settings = tuning.model_copy(update={"most_steps": 3, "evaluate_every": 1, "loss": loss, "candidates": 4})
     master = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
     both = [
         started(words_of(settings, tmp_path / "two"), tuning_home, RANK=str(rank), LOCAL_RANK=str(rank), **master)
@@ -121,7 +124,7 @@ def test_two_processes_learn_what_one_learns(tuning: TuningSettings, tuning_home
     mine, theirs = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
     assert all(torch.allclose(mine[name], theirs[name], rtol=1e-3, atol=1e-5) for name in mine)
     for point, other in zip(one.curve, two.curve, strict=True):
-        assert point.validation_auc == other.validation_auc
+        assert (point.validation_auc, point.validation_ndcg) == (other.validation_auc, other.validation_ndcg)
         assert point.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
 
 
