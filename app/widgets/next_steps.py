@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -61,6 +61,8 @@ def newest_list(report: Any) -> TargetTask | None:
     return None if report.task.known is not None or report.task.added else same_question(report)
 
 
+TAKE_SET = NextStep("Take this set to Explore", "explain", with_set, runs=True)
+"""Improve offers it beside what the set is worth, and again at its end."""
 STEPS: dict[str, tuple[NextStep, ...]] = {
     "explain": (
         NextStep("Is it robust?", "robustness", same_question),
@@ -76,7 +78,7 @@ STEPS: dict[str, tuple[NextStep, ...]] = {
         NextStep("Find a better set", "improve", same_question),
     ),
     "improve": (
-        NextStep("Take this set to Explore", "explain", with_set, runs=True),
+        TAKE_SET,
         NextStep("Is this set robust?", "robustness", with_set),
         NextStep("Explain the case as it is", "explain", same_question),
     ),
@@ -97,8 +99,15 @@ def next_steps(report: Report) -> None:
     section("What next?")
     with st.container(horizontal=True, key="next-steps"):
         for place, (step, question) in enumerate(steps):
-            if st.button(step.label, key=f"next-{place}", help=_help(step)):
-                go(step.kind, question, runs=step.runs)
+            step_button(step, question, key=f"next-{place}")
+
+
+def step_button(
+    step: NextStep, question: TargetTask, *, key: str, kind: Literal["primary", "secondary"] = "secondary"
+) -> None:
+    """A button that takes the step with a question."""
+    if st.button(step.label, key=key, type=kind, help=_help(step)):
+        go(step.kind, question, runs=step.runs)
 
 
 def go(kind: str, question: TargetTask, *, runs: bool = False) -> None:

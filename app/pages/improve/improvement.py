@@ -157,5 +157,4 @@ def adopt(report: ImproveReport) -> None:
         return
     st.html(f'<p class="dl-note">{worth(report)}</p>')
     advised: Literal["primary", "secondary"] = "primary" if beats_chance(report) else "secondary"
-    if st.button("Use this set in Explore", key="adopt", type=advised, help="Runs the case with these demonstrations."):
-        next_steps.go("explain", question, runs=True)
+    next_steps.step_button(next_steps.TAKE_SET, question, key="adopt", kind=advised)
