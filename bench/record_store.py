@@ -134,6 +134,7 @@ RECICL_RECORDS = RecordStore(
             *sources("tuning/classical", without=("code_learning",)),
         ),
         "steps": _TUNED_LM,
+        "speed": (*_LM, *sources("tuning/training/list_loss.py")),
     },
 )
 STRATEGY_RECORDS = RecordStore("bench-cases-strategies", {"scores": _TUNED_LM})

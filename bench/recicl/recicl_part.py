@@ -14,6 +14,7 @@ from bench.case_list import Bench
 from bench.constants import BUILD, CANDIDATES
 from bench.recicl.promises import rows_of
 from bench.recicl.step_costs import step_rows
+from bench.recicl.training_speed import training_speed_rows
 from bench.record_store import RECICL_RECORDS
 from bench.results_table import ResultRow, commit, write_json
 from bench.timing import Clock
@@ -31,13 +32,13 @@ def recicl(bench: Bench, count: int) -> Iterator[list[ResultRow]]:
     plan = plan_of(bench, count)
     sys.stderr.write("".join(f"recicl  {notice}\n" for notice in plan.missing))
     sys.stderr.write(f"recicl  about {plan.tokens:,} tokens in {plan.rounds} rounds\n")
-    steps = step_rows(plan)
+    steps, speed = step_rows(plan), list(training_speed_rows(bench))
     clock, evaluation = Clock("recicl", plan.rounds), None
     for answers in score_rounds(plan):
         evaluation = evaluation_of(plan, answers, made_by=commit(), steps=steps)
         clock.tick(f"{evaluation.interactions} interactions, {evaluation.ranked} lists")
         write_json(RESULT, evaluation.model_dump(mode="json"))
-        yield rows_of(evaluation)
+        yield [*rows_of(evaluation), *speed]
     if evaluation is not None:
         print("\n".join(evaluation_lines(evaluation)), end="\n\n")
 

@@ -194,6 +194,11 @@ def test_a_run_that_is_cut_short_is_taken_up_again(bench, tuned, capsys):
     measures = [one.measure for one in found[-1]]
     assert len(set(measures)) == len(measures)
     assert f"AUC, {GAINS}" in measures
+    speeds = [one for one in found[-1] if "time of a plain transformers and PEFT loop / ours" in one.measure]
+    assert len(speeds) == 2
+    assert all(one.value is not None and one.value > 0 and one.target == ">= 1.3" for one in speeds)
+    tokens = [one.value for one in found[-1] if "tokens that the plain loop runs" in one.measure]
+    assert all(value is not None and value > 2 for value in tokens)
     assert {row.way for row in evaluation.ways} >= {RECICL.name, "SASRec, fresh history"}
     assert {row.family for row in evaluation.ranking} == {"yes_no", "next_item", None}
     assert [(row.strategy, row.family, row.steps) for row in evaluation.steps] == [
