@@ -12,6 +12,7 @@ from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.errors import RequestError
 from core.lm.loading.adapter import SHIPPED, is_there
+from core.lm.server.address import is_address
 from core.personal.personalise_task import PersonaliseTask
 from core.question.case_spec import NO_ADAPTER, CaseSpec
 from core.question.command_line import own_fields, task_of
@@ -56,6 +57,7 @@ FIRST_EXPLAINED: Mapping[str, Any] = {"explain": "score"}
 """The same of a link to the page Explore that names no second candidate. Frozen."""
 T = TypeVar("T", bound=Task)
 S = TypeVar("S", bound=BaseModel)
+NO_ADDRESS = "A link cannot name a server: only the owner of this DemoLens can."
 
 
 def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
@@ -71,6 +73,8 @@ def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
     expected = {VERSION, *map(parameter, (*fields, *selection.model_fields)), *PASSED_OVER}
     unknown = [name for name in query if name not in expected]
     notice = _notice([*unknown_version, *refused, *also_refused, *unknown])
+    if any(map(is_address, query.get("model", ()))):
+        notice = f"{notice} {NO_ADDRESS}"
     task = task_of(kind, left_out | choices)
     task = task.model_copy(update={"case": _with_fitting_adapter(task.case, choices)})
     return task, selection.model_validate(selected), notice
@@ -186,7 +190,7 @@ def _value(name: str, field: FieldInfo, texts: Sequence[str]) -> str | tuple[str
         raise ValueError(name)
     if tuple in types:
         return () if list(texts) == [""] else tuple(texts)
-    if len(texts) != 1 or not texts[0]:
+    if len(texts) != 1 or not texts[0] or (name == "model" and is_address(texts[0])):
         raise ValueError(name)
     return texts[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Callable
 from dataclasses import KW_ONLY, asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from core.analysis.subject import Subject, subject_for, subject_of, with_demonst
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
+from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
 from core.metrics.ranking import sharing
@@ -22,7 +24,7 @@ from core.prompt.families import FAMILIES
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line
-from core.question.task import DataReading, DemoRow, ModelProof, Provenance, Target, Task
+from core.question.task import DataReading, DemoRow, ModelProof, Provenance, ServerRecord, Target, Task
 
 LIBRARIES = ("demolens", "torch", "transformers", "captum", "numpy", "scipy", "scikit-learn", "duckdb", "bm25s")
 
@@ -143,6 +145,9 @@ def setting_of(
     between: Callable[[], None] = lambda: None,
 ) -> Setting:
     """The setting of a subject, whose demonstrations the model picks where no one else could."""
+    if subject.awaits_model and model.server is not None:
+        problem = f"strategy {subject.spec.strategy} reads the model's hidden states, and a server gives scores only"
+        raise RequestError(problem, expected="another strategy", where="strategy")
     if subject.awaits_model:
         reader = reader_for(subject.spec, dataset, model, cost=cost, between=between)
         subject = with_demonstrations(subject, dataset, reader)
@@ -197,6 +202,7 @@ def prompt_of(
 
 def _provenance(setting: Setting, command: str) -> Provenance:
     versions = {name: metadata.version(name) for name in LIBRARIES}
+    tokenizer = setting.model.tokenizer_name
     return Provenance(
         dataset_id=setting.dataset.dataset_id,
         dataset_name=setting.dataset.name,
@@ -209,11 +215,21 @@ def _provenance(setting: Setting, command: str) -> Provenance:
         layers=setting.model.layers,
         heads=setting.model.heads,
         proof=None if setting.model.proof is None else ModelProof(**asdict(setting.model.proof)),
+        server=_server_record(setting.model),
         case_seed=setting.case.seed,
         versions={**versions, "python": platform.python_version()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
+        command=command if tokenizer is None else f"{command} --tokenizer {shlex.quote(tokenizer)}",
     )
+
+
+def _server_record(model: LanguageModel) -> ServerRecord | None:
+    if model.server is None:
+        return None
+    facts = asdict(model.server.facts)
+    del facts["context_assumed"]
+    names = {"tokenizer": model.tokenizer_name, "tokenizer_hash": model.tokenizer.hash}
+    return ServerRecord.model_validate(facts | names)
 
 
 def _reading(dataset: Dataset) -> DataReading:

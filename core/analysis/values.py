@@ -43,6 +43,8 @@ class TargetScore:
         self.demos = scorer.demos
         self.explain: Explained = explain or ("score" if against is None else "pair")
         self.weights = EXPLAINED[self.explain].weights(scorer.candidates, target, against)
+        self.noise = 0.0
+        """How far an effect may be off, in nats, because equal prompts do not get equal scores."""
         self._scores: dict[tuple[Removal, bytes], Array] = {}
 
     @property

@@ -26,6 +26,7 @@ from core.cli.schemas import SHAPES, schema_text, write_schemas
 from core.cli.tune_command import tune
 from core.comparison.comparison_settings import ChoiceSettings
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
+from core.lm.server.address import name_server
 from core.question.command_line import task_of
 from core.question.kinds import KINDS, Kind, kind_of
 from core.question.task import Report, Task
@@ -40,6 +41,7 @@ from core.work.runner import quiet_environment
 from core.work.stopping import STOPPED, interruptible, pressed, say_stopped
 
 MISTAKE, FAULT = 2, 1
+TOKENIZER = "Of a server's model: sample, a model folder, a .gguf file, or a hub name."
 app = typer.Typer(
     help="See what each in-context demonstration teaches a language-model recommender, and whether to keep it.",
     add_completion=False,
@@ -129,10 +131,12 @@ def _add(kind: Kind) -> None:
 
     def command(
         choices: dict[str, object],
+        tokenizer: Annotated[str, typer.Option("--tokenizer", metavar="TEXT", help=TOKENIZER, show_default=False)] = "",
         json_to: Annotated[
             str, typer.Option("--json", metavar="FILE", help="Write JSON; - means stdout.", show_default=False)
         ] = "",
     ) -> None:
+        name_server(choices.get("model"), tokenizer)
         _answer(task_of(kind.task, filled(kind, choices), kind.name), json_to)
 
     command.__doc__ = kind.summary

@@ -75,7 +75,7 @@ def _contributions(explanation: Explanation) -> Iterator[str]:
     for index, demo in enumerate(explanation.demos):
         answer = "" if demo.answer is None else f" = {demo.answer}"
         mark = _shown(demo, explanation)
-        amount = f"{shares.values[index]:+.3f}{_interval(shares, index)}"
+        amount = f"{shares.values[index]:+.3f}{_interval(shares, index)}{_noise_mark(shares, index)}"
         yield f"{demo.label:>4} {amount}  {_title(demo.title)}{answer}{mark}{_place_without(explanation, index)}"
     yield f"without demonstrations {shares.zero_shot:+.3f}, contributions {sum(shares.values):+.3f},"
     yield f"what they do not account for {shares.residual:+.3f}, together {shares.few_shot:+.3f}"
@@ -133,6 +133,10 @@ def _interval(shares: Contributions, index: int) -> str:
     if shares.low is None or shares.high is None:
         return ""
     return ends_of(f"{shares.low[index]:+.3f}", f"{shares.high[index]:+.3f}")
+
+
+def _noise_mark(shares: Contributions, index: int) -> str:
+    return " noise" if shares.within_noise is not None and shares.within_noise[index] else ""
 
 
 def ends_of(low: str, high: str) -> str:

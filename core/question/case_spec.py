@@ -60,7 +60,7 @@ class CaseSpec(BaseModel):
     scoring: Scoring = "sum"
     """How a title's tokens become one score (next_item only)."""
     model: Text = "sample"
-    """'sample', a model folder, a .gguf file, or a hub name."""
+    """'sample', a model folder, a .gguf file, a hub name, or a server's address such as http://127.0.0.1:8000/v1."""
     adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None
     """'recicl' or 'tallrec', shipped for the sample model, the folder of a LoRA adapter, or 'none'."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

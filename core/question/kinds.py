@@ -33,6 +33,8 @@ class Kind:
     """`subject_of(task, dataset)`: what the question is about, without a model; refuses wrong choices."""
     lines_place: str = "core.cli.report_lines:report_lines"
     """`lines(report)`: the answer in a terminal."""
+    needs_weights: bool = False
+    """Whether it looks into the model, so that a server's scores do not suffice."""
 
     @property
     def task(self) -> type[Task]:
@@ -68,9 +70,12 @@ def _at(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _kind(name: str, summary: str, room: str, stem: str, run_place: str, **places: str) -> Kind:
+def _kind(
+    name: str, summary: str, room: str, stem: str, run_place: str, *, needs_weights: bool = False, **places: str
+) -> Kind:
     """A row whose task and report are `<stem>Task` and `<stem>Report` of the module `room`."""
-    return Kind(name, summary, f"{room}:{stem}Task", f"{room}:{stem}Report", run_place, **places)
+    task, report = f"{room}:{stem}Task", f"{room}:{stem}Report"
+    return Kind(name, summary, task, report, run_place, needs_weights=needs_weights, **places)
 
 
 KINDS = {
@@ -98,6 +103,7 @@ KINDS = {
             "Utility",
             "core.analysis.quality.utility_run:utility",
             subject_place="core.analysis.quality.utility_run:drawn_users",
+            needs_weights=True,
         ),
         _kind(
             "robustness",
@@ -121,6 +127,7 @@ KINDS = {
             "core.analysis.dual.dual_task",
             "Dual",
             "core.analysis.dual.dual_run:dual",
+            needs_weights=True,
         ),
         _kind(
             "updates",
@@ -128,6 +135,7 @@ KINDS = {
             "core.analysis.dual.updates_task",
             "Updates",
             "core.analysis.dual.updates_run:updates",
+            needs_weights=True,
         ),
         _kind(
             "personalise",
@@ -137,6 +145,7 @@ KINDS = {
             "core.personal.personalise:personalise",
             subject_place="core.personal.play:play_of",
             lines_place="core.cli.step_lines:step_lines",
+            needs_weights=True,
         ),
     )
 }

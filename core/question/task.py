@@ -148,6 +148,26 @@ class ModelProof(Record):
     """Beyond it the model is refused."""
 
 
+class ServerRecord(Record):
+    """What was found of the server that gave the scores; its key stands nowhere."""
+
+    address: str
+    model: str
+    """As the server names it."""
+    software: str
+    context: int
+    """Most tokens of a prompt."""
+    titles: str | None
+    """How titles are scored; null where the server cannot."""
+    labels: str | None
+    """How labels such as Yes and No are scored; null where the server cannot."""
+    tokenizer: str
+    """Where the tokenizer of this machine comes from."""
+    tokenizer_hash: str
+    tokenizer_compared: bool
+    """Whether the server's own tokenizer gave the same ids for a text."""
+
+
 class Provenance(Record):
     """Everything needed to repeat the numbers."""
 
@@ -156,15 +176,18 @@ class Provenance(Record):
     data: DataReading | None = None
     """None in results of versions before 0.2."""
     model_id: str
-    """Hash of configuration and weights."""
+    """Hash of configuration and weights; of a server's model, of its address, name and tokenizer."""
     model_name: str
     adapter: str | None
     device: str
     dtype: str
     layers: int
+    """0 of a server's model, which says none."""
     heads: int
     proof: ModelProof | None = None
     """None in results of versions before 0.2."""
+    server: ServerRecord | None = None
+    """What gave the scores; None for a model that is loaded here."""
     case_seed: int
     versions: dict[str, str]
     """demolens, python, torch, transformers and the other libraries that made the numbers."""

@@ -131,10 +131,11 @@ class _ImproveRun:
         demos = [member.here for member in (*first, *self.pool)]
         self.ledger.unit = self.unit = prompt_with(setting, demos[: task.k]).length
         self.ledger.label = "encoding the pool"
+        encodes = task.encode and setting.model.server is None  # A server gives no keys and values.
         encoder = PoolEncoder(
             setting,
             demos,
-            most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if task.encode else 0,
+            most_tokens=int(ENCODING_SHARE * task.budget * self.unit) if encodes else 0,
             between=self.ledger.tell,
         )
         self.rows = shortlist(

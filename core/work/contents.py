@@ -17,6 +17,7 @@ from core.errors import ModelError
 from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state
 from core.lm.loading.places import HUB_NAME, allowed_path
+from core.lm.server.address import SERVED_MODEL, SERVER, SERVER_TOKENIZER, names_server
 from core.store.names import form_fault
 from core.store.sealed import FileState, regular, state_of
 
@@ -39,9 +40,14 @@ def data_fingerprint(name: str) -> str:
 
 
 def model_fingerprint(name: str) -> str:
-    """The same of a model folder or GGUF file; for a hub name, of what the local cache holds of it."""
+    """The same of a model folder or GGUF file; for a hub name, of what the local cache holds of it; for the owner's
+    server, which is not asked, of what names it and of the tokenizer's files."""
     if name == "sample":
         return ""
+    if names_server(name):
+        words = [os.environ.get(each, "") for each in (SERVER, SERVED_MODEL, SERVER_TOKENIZER)]
+        tokenizer = "" if names_server(words[-1]) else model_fingerprint(words[-1] or "sample")
+        return hashlib.sha256("\n".join([*words, tokenizer]).encode()).hexdigest()
     try:
         content = _fingerprint(allowed_path(name))
     except ModelError:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from core.errors import RequestError
+from core.lm.server.address import names_server
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
 from core.question.task import Progress, Report, Task
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from core.lm.loading.load import LanguageModel
 
 WARM_UP_TOKENS = 256
+NOT_SERVED = "the sample model, a model folder, a .gguf file, or a hub name"
 
 
 class Engine(Protocol):
@@ -65,6 +68,8 @@ class ModelEngine:
         """
         progress("opening the data", 0.0)
         kind = kind_of(task)
+        if kind.needs_weights and names_server(task.case.model):
+            raise RequestError(f"{kind.name} looks into the model, and a server gives scores only", expected=NOT_SERVED)
         with reporting(progress):
             dataset = self._dataset_for(task.case)
         subject = kind.subject(task, dataset)  # A wrong choice is refused before a model is loaded for it.
@@ -116,7 +121,9 @@ class _Pulse:
 
 
 def _networks(model: LanguageModel) -> tuple[Any, ...]:
-    """The networks that work with this model may run: its own, and the one without its adapter."""
+    """The networks that work with this model may run: its own, and the one without its adapter; none on a server."""
+    if model.server is not None:
+        return ()
     return (model.network,) if model.base is None else (model.network, model.base.network)
 
 

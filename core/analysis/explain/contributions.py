@@ -10,7 +10,8 @@ from core.analysis.explain.explain_task import OF_METHODS, Explain
 from core.analysis.explain.explanation import Contributions
 from core.analysis.explain.flip_set import FlipSearch
 from core.analysis.explain.list_posterior import ListPosterior
-from core.analysis.explain.methods import METHODS
+from core.analysis.explain.methods import MethodRow, row_for
+from core.analysis.noise_floor import within_noise
 from core.analysis.values import Array, TargetScore
 from core.question.task import Target
 
@@ -39,7 +40,7 @@ def contributions(
 
     Raises `RequestError` where the method cannot be run on this many demonstrations.
     """
-    row = METHODS[task.method]
+    row = row_of(task, score)
     settings = {name: getattr(task, name) for name in OF_METHODS}
     settings |= {"seed": seed, "free": free, "rival": rival, "without": task.without_demos}
     answer = row.function(score, **{name: settings[name] for name in row.settings})
@@ -48,13 +49,33 @@ def contributions(
         yield MethodAnswer(contributions_of(score, task, target, seed, better), **behind)
 
 
+def row_of(task: Explain, score: TargetScore) -> MethodRow:
+    """The method that answers: the task's own, or the one that stands in for it where there are scores only."""
+    return row_for(task.method, scores_only=score.scorer.model.server is not None)
+
+
 def contributions_of(score: TargetScore, task: Explain, target: Target, seed: int, answer: Any) -> Contributions:
     """The record of one answer of the task's method."""
-    row = METHODS[task.method]
+    row = row_of(task, score)
     return Contributions.model_validate(
         {"method": row.name, "target": target, "split_of": row.split_of, **_sums(score, answer), "seed": seed}
         | answer.fields
+        | _noisy(score, answer)
     )
+
+
+def _noisy(score: TargetScore, answer: Any) -> dict[str, object]:
+    """Which values are noise, where a server gave the scores, and the ends of intervals that say so.
+
+    The model of a list has the noise in its own intervals.
+    """
+    if score.scorer.model.server is None:
+        return {}
+    marks: dict[str, object] = {"within_noise": within_noise(answer.values.tolist(), score.noise)}
+    if getattr(answer, "belief", None) is not None:
+        return marks
+    low, high = (answer.values if end is None else end for end in (answer.low, answer.high))
+    return marks | {"low": tuple((low - score.noise).tolist()), "high": tuple((high + score.noise).tolist())}
 
 
 def _sums(score: TargetScore, answer: Any) -> dict[str, object]:

@@ -23,8 +23,11 @@ from core.analysis.explain.faithfulness import faithfulness
 from core.analysis.explain.flip_record import flip_record
 from core.analysis.explain.history_removals import history_removals, in_query
 from core.analysis.explain.list_record import list_effects
+from core.analysis.explain.methods import METHODS, row_for
 from core.analysis.explain.refine import ABLATING
 from core.analysis.ledger import Ledger, silent
+from core.analysis.noise import PASSES, Repeats, drift, repeated
+from core.analysis.noise_floor import drift_sentence, noise_sentence
 from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject, rival_place
 from core.analysis.values import Array, TargetScore
@@ -50,6 +53,7 @@ def explain(
     Raises `DemoLensError`s with one plain sentence for choices that cannot be run, and what `progress` raises.
     """
     ledger = Ledger(task, model, progress)
+    method = row_for(task.method, scores_only=model.server is not None)
     setting = ledger.set_up(dataset, subject)
     prompt_seconds = ledger.seconds
     ledger.label = "scoring the candidates"
@@ -73,11 +77,14 @@ def explain(
     score = TargetScore(scorer, *setting.targets, explain=setting.explain)
     score.remember(np.ones(scorer.demos, dtype=bool), few_shot)
     score.remember(np.zeros(scorer.demos, dtype=bool), zero_shot)
+    repeats = None
+    if model.server is not None:
+        repeats, report = _with_noise(ledger, score, report, setting)
     ledger.label = ABLATING
     target, seed = setting.target_record(), setting.case.seed
     for number, answer in enumerate(contributions(score, task, target, seed, free, rival)):
         timings = timings.model_copy(update={"contributions": answer.contributions.seconds})
-        stage = "first" if number == 0 and task.method == "default" else "refined"
+        stage = "first" if number == 0 and answer.contributions.method == "default" else "refined"
         records = _list_records(answer, setting, score, free)
         report = ledger.now(report, contributions=answer.contributions, **records, stage=stage, timings=timings)
         yield report
@@ -88,7 +95,33 @@ def explain(
         measured = faithfulness(score, values, ablations=task.faithfulness, seed=setting.case.seed, free=free)
         timings = timings.model_copy(update={"faithfulness": measured.seconds})
         report = ledger.now(report, faithfulness=measured)
-    yield _complete(ledger, report, timings)
+    if repeats is not None and report.noise is not None:
+        ledger.label = "looking for drift"
+        report = ledger.now(report, noise=report.noise.model_copy(update={"drift": drift(score, repeats)}))
+    yield _complete(ledger, report, timings, *_noise_notices(report, method.name != task.method))
+
+
+def _with_noise(
+    ledger: Ledger, score: TargetScore, report: Explanation, setting: Setting
+) -> tuple[Repeats, Explanation]:
+    """Repeats of the prompt by a server, and the report with the noise that they show; `score` then knows it too."""
+    ledger.label = "measuring the server's noise"
+    ledger.planned += PASSES
+    repeats = repeated(score.scorer, seed=setting.case.seed)
+    noise = repeats.floor(score.weights)
+    score.noise = noise.floor
+    return repeats, ledger.now(report, noise=noise)
+
+
+def _noise_notices(report: Explanation, another_method: bool) -> Iterator[str]:
+    """What a reader must know where a server gave the scores."""
+    noise, answer = report.noise, report.contributions
+    if noise is None or answer is None or answer.within_noise is None:
+        return
+    if another_method:
+        yield f"A server gives scores only, so effects come from {METHODS[answer.method].words}, without a gradient."
+    yield noise_sentence(noise, [demo.label for demo in report.demos], answer.within_noise)
+    yield from filter(None, [drift_sentence(noise)])
 
 
 def _rival(task: Explain, setting: Setting) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.list_estimates import ListBelief
 from core.analysis.explain.methods import Method
+from core.analysis.noise_floor import NoiseFloor
 from core.metrics.ranking import Rank
 from core.prompt.families import Family
 from core.prompt.spans import SpanKind
@@ -85,6 +86,8 @@ class Contributions(Record):
     low: tuple[float, ...] | None = None
     """Lower ends of 90 % intervals, where the method samples."""
     high: tuple[float, ...] | None = None
+    within_noise: tuple[bool, ...] | None = None
+    """[demo]: whether the value is noise of the server that gave the scores; None for a model that is loaded here."""
     zero_shot: float
     """What is explained, with every demonstration deleted from the text."""
     few_shot: float
@@ -206,6 +209,8 @@ class ListEffects(Record):
     """[demo][candidate]: of the effect on the deviation from the mean score, squared nats."""
     quantile: float
     """Standard deviations to either end of a 90 % interval."""
+    noise: float = 0.0
+    """What every interval is longer by at each end, in nats: the noise floor of the server that gave the scores."""
     without: PlaceTable
     """[demo][candidate]: place of the candidate when that demonstration alone is deleted."""
     curves: tuple[PlaceCurve, ...]
@@ -223,7 +228,11 @@ class ListEffects(Record):
     def belief(self) -> ListBelief:
         """The effects with their uncertainty; `belief.on(weights)` is the effect on any target."""
         return ListBelief(
-            np.array(self.effects), np.array(self.mean_variance), np.array(self.deviation_variance), self.quantile
+            np.array(self.effects),
+            np.array(self.mean_variance),
+            np.array(self.deviation_variance),
+            self.quantile,
+            self.noise,
         )
 
     def measured_without(self, *demos: int) -> MeasuredPrompt | None:
@@ -322,6 +331,9 @@ class Explanation(Report):
     prompt: PromptRecord
     contributions: Contributions | None = None
     """None until the first answer is there, or when there are no demonstrations."""
+    noise: NoiseFloor | None = None
+    """Of the server that gave the scores; every interval of effects is longer by its floor at each end. None for a
+    model that is loaded here."""
     list_effects: ListEffects | None = None
     """None with methods that model one score alone."""
     flip_set: FlipSet | None = None

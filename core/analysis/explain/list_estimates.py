@@ -36,11 +36,13 @@ class ListBelief:
     """[asked, candidate]"""
     quantile: float
     """Half the width of an interval in standard deviations."""
+    noise: float = 0.0
+    """What every interval is longer by at each end, in nats: the noise of measured scores."""
 
     def on(self, weights: Floats) -> Estimates:
         """The same [asked] of a weighted sum of the scores, `weights` [candidate]."""
         value = self.values @ weights
         centred = weights - weights.mean()
         variance = self.mean_variance * weights.sum() ** 2 + self.deviation_variance @ centred**2
-        half = self.quantile * np.sqrt(variance)
+        half = self.quantile * np.sqrt(variance) + self.noise
         return Estimates(value, value - half, value + half)

@@ -44,9 +44,17 @@ class ListPosterior:
     """What the scores [subset, candidate] at `masks` [subset, demo] say of the list."""
 
     def __init__(
-        self, masks: NDArray[np.bool_], scores: Floats, guesses: Guesses, *, prior: Prior | None = None
+        self,
+        masks: NDArray[np.bool_],
+        scores: Floats,
+        guesses: Guesses,
+        *,
+        prior: Prior | None = None,
+        noise: float = 0.0,
     ) -> None:
-        self.masks, self.scores, self.guesses = masks, scores, guesses
+        """`noise`, in nats, is how far a difference of two measured scores may be off; every interval is that longer
+        at each end."""
+        self.masks, self.scores, self.guesses, self.noise = masks, scores, guesses, noise
         self.demos, self.candidates = masks.shape[1], scores.shape[1]
         level = scores.mean(axis=1, keepdims=True)
         self._mean = Surrogate(masks, level, guesses.mean, prior)
@@ -90,7 +98,7 @@ class ListPosterior:
 
     def _belief(self, mean: Belief, deviations: Belief) -> ListBelief:
         values = mean.mean + deviations.mean
-        return ListBelief(values, mean.variance[:, 0], deviations.variance, self._quantile)
+        return ListBelief(values, mean.variance[:, 0], deviations.variance, self._quantile, self.noise)
 
     # ---- other subsets
 
@@ -141,7 +149,8 @@ class ListPosterior:
         )
         for start in range(0, len(masks), rows):
             deviations = self._joined("predicted", masks[start : start + rows])
-            yield deviations.mean + shift + noise * np.sqrt(deviations.variance)
+            spread = np.sqrt(deviations.variance) + self.noise / self._quantile
+            yield deviations.mean + shift + noise * spread
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Scores [subset, candidate] of every measured subset as the others foretell it, and what contributions alone

@@ -23,6 +23,7 @@ def list_effects(
         mean_variance=tuple(effects.mean_variance.tolist()),
         deviation_variance=_rows(effects.deviation_variance),
         quantile=effects.quantile,
+        noise=effects.noise,
         mean_gradient=tuple(belief.guesses.mean.tolist()),
         deviation_gradients=tuple(
             CandidateGradient(candidate=candidate, values=tuple(guess.tolist()))

@@ -25,7 +25,8 @@ def posterior_of(effects: ListEffects) -> ListPosterior:
         np.array(effects.mean_gradient),
         {row.candidate: np.array(row.values) for row in effects.deviation_gradients},
     )
-    return ListPosterior(masks, np.array([prompt.scores for prompt in effects.measured]), guesses)
+    scores = np.array([prompt.scores for prompt in effects.measured])
+    return ListPosterior(masks, scores, guesses, noise=effects.noise)
 
 
 def pair_rows(belief: ListPosterior, weights: Floats, count: int = PAIRS) -> tuple[PairRow, ...]:

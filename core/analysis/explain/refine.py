@@ -1,15 +1,16 @@
 """The anytime default: equivalent gradients first, then designed text ablations that correct them.
 
 The gradients of the mean score and of the target's deviation from it are the prior guess of a Bayesian model of the
-whole list (`list_posterior`); each further ablation scores all candidates and is chosen where it narrows the target's
-contributions most. Every answer carries intervals and, from its own ablations, cross-validated figures of how well
-scores and places are foretold.
+whole list (`list_posterior`); where there is no gradient, nothing is guessed. Each further ablation scores all
+candidates and is chosen where it narrows the target's contributions most. Every answer carries intervals and, from its
+own ablations, cross-validated figures of how well scores and places are foretold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,8 @@ class RefinedAnswer:
     """Of the explained score as the whole model foretells it, interactions included."""
     rank_agreement: Interval
     """Of the target's place as it follows from the foretold scores of all candidates."""
-    gradient: GradientAnswer
+    gradient: GradientAnswer | None
+    """None where the model gives scores only."""
     spent: Spent
     flips: FlipSearch | None = None
     """The search for the smallest set whose removal changes the place; on the last answer, where it was asked for."""
@@ -78,7 +80,7 @@ class RefinedAnswer:
         fields: dict[str, object] = {end: tuple(getattr(self.effects, end).tolist()) for end in ("low", "high")}
         for name in names:
             fields |= figure_fields(name, getattr(self, name))
-        return fields | self.gradient.split
+        return fields if self.gradient is None else fields | self.gradient.split
 
 
 def figure_fields(name: str, figure: Interval) -> dict[str, float | None]:
@@ -94,11 +96,20 @@ class ListWork:
     """The prompts measured so far of one list, and what they say."""
 
     def __init__(
-        self, score: TargetScore, *, seed: int = 0, free: Array | float = 0.0, prior: Prior | None = None
+        self,
+        score: TargetScore,
+        *,
+        seed: int = 0,
+        free: Array | float = 0.0,
+        prior: Prior | None = None,
+        gradients: bool = True,
     ) -> None:
         self.score, self.seed, self.free, self.prior = score, seed, free, prior
         self.meter = Meter(score.scorer)
-        self.guesses, self.gradient = list_gradients(score, self.meter)
+        self.gradient: GradientAnswer | None = None
+        self.guesses = Guesses(np.zeros(score.demos), {})
+        if gradients:
+            self.guesses, self.gradient = list_gradients(score, self.meter)
         self.masks: Masks = np.array([np.zeros(score.demos), np.ones(score.demos)], dtype=bool)
         """[subset, demo]: the empty and the whole prompt, then designed ablations, then what else was measured."""
         self._posterior: ListPosterior | None = None
@@ -120,7 +131,8 @@ class ListWork:
         """The model of the list that rests on all measured prompts."""
         if self._posterior is None:
             scores = self.score.scores_at(self.masks)
-            self._posterior = ListPosterior(self.masks, scores, self.guesses, prior=self.prior)
+            noise = self.score.noise
+            self._posterior = ListPosterior(self.masks, scores, self.guesses, prior=self.prior, noise=noise)
         return self._posterior
 
     def flip_search(self, goal: FlipGoal, rival: int | None = None) -> FlipSearch:
@@ -159,8 +171,9 @@ def refine(
     seed: int = 0,
     free: Array | float = 0.0,
     prior: Prior | None = None,
+    gradients: bool = True,
 ) -> Iterator[RefinedAnswer]:
-    """Ever better answers: the first after the gradients, then one after each pack of ablations.
+    """Ever better answers: the first after the gradients, where there are any, then one after each pack of ablations.
 
     Ablations end when `budget` full-prompt forward equivalents are used, every interval is narrower than `precision`
     nats (0: never), or every subset has been scored. The last answer rests on `removals` single removals too, those
@@ -169,7 +182,7 @@ def refine(
     smallest set brings the target to the goal `flip`, whose `rival` is a candidate index. `free` [candidate] is taken
     from every score before ranking.
     """
-    work = ListWork(score, seed=seed, free=free, prior=prior)
+    work = ListWork(score, seed=seed, free=free, prior=prior, gradients=gradients)
     pool = subset_pool(score.demos, seed)
     costs = ablation_costs(score, pool)
     while True:
@@ -179,7 +192,8 @@ def refine(
         widest = float((answer.effects.high - answer.effects.low).max())
         if spent >= budget or not unmeasured.any() or (precision and widest < precision):
             break
-        yield answer
+        if gradients or work.designed:
+            yield answer
         eligible = eligible_subsets(pool, unmeasured, work.designed)
         count = min(PACK, max(1, int((budget - spent) / max(float(costs[eligible].mean()), 1e-6))))
         chosen = answer.belief.next_subsets(score.target, pool[eligible], costs[eligible], count)
@@ -194,6 +208,11 @@ def refine(
         search = work.flip_search(flip, rival)
         search.verify(flips)
         yield replace(work.answer(), flips=search)
+
+
+def refine_without_gradient(score: TargetScore, **settings: Any) -> Iterator[RefinedAnswer]:
+    """`refine` with nothing guessed before the first ablation, for a model that gives scores only."""
+    return refine(score, gradients=False, **settings)
 
 
 def moving_most(belief: ListPosterior, score: TargetScore, count: int, free: Array | float = 0.0) -> Masks:

@@ -14,6 +14,10 @@ from core.lm.loading.load import LanguageModel
 from core.question.task import Progress
 
 NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is no quality to measure."
+GAIN_ALONE = (
+    "A server gives scores only, so gain is measured by deletion or ablations; effect, alignment, redundancy and"
+    " stability need the model's weights and are left out."
+)
 NO_PROXY = (
     "No earlier choice that this user liked stands outside the demonstrations, so there is no proxy for the target:"
     " gain, alignment and stability are not measured."
@@ -41,6 +45,9 @@ def quality(
         return
     work = QualityWork(task, ledger, setting)
     measured = [row for row in QUALITY_SCORES if row.function is not None and row.applies(task)]
+    if model.server is not None:
+        measured = [row for row in measured if not row.needs_weights]
+        report = report.model_copy(update={"notices": (*report.notices, GAIN_ALONE)})
     stages = sorted(measured, key=lambda row: row.needs_target)
     for score in stages:
         if score.needs_target and work.target_setting is None:

@@ -67,7 +67,8 @@ class QualityWork:
     @cached_property
     def gain(self) -> Gain:
         """The contributions of the demonstrations to it."""
-        method = "leave_one_out" if self.proxy and self.task.gain_method == "auto" else self.task.gain_method
+        by_deletion = self.proxy or self.setting.model.server is not None
+        method = "leave_one_out" if by_deletion and self.task.gain_method == "auto" else self.task.gain_method
         return gain(self.score, method=method, budget=self.task.budget, seed=self.setting.case.seed)
 
 

@@ -74,10 +74,19 @@ class QualityScoreRow:
     """The score whose function gives this one too, in the same pass."""
     applies: Callable[[QualityTask], bool] = lambda _task: True
     """Whether the task's choices ask for it."""
+    needs_weights: bool = True
+    """Whether it reads gradients or keys and values, which a server does not give."""
 
 
 QUALITY_SCORES = (
-    QualityScoreRow("gain", "nats", "computing gains", function_at("measures:measured_gain"), _gain_passes),
+    QualityScoreRow(
+        "gain",
+        "nats",
+        "computing gains",
+        function_at("measures:measured_gain"),
+        _gain_passes,
+        needs_weights=False,
+    ),
     QualityScoreRow(
         "effect",
         "ln of energy",

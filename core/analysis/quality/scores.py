@@ -196,8 +196,9 @@ def gain(score: TargetScore, *, method: GainMethod = "auto", budget: float = 10.
     if method in ("auto", "gradient"):
         answer = gradient_at(score, 0.5)
         return Gain(answer.values, None, None, answer.values, answer.spent)
-    refined = list(refine(score, budget=budget, seed=seed))[-1]
-    return Gain(refined.values, refined.effects.low, refined.effects.high, refined.gradient.values, refined.spent)
+    refined = list(refine(score, budget=budget, seed=seed, gradients=score.scorer.model.server is None))[-1]
+    gradient = None if refined.gradient is None else refined.gradient.values
+    return Gain(refined.values, refined.effects.low, refined.effects.high, gradient, refined.spent)
 
 
 @dataclass(frozen=True)

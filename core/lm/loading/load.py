@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,10 +25,16 @@ from core.lm.loading.places import place_of
 from core.lm.loading.sample_model import sample_model_folder
 from core.lm.loading.self_check import Proof, proven
 from core.lm.loading.tokenizer import TextTokenizer
+from core.lm.loading.tokenizer_alone import known_rows, tokenizer_folder
+from core.lm.server.address import address_of
+from core.lm.server.model_server import ModelServer, connected
+from core.lm.server.tree_scores import SCORES_ONLY
 from core.prompt.codes import Codes
 
 ROOM = 1.1
 """Free memory needed, as a multiple of the weights' own size."""
+NOT_HERE = "server"
+"""Device and number type of a model that a server holds; it has no layers and heads to be looked at."""
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
@@ -36,7 +43,8 @@ class LanguageModel:
     """A loaded model with its tokenizer; nothing in it changes after loading."""
 
     network: Any = field(repr=False)
-    """The transformers model, in eval mode, without gradients, with our attention."""
+    """The transformers model, in eval mode, without gradients, with our attention; of a model that a server holds
+    something that refuses every use."""
     tokenizer: TextTokenizer
     model_id: str
     """16 hex digits from the contents of configuration, weights and adapter: equal ids are equal models."""
@@ -58,6 +66,10 @@ class LanguageModel:
     """Codes of users and items that the model or its adapter was tuned to read; None where it knows none."""
     proof: Proof | None = None
     """How well forests of segments agree with plain passes of this network, measured when it was loaded."""
+    server: ModelServer | None = None
+    """What gives the scores in place of weights; None for a model that is loaded here."""
+    tokenizer_name: str | None = None
+    """Where the tokenizer comes from, where a server holds the weights."""
 
     def codes_for(self, dataset_id: str) -> Codes | None:
         """What a prompt of that data must say about users and items; None where the model knows no codes."""
@@ -73,6 +85,10 @@ class LanguageModel:
         plain = self.base or self
         if adapter is None:
             return plain
+        if self.server is not None:
+            raise ModelError(
+                "an adapter on a server's model", expected="no adapter, or a model folder", where=self.name
+            )
         lora = checked_adapter(adapter)
         model_id = model_id_of(lora.files, where=adapter, base=plain.model_id)
         if (adapter, model_id) == (self.adapter, self.model_id):
@@ -83,12 +99,15 @@ class LanguageModel:
 
 
 def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> LanguageModel:
-    """The model of that name: `sample`, a folder, a `.gguf` file, or a hub name `org/model[@revision]`.
+    """The model of that name: `sample`, a folder, a `.gguf` file, a hub name `org/model[@revision]`, or the owner's
+    server, by its address or as `server`.
 
     `adapter` is a shipped one, `recicl` or `tallrec`, or the folder of a LoRA adapter; see `with_adapter`. Everything
     is checked before a library opens it; no pickle file and no foreign code is ever used. Raises `ModelError` with one
     sentence.
     """
+    if place_of(name).kind == "server":
+        return _served(name).with_adapter(adapter)
     source, where = _source(name)
     folder = checked_folder(source, where=where)
     if adapter is not None:
@@ -116,6 +135,52 @@ def _source(name: str) -> tuple[Path, str]:
         folder, commit = hub_folder(place.repo, place.revision)
         return folder, f"{place.repo}@{commit}"
     return place.path, name
+
+
+class _NotHere:
+    """In place of a network that a server holds: every use is refused in one sentence."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __getattr__(self, name: str) -> Any:
+        raise ModelError(SCORES_ONLY, expected="a model folder for this", where=self._where)
+
+
+def _served(name: str) -> LanguageModel:
+    """The model that the owner's server holds, with a tokenizer of this machine."""
+    address = address_of(name)
+    folder, tokenizer_name = tokenizer_folder(address.name)
+    tokenizer = _tokenizer_in(folder, tokenizer_name, known_rows(folder, tokenizer_name))
+    start = len(tokenizer.start())
+    server = connected(address, lambda text: tokenizer.opening(text, chat=False).token_ids[start:])
+    facts = server.facts
+    text = "\n".join((facts.address, facts.model, tokenizer.hash))
+    return LanguageModel(
+        network=_NotHere(facts.address),
+        tokenizer=tokenizer,
+        model_id=hashlib.sha256(text.encode()).hexdigest()[:16],
+        name=f"{facts.model} at {facts.address}",
+        folder=folder,
+        device=NOT_HERE,
+        dtype=NOT_HERE,
+        layers=0,
+        heads=0,
+        context=facts.context,
+        adapter=None,
+        notices=tuple(_server_notices(server, tokenizer_name)),
+        server=server,
+        tokenizer_name=tokenizer_name,
+    )
+
+
+def _server_notices(server: ModelServer, tokenizer_name: str) -> Iterator[str]:
+    facts = server.facts
+    yield f"The scores come from {facts.model} on a server ({facts.software}); its weights are not seen here."
+    if not facts.tokenizer_compared:
+        yield f"The server does not say how it reads a text: that {tokenizer_name} is its tokenizer is not checked."
+    if facts.context_assumed:
+        yield f"The server does not say how long a prompt may be; {facts.context} tokens are assumed."
 
 
 def _record(
@@ -210,14 +275,18 @@ def _check_complete(report: Any, where: str) -> None:
 
 
 def _tokenizer(folder: ModelFolder, where: str) -> TextTokenizer:
+    return _tokenizer_in(folder.path, where, folder.config.get("vocab_size"))
+
+
+def _tokenizer_in(path: Path, where: str, rows: int | None) -> TextTokenizer:
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                folder.path, use_fast=True, trust_remote_code=False, local_files_only=True
+                path, use_fast=True, trust_remote_code=False, local_files_only=True
             )
     except Exception as error:  # a damaged tokenizer file can fail in any of the library's classes
         raise _failed("the tokenizer cannot be loaded", error, where) from None
-    return TextTokenizer(tokenizer, where=where, rows=folder.config.get("vocab_size"))
+    return TextTokenizer(tokenizer, where=where, rows=rows)
 
 
 def _check_vocabulary(network: Any, tokenizer: TextTokenizer, where: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Resolves a model's name to the sample, a folder, a GGUF file, or a model of the hub."""
+"""Resolves a model's name to the sample, a folder, a GGUF file, a model of the hub, or the owner's server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import ModelError
+from core.lm.server.address import address_of, names_server
 from core.store.names import form_fault
 
 ROOTS = "DEMOLENS_MODEL_ROOTS"
@@ -20,7 +21,7 @@ HUB_NAME = re.compile(r"(?P<repo>[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95})(@(?P<revis
 class Place:
     """Where a model is to be taken from."""
 
-    kind: Literal["sample", "folder", "gguf", "hub"]
+    kind: Literal["sample", "folder", "gguf", "hub", "server"]
     path: Path = Path()
     """Of a folder or a GGUF file."""
     repo: str = ""
@@ -31,10 +32,13 @@ def place_of(name: str) -> Place:
     """The place a name stands for.
 
     Raises `ModelError` for a name that is no plain path or hub name (before the file system is asked), for a path
-    outside the allowed folders, and for a path at which there is nothing.
+    outside the allowed folders, for a path at which there is nothing, and for a server that the owner has not named.
     """
     if name == "sample":
         return Place("sample")
+    if names_server(name):
+        address_of(name)
+        return Place("server")
     _check_form(name)
     hub = HUB_NAME.fullmatch(name)
     if hub and not name.endswith(".gguf") and not Path(name).exists():

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import ComputeError
+from core.errors import ComputeError, RequestError
 from core.lm.forward.dual_change import DualChange
 from core.lm.forward.forest import Forest, Memory, Segment
 from core.lm.forward.forward_pass import run
 from core.lm.forward.rotation import turning_point
 from core.lm.scoring.tree import Node, Term, Tree
+from core.lm.server.tree_scores import SCORES_ONLY, tree_scores
 
 if TYPE_CHECKING:
     from core.lm.loading.load import LanguageModel
@@ -56,7 +57,8 @@ class TreeScorer:
     """Scores in nats of candidates behind prompts: logit(Yes) - logit(No), or log-probability of the title.
 
     `between` is called before every pass and may raise `Cancelled`; the object can be used afterwards. It belongs to
-    one job and one thread.
+    one job and one thread. Where a server holds the model, it gives the scores, and what would need the weights raises
+    `RequestError`; tokens are counted as if they went through a model here, so that budgets mean the same prompts.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class TreeScorer:
         self.model, self.aggregate, self.between = model, aggregate, between
         self.cost = Cost()
         self._pack_tokens = pack_tokens or most_tokens(model.device)
-        self._turn = turning_point(model.network.config)
+        self._turn = None if model.server is not None else turning_point(model.network.config)
         self._trunks: dict[bool, Memory] = {}
         """Remembered beginnings, as prompts up to and beyond the turning point have their keys and values."""
 
@@ -91,6 +93,8 @@ class TreeScorer:
         A pass has at most `budget` tokens, or one node. Out of memory halves the passes, and then no trunk is
         remembered. Raises `ComputeError` when one node alone does not fit, or for a score that is no finite number.
         """
+        if self.model.server is not None:
+            return self._served(tree, trunk)
         order, scores, done = tree.order(), torch.zeros(len(tree.ends), dtype=torch.float64), 0
         lengths = [len(node.ids) for node in order]
         front = _started(tree, order, trunk)
@@ -112,6 +116,16 @@ class TreeScorer:
             self._trunks[tree.stretched] = _memory_of(trunk, front)
         return self._aggregated(tree, scores).numpy()
 
+    def _served(self, tree: Tree, trunk: Node | None) -> NDArray[np.float64]:
+        """The scores as a server gives them; of the trunk only the tokens are remembered, to count none twice."""
+        assert self.model.server is not None
+        scores = tree_scores(self.model.server, tree, between=self.between)
+        self.cost.tokens += sum(len(node.ids) for node in tree.order())
+        if trunk is not None:
+            line = trunk.line()
+            self._trunks[tree.stretched] = Memory(segments_of(line, line), stretched=tree.stretched)
+        return scores if self.aggregate == "sum" else scores / np.array(tree.terms)
+
     def _pass(
         self, tree: Tree, pack: list[Node], front: _Front, needed: set[Node], changes: Sequence[DualChange]
     ) -> tuple[Tensor, _Front]:
@@ -130,6 +144,8 @@ class TreeScorer:
         return values, _Front([reached[place] for place in places], memory.chosen(places))
 
     def _run(self, forest: Forest, rows: Sequence[int], **how: Any) -> tuple[Tensor, Memory | None]:
+        if self.model.server is not None:
+            raise RequestError(SCORES_ONLY, expected="a model folder for this", where=self.model.name)
         self.between()
         result = run(self.model.network, forest, rows, **how)
         self.cost.tokens += len(forest.token_ids)

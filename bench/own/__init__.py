@@ -1,0 +1,1 @@
+"""Measurements of what an engineer brings: data, prompts, a server."""

@@ -1,0 +1,1 @@
+"""Scores of prompts from a server that holds the model, over HTTP."""
