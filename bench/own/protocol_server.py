@@ -104,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server_of: ProtocolServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing on the terminal."""

@@ -39,6 +39,7 @@ class Repeats:
     def floor(self, weights: Array) -> NoiseFloor:
         """What they say of effects on the weighted sum `weights` [candidate], and on each candidate's own score."""
         effects = np.column_stack([self.whole - self.empty, (self.whole - self.empty) @ weights])
+        effects -= np.median(effects, axis=0)  # So that equal repeats have a deviation of exactly 0.
         largest, deviation = _spread(effects), float(effects.std(axis=0, ddof=1).max())
         return NoiseFloor(
             alone=ALONE,

@@ -15,8 +15,8 @@ from core.lm.server.client import ClientLimits, ServerClient, ServerError
 
 ASSUMED_CONTEXT = 4_096
 """Tokens of a prompt where the server does not say how many it reads."""
-AGREEMENT = 0.1
-"""Nats by which two calls may differ about the same token when the server is looked at."""
+AGREEMENT = 0.5
+"""Nats by which two calls may differ about the same token: more than any noise, far less than other texts differ."""
 TRIES_BEFORE = 2
 """Tries of a request while the server is looked at: who waits for it sits before the screen."""
 MOST_NAMES = 5

@@ -1,4 +1,4 @@
-"""A served copy of the tiny network, and the same model loaded here."""
+"""A served copy of the tiny network, and the same model loaded here: for tests of every room."""
 
 from __future__ import annotations
 
