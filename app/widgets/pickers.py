@@ -19,6 +19,7 @@ from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
+from core.lm.server.address import alias_of
 from core.prompt.wordings import WORDINGS
 from core.question.case_spec import CaseSpec
 from core.question.command_line import MATERIAL
@@ -158,7 +159,7 @@ def material() -> None:
     fields.toggle("chat", "Chat template of the model", hint)
     hint = "Write sample, or the folder of a data set in RecBole's atomic format."
     fields.text("dataset", "Data", hint, _material_typed)
-    hint = "Write sample, or a model folder, a .gguf file, or a name on the hub."
+    hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
     fields.text("model", "Model", hint, _material_typed)
     _adapter(tab.current().draft.case)
     fields.choice("device", "Device", DEVICES, "Where the model runs.")
@@ -166,7 +167,7 @@ def material() -> None:
 
 
 def _material_typed(field: str, text: str) -> None:
-    _material_picked(**{field: text or CaseSpec.model_fields[field].default})
+    _material_picked(**{field: alias_of(text) or CaseSpec.model_fields[field].default})
 
 
 def _material_picked(**material: object) -> None:

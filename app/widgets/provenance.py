@@ -26,8 +26,11 @@ def provenance(report: Report, licence: str, origin: cached.Origin | None = None
         (
             "Model",
             f"{safe_html(source.model_name)} (content {html.escape(source.model_id[:16])}), "
-            f"{source.layers} layers of {source.heads} heads",
+            f"{source.layers} layers of {source.heads} heads"
+            if source.server is None
+            else "on a server",
         ),
+        *_server(source),
         ("Licence of the model", safe_html(_model_licence(report.task.case.model))),
         ("Adapter", safe_html(adapter_words(source.adapter)) if source.adapter else "none"),
         *_proof(source),
@@ -44,6 +47,17 @@ def provenance(report: Report, licence: str, origin: cached.Origin | None = None
     st.code(source.command, language=None, wrap_lines=True)
     key = getattr(report, "key", None)
     downloads.whole(report, "report" if key is None else "explanation", key or source.model_id)
+
+
+def _server(source: Provenance) -> list[tuple[str, str]]:
+    """How the scores come from a server, and by which tokenizer its prompts are written."""
+    if (server := source.server) is None:
+        return []
+    ways = [f"titles by {server.titles}" if server.titles else "no titles", f"labels by {server.labels}"]
+    compared = "compared with the server's" if server.tokenizer_compared else "not compared with the server's"
+    tokenizer = f"{server.tokenizer} (content {server.tokenizer_hash}), {compared}"
+    facts = f"{server.address}, {server.software}, {', '.join(ways)}, {server.context} tokens"
+    return [("Server", safe_html(facts, 400)), ("Tokenizer", safe_html(tokenizer, 400))]
 
 
 def _origin(origin: cached.Origin | None) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from core.errors import ModelError
 from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state
 from core.lm.loading.places import HUB_NAME, allowed_path
-from core.lm.server.address import SERVED_MODEL, SERVER, SERVER_TOKENIZER, names_server
+from core.lm.server.address import SERVED_MODEL, SERVER_TOKENIZER, address_of, names_server
 from core.store.names import form_fault
 from core.store.sealed import FileState, regular, state_of
 
@@ -44,16 +44,22 @@ def model_fingerprint(name: str) -> str:
     server, which is not asked, of what names it and of the tokenizer's files."""
     if name == "sample":
         return ""
-    if names_server(name):
-        words = [os.environ.get(each, "") for each in (SERVER, SERVED_MODEL, SERVER_TOKENIZER)]
-        tokenizer = "" if names_server(words[-1]) else model_fingerprint(words[-1] or "sample")
-        return hashlib.sha256("\n".join([*words, tokenizer]).encode()).hexdigest()
     try:
+        if names_server(name):
+            return _server_fingerprint(name)
         content = _fingerprint(allowed_path(name))
     except ModelError:
         return ""
     hub = HUB_NAME.fullmatch(name)
     return hashlib.sha256(cached_state(hub["repo"]).encode()).hexdigest() if hub and not content else content
+
+
+def _server_fingerprint(name: str) -> str:
+    """Raises `ModelError` for a server that is not the owner's."""
+    address, tokenizer = address_of(name), os.environ.get(SERVER_TOKENIZER, "")
+    files = "" if names_server(tokenizer) else model_fingerprint(tokenizer)
+    words = (address.name, os.environ.get(SERVED_MODEL, ""), tokenizer, files)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def adapter_fingerprint(name: str | None) -> str:

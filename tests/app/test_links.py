@@ -304,3 +304,11 @@ def test_what_is_selected_is_refused_beyond_its_bounds() -> None:
     with pytest.raises(ValidationError):
         PlaySelection(after=-1)
     assert PlaySelection(after=3, item="5").after_run(None, PersonaliseTask()) == PlaySelection(item="5")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000/v1", "HTTPS://elsewhere.example", " http://x"])
+def test_a_link_cannot_name_a_server(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMOLENS_SERVER", address.strip())
+    task, _, notice = links.read({"v": ["3"], "model": [address]}, Explain, Selection)
+    assert task.case.model == "sample"
+    assert "A link cannot name a server" in notice

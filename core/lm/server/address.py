@@ -67,6 +67,14 @@ def address_of(name: str) -> ServerAddress:
     return address
 
 
+def alias_of(name: str) -> str:
+    """`server` for the address of the owner's server, so that a link says no address; every other name as it is."""
+    try:
+        return ALIAS if is_address(name) and address_of(name) else name
+    except ModelError:
+        return name
+
+
 def parsed_address(text: str) -> ServerAddress:
     """The address in a text; raises `ModelError` for what is no plain http or https address."""
     try:

@@ -142,3 +142,20 @@ def test_a_job_is_other_work_once_its_material_changed(folder: Path) -> None:
         assert after != before
         same_stamp(folder / "films.inter", "user_id:token\titem_id:token\n1\ta\n1\tb\n")
         assert job_key(request) not in (before, after)
+
+
+def test_a_server_is_other_material_under_another_name_or_with_another_tokenizer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "http://127.0.0.1:8000/v1"
+    prints = [model_fingerprint(address)]
+    monkeypatch.setenv("DEMOLENS_SERVER", address)
+    prints.append(model_fingerprint(address))
+    assert model_fingerprint("server") == prints[-1]
+    assert model_fingerprint("http://127.0.0.1:8001/v1") == prints[0] == ""
+    for name, value in (("DEMOLENS_SERVER_MODEL", "m"), ("DEMOLENS_SERVER_TOKENIZER", str(folder))):
+        monkeypatch.setenv(name, value)
+        prints.append(model_fingerprint("server"))
+    (folder / "films.inter").write_text("other")
+    prints.append(model_fingerprint("server"))
+    assert len(set(prints)) == len(prints)

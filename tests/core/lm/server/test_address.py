@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core.errors import ModelError
-from core.lm.server.address import SERVER, address_of, is_address, names_server, parsed_address
+from core.lm.server.address import SERVER, address_of, alias_of, is_address, names_server, parsed_address
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,6 @@ def test_the_alias_stands_for_a_server_only_where_one_is_named(monkeypatch: pyte
     monkeypatch.setenv(SERVER, "http://Host:8000")
     assert names_server("server")
     assert address_of("server") == address_of("http://host:8000/v1")
+    assert [alias_of(name) for name in ("http://HOST:8000/v1", "http://other/v1", "http://", "sample", "")] == [
+        *("server", "http://other/v1", "http://", "sample", "")
+    ]
