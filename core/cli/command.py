@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from core.cli.cases_command import cases
 from core.cli.choose_command import choose
 from core.cli.default_choices import filled
 from core.cli.evaluate_command import evaluate
@@ -149,6 +150,7 @@ for _kind in KINDS.values():
 app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("choose")(with_own_options(choose, ChoiceSettings))
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
+app.add_typer(cases, name="cases")
 
 
 @app.command()

@@ -12,12 +12,16 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from core.errors import RequestError
+from core.prompt.imported.case_file import PromptCase
 from core.question.kinds import KINDS
 from core.store.export import write_whole
 from core.tuning.evaluation.record import Evaluation
 
-SHAPES: Mapping[str, type[BaseModel]] = {name: kind.report for name, kind in KINDS.items()} | {"evaluate": Evaluation}
-"""What each command that has `--json` writes."""
+SHAPES: Mapping[str, type[BaseModel]] = {name: kind.report for name, kind in KINDS.items()} | {
+    "evaluate": Evaluation,
+    "cases": PromptCase,
+}
+"""What each command that has `--json` writes; of `cases`, a line of a case file."""
 
 
 def schema_text(kind: str) -> str:
