@@ -177,7 +177,8 @@ def attend(
                 *_as_changed(forest_pass, number, layer, query[0], all_keys, all_values, gates, views[number]), form
             )
     if forest_pass.probe is not None:
-        _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
+        with torch.autocast(query.device.type, enabled=False):
+            _look(forest_pass.probe, layer, query[0], all_keys, all_values, gates, views, form)
         if forest_pass.probe.tap is not None:
             forest_pass.probe.tap(Attended(layer, all_keys, all_values, output, form, sliding_window))
     return output.transpose(0, 1).unsqueeze(0).contiguous(), None

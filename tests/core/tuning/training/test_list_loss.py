@@ -20,6 +20,7 @@ from core.question.case_spec import Scoring
 from core.question.checked import checked
 from core.tuning.examples import Window, examples_in
 from core.tuning.list_examples import with_candidates, with_demonstrations
+from core.tuning.training import answer_loss
 from core.tuning.training.list_loss import (
     EncodedList,
     encode_list,
@@ -130,6 +131,28 @@ def test_attention_to_demonstrations_is_their_share_of_the_last_token(
             stop = start + sum(len(span.token_ids) for span in row.prompt.demos)
             wanted = torch.stack([each[0, :, -1, start:stop].sum(-1) for each in maps]).mean()
             assert share == pytest.approx(float(wanted), abs=1e-5)
+
+
+@pytest.mark.parametrize("networks", ["tiny_llama", "tiny_gemma2"], indirect=True)
+def test_mixed_precision_stays_near_single_precision(
+    networks: tuple[Any, Any], films: Dataset, tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, other = (one.requires_grad_(True) for one in networks)
+    prepare(other)
+    rows = lists_of(films, tiny_tokenizer, "next_item", "calibrated", count=2)
+    monkeypatch.setattr(answer_loss, "in_bfloat16", lambda _device, *, autocast: autocast)
+    mixed, wide = (list_scores(network, rows[:1], autocast=True, look=True), list_scores(other, rows[:1], look=True))
+    assert mixed.attention == pytest.approx(wide.attention, abs=0.01)
+    assert not torch.equal(mixed.scores[0], wide.scores[0])
+    torch.testing.assert_close(mixed.scores[0], wide.scores[0], rtol=0.05, atol=0.1)
+    for each, autocast in ((network, True), (other, False)):
+        list_losses(each, rows, answer_weight=0.3, temperature=1.0, autocast=autocast).sum().backward()
+    near = [
+        torch.cosine_similarity(weight.grad.flatten(), dict(other.named_parameters())[name].grad.flatten(), dim=0)
+        for name, weight in network.named_parameters()
+        if weight.dim() > 1
+    ]
+    assert min(map(float, near)) > 0.97
 
 
 def test_lists_are_packed_by_size_and_none_is_lost(films: Dataset, tiny_tokenizer: Any) -> None:
