@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
-from core.analysis.subject import Subject, case_for, subject_for
+from core.analysis.subject import CaseSource, Subject, case_for, subject_for
 from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
@@ -21,7 +21,9 @@ from core.errors import DemoLensError, MaterialError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
+from core.prompt.imported.imported_cases import ImportedCases, open_cases
 from core.question.case_spec import CaseSpec
+from core.question.kinds import kind_of
 from core.question.task import Task
 from core.store.home import home_path
 from core.work.contents import data_fingerprint
@@ -34,6 +36,8 @@ __all__ = ["Forecast", "Job", "Origin", "Subject", "dataset", "desk", "job_key",
 # `content` below is part of a cache's key, and a name with an underscore is not.
 DOUBTED, AGREED = "doubted", "agreed"
 """Where a tab keeps the names that a link brought, and those that a person agreed to."""
+MOST_OFFERED = 200
+"""Demonstrations of other cases of a file that are offered for a case."""
 PAUSE_SECONDS = 30.0
 _missing: dict[tuple[Path, str], tuple[float, MaterialError]] = {}
 """Home and name of data that could not be fetched or stored: when that was, and why."""
@@ -105,6 +109,15 @@ def _opened(name: str, content: str) -> Dataset:  # noqa: ARG001
     return open_dataset(name)
 
 
+def source(case: CaseSpec) -> CaseSource:
+    """The data or the case file of a case, as its files are now; raises what `dataset` and `open_cases` raise."""
+    if case.cases is None:
+        return dataset(case.dataset)
+    if _in_doubt(case.cases):
+        raise RequestError(NOT_AGREED)
+    return open_cases(case.cases)
+
+
 def users(name: str, search: str, limit: int) -> list[tuple[str, int]]:
     """User ids that start with `search`, with their number of interactions; raises what `dataset` raises."""
     opened = dataset(name)
@@ -139,7 +152,9 @@ def preview(task: Task) -> Subject | str:
     """What a task is about before it is run, or one sentence saying why it cannot be."""
     target, against = task.named_targets
     try:
-        opened = dataset(task.case.dataset)
+        if type(task) is not Task:  # A bare task asks nothing yet.
+            kind_of(task).check(task)
+        opened = source(task.case)
     except DemoLensError as fault:
         return str(fault)
     return _previewed(task.case.model_dump_json(), target, against, opened.dataset_id, opened)
@@ -151,7 +166,7 @@ def _previewed(
     target: str | None,
     against: str | None,
     content: str,  # noqa: ARG001
-    _opened: Dataset,
+    _opened: CaseSource,
 ) -> Subject | str:
     try:
         return subject_for(CaseSpec.model_validate_json(case_json), _opened, target=target, against=against)
@@ -162,11 +177,21 @@ def _previewed(
 def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:
     """What could stand among the demonstrations of a case, the nearest first; nothing where it cannot be opened."""
     try:
-        opened = dataset(case.dataset)
+        opened = source(case)
+        if isinstance(opened, ImportedCases):
+            return _of_other_cases(case.case or "", opened.dataset_id, opened)
         of_case = case.model_copy(update={"demo_ids": (), "strategy": "manual"})  # One pool, whatever is chosen.
         return _replacements(of_case.model_dump_json(), opened.dataset_id, opened)
     except DemoLensError:
         return []
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _of_other_cases(case_id: str, content: str, _opened: ImportedCases) -> list[tuple[Demonstration, Item]]:  # noqa: ARG001
+    case = _opened.case(case_id)
+    demos = _opened.pool(case, MOST_OFFERED)
+    items = _opened.items(case, demos)
+    return [(demo, items[demo.item_id]) for demo in demos]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -219,7 +244,9 @@ def choice_of(dataset_id: str, case: CaseSpec) -> Choice | None:
 
 
 def choice_for(case: CaseSpec) -> Choice | None:
-    """The same by the name of the data; None where they cannot be opened."""
+    """The same by the name of the data; None where they cannot be opened, and for a case from a file."""
+    if case.imported:
+        return None
     try:
         return choice_of(dataset(case.dataset).dataset_id, case)
     except DemoLensError:
@@ -231,18 +258,20 @@ def _choice(dataset_id: str, model: str, adapter: str | None, content: int) -> C
     return kept_choice(dataset_id, model, adapter)
 
 
-def licence(name: str) -> str:
-    """The licence of a data set's files; empty when it cannot be opened any more."""
+def licence(case: CaseSpec) -> str:
+    """The licence of a data set's files; empty when it cannot be opened any more, and for a case from a file."""
     try:
-        return dataset(name).licence
+        return "" if case.imported else dataset(case.dataset).licence
     except DemoLensError:
         return ""
 
 
-def like_threshold(name: str) -> float | None:
-    """Least rating that counts as liked; None when the data set has no ratings or cannot be opened any more."""
+def like_threshold(case: CaseSpec) -> float | None:
+    """Least rating that counts as liked; None when the data have no ratings or cannot be opened any more."""
+    if case.imported:
+        return None
     try:
-        opened = dataset(name)
+        opened = dataset(case.dataset)
     except DemoLensError:
         return None
     return opened.like_threshold if opened.has_ratings else None

@@ -14,7 +14,8 @@ from core.errors import RequestError
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.lm.server.address import is_address
 from core.personal.personalise_task import PersonaliseTask
-from core.question.case_spec import NO_ADAPTER, CaseSpec
+from core.prompt.imported.imported_cases import is_stored
+from core.question.case_spec import NO_ADAPTER, OF_LOGGED_CASES, CaseSpec
 from core.question.command_line import own_fields, task_of
 from core.question.task import Task
 
@@ -27,8 +28,11 @@ MOST_VALUES = 32
 """Values of one parameter; an empty one stands for "none of them"."""
 NAMES = {"demo_ids": "with", "candidate_ids": "among"}
 """Parameters whose name in a link differs from the field."""
-ORDER = ("demo_ids", *(name for name in CaseSpec.model_fields if name != "demo_ids"))
-"""Demonstrations first: `strategy=manual` is refused without them."""
+FIRST = ("cases", "demo_ids")
+TOGETHER = {"cases": ("case",)}
+"""Choices that are nothing without others."""
+ORDER = (*FIRST, *(name for name in CaseSpec.model_fields if name not in FIRST))
+"""The case file and demonstrations first: without them `case` and `strategy=manual` are refused."""
 PASSED_OVER = (*own_fields(Explain), *InferenceSettings.model_fields, "demo", "item", "after", "matrix")
 """Parameters that links of every page once held; a page that has no use for them says nothing."""
 DEFAULTS = CaseSpec()
@@ -83,11 +87,13 @@ def read(query: Query, kind: type[T], selection: type[S]) -> tuple[T, S, str]:
 def written(task: Task, selection: BaseModel | None = None) -> dict[str, list[str]]:
     """The link of a task and what is selected, with its version.
 
-    Choices at the defaults of this version vanish from it, but for the user and those that are this page's alone.
+    Choices at the defaults of this version vanish from it, but for the user and those that are this page's alone, which
+    a case from a file does not have.
     """
     kind = type(task)
     link = {VERSION: [CURRENT]}
-    link |= _parameters(task.case, CaseSpec.model_fields, always=(*WRITTEN_ALWAYS, *page_fields(kind)))
+    always = () if task.case.imported else (*WRITTEN_ALWAYS, *page_fields(kind))
+    link |= _parameters(task.case, CaseSpec.model_fields, always=always)
     link |= _parameters(task, own_fields(kind))
     return link if selection is None else link | dict(_parameters(selection, type(selection).model_fields))
 
@@ -111,17 +117,21 @@ def with_usual(kind: type[Task], case: CaseSpec, chosen: Container[str]) -> Case
 
 
 def foreign(case: CaseSpec) -> tuple[str, ...]:
-    """The data, model and adapter of a case that are not shipped: a person must agree before they are looked at."""
-    names = (case.dataset, case.model, case.adapter)
+    """The data or case file, the model and the adapter of a case that are not shipped: a person must agree before they
+    are looked at. A case file that a page has taken in is no stranger."""
+    source = case.dataset if case.cases is None or is_stored(case.cases) else case.cases
+    names = (source, case.model, case.adapter)
     return tuple(name for name in names if name is not None and name not in ("sample", *SHIPPED))
 
 
 def _left_out(query: Query, kind: type[Task]) -> tuple[dict[str, Any], list[str]]:
     """The values of choices that a link may leave out where they are not the usual ones of now, and an unknown version.
 
-    An empty query is no link: it leaves nothing out.
+    An empty query is no link: it leaves nothing out. Nor does one to a case from a file: the earlier versions had none.
     """
     version = query.get(VERSION)
+    if all(query.get(name) for name in OF_LOGGED_CASES):
+        return {}, [] if version is None or list(version) == [CURRENT] else [VERSION]
     if version is None and query:
         return {**FIRST_DEFAULTS, **_first_of(kind, query)}, []
     if version is not None and list(version) == [SECOND]:
@@ -169,11 +179,12 @@ def _usable(
     """The values of fields in a link that `validate` takes together, and the parameters that it refuses."""
     choices: dict[str, Any] = {}
     refused = []
-    for name, field in fields.items():
-        if parameter(name) not in query:
+    for name in fields:
+        if parameter(name) not in query or name in choices:
             continue
+        names = [each for each in (name, *TOGETHER.get(name, ())) if each in query or each == name]
         try:
-            candidate = choices | {name: _value(name, field, query[parameter(name)])}
+            candidate = choices | {each: _value(each, fields[each], query[parameter(each)]) for each in names}
             validate(candidate)
         except (RequestError, ValidationError, ValueError):
             refused.append(parameter(name))

@@ -60,10 +60,12 @@ def tasks(draw: some.DrawFn, kind: type[Task]) -> Task:
     choices: dict[str, Any] = {}
     for name in draw(some.lists(some.sampled_from(sorted(fields)), max_size=6, unique=True)):
         owner = fields[name][0]
-        value = draw(_values(owner.model_fields[name].annotation))
+        more = {name: draw(_values(owner.model_fields[name].annotation))}
+        if name == "cases":  # Neither is anything without the other.
+            more["case"] = draw(NAMES)
         try:
-            task_of(kind, choices | {name: value})
+            task_of(kind, choices | more)
         except Exception:
             continue
-        choices[name] = value
+        choices |= more
     return task_of(kind, choices)

@@ -50,7 +50,7 @@ def reading(task: Task) -> bool:
         )
         for row in subject.case.history
     ]
-    st.html(strip(rows, cached.like_threshold(task.case.dataset)) + _demos(subject))
+    st.html(strip(rows, cached.like_threshold(task.case)) + _demos(subject))
     for sentence in subject.shortages:
         failures.note(sentence)
     return True

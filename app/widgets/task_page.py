@@ -84,7 +84,7 @@ def _result(page: Page, report: Report, origin: cached.Origin | None, drawn: obj
     failures.notices(list(report.notices))
     if report.stage == "complete":
         next_steps(report)
-    provenance.provenance(report, cached.licence(report.task.case.dataset), origin)
+    provenance.provenance(report, cached.licence(report.task.case), origin)
     _write_link(tab.current())
 
 

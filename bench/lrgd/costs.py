@@ -125,18 +125,18 @@ def time_pool(bench: Bench, spec: CaseSpec, size: int) -> CaseRecord:
 
 def latest_of_others(setting: Setting, size: int) -> tuple[Demonstration, ...]:
     """`size` demonstrations by other users known before the case's moment: the latest of each, then the one before."""
-    peers = peers_before(setting.dataset, setting.case)
+    peers = peers_before(setting.data, setting.case)
     ids: list[str] = []
     back = 0
     while len(ids) < size and any(peer.position > back for peer in peers):
         ids += [f"{peer.user_id}:{peer.position - back}" for peer in peers if peer.position > back]
         back += 1
-    return by_ids(setting.dataset, setting.case, ids[:size], history=setting.spec.history)
+    return by_ids(setting.data, setting.case, ids[:size], history=setting.spec.history)
 
 
 def _alone(setting: Setting, demo: Demonstration) -> tuple[int, ...]:
-    items = setting.dataset.items(sorted(item_ids(setting.case, (demo,))))
-    prompt = prompt_of(setting.spec, setting.dataset, setting.model, setting.case, (demo,), items)
+    items = setting.data.items(sorted(item_ids(setting.case, (demo,))))
+    prompt = prompt_of(setting.spec, setting.data, setting.model, setting.case, (demo,), items)
     return prompt.demos[0].token_ids
 
 

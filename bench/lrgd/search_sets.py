@@ -194,7 +194,7 @@ def search_and_score(bench: Bench, task: ImproveTask) -> CaseRecord:
 
 def _liked(setting: Setting) -> bool:
     """Whether the user liked the case's target."""
-    case, dataset = setting.case, setting.dataset
+    case, dataset = setting.case, setting.data
     later = dataset.history(case.user_id)[len(case.history) :]
     return dataset.liked(next(met for met in later if met.item_id == case.target))
 

@@ -118,7 +118,7 @@ def cards(bench: Bench, records: Sequence[CaseRecord]) -> Iterator[UtilityReport
         spec = bench.case(cases[0]["user"], family)
         spent = {name: sum(case[name] for case in cases) for name in ("forwards", "passes", "seconds")}
         yield report_over(
-            UtilityTask(case=spec, cases=len(cases), users_seed=bench.seed),
+            UtilityTask(case=spec, users=len(cases), users_seed=bench.seed),
             setting_for(spec, bench.dataset, bench.model),
             [numbers_of(case) for case in cases],
             skipped=drawn.index(cases[-1]["user"]) + 1 - len(cases),

@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.prompt.imported.case_file import Message, PartKind, Role
+from core.data.records import Role
+from core.prompt.imported.case_file import Message, PartKind
 
 WORDS = [
     "Tin",

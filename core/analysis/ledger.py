@@ -6,9 +6,8 @@ import time
 from typing import TypeVar
 
 from core.analysis.setting import Setting, set_up
-from core.analysis.subject import Subject
+from core.analysis.subject import CaseSource, Subject
 from core.analysis.values import Array
-from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
 from core.lm.scoring.score import Scorer
@@ -49,7 +48,7 @@ class Ledger:
         self._forwards, self._passes = 0, 0.0
         self._start = time.monotonic()
 
-    def set_up(self, dataset: Dataset, subject: Subject | None = None) -> Setting:
+    def set_up(self, dataset: CaseSource, subject: Subject | None = None) -> Setting:
         """The task's setting, whose prompt is the unit of cost."""
         cost = Cost()
         setting = set_up(self.task, dataset, self.model, subject, cost=cost, between=self.tell_picking)

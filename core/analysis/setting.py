@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from core.analysis.prompt_reader import PromptReader
-from core.analysis.subject import Subject, subject_for, subject_of, with_demonstrations
+from core.analysis.subject import CaseSource, Subject, own_data, subject_for, subject_of, with_demonstrations
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
@@ -21,6 +21,8 @@ from core.lm.scoring.sweep import Cost
 from core.metrics.ranking import sharing
 from core.prompt.build import build
 from core.prompt.families import FAMILIES
+from core.prompt.imported.imported_cases import ImportedCases
+from core.prompt.logged import logged_prompt, options_shown
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line
@@ -45,9 +47,14 @@ class Setting(Subject):
     """A subject with its data, model and prompt in hand."""
 
     _: KW_ONLY
-    dataset: Dataset
+    dataset: CaseSource
     model: LanguageModel
     prompt: Prompt
+
+    @property
+    def data(self) -> Dataset:
+        """The data set; raises `RequestError` for a case from a file, which has none."""
+        return own_data(self.dataset, "other demonstrations and items")
 
     def target_record(self) -> Target:
         """What is explained, by id and title."""
@@ -94,10 +101,21 @@ class Setting(Subject):
             answer=FAMILIES[self.spec.family].answer(demo.liked),
             history=tuple(self.items[item].title for item in demo.history),
             source=demo.source,
-            shows=tuple(item for item in self.case.candidates if item in (demo.item_id, *demo.history)),
+            shows=self._shown_by(demo),
             text=span.text,
             tokens=len(span.token_ids),
         )
+
+    def _shown_by(self, demo: Demonstration) -> tuple[str, ...]:
+        """Item ids of the candidates that a demonstration shows."""
+        if self.case.logged is not None:
+            return options_shown(demo, self.case.logged)
+        return tuple(item for item in self.case.candidates if item in (demo.item_id, *demo.history))
+
+    @property
+    def most_history(self) -> int:
+        """Most titles that a history shows; a finished prompt shows all it has."""
+        return len(self.case.history) if self.case.logged else self.spec.history
 
     def write(
         self,
@@ -121,7 +139,7 @@ class Setting(Subject):
 
 
 def set_up(
-    task: Task, dataset: Dataset, model: LanguageModel, subject: Subject | None = None, **reading: Any
+    task: Task, dataset: CaseSource, model: LanguageModel, subject: Subject | None = None, **reading: Any
 ) -> Setting:
     """Case, demonstrations and prompt of a task; raises `DemoLensError`s for choices that cannot be run.
 
@@ -131,14 +149,14 @@ def set_up(
     return setting_of(subject_of(task, dataset) if subject is None else subject, dataset, model, **reading)
 
 
-def setting_for(spec: CaseSpec, dataset: Dataset, model: LanguageModel, **reading: Any) -> Setting:
+def setting_for(spec: CaseSpec, dataset: CaseSource, model: LanguageModel, **reading: Any) -> Setting:
     """The same for a case without a task."""
     return setting_of(subject_for(spec, dataset), dataset, model, **reading)
 
 
 def setting_of(
     subject: Subject,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     *,
     cost: Cost | None = None,
@@ -149,7 +167,8 @@ def setting_of(
         problem = f"strategy {subject.spec.strategy} reads the model's hidden states, and a server gives scores only"
         raise RequestError(problem, expected="another strategy", where="strategy")
     if subject.awaits_model:
-        reader = reader_for(subject.spec, dataset, model, cost=cost, between=between)
+        data = own_data(dataset, "demonstrations that the model picks")
+        reader = reader_for(subject.spec, data, model, cost=cost, between=between)
         subject = with_demonstrations(subject, dataset, reader)
         subject = replace(subject, notices=(*subject.notices, *reader.notices))
     prompt = prompt_of(subject.spec, dataset, model, subject.case, subject.demos, subject.items)
@@ -175,7 +194,7 @@ def reader_for(
 
 def prompt_of(
     spec: CaseSpec,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     case: Case,
     demos: tuple[Demonstration, ...],
@@ -184,6 +203,9 @@ def prompt_of(
     liked: Callable[[Interaction], bool] | None = None,
 ) -> Prompt:
     """The prompt of a case and its demonstrations under the spec's choices; `liked` in place of the data's word."""
+    if isinstance(dataset, ImportedCases):
+        shown = case if spec.history else replace(case, history=())
+        return logged_prompt(shown, demos, model.tokenizer, context=model.context)
     return build(
         case,
         demos,
@@ -232,6 +254,8 @@ def _server_record(model: LanguageModel) -> ServerRecord | None:
     return ServerRecord.model_validate(facts | names)
 
 
-def _reading(dataset: Dataset) -> DataReading:
+def _reading(dataset: CaseSource) -> DataReading | None:
+    if isinstance(dataset, ImportedCases):
+        return None
     threshold = dataset.like_threshold if dataset.has_ratings else None
     return DataReading(noun=dataset.noun, like_threshold=threshold, **dataset.meaning)

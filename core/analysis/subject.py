@@ -11,9 +11,15 @@ from core.data.model_reader import ModelReader
 from core.data.records import Case, Demonstration, Item
 from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
+from core.prompt.imported.imported_cases import ImportedCases
+from core.prompt.imported.sections import logged_answer, notices_of
 from core.question.case_spec import CaseSpec
 from core.question.targets import Explained
 from core.question.task import Task
+
+CaseSource = Dataset | ImportedCases
+"""What cases come from: data, from which a prompt is made, or finished prompts."""
+ANSWER_EXPLAINED = "The case file names no true answer; what the model answered when it was logged is explained."
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Subject:
     def shortages(self) -> tuple[str, ...]:
         """One sentence for each number that the data could not fill: candidates, demonstrations."""
         spec, case = self.spec, self.case
+        if spec.imported:
+            return ()
         sentences = []
         if spec.candidate_ids is None and len(case.candidates) < spec.candidates:
             why = "the data hold no more items that this user has not met"
@@ -56,7 +64,7 @@ class Subject:
         return tuple(sentences)
 
 
-def subject_of(task: Task, dataset: Dataset) -> Subject:
+def subject_of(task: Task, dataset: CaseSource) -> Subject:
     """Case, demonstrations and target of a task; raises `DemoLensError`s for choices that name none."""
     target, against = task.named_targets
     return subject_for(task.case, dataset, target=target, against=against, explain=task.explained)
@@ -64,7 +72,7 @@ def subject_of(task: Task, dataset: Dataset) -> Subject:
 
 def subject_for(
     spec: CaseSpec,
-    dataset: Dataset,
+    dataset: CaseSource,
     *,
     target: str | None = None,
     against: str | None = None,
@@ -77,21 +85,31 @@ def subject_for(
     case = case_for(spec, dataset)
     target_places(case, target, against)
     demos = () if spec.picked_by_model else demonstrations_for(spec, dataset, case)
-    items = dataset.items(item_ids(case, demos))
-    return Subject(spec, case, demos, items, target, against, explain, awaits_model=spec.picked_by_model)
+    items = items_of(dataset, case, demos)
+    notices: tuple[str, ...] = ()
+    if isinstance(dataset, ImportedCases):
+        logged = dataset.logged(case.user_id)
+        notices = notices_of(logged)
+        if target is None and case.target is None and (target := logged_answer(logged)) is not None:
+            notices = (*notices, ANSWER_EXPLAINED)
+    return Subject(
+        spec, case, demos, items, target, against, explain, awaits_model=spec.picked_by_model, notices=notices
+    )
 
 
-def with_demonstrations(subject: Subject, dataset: Dataset, reader: ModelReader) -> Subject:
+def with_demonstrations(subject: Subject, dataset: CaseSource, reader: ModelReader) -> Subject:
     """The subject with what the model picks, where it waits for that; else as it is."""
     if not subject.awaits_model:
         return subject
     demos = demonstrations_for(subject.spec, dataset, subject.case, reader)
-    items = dataset.items(item_ids(subject.case, demos))
+    items = items_of(dataset, subject.case, demos)
     return replace(subject, demos=demos, items=items, awaits_model=False)
 
 
-def case_for(spec: CaseSpec, dataset: Dataset) -> Case:
+def case_for(spec: CaseSpec, dataset: CaseSource) -> Case:
     """The case that the choices name; raises `DataError` or `RequestError` where there is none."""
+    if isinstance(dataset, ImportedCases):
+        return dataset.case(str(spec.case), seed=spec.seed)
     return case_of(
         dataset,
         spec.user,
@@ -104,9 +122,13 @@ def case_for(spec: CaseSpec, dataset: Dataset) -> Case:
 
 
 def demonstrations_for(
-    spec: CaseSpec, dataset: Dataset, case: Case, reader: ModelReader | None = None
+    spec: CaseSpec, dataset: CaseSource, case: Case, reader: ModelReader | None = None
 ) -> tuple[Demonstration, ...]:
-    """The demonstrations that the choices name by hand, or that their strategy picks; some need a model's `reader`."""
+    """The demonstrations that the choices name by hand, that a logged prompt has, or that the strategy picks; some
+    strategies need a model's `reader`."""
+    if isinstance(dataset, ImportedCases):
+        own = spec.demo_ids is None
+        return dataset.demonstrations(case.user_id) if own else dataset.demonstrations_by_ids(spec.demo_ids or (), case)
     if spec.demo_ids is not None:
         return by_ids(dataset, case, spec.demo_ids, history=spec.history)
     return pick(
@@ -153,6 +175,20 @@ def _candidate(case: Case, option: str, item: str | None, *, strict: bool) -> in
             f"item {str(item)[:80]!r}", expected=f"one of this case's candidates ({some}, …)", where=option
         )
     return 0
+
+
+def items_of(source: CaseSource, case: Case, demos: tuple[Demonstration, ...]) -> dict[str, Item]:
+    """Every item that a case or its demonstrations name, by id."""
+    if isinstance(source, ImportedCases):
+        return source.items(case, demos)
+    return source.items(item_ids(case, demos))
+
+
+def own_data(source: CaseSource, what: str) -> Dataset:
+    """The data behind a question that needs more than a finished prompt; raises `RequestError` where there is none."""
+    if isinstance(source, ImportedCases):
+        raise RequestError(f"{what} for a case from a file", expected="a data set: a finished prompt holds no data")
+    return source
 
 
 def item_ids(case: Case, demos: tuple[Demonstration, ...]) -> set[str]:

@@ -17,10 +17,10 @@ def filled(kind: Kind, choices: Mapping[str, object]) -> Mapping[str, object]:
     """The choices of a command, with those of the kept choice that they leave out; explicit ones always win.
 
     One sentence on stderr says which default holds. Data that cannot be opened fill nothing: the run says why. Nor are
-    the usual choices of a kind touched that has its own.
+    the usual choices of a kind touched that has its own, nor a case from a file.
     """
     usual: CaseSpec = kind.task.model_fields["case"].default
-    if usual != CaseSpec() or not any(name in choices for name in MATERIAL):
+    if usual != CaseSpec() or "cases" in choices or not any(name in choices for name in MATERIAL):
         return choices
     if all(name in choices for name in CHOSEN_BY_DATA):
         return choices

@@ -38,8 +38,11 @@ def _notices(explanation: Explanation) -> Iterator[str]:
 
 def _heading(explanation: Explanation) -> Iterator[str]:
     case, source = explanation.task.case, explanation.provenance
-    demos = f"{len(explanation.demos)} demonstrations ({case.strategy})"
-    yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos}, {case.family}"
+    demos = f"{len(explanation.demos)} demonstrations"
+    if case.case is not None:
+        yield f"Case {escaped(case.case)} of {escaped(source.dataset_name)}, {demos}, as it was logged"
+    else:
+        yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos} ({case.strategy}), {case.family}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
     if shown := shown_sentence(explanation.demos, explanation.chosen_next):
         yield shown

@@ -22,6 +22,8 @@ Strategy = Literal[
     "random",
     "manual",
 ]
+Role = Literal["system", "user", "assistant"]
+"""Whose words a message of a chat holds."""
 Order = Literal["nearest_last", "nearest_first"]
 """Where the demonstrations stand that a strategy holds to be nearest: next to the query, or farthest from it."""
 
@@ -47,6 +49,49 @@ class Interaction:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Text of a logged prompt, as it stands there."""
+
+    text: str
+    role: Role | None = None
+    """Of its chat message; None in a prompt without messages."""
+    item_id: str | None = None
+    """The interaction of the history that it is; None for all other text."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where a chat message of `role` begins in a logged prompt, and the one before it ends."""
+
+    role: Role
+
+
+Piece = Words | Turn
+"""Of a logged prompt, in its order."""
+
+
+@dataclass(frozen=True)
+class LoggedPrompt:
+    """A prompt that somebody else wrote, without its demonstrations."""
+
+    opening: tuple[Piece, ...]
+    """What stands before the demonstrations."""
+    closing: tuple[Piece, ...]
+    """What stands behind them."""
+    options: tuple[tuple[str, str], ...]
+    """Item id and exact text of each answer option."""
+    titles: bool
+    """Whether options are titles; else labels such as Yes, which any demonstration may hold."""
+    answer_cue: bool
+    """Whether the text ends with the words that the answer follows, such as `Output:`."""
+
+    @property
+    def chat(self) -> bool:
+        """Whether it is a list of messages."""
+        return any(isinstance(piece, Turn) for piece in self.opening)
+
+
+@dataclass(frozen=True)
 class Case:
     """One user at one moment: the ordered history, the candidates, and the item really chosen next."""
 
@@ -59,6 +104,8 @@ class Case:
     moment: float | None
     """Timestamp of the target; nothing at or after it (but the target itself) may enter a prompt."""
     seed: int
+    logged: LoggedPrompt | None = None
+    """The prompt of an imported case, which is run as it was logged; None where a template writes it."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +123,5 @@ class Demonstration:
     item_id: str
     liked: bool
     source: Strategy
+    pieces: tuple[Piece, ...] = ()
+    """Of an imported demonstration, its text as it was logged; the item and the history are then only names."""

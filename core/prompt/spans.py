@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -11,6 +12,33 @@ SpanKind = Literal["instruction", "demo", "query", "candidate"]
 Offsets = tuple[tuple[int, int], ...]
 ChatFrame = tuple[tuple[int, ...], str, tuple[int, ...], str]
 """Ids and text before the user's words in a chat, ids and text after them."""
+
+
+class ChatTurns(NamedTuple):
+    """What a chat template writes around the messages of a conversation; all of it is text."""
+
+    gaps: tuple[str, ...]
+    """[message]: between the message before and this one; of the first, what begins the conversation."""
+    tail: str
+    """Behind the last message, up to the model's answer."""
+    lead: str
+    """Spaces before the answer, which a tokenizer may write together with its first word."""
+
+
+class Stretch(NamedTuple):
+    """A piece of a prompt's text."""
+
+    text: str
+    frame: bool = False
+    """Whether the chat template wrote it: only there can control tokens stand."""
+
+
+class Cut(NamedTuple):
+    """A text cut into parts with their own tokens."""
+
+    parts: tuple[Encoding, ...]
+    apart: int
+    """Tokens of the parts that the text as a whole does not have."""
 
 
 @dataclass(frozen=True)
@@ -96,4 +124,19 @@ class Tokenizer(Protocol):
 
     def chat_frame(self) -> ChatFrame | None:
         """What stands before and after the user's words in the chat template; None when the model has none."""
+        ...
+
+    def turns(self, conversations: Sequence[Sequence[str]]) -> list[ChatTurns] | None:
+        """What the chat template writes around the messages of conversations, given by their roles; None without one.
+
+        Raises `ModelError` for a template that refuses one of them.
+        """
+        ...
+
+    def cut(self, parts: Sequence[Sequence[Stretch]], *, start: bool) -> Cut:
+        """The tokens of a text by its parts; with `start` the ids that begin any text (a BOS token) come first."""
+        ...
+
+    def behind(self, before: str, text: str) -> Encoding:
+        """The tokens of `text` that continues `before`, whose own tokens stay as they are."""
         ...

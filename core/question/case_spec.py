@@ -18,6 +18,25 @@ or the sum minus the sum under a prompt without any history."""
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 NO_ADAPTER = "none"
 """The adapter's name that means none, where the usual case has one."""
+OF_LOGGED_CASES = ("cases", "case")
+"""Choices that name a finished prompt."""
+OF_BUILT_CASES = (
+    "dataset",
+    "user",
+    "split",
+    "demos",
+    "strategy",
+    "order",
+    "each",
+    "candidates",
+    "candidate_ids",
+    "sampling",
+    "family",
+    "wording",
+    "chat",
+    "history",
+)
+"""Choices of how a prompt is made from data, which a finished one has no use for."""
 SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """Of everything a person chooses: the first sentence of a field's docstring is its help on the command line."""
 
@@ -27,6 +46,10 @@ class CaseSpec(BaseModel):
 
     model_config = SETTINGS
 
+    cases: Text | None = None
+    """A case file, whose prompt is run as it was logged, instead of data."""
+    case: Text | None = None
+    """The case in that file."""
     dataset: Text = "sample"
     """'sample', or the folder of a data set in RecBole's atomic format."""
     user: Text = "135"
@@ -76,6 +99,20 @@ class CaseSpec(BaseModel):
             raise ValueError("strategy manual needs demo_ids")
         return self
 
+    @model_validator(mode="after")
+    def _logged_or_built(self) -> CaseSpec:
+        if (self.cases is None) != (self.case is None):
+            raise ValueError("cases, a case file, needs case, the id of a case in it, and the reverse")
+        changed = [name for name in OF_BUILT_CASES if getattr(self, name) != type(self).model_fields[name].default]
+        if self.imported and changed:
+            raise ValueError(f"{changed[0]} has no meaning for a case from a file: its prompt is run as it was logged")
+        return self
+
+    @property
+    def imported(self) -> bool:
+        """Whether the case is one of a case file."""
+        return self.cases is not None
+
     @property
     def demo_count(self) -> int:
         """Demonstrations the prompt will probably hold."""
@@ -106,6 +143,8 @@ class CaseSpec(BaseModel):
 
         Two specs lead to the same case, prompt and scores exactly when these are equal.
         """
+        if self.imported:
+            return at_defaults(self, list(OF_BUILT_CASES))
         without_effect = []
         if self.demo_ids is not None:
             without_effect += ["demos", "strategy", "order", "each"]
@@ -115,7 +154,8 @@ class CaseSpec(BaseModel):
             without_effect += ["candidates", "sampling"]
         if not FAMILIES[self.family].has_scorings:
             without_effect += ["scoring"]
-        return at_defaults(self, without_effect)
+        values = at_defaults(self, without_effect)
+        return {name: value for name, value in values.items() if name not in OF_LOGGED_CASES}
 
 
 def at_defaults(choices: BaseModel, names: list[str]) -> dict[str, Any]:

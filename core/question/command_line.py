@@ -37,7 +37,7 @@ def task_of(kind: type[T], choices: Mapping[str, object], where: str = "task") -
     unknown = next((name for name in choices if name not in fields), None)
     if unknown is not None:
         raise RequestError(f"an unknown choice {unknown!r:.80}", expected=f"one of {', '.join(fields)}", where=where)
-    usual: CaseSpec = kind.model_fields["case"].default
+    usual: CaseSpec = CaseSpec() if choices.get("cases") else kind.model_fields["case"].default
     case = usual.model_dump() | {name: value for name, value in choices.items() if name not in own_names}
     return checked(kind, where, {"case": case} | {name: choices[name] for name in own_names if name in choices})
 
@@ -46,10 +46,11 @@ def command_line(task: Task) -> str:
     """The command that repeats a task; choices at their defaults are not written.
 
     Where it names data, a model or an adapter, those that another default may be kept for are written all the same.
+    A case from a file has the usual choices whatever the kind, and none is kept for it.
     """
-    usual: CaseSpec = type(task).model_fields["case"].default
+    usual: CaseSpec = CaseSpec() if task.case.imported else type(task).model_fields["case"].default
     named = [name for name in MATERIAL if getattr(task.case, name) != getattr(usual, name)]
-    always = CHOSEN_BY_DATA if named and usual == CaseSpec() else ()
+    always = CHOSEN_BY_DATA if named and usual == CaseSpec() and not task.case.imported else ()
     defaults = {name: None if name in always else value for name, value in usual.model_dump().items()}
     words = [*_options(task.case, defaults), *_options(task, _defaults(task, own_fields(type(task))))]
     return shlex.join(["demolens", kind_of(task).name, *words])

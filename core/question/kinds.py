@@ -14,7 +14,7 @@ from core.errors import RequestError
 from core.question.task import Report, Task
 
 if TYPE_CHECKING:
-    from core.data.dataset import Dataset
+    from core.analysis.subject import CaseSource
 
 RunFunction = Callable[..., Iterator[Report]]
 
@@ -35,6 +35,8 @@ class Kind:
     """`lines(report)`: the answer in a terminal."""
     needs_weights: bool = False
     """Whether it looks into the model, so that a server's scores do not suffice."""
+    needs_data: str = ""
+    """Why it cannot be asked about a finished prompt; empty where it can."""
 
     @property
     def task(self) -> type[Task]:
@@ -60,7 +62,12 @@ class Kind:
         lines: Callable[[Any], list[str]] = _at(self.lines_place)
         return lines
 
-    def subject(self, task: Task, dataset: Dataset) -> Any:
+    def check(self, task: Task) -> None:
+        """Raise `RequestError` for a case from a file where the question is about data."""
+        if self.needs_data and task.case.imported:
+            raise RequestError(f"{self.name} for a case from a file", expected=f"a data set: {self.needs_data}")
+
+    def subject(self, task: Task, dataset: CaseSource) -> Any:
         """What `run` takes as `subject`; raises the errors of `core.errors` that no model is needed for."""
         return _at(self.subject_place)(task, dataset)
 
@@ -104,6 +111,7 @@ KINDS = {
             "core.analysis.quality.utility_run:utility",
             subject_place="core.analysis.quality.utility_run:drawn_users",
             needs_weights=True,
+            needs_data="it is measured over many users",
         ),
         _kind(
             "robustness",
@@ -144,6 +152,7 @@ KINDS = {
             "Personalise",
             "core.personal.personalise:personalise",
             subject_place="core.personal.play:play_of",
+            needs_data="it plays what a user met later",
             lines_place="core.cli.step_lines:step_lines",
             needs_weights=True,
         ),

@@ -174,7 +174,7 @@ class Provenance(Record):
     dataset_id: str
     dataset_name: str
     data: DataReading | None = None
-    """None in results of versions before 0.2."""
+    """None for a case from a file, and in results of versions before 0.2."""
     model_id: str
     """Hash of configuration and weights; of a server's model, of its address, name and tokenizer."""
     model_name: str

@@ -82,7 +82,7 @@ class _ImproveRun:
         self.confirmation: Confirmation | None = None
         self.advised: SetScore | None = None
         """What is advised in place of the best set where the confirming choices speak against that."""
-        dataset, case, history = setting.dataset, setting.case, task.case.history
+        dataset, case, history = setting.data, setting.case, task.case.history
         ledger.label = "choosing a shortlist"
         ledger.tell()
         held = _held(task, setting)
@@ -139,7 +139,7 @@ class _ImproveRun:
             between=self.ledger.tell,
         )
         self.rows = shortlist(
-            setting.dataset,
+            setting.data,
             setting.case,
             self.pool,
             size=task.shortlist + len(first),
@@ -154,7 +154,7 @@ class _ImproveRun:
     def _current(self, held: Sequence[HeldOut]) -> tuple[Member, ...]:
         """The case's own demonstrations; a model that picks them picks at each held-out choice's moment, too."""
         setting, picking = self.setting, Cost()
-        spec, dataset, case = setting.spec, setting.dataset, setting.case
+        spec, dataset, case = setting.spec, setting.data, setting.case
         if spec.demo_ids is not None:
             return members_by_id(dataset, case, held, spec.demo_ids, history=spec.history)
         members = strategy_members(
@@ -352,7 +352,7 @@ class _ImproveRun:
         )
 
     def _held_row(self, held: HeldOut) -> HeldOutRow:
-        item = self.setting.dataset.item(str(held.case.target))
+        item = self.setting.data.item(str(held.case.target))
         return HeldOutRow(
             item_id=item.item_id,
             title=item.title,
@@ -362,7 +362,7 @@ class _ImproveRun:
         )
 
     def _short_row(self, row: ShortlistEntry) -> ShortlistRow:
-        demo, item = row.member.here, self.setting.dataset.item
+        demo, item = row.member.here, self.setting.data.item
         return ShortlistRow(
             demo_id=demo.demo_id,
             user_id=demo.user_id,
@@ -403,7 +403,7 @@ class _ImproveRun:
 
 def _has_both_answers(setting: Setting) -> bool:
     """Whether held-out choices have a true answer Yes or No."""
-    return FAMILIES[setting.spec.family].labelled and setting.dataset.has_ratings
+    return FAMILIES[setting.spec.family].labelled and setting.data.has_ratings
 
 
 def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
@@ -415,7 +415,7 @@ def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
             expected=f"the family yes_no and a data set with ratings, or the objective {others}",
         )
     return held_out(
-        setting.dataset,
+        setting.data,
         setting.case,
         count=task.held_out + task.confirm,
         negatives=task.negatives if objective.negatives else 0,

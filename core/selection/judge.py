@@ -39,7 +39,7 @@ class PromptJudge:
         self.setting, self.held, self.members, self.objective, self.unit = setting, held, members, objective, unit
         self.spec = setting.spec
         self._scorer = ManyScorer(setting.model, aggregate=aggregate_of(self.spec), between=between)
-        self._items = setting.dataset.items(sorted(set(_items_of(held, members))))
+        self._items = setting.data.items(sorted(set(_items_of(held, members))))
         self._prompts: dict[tuple[Question, int], Prompt] = {}
         self._free: Floats | None = None
 

@@ -69,7 +69,7 @@ class ListsOfSets:
         """The target's true answer; None for `next_item`, without a target, and where the target has no rating."""
         if self.target is None:
             return None
-        case, dataset = self.setting.case, self.setting.dataset
+        case, dataset = self.setting.case, self.setting.data
         later = dataset.history(case.user_id)[len(case.history) :]
         chosen = next(row for row in later if (row.item_id, row.timestamp) == (case.target, case.moment))
         if not dataset.is_rated(chosen):

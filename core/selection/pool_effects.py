@@ -66,5 +66,5 @@ class PoolEncoder:
 def prompt_with(setting: Setting, demos: Sequence[Demonstration]) -> Prompt:
     """The case's prompt with these demonstrations in place of its own."""
     demos = tuple(demos)
-    items = setting.dataset.items(sorted(item_ids(setting.case, demos)))
+    items = setting.data.items(sorted(item_ids(setting.case, demos)))
     return setting.write(setting.case, demos, items=items)

@@ -13,11 +13,13 @@ from itertools import islice
 from pathlib import Path
 
 from core.data.folders import LONGEST_PATH
-from core.errors import ModelError
+from core.errors import DataError, ModelError
 from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state
 from core.lm.loading.places import HUB_NAME, allowed_path
 from core.lm.server.address import SERVED_MODEL, SERVER_TOKENIZER, address_of, names_server
+from core.prompt.imported.imported_cases import case_file_at
+from core.question.case_spec import CaseSpec
 from core.store.names import form_fault
 from core.store.sealed import FileState, regular, state_of
 
@@ -37,6 +39,16 @@ def data_fingerprint(name: str) -> str:
     not a regular one, and nothing is looked at under a name whose form is refused.
     """
     return "" if name == "sample" or form_fault(name, longest=LONGEST_PATH) else _fingerprint(Path(name))
+
+
+def source_fingerprint(case: CaseSpec) -> str:
+    """The same of what a case comes from: its case file, else its data set."""
+    if case.cases is None:
+        return data_fingerprint(case.dataset)
+    try:
+        return _fingerprint(case_file_at(case.cases))
+    except DataError:
+        return ""
 
 
 def model_fingerprint(name: str) -> str:

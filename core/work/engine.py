@@ -18,6 +18,7 @@ from core.store.lock import reporting
 from core.work.contents import data_fingerprint, model_fingerprint
 
 if TYPE_CHECKING:
+    from core.analysis.subject import CaseSource
     from core.data.dataset import Dataset
     from core.lm.loading.load import LanguageModel
 
@@ -70,8 +71,9 @@ class ModelEngine:
         kind = kind_of(task)
         if kind.needs_weights and names_server(task.case.model):
             raise RequestError(f"{kind.name} looks into the model, and a server gives scores only", expected=NOT_SERVED)
+        kind.check(task)
         with reporting(progress):
-            dataset = self._dataset_for(task.case)
+            dataset = self._source_for(task.case)
         subject = kind.subject(task, dataset)  # A wrong choice is refused before a model is loaded for it.
         use_all_cores()
         progress("loading the model", 0.01)
@@ -80,6 +82,11 @@ class ModelEngine:
         pulse = _Pulse(progress)
         with _before_every_layer(_networks(model), pulse.again):
             yield from kind.run(task, dataset=dataset, model=model, progress=pulse, subject=subject)
+
+    def _source_for(self, case: CaseSpec) -> CaseSource:
+        from core.prompt.imported.imported_cases import open_cases
+
+        return self._dataset_for(case) if case.cases is None else open_cases(case.cases)
 
     def _dataset_for(self, case: CaseSpec) -> Dataset:
         from core.data.dataset import open_dataset

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.question.kinds import kind_of
 from core.question.task import SCHEMA_VERSION, Report, Task
-from core.work.contents import adapter_fingerprint, data_fingerprint, model_fingerprint
+from core.work.contents import adapter_fingerprint, model_fingerprint, source_fingerprint
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
@@ -87,7 +87,7 @@ def job_key(task: Task) -> str:
         "kind": kind_of(task).name,
         "task": task.effective(),
         "files": [
-            data_fingerprint(case.dataset),
+            source_fingerprint(case),
             model_fingerprint(case.model),
             adapter_fingerprint(case.adapter),
         ],

@@ -58,7 +58,7 @@ def test_a_folder_that_is_gone_is_told_and_one_that_comes_back_is_opened(films: 
     assert cached.users(name, "1", 9) == [("1", 7)]
     films.rename(films.with_name("away"))
     assert isinstance(cached.preview(Task(case=CaseSpec(dataset=name, user="1"))), str)
-    assert cached.licence(name) == ""
+    assert cached.licence(CaseSpec(dataset=name)) == ""
     films.with_name("away").rename(films)
     assert cached.users(name, "1", 9) == [("1", 7)]
 
@@ -78,11 +78,11 @@ def test_data_that_cannot_be_fetched_are_not_asked_for_at_every_look(
     monkeypatch.setattr("app.cached.time.monotonic", lambda: clock[0])
     for _ in range(3):
         assert cached.preview(Task()) == "no answer from the index"
-        assert cached.licence("sample") == ""
+        assert cached.licence(CaseSpec()) == ""
     assert asked == ["sample"]
     monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path / "other"))
-    assert cached.licence("sample") == ""
+    assert cached.licence(CaseSpec()) == ""
     assert asked == ["sample"] * 2
     clock[0] += cached.PAUSE_SECONDS
-    assert cached.licence("sample") == ""
+    assert cached.licence(CaseSpec()) == ""
     assert asked == ["sample"] * 3

@@ -20,8 +20,8 @@ from core.analysis.quality.utility_task import UtilityTask
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.robustness.robustness_task import RobustnessTask
 from core.personal.personalise_task import PersonaliseTask
-from core.question.case_spec import CaseSpec
-from core.question.command_line import own_fields
+from core.question.case_spec import OF_LOGGED_CASES, CaseSpec
+from core.question.command_line import own_fields, task_of
 from core.question.kinds import KINDS
 from core.question.task import Task
 from core.selection.improve_task import ImproveTask
@@ -50,6 +50,8 @@ QUERIES = {
     for kind in KINDS
 }
 """Kind -> links that somebody may have written."""
+NEWER = (links.VERSION, *OF_LOGGED_CASES)
+"""Parameters that the first links had none of."""
 
 
 def read(query: Any, kind: str) -> tuple[Task, BaseModel, str]:
@@ -161,7 +163,7 @@ def test_an_old_link_keeps_its_choices(kind: str, link: str, case: dict[str, Any
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=some.data())
 def test_an_old_link_and_a_new_one_differ_in_what_they_leave_out_alone(kind: str, data: some.DataObject) -> None:
-    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name != links.VERSION} | {"user": ["7"]}
+    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name not in NEWER} | {"user": ["7"]}
     old, new = read(query, kind)[0], read(query | {"v": ["3"]}, kind)[0]
     frozen = {name: value for name, value in links.FIRST_DEFAULTS.items() if name != "user"} | (
         links.FIRST_PLAY if kind == "personalise" else {}
@@ -180,7 +182,7 @@ def test_an_old_link_and_a_new_one_differ_in_what_they_leave_out_alone(kind: str
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=some.data())
 def test_a_link_of_the_second_version_meant_another_user_where_it_named_none(kind: str, data: some.DataObject) -> None:
-    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name not in (links.VERSION, "user")}
+    query = {name: texts for name, texts in data.draw(QUERIES[kind]).items() if name not in (*NEWER, "user")}
     second, now = (read(query | {"v": [version]}, kind) for version in ("2", "3"))
     assert (second[0].case.user, now[0].case.user) == ("12", "135")
     assert second[0] == now[0].model_copy(update={"case": now[0].case.model_copy(update={"user": "12"})})
@@ -193,6 +195,15 @@ def test_a_link_of_an_unknown_version_is_read_as_one_of_now_and_says_so(version:
     task, _, notice = read({"v": version, "user": ["7"]}, "explain")
     assert task == Explain(case=CaseSpec(user="7"))
     assert "(v)" in notice
+
+
+def test_a_link_to_a_case_from_a_file_names_it_and_nothing_of_built_cases() -> None:
+    task = task_of(Explain, {"cases": "0123456789abcdef", "case": "call 7", "method": "path"})
+    link = links.written(task)
+    assert link == {"v": ["3"], "cases": ["0123456789abcdef"], "case": ["call 7"], "method": ["path"]}
+    assert read(link, "explain")[0] == task
+    assert read({**link, "user": ["7"]}, "explain")[2].startswith("Part of this link could not be used (user)")
+    assert links.foreign(task.case) == ("0123456789abcdef",)
 
 
 def test_an_old_link_of_explore_opens() -> None:
@@ -276,8 +287,8 @@ def test_the_rest_of_a_wrong_link_still_counts() -> None:
 
 
 def test_a_case_that_a_kind_refuses_is_named() -> None:
-    task, _, notice = read({"v": ["3"], "demos": ["2"], "cases": ["20"]}, "utility")
-    assert task == UtilityTask(cases=20)
+    task, _, notice = read({"v": ["3"], "demos": ["2"], "users": ["20"]}, "utility")
+    assert task == UtilityTask(users=20)
     assert "(demos)" in notice
 
 

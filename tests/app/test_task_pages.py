@@ -188,7 +188,7 @@ def test_explore_shows_no_score_without_its_worth(open_page, monkeypatch: pytest
     assert isinstance(desk.submissions[-1], QualityTask)
     assert "read the scores above as a description only" in words(page)
     page = press(page, "start-utility")
-    assert desk.submissions[-1] == UtilityTask(case=CaseSpec(), cases=20)
+    assert desk.submissions[-1] == UtilityTask(case=CaseSpec(), users=20)
     assert "mean rank correlation" in words(page)
 
 

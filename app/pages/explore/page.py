@@ -115,7 +115,7 @@ def result(explanation: Explanation) -> None:
     with left:
         shown = views.read_as(explanation)
         demos.demos(shown)
-        timeline(explanation, cached.like_threshold(explanation.task.case.dataset))
+        timeline(explanation, cached.like_threshold(explanation.task.case))
     with right:
         candidates.candidates(explanation, tab.colours())
     bar(explanation, shown)

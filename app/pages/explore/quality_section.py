@@ -106,7 +106,7 @@ def _worth(explanation: Explanation) -> None:
     elif report is None:
         report = sidejob.report_of(
             "utility",
-            UtilityTask(case=case, cases=CHECKED_CASES),
+            UtilityTask(case=case, users=CHECKED_CASES),
             f"Check them on {CHECKED_CASES} users",
             "Not measured yet for this model and data, so read the scores above as a description only.",
         )

@@ -63,7 +63,7 @@ def stream(report: PersonaliseReport, step: int | None) -> None:
 
 def met(task: PersonaliseTask) -> list[timeline.RatedTitle]:
     """The user's rated interactions before the case's moment; empty where the data cannot be opened any more."""
-    subject, least = cached.preview(task), cached.like_threshold(task.case.dataset)
+    subject, least = cached.preview(task), cached.like_threshold(task.case)
     if isinstance(subject, str):
         return []
     return [

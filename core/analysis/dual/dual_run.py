@@ -15,9 +15,8 @@ from core.analysis.dual.features import EASY, ExplicitDual, Kernel, descend, err
 from core.analysis.dual.parts import Attention, DualParts, Head, dual_parts, ids_of, labels_of, position_in
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting
-from core.analysis.subject import Subject
+from core.analysis.subject import CaseSource, Subject
 from core.analysis.values import Array
-from core.data.dataset import Dataset
 from core.errors import ComputeError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
@@ -34,7 +33,7 @@ PARTS_SHARE, CURVE_SHARE = 0.4, 0.8
 def dual(
     task: DualTask,
     *,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     progress: Progress = silent,
     subject: Subject | None = None,

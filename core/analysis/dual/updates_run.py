@@ -30,9 +30,8 @@ from core.analysis.dual.updates_task import (
 )
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
-from core.analysis.subject import Subject
+from core.analysis.subject import CaseSource, Subject
 from core.analysis.values import Array
-from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
 from core.question.task import Progress
@@ -218,7 +217,7 @@ class _Study:
 def updates(
     task: UpdatesTask,
     *,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     progress: Progress = silent,
     subject: Subject | None = None,

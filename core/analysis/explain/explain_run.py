@@ -29,9 +29,8 @@ from core.analysis.ledger import Ledger, silent
 from core.analysis.noise import PASSES, Repeats, drift, repeated
 from core.analysis.noise_floor import drift_sentence, noise_sentence
 from core.analysis.setting import Setting, tie_notices
-from core.analysis.subject import Subject, rival_place
+from core.analysis.subject import CaseSource, Subject, rival_place
 from core.analysis.values import Array, TargetScore
-from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import ranks
 from core.prompt.spans import Span
@@ -43,7 +42,7 @@ NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is noth
 def explain(
     task: Explain,
     *,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     progress: Progress = silent,
     subject: Subject | None = None,

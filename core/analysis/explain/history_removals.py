@@ -61,4 +61,4 @@ def _without(setting: Setting, place: int) -> tuple[Interaction, ...]:
 
 def _latest(setting: Setting, history: tuple[Interaction, ...]) -> list[int]:
     liked = [index for index, row in enumerate(history) if setting.dataset.liked(row)]
-    return liked[max(0, len(liked) - setting.spec.history) :]
+    return liked[max(0, len(liked) - setting.most_history) :]

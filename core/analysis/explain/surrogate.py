@@ -290,7 +290,7 @@ def _scale(guess: Floats, prior: Prior) -> float:
 
 def _scales(guess: Floats, squares: Floats, count: int, prior: Prior) -> Floats | float:
     """Prior scale of each function: from the guess, or where nothing is expected of any, what all show together."""
-    if guess.any():
+    if guess.any() or not squares.size:
         return _scale(guess, prior)
     return float(squares.mean()) / max(count - 1, 1) + 1e-12
 

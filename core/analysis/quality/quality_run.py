@@ -8,8 +8,7 @@ from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask
 from core.analysis.quality.quality_work import QualityWork
 from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScoreRow
-from core.analysis.subject import Subject
-from core.data.dataset import Dataset
+from core.analysis.subject import CaseSource, Subject
 from core.lm.loading.load import LanguageModel
 from core.question.task import Progress
 
@@ -22,12 +21,16 @@ NO_PROXY = (
     "No earlier choice that this user liked stands outside the demonstrations, so there is no proxy for the target:"
     " gain, alignment and stability are not measured."
 )
+NO_ANSWER = (
+    "The case file names no true answer of this case, and nobody named a target: gain, alignment and stability are not"
+    " measured."
+)
 
 
 def quality(
     task: QualityTask,
     *,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     progress: Progress = silent,
     subject: Subject | None = None,
@@ -51,7 +54,7 @@ def quality(
     stages = sorted(measured, key=lambda row: row.needs_target)
     for score in stages:
         if score.needs_target and work.target_setting is None:
-            yield ledger.complete(report, NO_PROXY)
+            yield ledger.complete(report, NO_PROXY if setting.case.logged is None else NO_ANSWER)
             return
         ledger.label = score.label
         report = _joined(report, score, work)

@@ -83,9 +83,11 @@ def scored_setting(setting: Setting, *, proxy: bool = False) -> Setting | None:
     It is `setting` itself where its target is known. Where the target is no candidate and nobody named another, or
     where a `proxy` is asked for, the target is the latest item of the history that the user liked and that no
     demonstration shows; it is held out of the query's history. Choices that a demonstration shows are left alone,
-    because a prompt that holds the answer only needs to copy it.
+    because a prompt that holds the answer only needs to copy it. A finished prompt has no proxy: its options stand.
     """
     case = setting.case
+    if case.logged is not None:
+        return setting if setting.target is not None or case.target is not None else None
     if not proxy and (setting.target is not None or case.target in case.candidates):
         return setting
     demos = prompt_demos(setting)

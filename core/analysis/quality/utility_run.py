@@ -78,7 +78,7 @@ def utility(
             skipped, refused = skipped + 1, str(error)
             continue
         report = report or _bare(task, setting)
-        if len(work.cases) == task.cases:
+        if len(work.cases) == task.users:
             break
         yield work.now(report, skipped)
     if report is None:
@@ -88,8 +88,8 @@ def utility(
             expected=f"users with {task.least_history} or more interactions, and {LEAST_DEMOS} demonstrations each",
         )
     notices = report.notices
-    if len(work.cases) < task.cases:
-        notices += (f"Only {len(work.cases)} of the {task.cases} cases asked for: the data have no more such users.",)
+    if len(work.cases) < task.users:
+        notices += (f"Only {len(work.cases)} of the {task.users} cases asked for: the data have no more such users.",)
     complete = work.now(report, skipped).model_copy(update={"stage": "complete", "notices": notices})
     try:
         keep(complete)
@@ -164,7 +164,7 @@ class _Cases:
     def measure(self, setting: Setting) -> None:
         self.ledger.next_case(setting)
         self.ledger.count_picking(self.picking)
-        self.ledger.label = f"measuring case {len(self.cases) + 1} of {self.task.cases}"
+        self.ledger.label = f"measuring case {len(self.cases) + 1} of {self.task.users}"
         truths = true_utility(self._scorer(setting), setting.targets[0], self.ledger.content_free(setting))
         scores = {**self.scores_of(setting, self._scorer), **floors(setting)}
         self.longest = max(self.longest, setting.prompt.length)

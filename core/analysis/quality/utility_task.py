@@ -37,7 +37,7 @@ class UtilityTask(Task):
     candidates have no effect.
     """
 
-    cases: Annotated[int, Field(ge=1, le=500)] = 100
+    users: Annotated[int, Field(ge=1, le=500)] = 100
     """Users to measure on, one case each."""
     least_history: Annotated[int, Field(ge=2, le=1000)] = 30
     """Fewest interactions of a user who is drawn."""
@@ -65,7 +65,7 @@ class UtilityTask(Task):
     @property
     def picks(self) -> int:
         """How many times demonstrations are picked by the case's strategy."""
-        return self.cases
+        return self.users
 
     @property
     def predicted_passes(self) -> float:
@@ -78,7 +78,7 @@ class UtilityTask(Task):
         gradients, without_target = 3 * 3.0, 1.0
         of_proxy = demos * (demos - 1) / 2 + demos * (QUERY + candidate)
         full = 1 + (all_candidates + removals + additions + of_proxy) / (REST + demos)
-        return self.cases * (gradients + without_target + full)
+        return self.users * (gradients + without_target + full)
 
 
 class UtilityRow(Record):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.analysis.robustness.perturbations import KINDS, PERTURBATIONS, REPEATS, STRENGTHS, PerturbationKind
-from core.analysis.robustness.variant import Draw, Variant, prompt_demos
+from core.analysis.robustness.variant import Draw, Variant
 from core.analysis.setting import Setting
 from core.errors import RequestError
 from core.prompt.spans import Prompt
@@ -40,14 +40,13 @@ def variants(
 
 def reason_against(setting: Setting, kind: PerturbationKind) -> str | None:
     """Why a kind cannot apply to this case, one sentence; None when it can."""
-    row = PERTURBATIONS[kind]
-    return row.prompt_obstacle(setting.spec.family, len(prompt_demos(setting))) or row.obstacle(setting)
+    return PERTURBATIONS[kind].reason_against(setting)
 
 
 def prompt_of_variant(setting: Setting, variant: Variant) -> Prompt:
     """The prompt of a variant, written by the builder that wrote the original, so that it is as well formed."""
     added = {interaction.item_id for interaction in variant.case.history} - set(setting.items)
-    items = setting.items | setting.dataset.items(sorted(added))
+    items = setting.items | (setting.data.items(sorted(added)) if added else {})
     items = items | {item: replace(items[item], title=title) for item, title in variant.titles.items()}
     length = max(setting.spec.history, len(variant.case.history))
     return setting.write(variant.case, variant.demos, items=items, history=length, liked=lambda _interaction: True)

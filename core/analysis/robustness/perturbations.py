@@ -24,6 +24,7 @@ from core.analysis.robustness.variant import (
 )
 from core.data.records import Interaction, Item
 from core.prompt.families import Family
+from core.prompt.logged import with_other_answer
 from core.prompt.titles import LONGEST_TITLE, quoted
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ TRIES = 200
 """Items looked at to find one that shares no category with the history."""
 
 
+def as_logged(_setting: Setting) -> str | None:
+    """Why most kinds do not apply to a finished prompt."""
+    return "A finished prompt is run in its own words: parts of it are left out or moved as wholes, none is rewritten."
+
+
 @dataclass(frozen=True)
 class Perturbation:
     """One way to change a case."""
@@ -78,11 +84,24 @@ class Perturbation:
     """Whether a demonstration it touches becomes another one."""
     obstacle: Callable[[Setting], str | None] = lambda _setting: None
     """Why history, titles or data of a case do not suffice, one sentence; None where they do."""
+    logged: Callable[[Setting], str | None] = as_logged
+    """The same for a case from a file, whose prompt is finished."""
+
+    def reason_against(self, setting: Setting) -> str | None:
+        """Why it cannot apply to this case, one sentence; None when it can."""
+        demos = len(prompt_demos(setting))
+        if setting.case.logged is not None:
+            return self.count_obstacle(demos) or self.logged(setting)
+        return self.prompt_obstacle(setting.spec.family, demos) or self.obstacle(setting)
 
     def prompt_obstacle(self, family: Family, demos: int) -> str | None:
         """Why it cannot apply to a prompt of this family and number of demonstrations; None when it can."""
         if self.families is not None and family not in self.families:
             return f"The demonstrations of a {family} prompt hold no answer that could be flipped."
+        return self.count_obstacle(demos)
+
+    def count_obstacle(self, demos: int) -> str | None:
+        """Why it cannot apply to a prompt of this number of demonstrations; None when it can."""
         if self.least_demos and demos == 0:
             return "The prompt holds no demonstration."
         if demos < self.least_demos:
@@ -106,6 +125,17 @@ def _no_order(setting: Setting) -> str | None:
 
 def _no_new_items(setting: Setting) -> str | None:
     return None if len(_new_items(setting)) else "The data hold no other item that the user has not met."
+
+
+def _no_label(setting: Setting) -> str | None:
+    logged = setting.case.logged
+    if logged is not None and all(with_other_answer(demo, logged) for demo in prompt_demos(setting)):
+        return None
+    return "Not every demonstration ends with one of the labels, so no answers are flipped."
+
+
+def _nothing(_setting: Setting) -> str | None:
+    return None
 
 
 def _nothing_to_replace(setting: Setting) -> str | None:
@@ -152,7 +182,7 @@ def _history_shuffle(draw: Draw) -> Variant:
 
 def _popular_replace(draw: Draw) -> Variant:
     history, random = list(draw.history), draw.random()
-    catalogue, free = draw.setting.dataset.catalogue, _new_items(draw.setting)
+    catalogue, free = draw.setting.data.catalogue, _new_items(draw.setting)
     words = []
     for place in draw.places(len(history), random)[: len(free)]:
         apart = np.abs(catalogue.popularity[free] - catalogue.popularity[catalogue.places[history[place].item_id]])
@@ -176,15 +206,15 @@ def _inject(draw: Draw) -> Variant:
 
 def _new_items(setting: Setting) -> NDArray[np.int64]:
     """Places, in the catalogue, of items that the user never met and that are not candidates, [item]."""
-    catalogue = setting.dataset.catalogue
-    met = {interaction.item_id for interaction in setting.dataset.history(setting.case.user_id)}
+    catalogue = setting.data.catalogue
+    met = {interaction.item_id for interaction in setting.data.history(setting.case.user_id)}
     taken = met | set(setting.case.candidates)
     return np.setdiff1d(np.arange(len(catalogue.ids)), [catalogue.places[item] for item in taken])
 
 
 def _unrelated(setting: Setting, count: int, random: Random) -> list[Item]:
     """Items that share no category with the query's history, as far as `TRIES` draws hold such; else any new ones."""
-    dataset = setting.dataset
+    dataset = setting.data
     categories = {name for row in query_history(setting) for name in dataset.item(row.item_id).categories}
     order = random.permutation(_new_items(setting))[: max(TRIES, count)]
     drawn = [dataset.item(dataset.catalogue.ids[int(place)]) for place in order]
@@ -224,6 +254,9 @@ def _label_flip(draw: Draw) -> Variant:
     flipped = draw.places(len(demos), draw.random())
     for place in flipped:
         old = demos[place]
+        if draw.setting.case.logged is not None:
+            demos[place] = with_other_answer(old, draw.setting.case.logged) or old
+            continue
         answer = "no" if old.liked else "yes"
         demos[place] = replace(old, liked=not old.liked, demo_id=f"{old.user_id}:{old.position}:{answer}")
     return draw.with_demos(demos, range(len(demos)), f"answer of {demo_labels(flipped)} flipped", flipped)
@@ -251,7 +284,7 @@ def _letters(setting: Setting) -> list[tuple[str, int]]:
     """
     items = [interaction.item_id for interaction in query_history(setting)]
     for demo in prompt_demos(setting):
-        items += [*demo.history[max(0, len(demo.history) - setting.spec.history) :], demo.item_id]
+        items += [*demo.history[max(0, len(demo.history) - setting.most_history) :], demo.item_id]
     return [
         (item, place)
         for item in dict.fromkeys(items)
@@ -285,7 +318,9 @@ def _mistyped(title: str, places: Sequence[int], random: Random) -> str:
 # ---- the rows
 
 ROWS = (
-    Perturbation("history_drop", "history items dropped", "drop items", _history_drop, obstacle=_no_history),
+    Perturbation(
+        "history_drop", "history items dropped", "drop items", _history_drop, obstacle=_no_history, logged=_no_history
+    ),
     Perturbation("history_swap", "history neighbours swapped", "swap items", _history_swap, obstacle=_no_order),
     Perturbation("history_shuffle", "history items shuffled", "shuffle items", _history_shuffle, obstacle=_no_order),
     Perturbation(
@@ -296,12 +331,33 @@ ROWS = (
         obstacle=_nothing_to_replace,
     ),
     Perturbation("inject", "unrelated items injected", "inject items", _inject, obstacle=_no_new_items),
-    Perturbation("demo_permute", "demonstrations permuted", "permute demos", _demo_permute, DEMO_PASSES, least_demos=2),
     Perturbation(
-        "demo_drop", "demonstrations dropped", "drop demos", _demo_drop, DEMO_PASSES, least_demos=1, every_demo=True
+        "demo_permute",
+        "demonstrations permuted",
+        "permute demos",
+        _demo_permute,
+        DEMO_PASSES,
+        least_demos=2,
+        logged=_nothing,
     ),
     Perturbation(
-        "demo_duplicate", "demonstrations duplicated", "duplicate demos", _demo_duplicate, DEMO_PASSES, least_demos=1
+        "demo_drop",
+        "demonstrations dropped",
+        "drop demos",
+        _demo_drop,
+        DEMO_PASSES,
+        least_demos=1,
+        every_demo=True,
+        logged=_nothing,
+    ),
+    Perturbation(
+        "demo_duplicate",
+        "demonstrations duplicated",
+        "duplicate demos",
+        _demo_duplicate,
+        DEMO_PASSES,
+        least_demos=1,
+        logged=_nothing,
     ),
     Perturbation(
         "label_flip",
@@ -312,6 +368,7 @@ ROWS = (
         least_demos=1,
         families=("yes_no",),
         new_answers=True,
+        logged=_no_label,
     ),
     Perturbation("typos", "typos in titles", "typos", _typos, TYPO_PASSES, obstacle=_no_letters),
 )

@@ -17,6 +17,7 @@ from core.analysis.robustness.perturbations import (
     REPEATS,
     STRENGTHS,
     PerturbationKind,
+    as_logged,
 )
 from core.metrics.ranking import Rank
 from core.prompt.wordings import other_wordings
@@ -103,8 +104,8 @@ class RobustnessTask(TargetTask):
 
     @property
     def compares(self) -> bool:
-        """Whether the prompt is tried in other words and with other demonstrations."""
-        return self.sensitivity and not self.quick
+        """Whether the prompt is tried in other words and with other demonstrations; a finished one has no others."""
+        return self.sensitivity and not self.quick and not self.case.imported
 
     @property
     def predicted_passes(self) -> float:
@@ -115,7 +116,8 @@ class RobustnessTask(TargetTask):
         settings = self.inference
         for grid in self.grids(demos):
             row = PERTURBATIONS[grid.kind]
-            if row.prompt_obstacle(self.case.family, demos) is not None:
+            of_logged = row.count_obstacle(demos) if row.logged is not as_logged else "rewrites"
+            if (of_logged if self.case.imported else row.prompt_obstacle(self.case.family, demos)) is not None:
                 continue
             count = len(grid.strengths) * grid.repeats
             plain += count * (row.passes + tail)
@@ -134,6 +136,7 @@ class RobustnessTask(TargetTask):
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults."""
         without_effect = ["kinds", "strengths", "repeats", "sensitivity"] if self.quick else []
+        without_effect += ["sensitivity"] if self.case.imported else []
         if self.inference is None or not self.inference.random:
             without_effect.append("samples")
         return at_defaults(self, without_effect) | {"case": self.case.effective()}

@@ -208,4 +208,4 @@ def _random_set(setting: Setting, demos: int, draw: int) -> tuple[Demonstration,
 def _knowing(setting: Setting, demos: tuple[Demonstration, ...]) -> Setting:
     """The setting with the items that these demonstrations name."""
     missing = item_ids(setting.case, demos) - set(setting.items)
-    return replace(setting, items=setting.items | setting.dataset.items(missing))
+    return replace(setting, items=setting.items | setting.data.items(missing))

@@ -102,15 +102,15 @@ class Draw:
 
     def titles_of(self, interactions: Sequence[Interaction]) -> str:
         """The quoted titles of interactions, as a list in words."""
-        items, dataset = self.setting.items, self.setting.dataset
+        items, setting = self.setting.items, self.setting
         ids = [interaction.item_id for interaction in interactions]
-        return listing([quoted((items.get(item_id) or dataset.item(item_id)).title) for item_id in ids])
+        return listing([quoted((items.get(item_id) or setting.data.item(item_id)).title) for item_id in ids])
 
 
 def query_history(setting: Setting) -> tuple[Interaction, ...]:
     """The interactions whose titles the query shows, oldest first."""
     liked = [interaction for interaction in setting.case.history if setting.dataset.liked(interaction)]
-    return tuple(liked[max(0, len(liked) - setting.spec.history) :])
+    return tuple(liked[max(0, len(liked) - setting.most_history) :])
 
 
 def prompt_demos(setting: Setting) -> tuple[Demonstration, ...]:

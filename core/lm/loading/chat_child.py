@@ -1,4 +1,5 @@
-"""Child process of `core.lm.loading.chat`: renders one untrusted chat template and prints the text as JSON.
+"""Child process of `core.lm.loading.chat`: renders conversations by one untrusted chat template and prints them as
+JSON.
 
 Run by path, alone: it imports nothing of this package, so that a start takes a tenth of a second.
 """
@@ -54,13 +55,14 @@ def as_json(value: Any, **options: Any) -> str:
 
 
 def rendered(template: str, special: dict[str, str], messages: list[dict[str, str]], longest: int) -> str:
-    """The template's text for the messages, with the start of an answer behind a user's; at most `longest` letters."""
+    """The template's text for the messages, with the start of an answer behind all but the model's own; at most
+    `longest` letters."""
     world = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation])
     world.filters["tojson"] = as_json
     world.globals["raise_exception"] = raise_exception
     world.globals["strftime_now"] = lambda _form: DATE
     pieces, size = [], 0
-    start = messages[-1]["role"] == "user"
+    start = messages[-1]["role"] != "assistant"
     for piece in world.from_string(template).generate(messages=messages, add_generation_prompt=start, **special):
         pieces.append(piece)
         size += len(piece)
@@ -80,11 +82,14 @@ def answered(question: list[dict[str, str]], reply: str, **options: Any) -> str:
 def main() -> None:
     """Read the question from standard input, write the answer to standard output."""
     options = json.load(sys.stdin)
-    question = [{"role": "user", "content": options.pop("words")}]
-    reply = options.pop("reply")
+    conversations, reply = options.pop("conversations"), options.pop("reply")
     limit()
     try:
-        answer = {"text": rendered(messages=question, **options), "answered": answered(question, reply, **options)}
+        texts = [rendered(messages=messages, **options) for messages in conversations]
+        answer: dict[str, object] = {
+            "texts": texts,
+            "answered": [answered(messages, reply, **options) for messages in conversations],
+        }
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"[:200]}
     json.dump(answer, sys.stdout)

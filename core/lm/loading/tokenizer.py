@@ -7,14 +7,16 @@ import json
 import re
 import threading
 import unicodedata
-from itertools import groupby, pairwise
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 from tokenizers import Tokenizer as RustTokenizer
 
 from core.errors import ModelError
-from core.lm.loading.chat import split_chat
-from core.prompt.spans import ChatFrame, Encoding, Offsets
+from core.lm.loading.chat import split_chat, split_turns
+from core.prompt.spans import ChatFrame, ChatTurns, Cut, Encoding, Offsets, Stretch
 
 Pair = tuple[int, int, int]
 """Token id, and the half-open range of characters it stands for."""
@@ -52,6 +54,7 @@ class TextTokenizer:
         self._frame: ChatFrame | None = None
         self._lead = ""
         self._frame_rendered = False
+        self._turns: dict[tuple[str, ...], ChatTurns] = {}
         self.hash = hashlib.sha256(description.encode()).hexdigest()[:16]
         """First 16 hex digits of the SHA-256 of the whole tokenizer description."""
         self._anchor = "\n" if self._marks_first_word() else ""
@@ -108,6 +111,39 @@ class TextTokenizer:
         _, _, _, tail = self._needed_frame()
         words = self._lead + text
         return self._joint(self._anchor + tail, "", words, "") or self._line(words)
+
+    def cut(self, parts: Sequence[Sequence[Stretch]], *, start: bool) -> Cut:
+        """The tokens of a text by its parts, as the model meets them in the whole text wherever none stands across a
+        border; where one does, what lies before and behind that border is encoded on its own.
+
+        With `start` the ids that begin any text (a BOS token) come first. Control tokens stand in frames only.
+        """
+        texts = ["".join(stretch.text for stretch in part) for part in parts]
+        borders = list(accumulate(map(len, texts)))
+        stretches = [stretch for part in parts for stretch in part]
+        with self._lock:
+            whole = self._mixed(stretches, "")
+            pairs = self._between(stretches, borders[:-1], "")
+        apart = len(set(pairs) - set(whole))
+        first = [(token, 0, 0) for token in self.start()] if start else []
+        return Cut(tuple(_by_parts(first + pairs, texts, borders)), apart)
+
+    def behind(self, before: str, text: str) -> Encoding:
+        """The tokens of `text` that continues `before`, whose own tokens stay as they are."""
+        return self._joint(self._anchor + before, "", text, "") or self._line(text)
+
+    def turns(self, conversations: Sequence[Sequence[str]]) -> list[ChatTurns] | None:
+        """What the chat template writes around the messages of conversations, given by their roles; None without one.
+
+        Each is rendered once, all together in a limited child process; raises `ModelError` where that fails.
+        """
+        if self._template is None:
+            return None
+        keys = [tuple(roles) for roles in conversations]
+        if missing := [key for key in dict.fromkeys(keys) if key not in self._turns]:
+            rendered = split_turns(self._template, self._names(), missing, where=self._where)
+            self._turns |= zip(missing, rendered, strict=True)
+        return [self._turns[key] for key in keys]
 
     def unread(self, text: str) -> str:
         """The letters of `text` that its tokens do not hold: unknown to the tokenizer, or dropped by it."""
@@ -188,6 +224,41 @@ class TextTokenizer:
             return None
         return _encoding(whole, pairs)
 
+    def _between(self, stretches: list[Stretch], borders: list[int], before: str) -> list[Pair]:
+        """(id, start, end) of the tokens of `stretches` behind `before`, none of which stands across a border."""
+        pairs = self._mixed(stretches, before)
+        crossed = sorted({border for border in borders if any(start < border < end for _, start, end in pairs)})
+        if not crossed:
+            return pairs
+        middle = crossed[len(crossed) // 2]
+        left, right = _split(stretches, middle)
+        first = self._between(left, [border for border in borders if border < middle], before)
+        behind = [border - middle for border in borders if border > middle]
+        rest = self._between(right, behind, self._anchor)
+        return first + [(token, start + middle, end + middle) for token, start, end in rest]
+
+    def _mixed(self, stretches: Sequence[Stretch], before: str) -> list[Pair]:
+        """(id, start, end) of the tokens of text that the template and others wrote, encoded as one where it can be."""
+        text = "".join(stretch.text for stretch in stretches)
+        if not any(stretch.frame for stretch in stretches):
+            return self._pieces(text, before)
+        pairs = self._coded(text, before, control=True)
+        coded = self._apart(stretches, before)
+        control = [pair for pair in pairs if self._forges(pair, text)]
+        straddles = any(start < 0 < end for _, start, end in pairs)
+        return coded if straddles or control != [pair for pair in coded if self._forges(pair, text)] else pairs
+
+    def _apart(self, stretches: Sequence[Stretch], before: str) -> list[Pair]:
+        """The same with each stretch encoded on its own."""
+        coded: list[Pair] = []
+        place = 0
+        for stretch in stretches:
+            of_frame = stretch.frame and self._coded(stretch.text, before, control=True)
+            pairs = of_frame or self._pieces(stretch.text, before)
+            coded += [(token, start + place, end + place) for token, start, end in pairs]
+            place, before = place + len(stretch.text), self._anchor
+        return coded
+
     def _marks_first_word(self) -> bool:
         """Whether the tokenizer writes the first word of a text otherwise than a word behind a line break."""
         lone, later = self._coded("a", "", control=False), self._coded("a", "\n", control=False)
@@ -257,6 +328,23 @@ def _single_bytes(text: str, ranges: list[tuple[int, int]]) -> list[tuple[int, i
         single = end - start > 1 and count == len(places)
         split += [(place, place + 1) for place in places] if single else [(start, end)] * count
     return split
+
+
+def _split(stretches: Sequence[Stretch], place: int) -> tuple[list[Stretch], list[Stretch]]:
+    """The stretches before a place of the text, at which one of them begins, and those behind it."""
+    ends = list(accumulate(len(stretch.text) for stretch in stretches))
+    count = bisect_left(ends, place) + 1
+    return list(stretches[:count]), list(stretches[count:])
+
+
+def _by_parts(pairs: Sequence[Pair], texts: Sequence[str], borders: Sequence[int]) -> list[Encoding]:
+    """The tokens of each part, which ends at its border."""
+    parts: list[list[Pair]] = [[] for _ in texts]
+    for token, start, end in pairs:
+        part = bisect_left(borders, end)
+        shift = borders[part] - len(texts[part])
+        parts[part].append((token, start - shift, end - shift))
+    return [_encoding(text, rows) for text, rows in zip(texts, parts, strict=True)]
 
 
 def _whole(text: str, ids: tuple[int, ...]) -> Encoding:

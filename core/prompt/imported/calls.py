@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.prompt.imported.case_file import Message, PartKind, Role
+from core.data.records import Role
+from core.prompt.imported.case_file import Message, PartKind
 from core.words import brief, counted
 
 LONGEST_PROMPT = 1_000_000

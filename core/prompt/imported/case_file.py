@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.data.reading.lines import label
+from core.data.records import Role
 from core.errors import DataError
 from core.store.export import whole_file
 from core.words import brief
@@ -25,7 +26,6 @@ _BOM = b"\xef\xbb\xbf"
 PartKind = Literal["pinned", "demo", "history", "query"]
 """`pinned` always stays; `demo` is one demonstration, `history` one item of the query's history; `query` is the rest
 of the question."""
-Role = Literal["system", "user", "assistant"]
 OptionsFrom = Literal["labels", "candidates", "titles", "completion"]
 """Where the answer options come from: labels such as Yes and No, the candidate list of the prompt, titles that were
 handed in, or the logged completion against the answers of other calls."""

@@ -37,7 +37,7 @@ BY_MODEL = ("semantic", "gradient")
 SMALL: dict[str, dict[str, Any]] = {
     "explain": {"method": "leave_one_out"},
     "quality": {"budget": 6.0, "stability": 0},
-    "utility": {"cases": 2, "least_history": 2},
+    "utility": {"users": 2, "least_history": 2},
     "robustness": {"repeats": 1},
     "improve": {"k": 2, "pool": 4, "shortlist": 3, "held_out": 2, "negatives": 2, "budget": 12.0},
     "dual": {"features": (16,), "draws": 3, "steps": 2},

@@ -36,7 +36,7 @@ CASE = {"user": "u", "demos": 3, "candidates": 4, "history": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "explain": {"budget": 4.0, "faithfulness": 2},
     "quality": {"stability": 2},
-    "utility": {"cases": 2, "least_history": 7},
+    "utility": {"users": 2, "least_history": 7},
     "robustness": {"quick": True, "alpha": 0.1, "dropout": 0.25, "samples": 2},
     "dual": {"features": (16, 64), "draws": 3, "steps": 4},
     "updates": {"repeats": 1},

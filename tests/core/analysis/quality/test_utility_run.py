@@ -91,7 +91,7 @@ def model(tiny_llama: Any, tiny_tokenizer: Any) -> LanguageModel:
 def small(cases: int = 3, **choices: Any) -> UtilityTask:
     more = {name: choices.pop(name) for name in ("least_history", "users_seed") if name in choices}
     case = {"demos": 3, "candidates": 4, "history": 1, **choices}
-    return UtilityTask(case=labelled_case(**case), cases=cases, **({"least_history": 7} | more))
+    return UtilityTask(case=labelled_case(**case), users=cases, **({"least_history": 7} | more))
 
 
 def last(task: UtilityTask, films: Dataset, model: LanguageModel, **more: Any) -> UtilityReport:
@@ -349,9 +349,9 @@ def test_nobody_to_measure_is_one_sentence(films: Dataset, model: LanguageModel)
         ({"case": {"demos": 0}}, "utility: a rank correlation needs 3 or more demonstrations, not a prompt with 0"),
         ({"case": {"demos": 2}}, "not a prompt with 2"),
         ({"case": {"strategy": "manual", "demo_ids": ["a:1"]}}, "chosen by hand belong to one user"),
-        ({"cases": 0}, "cases is 0; expected greater than or equal to 1"),
-        ({"cases": 501}, "cases is 501; expected less than or equal to 500"),
-        ({"cases": "many"}, "cases is 'many'"),
+        ({"users": 0}, "users is 0; expected greater than or equal to 1"),
+        ({"users": 501}, "users is 501; expected less than or equal to 500"),
+        ({"users": "many"}, "users is 'many'"),
         ({"least_history": 1}, "least_history is 1"),
         ({"colour": 1}, "an unknown choice 'colour'"),
     ],
@@ -379,7 +379,7 @@ def test_choices_of_one_case_have_no_effect() -> None:
 def test_more_demonstrations_and_cases_are_predicted_to_cost_more() -> None:
     assert small(cases=20).predicted_passes == pytest.approx(2 * small(cases=10).predicted_passes)
     assert small(demos=8).predicted_passes > small(demos=4).predicted_passes
-    measured = UtilityTask(case=CaseSpec(family="next_item", demos=4), cases=3)
+    measured = UtilityTask(case=CaseSpec(family="next_item", demos=4), users=3)
     assert measured.predicted_passes == pytest.approx(62.3, rel=0.1), "what three sample cases really took"
 
 
