@@ -99,7 +99,7 @@ class CutPrompt:
 
 
 @dataclass(frozen=True)
-class Material:
+class ShotMaterial:
     """What a style writes: demonstrations and a query."""
 
     shots: tuple[Shot, ...]
@@ -112,7 +112,7 @@ class Material:
         return iter(enumerate(self.shots, 1))
 
 
-def material(seed: int, count: int, *, labels: bool = True, hard: bool = False) -> Material:
+def material(seed: int, count: int, *, labels: bool = True, hard: bool = False) -> ShotMaterial:
     """Demonstrations with Yes and No, or with the next title as their answer."""
     rng = random.Random(f"{seed} {count} {labels} {hard}")
     titles = [f"{word} {thing}" for word in WORDS for thing in THINGS]
@@ -120,7 +120,7 @@ def material(seed: int, count: int, *, labels: bool = True, hard: bool = False) 
     titles = [*rng.sample(HARD, 4), *titles] if hard else titles
     rng.shuffle(titles)
     shots = [_shot(rng, titles, labels, place) for place in range(count + 1)]
-    return Material(tuple(shots[:-1]), shots[-1], rng)
+    return ShotMaterial(tuple(shots[:-1]), shots[-1], rng)
 
 
 def _shot(rng: random.Random, titles: list[str], labels: bool, place: int) -> Shot:
@@ -154,14 +154,14 @@ def one_text(pinned: str, demos: Sequence[str], query: str) -> tuple[tuple[None,
 
 
 INSTRUCTION = "Predict whether the user will like the item. Answer Yes or No."
-Turns = tuple[tuple[Role | None, tuple[TruePart, ...]], ...]
-Style = Callable[[Material], Turns]
+TrueTurns = tuple[tuple[Role | None, tuple[TruePart, ...]], ...]
+PromptStyle = Callable[[ShotMaterial], TrueTurns]
 
 
-def framed(pinned: str, demo: str, query: str, *, history: Callable[[Sequence[str]], str] = listed) -> Style:
+def framed(pinned: str, demo: str, query: str, *, history: Callable[[Sequence[str]], str] = listed) -> PromptStyle:
     """A style whose demonstrations fill `demo`; fields are {n} {h} {i} {a} {c}."""
 
-    def write(data: Material) -> Turns:
+    def write(data: ShotMaterial) -> TrueTurns:
         demos = [_filled(demo, number, shot, history) for number, shot in data.numbered]
         return one_text(pinned, demos, _filled(query, len(data.shots) + 1, data.query, history))
 
@@ -176,17 +176,17 @@ def _filled(form: str, number: int, shot: Shot, history: Callable[[Sequence[str]
     return form
 
 
-def crlf(style: Style) -> Style:
+def crlf(style: PromptStyle) -> PromptStyle:
     """The same with the line ends of Windows."""
     return lambda data: tuple(
         (role, tuple((kind, text.replace("\n", "\r\n")) for kind, text in parts)) for role, parts in style(data)
     )
 
 
-def chat_pairs(system: str, user: str) -> Style:
+def chat_pairs(system: str, user: str) -> PromptStyle:
     """Demonstrations as turns of user and assistant; without a system message its text opens the first turn."""
 
-    def write(data: Material) -> Turns:
+    def write(data: ShotMaterial) -> TrueTurns:
         turns: list[tuple[Role | None, tuple[TruePart, ...]]] = []
         if system:
             turns.append(("system", (("pinned", system),)))
@@ -199,20 +199,20 @@ def chat_pairs(system: str, user: str) -> Style:
     return write
 
 
-def opened_chat(instruction: str, user: str) -> Style:
+def opened_chat(instruction: str, user: str) -> PromptStyle:
     """A chat whose first turn holds the instruction and the first demonstration."""
 
-    def write(data: Material) -> Turns:
+    def write(data: ShotMaterial) -> TrueTurns:
         first, *rest = chat_pairs("", user)(data)
         return (("user", (("pinned", instruction), *first[1])), *rest)
 
     return write
 
 
-def in_one_turn(style: Style, system: str = "", behind: str = "") -> Style:
+def in_one_turn(style: PromptStyle, system: str = "", behind: str = "") -> PromptStyle:
     """A text prompt as the one message of the user."""
 
-    def write(data: Material) -> Turns:
+    def write(data: ShotMaterial) -> TrueTurns:
         ((_, parts),) = style(data)
         turn: tuple[TruePart, ...] = (*parts, *((("query", behind),) if behind else ()))
         return ((("system", (("pinned", system),)),) if system else ()) + (("user", turn),)
@@ -220,10 +220,10 @@ def in_one_turn(style: Style, system: str = "", behind: str = "") -> Style:
     return write
 
 
-def in_system(style: Style) -> Style:
+def in_system(style: PromptStyle) -> PromptStyle:
     """The demonstrations in the system message, the query as the turn of the user."""
 
-    def write(data: Material) -> Turns:
+    def write(data: ShotMaterial) -> TrueTurns:
         ((_, parts),) = style(data)
         return (("system", parts[:-1]), ("user", parts[-1:]))
 
@@ -231,7 +231,7 @@ def in_system(style: Style) -> Style:
 
 
 IO_ = ("Input: User liked {h}. Item: {i}.\nOutput: {a}\n\n", "Input: User liked {h}. Item: {i}.\nOutput:")
-STYLES: Mapping[str, Style] = {
+STYLES: Mapping[str, PromptStyle] = {
     "numbered, input and output": framed(
         INSTRUCTION + "\n\n",
         "#Example {n}:\nInput: Liked: {h}. Next: {i}?\nOutput: {a}\n\n",
@@ -379,7 +379,7 @@ STYLES: Mapping[str, Style] = {
 }  # fmt: skip
 """The styles that the cutters are written for."""
 
-NO_DEMOS: Mapping[str, Style] = {
+NO_DEMOS: Mapping[str, PromptStyle] = {
     "no demonstration, TALLRec": framed(
         "", "", "### Instruction:\nGiven the preference, answer Yes or No.\n\n### Input:\nUser Preference: {h}\nTarget: {i}\n\n### Response:\n", history=quoted
     ),
@@ -391,7 +391,7 @@ NO_DEMOS: Mapping[str, Style] = {
 }  # fmt: skip
 """Prompts with nothing to cut."""
 
-FOREIGN: Mapping[str, Style] = {
+FOREIGN: Mapping[str, PromptStyle] = {
     "JSON objects": framed(
         "Fill in the last object.\n\n", '{"history": "{h}", "item": "{i}", "answer": "{a}"}\n', '{"history": "{h}", "item": "{i}", "answer": "'
     ),
@@ -430,11 +430,11 @@ def corpus() -> list[CutPrompt]:
     ]
 
 
-def _without_demos(turns: Turns) -> Turns:
+def _without_demos(turns: TrueTurns) -> TrueTurns:
     return tuple((role, tuple((kind, text) for kind, text in parts if text)) for role, parts in turns)
 
 
-def _prompt(name: str, style: Style, seed: int, *, foreign: bool = False) -> CutPrompt:
+def _prompt(name: str, style: PromptStyle, seed: int, *, foreign: bool = False) -> CutPrompt:
     count = (2, 3, 6)[(seed + len(name)) % 3]
     labels = "{i}" in name or ("alike" not in name and "arrows" not in name and "sentences" not in name)
     data = material(seed, count, labels=labels and seed != 2, hard=seed == 3)

@@ -116,8 +116,8 @@ def _named_labels(call: Call, parts: Sequence[CasePart]) -> Options | None:
     words = "".join(part.text for part in parts if part.kind != "demo")
     logged = {_plain(text) for text in (call.target, call.completion) if text}
     for family, pattern in _IN_WORDS:
-        if (found := pattern.search(words)) and logged <= set(map(_plain, family)):
-            return Options(_cased(family, found[0]), "labels")
+        if (match := pattern.search(words)) and logged <= set(map(_plain, family)):
+            return Options(_cased(family, match[0]), "labels")
     return None
 
 
@@ -136,18 +136,18 @@ def _completed(seen: Sequence[str], family: Sequence[str]) -> tuple[str, ...]:
 
 def _cased(family: Sequence[str], words: str) -> tuple[str, ...]:
     """The labels as the prompt writes them."""
-    found = (re.search(re.escape(label), words, re.IGNORECASE) for label in family)
-    return tuple(match[0] if match else label for match, label in zip(found, family, strict=True))
+    match = (re.search(re.escape(label), words, re.IGNORECASE) for label in family)
+    return tuple(match[0] if match else label for match, label in zip(match, family, strict=True))
 
 
 def _candidates(parts: Sequence[CasePart], answers: Sequence[str]) -> Options | None:
     """The titles of the candidate list in the question; its letters or numbers where the demonstrations answer so."""
     question = "".join(part.text for part in parts if part.kind in ("query", "history"))
-    found = candidates_of(question) or candidates_of("".join(part.text for part in parts if part.kind != "demo"))
-    if found is None:
+    match = candidates_of(question) or candidates_of("".join(part.text for part in parts if part.kind != "demo"))
+    if match is None:
         return None
-    titles = [item.title for item in found.items]
-    marks = [item.mark for item in found.items]
+    titles = [item.title for item in match.items]
+    marks = [item.mark for item in match.items]
     if answers and all(re.fullmatch(r"\(?(?:[A-Z]|\d{1,3})\)?\.?", answer) for answer in answers) and all(marks):
         return Options(tuple(marks), "candidates", marks=tuple(titles))
     notice: tuple[str, ...] = ()
@@ -158,25 +158,25 @@ def _candidates(parts: Sequence[CasePart], answers: Sequence[str]) -> Options | 
 
 def _titled(call: Call, titles: Sequence[str]) -> Options | str:
     titles = _unique(titles) if len(titles) <= MOST_OPTIONS else tuple(titles)
-    own = call.target or call.completion
+    answer = call.target or call.completion
     if len(titles) < 2:
         return _REASONS["titles"]
     if len(titles) <= MOST_OPTIONS:
         return Options(titles, "titles")
-    chosen = _drawn(call, own, titles)
+    chosen = _drawn(call, answer, titles)
     notice = f"{len(chosen)} of {len(titles):,} titles, drawn by the prompt's own words, are the options."
     return Options(chosen, "titles", (notice,))
 
 
 def _completions(call: Call, others: Sequence[str]) -> Options | None:
-    own = (call.completion or call.target or "").strip()
-    known = [text for text in (call.target or "", own) if text.strip()]
-    rivals = [text for text in others if normal(text) not in map(normal, known)]
-    if not own or not rivals:
+    answer = (call.completion or call.target or "").strip()
+    logged = [text for text in (call.target or "", answer) if text.strip()]
+    rivals = [text for text in others if normal(text) not in map(normal, logged)]
+    if not answer or not rivals:
         return None
     chosen = _drawn(call, None, rivals)
     notice = f"The logged answer is held against {brief_count(len(chosen))} of other calls."
-    return Options(_unique([*known, *chosen]), "completion", (notice,))
+    return Options(_unique([*logged, *chosen]), "completion", (notice,))
 
 
 def brief_count(count: int) -> str:
@@ -184,13 +184,13 @@ def brief_count(count: int) -> str:
     return "1 answer" if count == 1 else f"{count} answers"
 
 
-def _drawn(call: Call, own: str | None, texts: Sequence[str]) -> tuple[str, ...]:
+def _drawn(call: Call, answer: str | None, texts: Sequence[str]) -> tuple[str, ...]:
     """The own answer and `RIVALS` of the texts, the same for the same prompt."""
     whole = call.text or "\0".join(turn.text for turn in call.messages)
     seed = hashlib.sha256(whole.encode()).digest()
     ordered = sorted(set(texts), key=lambda text: hashlib.sha256(seed + text.encode()).digest())
-    rivals = [text for text in ordered if own is None or normal(text) != normal(own)][:RIVALS]
-    return tuple(([own] if own else []) + rivals)
+    rivals = [text for text in ordered if answer is None or normal(text) != normal(answer)][:RIVALS]
+    return tuple(([answer] if answer else []) + rivals)
 
 
 def answer_options(options: Options) -> tuple[AnswerOption, ...]:
@@ -213,6 +213,6 @@ def _same(text: str, answer: str) -> bool:
     return text.strip() == answer.strip() or _plain(text) == _plain(answer) or normal(text) == normal(answer) != ""
 
 
-def shown(answer: str) -> str:
+def quoted_answer(answer: str) -> str:
     """An answer in a notice."""
     return brief(answer.strip())

@@ -33,7 +33,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class KnownPart:
+class FormatPart:
     """A part of a prompt whose meaning the format itself says."""
 
     kind: PartKind
@@ -50,10 +50,10 @@ class Call:
     messages: tuple[Message, ...] = ()
     text: str | None = None
     """The prompt, where it is not a list of messages."""
-    known_parts: tuple[KnownPart, ...] = ()
+    format_parts: tuple[FormatPart, ...] = ()
     """Where the format says the cuts of `text`, or of the last message of the user."""
-    known_answers: tuple[str, ...] = ()
-    """Of the demonstrations in `known_parts`, where the format says them."""
+    format_answers: tuple[str, ...] = ()
+    """Of the demonstrations in `format_parts`, where the format says them."""
     completion: str | None = None
     target: str | None = None
     """The true answer."""
@@ -132,11 +132,11 @@ class Turns:
         text = self._text(content)
         for name in extra:
             self._count(name)
-        known = ROLES.get(str(role).lower())
-        if known is None:
+        speaker = ROLES.get(str(role).lower())
+        if speaker is None:
             self._count(f"message of the role {brief(role)}")
         elif text is not None:
-            self.messages.append(Message(known, text))
+            self.messages.append(Message(speaker, text))
 
     def _text(self, content: object) -> str | None:
         if isinstance(content, str):

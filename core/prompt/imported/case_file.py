@@ -252,8 +252,8 @@ def case_of_line(line: bytes, where: str) -> PromptCase:
         if first["type"] == "json_invalid":
             raise DataError("not JSON, or cut short", expected="one case a line", where=where) from None
         place = ".".join(map(str, first["loc"])) or "the case"
-        found = "is missing" if first["type"] == "missing" else f"is {brief(first.get('input'))}"
-        problem = f"{place} {found}" if first["loc"] else "the case is not consistent"
+        value_words = "is missing" if first["type"] == "missing" else f"is {brief(first.get('input'))}"
+        problem = f"{place} {value_words}" if first["loc"] else "the case is not consistent"
         raise DataError(problem, expected=_expected(first["msg"]), where=where) from None
 
 

@@ -88,7 +88,7 @@ def cuttings_of(text: str, *, closed: bool = False) -> list[Cutting]:
     `closed` says that the query stands in another message.
     """
     layout = layout_of(text, closed=closed)
-    best = [max(found, key=_rank) for cutter in CUTTERS if (found := _weighted(cutter, layout))]
+    best = [max(match, key=_rank) for cutter in CUTTERS if (match := _weighted(cutter, layout))]
     return sorted(best, key=_rank, reverse=True)
 
 
@@ -137,24 +137,24 @@ def _headed(layout: Layout, heads: list[Stem]) -> Cutting | None:
     if blocks and answer and _PLACEHOLDER.fullmatch(blocks[0].answer(answer)) and len(blocks) > 1:
         blocks = blocks[1:]  # The first one describes the form.
     query = None if layout.closed else _query_block(blocks, answer)
-    shown = blocks if query is None else blocks[:-1]
-    if not shown:
+    demo_blocks = blocks if query is None else blocks[:-1]
+    if not demo_blocks:
         return None
-    demos = [_demo(block, answer, shown) for block in shown]
+    demos = [_demo(block, answer, demo_blocks) for block in demo_blocks]
     demos = _with_headings(layout.text, demos)
     end = demos[-1].end
     start = len(layout.text) if layout.closed else min(end, query.head.start) if query else end
     answered = sum(bool(demo.answer) or answer is None for demo in demos) / len(demos)
-    fit = answered * _likeness(shown) * _headship(layout, blocks, query, answer)
+    fit = answered * _likeness(demo_blocks) * _headship(layout, blocks, query, answer)
     return _ended(layout, Cutting("stems", tuple(demos), start, fit), query)
 
 
 def _numbered_sentences(blocks: Sequence[_Block]) -> bool:
     """Whether blocks without fields are numbered demonstrations: more than a title behind a word for them."""
-    shown = blocks[:-1] or blocks
-    texts = [block.layout.text[block.head.value : block.end] for block in shown]
-    numbers = all(block.head.number for block in shown)
-    return shown[0].head.demo_word and numbers and all(len(text.split()) >= LEAST_WORDS for text in texts)
+    demo_blocks = blocks[:-1] or blocks
+    texts = [block.layout.text[block.head.value : block.end] for block in demo_blocks]
+    numbers = all(block.head.number for block in demo_blocks)
+    return demo_blocks[0].head.demo_word and numbers and all(len(text.split()) >= LEAST_WORDS for text in texts)
 
 
 def _headship(layout: Layout, blocks: Sequence[_Block], query: _Block | None, answer: str | None) -> float:
@@ -217,11 +217,11 @@ def _bare(answer: str) -> str:
     return answer
 
 
-def _answer_label(shown: Sequence[_Block]) -> str | None:
+def _answer_label(demo_blocks: Sequence[_Block]) -> str | None:
     """The last stem that blocks have in common, beside their head."""
-    common = set(shown[0].labels[1:]).intersection(*(block.labels[1:] for block in shown))
-    ordered = [label for label in shown[0].labels[1:] if label in common and label != shown[0].head.label]
-    filled = [label for label in ordered if all(block.answer(label) for block in shown)]
+    common = set(demo_blocks[0].labels[1:]).intersection(*(block.labels[1:] for block in demo_blocks))
+    ordered = [label for label in demo_blocks[0].labels[1:] if label in common and label != demo_blocks[0].head.label]
+    filled = [label for label in ordered if all(block.answer(label) for block in demo_blocks)]
     return next(iter(reversed(filled or ordered)), None)
 
 
@@ -242,14 +242,14 @@ def _longer(blocks: Sequence[_Block]) -> bool:
     return len(counts) > 1 and counts[-1] > max(counts[:-1])
 
 
-def _demo(block: _Block, answer: str | None, shown: Sequence[_Block]) -> Demo:
+def _demo(block: _Block, answer: str | None, demo_blocks: Sequence[_Block]) -> Demo:
     """The block as a demonstration; the last one ends where its answer has as many lines as the others' at most."""
     label, layout = answer or block.head.label, block.layout
     stem = block.stem(label) or block.head
-    end = block.value_end(label) if answer is not None and block is shown[-1] else block.end
-    if block is shown[-1] and not layout.closed:
+    end = block.value_end(label) if answer is not None and block is demo_blocks[-1] else block.end
+    if block is demo_blocks[-1] and not layout.closed:
         lines = layout.value_lines(stem.value, end)
-        most = max((_line_count(other, label) for other in shown[:-1]), default=0)
+        most = max((_line_count(other, label) for other in demo_blocks[:-1]), default=0)
         lines = lines[:most] if most else _first_paragraph(lines)
         end = _after_blank(layout.text, lines[-1].after) if lines else end
     text = _bare(layout.text[stem.value : min(end, block.end)]) if answer else ""
@@ -293,13 +293,13 @@ _HEADING = re.compile(r"(?:\r?\n[ \t]*){2,}(?P<line>[^\n]*[:：])\s*\Z")
 
 
 def _heading_start(text: str, demo: Demo) -> int | None:
-    found = _HEADING.search(text, demo.start, demo.end)
-    return found.start("line") if found else None
+    match = _HEADING.search(text, demo.start, demo.end)
+    return match.start("line") if match else None
 
 
 def _heading_before(text: str, start: int) -> int:
-    found = re.compile(r"(?:\A|\n)(?P<line>[^\n]*[:：])\s*\Z").search(text, 0, start)
-    return found.start("line") if found else start
+    match = re.compile(r"(?:\A|\n)(?P<line>[^\n]*[:：])\s*\Z").search(text, 0, start)
+    return match.start("line") if match else start
 
 
 def _likeness(blocks: Sequence[_Block]) -> float:
@@ -389,8 +389,8 @@ def _tagged(layout: Layout, elements: Sequence[_Element]) -> Cutting:
     ]
     query = re.compile(r"(?:\s*</[\w-]+>)*\s*").match(text, ends[-1])
     place = query.end() if query and "</" in query[0] else ends[-1]
-    asked = layout.closed or bool(text[place:].strip())
-    return Cutting("tags", tuple(demos), len(text) if layout.closed else place, 1.0 if asked else 0.0)
+    has_query = layout.closed or bool(text[place:].strip())
+    return Cutting("tags", tuple(demos), len(text) if layout.closed else place, 1.0 if has_query else 0.0)
 
 
 def _tag_answer(text: str, element: _Element) -> str:
@@ -427,17 +427,17 @@ def _arrow_cuttings(layout: Layout) -> Iterator[Cutting]:
 def _arrow_run(layout: Layout, run: Sequence[tuple[Line, str, str]]) -> Iterator[Cutting]:
     if len({arrow for _, arrow, _ in run}) != 1:
         return
-    *shown, (_, _, rest) = run
+    *demo_blocks, (_, _, rest) = run
     if layout.closed or rest:
-        shown = list(run)
-    if len(shown) < 1 + bool(rest and not layout.closed) or not all(answer for _, _, answer in shown):
+        demo_blocks = list(run)
+    if len(demo_blocks) < 1 + bool(rest and not layout.closed) or not all(answer for _, _, answer in demo_blocks):
         return
-    bounds = [*(line.start for line, _, _ in shown), _after_blank(layout.text, shown[-1][0].after)]
+    bounds = [*(line.start for line, _, _ in demo_blocks), _after_blank(layout.text, demo_blocks[-1][0].after)]
     demos = [Demo(start, end, answer) for start, end, (_, _, answer)
-             in zip(bounds, bounds[1:], shown, strict=False)]  # fmt: skip
+             in zip(bounds, bounds[1:], demo_blocks, strict=False)]  # fmt: skip
     query = len(layout.text) if layout.closed else bounds[-1]
-    asked = layout.closed or bool(layout.text[query:].strip())
-    yield Cutting("arrows", tuple(demos), query, (1.0 if len(demos) > 1 else 0.8) * asked * (not rest or 0.7))
+    has_query = layout.closed or bool(layout.text[query:].strip())
+    yield Cutting("arrows", tuple(demos), query, (1.0 if len(demos) > 1 else 0.8) * has_query * (not rest or 0.7))
 
 
 def _separator_cuttings(layout: Layout) -> Iterator[Cutting]:
@@ -483,13 +483,13 @@ def _alike_runs(openings: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int]
 def _separated_cutting(layout: Layout, name: str, run: Sequence[tuple[int, int]]) -> Cutting:
     text, last = layout.text, run[-1]
     is_query = not layout.closed and not text[last[1] :].strip()
-    shown = run[:-1] if is_query else run
-    starts = [start for start, _ in shown]
+    demo_blocks = run[:-1] if is_query else run
+    starts = [start for start, _ in demo_blocks]
     end = last[0] if is_query else last[1]
     demos = [Demo(start, stop, "") for start, stop in zip(starts, [*starts[1:], end], strict=True)]
     items = re.compile(r"[ \t]*(?:[-*•]|\(?\w{1,3}[.)])[ \t]")
     listed = name == "lines" and any(items.match(text, start) for start in starts)
-    words = min(len(text[start:stop].split()) for start, stop in shown)
+    words = min(len(text[start:stop].split()) for start, stop in demo_blocks)
     query = len(text) if layout.closed else end
     fit = 0.0 if listed or words < LEAST_WORDS else 1.0 if is_query or layout.closed else 0.8
     return Cutting("separators", tuple(demos), query, fit * (0.8 if name == "lines" else 1.0))

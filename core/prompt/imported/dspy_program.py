@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.prompt.imported.calls import Call, Json, KnownPart, Logged, Skipped, text_or_none
+from core.prompt.imported.calls import Call, FormatPart, Json, Logged, Skipped, text_or_none
 
 REBUILT = (
     "DSPy stores no adapter: the prompt is put together from the prefixes of the program's fields and may differ from "
@@ -37,11 +37,11 @@ def program_calls(line: int, record: Json) -> Iterator[Logged]:
         instructions, fields = signature_of(predictor)
         demos = [demo for demo in predictor.get("demos") or [] if isinstance(demo, Mapping)]
         fields = fields or _fields_of(demos)
-        shown = [demo for demo in demos if all(text_or_none(demo.get(field)) for field, _ in fields)]
-        if len(shown) < 2 or not fields:
+        examples = [demo for demo in demos if all(text_or_none(demo.get(field)) for field, _ in fields)]
+        if len(examples) < 2 or not fields:
             yield Skipped(line, f"predictor {name[:40]!r} with fewer than two whole demonstrations")
         else:
-            yield _call(line, name, instructions, fields, shown)
+            yield _call(line, name, instructions, fields, examples)
 
 
 Fields = list[tuple[str, str]]
@@ -75,17 +75,17 @@ def _fields_of(demos: Sequence[Json]) -> Fields:
 
 
 def _call(line: int, name: str, instructions: str, fields: Fields, demos: Sequence[Json]) -> Call:
-    *shown, asked = demos
-    parts = [KnownPart("pinned", instructions + SEPARATOR)] if instructions else []
-    parts += [KnownPart("demo", _written(demo, fields) + SEPARATOR, place) for place, demo in enumerate(shown, 1)]
-    question = {**asked, fields[-1][0]: ""}
-    parts.append(KnownPart("query", _written(question, fields).rstrip()))
+    *examples, query = demos
+    parts = [FormatPart("pinned", instructions + SEPARATOR)] if instructions else []
+    parts += [FormatPart("demo", _written(demo, fields) + SEPARATOR, place) for place, demo in enumerate(examples, 1)]
+    question = {**query, fields[-1][0]: ""}
+    parts.append(FormatPart("query", _written(question, fields).rstrip()))
     return Call(
         line,
         text="".join(part.text for part in parts),
-        known_parts=tuple(parts),
-        known_answers=tuple(str(demo[fields[-1][0]]).strip() for demo in shown),
-        target=text_or_none(asked.get(fields[-1][0])),
+        format_parts=tuple(parts),
+        format_answers=tuple(str(demo[fields[-1][0]]).strip() for demo in examples),
+        target=text_or_none(query.get(fields[-1][0])),
         call_id=name or None,
         notices=(REBUILT, ASKED),
     )

@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DataError
-from core.prompt.imported.answer_options import Options, OptionSource, answer_options, option_of, options_of, shown
+from core.prompt.imported.answer_options import (
+    Options,
+    OptionSource,
+    answer_options,
+    option_of,
+    options_of,
+    quoted_answer,
+)
 from core.prompt.imported.calls import Call, Logged, LoggedAnswer, Skipped, fault_of, text_or_none
 from core.prompt.imported.case_file import CaseOrigin, PromptCase, case_hash
 from core.prompt.imported.fields import described, lowered, parsed
 from core.prompt.imported.formats import PromptFormat, format_named, format_of
-from core.prompt.imported.leaks import ABSENT, Finding, PlaceCount, findings_of
-from core.prompt.imported.placeholders import TemplateError, known_parts, pieces_of
+from core.prompt.imported.leaks import ABSENT, LeakFinding, PlaceCount, findings_of
+from core.prompt.imported.placeholders import TemplateError, format_parts, pieces_of
 from core.prompt.imported.segments import Segments, segments_of
 from core.prompt.imported.sources import Source, open_source
 
@@ -59,7 +66,7 @@ class ImportReport:
     demos: Counter[int] = field(default_factory=Counter)
     """How many cases by number of demonstrations."""
     findings: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, tuple[str, Finding]] = field(default_factory=dict)
+    examples: dict[str, tuple[str, LeakFinding]] = field(default_factory=dict)
     """The first case id and finding by kind."""
     leaky: int = 0
     """Cases whose true answer stands in the prompt."""
@@ -175,10 +182,10 @@ def _filled(number: int, record: Mapping[str, Any], choices: ImportChoices) -> L
     except TemplateError as error:
         return Skipped(number, str(error))
     text = "".join(piece.text for piece in pieces)
-    known = described(lowered({name: text_or_none(value) for name, value in record.items()}))
+    fields = described(lowered({name: text_or_none(value) for name, value in record.items()}))
     used = {piece.name for piece in pieces if piece.name}
     notice = _slip(used, lowered(record))
-    call = Call(number, text=text, known_parts=known_parts(pieces), notices=notice, **known)
+    call = Call(number, text=text, format_parts=format_parts(pieces), notices=notice, **fields)
     fault = fault_of(call)
     return call if fault is None else Skipped(number, fault)
 
@@ -253,7 +260,7 @@ def _built(call: Call, file: _File, segments: Segments, options: Options) -> Pro
     if segments.runner_up:
         notices.append(f"Cut by {segments.cutter}; {segments.runner_up} would cut it too.")
     if call.target and target is None:
-        notices.append(f"{ABSENT}: {shown(call.target)}.")
+        notices.append(f"{ABSENT}: {quoted_answer(call.target)}.")
     return PromptCase(
         case_id=(call.call_id or _place(call, file))[:200],
         parts=segments.parts,

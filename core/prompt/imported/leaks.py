@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from core.prompt.imported.case_file import PromptCase, messages_of, text_of
-from core.prompt.imported.lists import candidates_of
+from core.prompt.imported.lists import lists_of
 from core.prompt.imported.titles_alike import is_telling, normal, times_in
 from core.words import brief, counted
 
@@ -16,7 +16,7 @@ PLACES_FROM = 10
 
 
 @dataclass(frozen=True)
-class Finding:
+class LeakFinding:
     """Something of a case or file that makes its scores mean less than they seem."""
 
     kind: str
@@ -38,12 +38,12 @@ class LeakCheck:
     """A sentence for a case and the text of its true answer; None where all is well."""
 
 
-def findings_of(case: PromptCase) -> list[Finding]:
+def findings_of(case: PromptCase) -> list[LeakFinding]:
     """What the checks say of one case; without a true answer only what needs none."""
     target = next((option.text for option in case.options if option.option_id == case.target), None)
     rows = [row for row in CHECKS if target is not None or row.name in WITHOUT_TARGET]
     sentences = ((row, row.find(case, target or "")) for row in rows)
-    return [Finding(row.name, sentence, row.leak) for row, sentence in sentences if sentence]
+    return [LeakFinding(row.name, sentence, row.leak) for row, sentence in sentences if sentence]
 
 
 def _kind_text(case: PromptCase, *kinds: str) -> str:
@@ -68,11 +68,19 @@ def _in_question(case: PromptCase, target: str) -> str | None:
     """The target in the question, outside of the candidate list."""
     if not is_telling(target) or case.options_from == "labels":
         return None
-    question = _kind_text(case, "query")
-    candidates = candidates_of(_kind_text(case, "query", "history"))
-    listed = sum(normal(item.title) == normal(target) for item in candidates.items) if candidates else 0
-    count = times_in(target, question) - listed
+    count = times_in(target, _kind_text(case, "query")) - _times_listed(case, target)
     return f"The true answer {brief(target)} also stands in the question itself." if count > 0 else None
+
+
+def _times_listed(case: PromptCase, target: str) -> int:
+    """How often the target stands in candidate lists of the question: lists with that name, or with two options."""
+    options = {normal(option.text) for option in case.options}
+    count = 0
+    for titles in lists_of(_kind_text(case, "query", "history")):
+        listed = [normal(item.title) for item in titles.items]
+        if titles.role == "candidates" or len(options.intersection(listed)) > 1:
+            count += listed.count(normal(target))
+    return count
 
 
 def _in_pinned(case: PromptCase, target: str) -> str | None:
@@ -141,14 +149,14 @@ class PlaceCount:
         elif case.options_from == "labels":
             self._labels[case.options[ids.index(case.target)].text] += 1
 
-    def findings(self) -> Iterable[Finding]:
+    def findings(self) -> Iterable[LeakFinding]:
         """A true answer that always has one place, or one label."""
         cases = sum(self._places.values())
         if cases >= PLACES_FROM and len(self._places) == 1:
             place = next(iter(self._places))
             sentence = f"The true answer is candidate {place} in all {cases:,} cases: the lists were not shuffled."
-            yield Finding("same_place", sentence, True)
+            yield LeakFinding("same_place", sentence, True)
         labels = sum(self._labels.values())
         if labels >= PLACES_FROM and len(self._labels) == 1:
             sentence = f"The true answer is {brief(next(iter(self._labels)))} in all {labels:,} cases."
-            yield Finding("one_label", sentence, False)
+            yield LeakFinding("one_label", sentence, False)

@@ -47,7 +47,7 @@ SEPARATORS = ("; ", " | ", " → ", " -> ", " > ", "、", "，", ", ")
 LONGEST_TITLE = 200
 
 
-class Item(NamedTuple):
+class ListItem(NamedTuple):
     """A title of a list; `start` to `end` also holds its mark, and what stands between it and the next title."""
 
     start: int
@@ -61,7 +61,7 @@ class Item(NamedTuple):
 class ItemList:
     """A list of titles in a text."""
 
-    items: tuple[Item, ...]
+    items: tuple[ListItem, ...]
     role: ListRole
 
     @property
@@ -77,33 +77,33 @@ class ItemList:
 
 def history_of(text: str) -> ItemList | None:
     """The history in a question; None where there is none, or none that can be told from the candidates."""
-    return next((found for found in lists_of(text) if found.role == "history"), None)
+    return next((titles for titles in lists_of(text) if titles.role == "history"), None)
 
 
 def candidates_of(text: str) -> ItemList | None:
     """The candidate list in a question: the last one there."""
-    return next((found for found in reversed(lists_of(text)) if found.role == "candidates"), None)
+    return next((titles for titles in reversed(lists_of(text)) if titles.role == "candidates"), None)
 
 
 def lists_of(text: str) -> list[ItemList]:
     """All lists of titles in a text, in order; of two that no word tells apart, the last is the candidates."""
     lists: list[ItemList] = []
     for find in FINDERS:
-        for found in find(text):
-            if all(found.end <= other.start or found.start >= other.end for other in lists):
-                lists.append(found)
-    lists.sort(key=lambda found: found.start)
+        for titles in find(text):
+            if all(titles.end <= other.start or titles.start >= other.end for other in lists):
+                lists.append(titles)
+    lists.sort(key=lambda titles: titles.start)
     return _with_roles(lists)
 
 
 def _with_roles(lists: Sequence[ItemList]) -> list[ItemList]:
-    settled = {found.role for found in lists}
+    settled = {titles.role for titles in lists}
     roles: list[ListRole] = []
-    for place, found in enumerate(lists):
+    for place, titles in enumerate(lists):
         is_last = place == len(lists) - 1 and place > 0
         guess: ListRole = "candidates" if is_last and "candidates" not in settled else "history"
-        roles.append(found.role if found.role != "unknown" else guess)
-    return [ItemList(found.items, role) for found, role in zip(lists, roles, strict=True)]
+        roles.append(titles.role if titles.role != "unknown" else guess)
+    return [ItemList(titles.items, role) for titles, role in zip(lists, roles, strict=True)]
 
 
 def _role(lead: str) -> ListRole:
@@ -148,7 +148,7 @@ def _marked_run(text: str, run: Sequence[re.Match[str]]) -> Iterator[ItemList]:
     marks = [match["mark"].strip("().:[]-*•·") for match in run]
     starts = [match.start() for match in run]
     ends = [*starts[1:], run[-1].end()]
-    items = (Item(*values) for values in zip(starts, ends, (match["title"] for match in run), marks, strict=True))
+    items = (ListItem(*values) for values in zip(starts, ends, (match["title"] for match in run), marks, strict=True))
     role = _role(_lead(text, starts[0]))
     lettered = marks[0].upper() == "A" and len(marks) > 1
     yield ItemList(tuple(items), "candidates" if lettered and role == "unknown" else role)
@@ -159,7 +159,7 @@ def _quoted_lists(text: str) -> Iterator[ItemList]:
     for match in _QUOTED.finditer(text):
         quotes = list(_ONE_QUOTE.finditer(text, match.start(), match.end()))
         ends = [*(quote.start() for quote in quotes[1:]), match.end()]
-        items = tuple(Item(quote.start(), end, quote[0][1:-1]) for quote, end in zip(quotes, ends, strict=True))
+        items = tuple(ListItem(quote.start(), end, quote[0][1:-1]) for quote, end in zip(quotes, ends, strict=True))
         yield ItemList(items, _role(_lead(text, match.start())))
 
 
@@ -187,17 +187,17 @@ def _inline(text: str, start: int, end: int, role: ListRole) -> Iterator[ItemLis
         yield ItemList(tuple(items), role)
 
 
-def _separated(text: str, start: int, end: int, separator: str) -> list[Item]:
+def _separated(text: str, start: int, end: int, separator: str) -> list[ListItem]:
     """The titles between separators; an article behind a comma belongs to the title before it."""
     places, place = [start], start
     while (place := text.find(separator, place, end)) >= 0:
         place += len(separator)
-        piece = text[place : min(found, end) if (found := text.find(separator, place, end)) >= 0 else end]
+        piece = text[place:end].split(separator, 1)[0]
         if separator != ", " or not _ARTICLE.fullmatch(piece.strip()):
             places.append(place)
     items = []
     for first, last in zip(places, [*places[1:], end], strict=True):
-        items.append(Item(first, last, text[first:last].removesuffix(separator).strip()))
+        items.append(ListItem(first, last, text[first:last].removesuffix(separator).strip()))
     return items
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from core.prompt.imported.calls import (
     Call,
+    FormatPart,
     Json,
-    KnownPart,
     Logged,
     Skipped,
     Turns,
@@ -18,7 +18,7 @@ from core.prompt.imported.calls import (
     turns_of,
 )
 from core.prompt.imported.fields import TARGETS, parsed
-from core.prompt.imported.placeholders import TemplateError, known_parts, pieces_of
+from core.prompt.imported.placeholders import TemplateError, format_parts, pieces_of
 
 _PREFIX = "attributes."
 _INDEX = re.compile(r"\d+")
@@ -94,7 +94,7 @@ def _call(line: int, record: Json, span: Any) -> Logged:
         line,
         tuple(turns.messages),
         text=text,
-        known_parts=_template_parts(span, turns, text),
+        format_parts=_template_parts(span, turns, text),
         completion=completion,
         target=_target(span),
         model=_model(span),
@@ -138,14 +138,14 @@ def _raw_input(span: Any) -> tuple[Turns, str | None]:
     return (turns_of(request), None) if is_messages(request) else (Turns(), text_or_none(value))
 
 
-def _template_parts(span: Any, turns: Turns, text: str | None) -> tuple[KnownPart, ...]:
+def _template_parts(span: Any, turns: Turns, text: str | None) -> tuple[FormatPart, ...]:
     """The cuts that template and variables give, where they give the logged words again."""
     template, variables = _at(span, "llm.prompt_template.template"), parsed(_at(span, "llm.prompt_template.variables"))
     if not isinstance(template, str) or not isinstance(variables, dict):
         return ()
     logged = next((turn.text for turn in reversed(turns.messages) if turn.role == "user"), text)
     try:
-        parts = known_parts(pieces_of(template, variables, "llm.prompt_template", style="format"))
+        parts = format_parts(pieces_of(template, variables, "llm.prompt_template", style="format"))
     except TemplateError:
         return ()
     return parts if "".join(part.text for part in parts) == logged else ()

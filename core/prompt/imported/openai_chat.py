@@ -17,10 +17,10 @@ def training_calls(line: int, record: Json) -> Iterator[Logged]:
     """A fine-tuning line: the last assistant message is the true answer."""
     turns = _turns_of(record["messages"])
     messages, answer = split_answer(turns.messages)
-    known = described(lowered({name: value for name, value in record.items() if name != "messages"}))
-    known["target"] = known.get("target") or answer
-    known["completion"] = known.get("completion") or answer
-    yield Call(line, messages, notices=turns.notices, **known)
+    fields = described(lowered({name: value for name, value in record.items() if name != "messages"}))
+    fields["target"] = fields.get("target") or answer
+    fields["completion"] = fields.get("completion") or answer
+    yield Call(line, messages, notices=turns.notices, **fields)
 
 
 def preference_calls(line: int, record: Json) -> Iterator[Logged]:
@@ -65,27 +65,27 @@ def request_calls(line: int, record: Json) -> Iterator[Logged]:
     if record.get("prompt") is None and "messages" not in record and "input" not in record:
         yield Skipped(line, "a prompt that the server keeps" if "previous_response_id" in record else "no prompt text")
         return
-    known = described(lowered({name: value for name, value in record.items() if name not in _BODIES}))
-    known["completion"] = answer_of(record) or answer_of(_part(record, "response")) or known.get("completion")
+    fields = described(lowered({name: value for name, value in record.items() if name not in _BODIES}))
+    fields["completion"] = answer_of(record) or answer_of(_part(record, "response")) or fields.get("completion")
     prompt = record.get("prompt")
     if isinstance(prompt, list) and prompt and all(isinstance(text, str) for text in prompt):
-        yield from (Call(line, text=text, **known) for text in prompt)
+        yield from (Call(line, text=text, **fields) for text in prompt)
     elif isinstance(prompt, list):
         yield Skipped(line, "a prompt of token ids instead of text")
     elif isinstance(prompt, str):
-        yield Call(line, text=prompt, **known)
+        yield Call(line, text=prompt, **fields)
     else:
-        yield _turned(line, record, known)
+        yield _turned(line, record, fields)
 
 
-def _turned(line: int, record: Json, known: Any) -> Logged:
+def _turned(line: int, record: Json, fields: Any) -> Logged:
     """The call of a chat request or of a request to Responses."""
     turns = _input_turns(record) if "input" in record else _turns_of(record.get("messages"))
     if isinstance(prompt := record.get("prompt"), Mapping):
         return Skipped(line, f"a prompt that the server keeps ({str(prompt.get('id'))[:40]})")
     messages, answer = split_answer(turns.messages)
-    known["completion"] = known.get("completion") or answer
-    return Call(line, messages, notices=(*turns.notices, *_earlier(record)), **known)
+    fields["completion"] = fields.get("completion") or answer
+    return Call(line, messages, notices=(*turns.notices, *_earlier(record)), **fields)
 
 
 def _earlier(record: Json) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from core.errors import PromptError
-from core.prompt.imported.calls import LONGEST_PROMPT, KnownPart
+from core.prompt.imported.calls import LONGEST_PROMPT, FormatPart
 from core.prompt.imported.cutting import blocks_of
 
-Style = Literal["jinja", "format"]
+TemplateStyle = Literal["jinja", "format"]
 """`{{ name }}` with `{% for %}`, or Python's `{name}`."""
 DEMO_NAMES = frozenset(
     ("demos", "demonstrations", "examples", "few_shot", "few_shots", "fewshot", "shots", "icl_examples", "in_context")
@@ -32,7 +32,7 @@ class TemplateError(PromptError):
     """A template has code, or no value for a placeholder."""
 
 
-class Piece(NamedTuple):
+class FilledPiece(NamedTuple):
     """Characters of a filled template and where they come from."""
 
     text: str
@@ -55,18 +55,20 @@ class _Node:
     inner: list[_Node] = field(default_factory=list)
 
 
-def style_of(template: str) -> Style:
+def style_of(template: str) -> TemplateStyle:
     """Jinja where a template has its tags, else a format string."""
     return "jinja" if _TAG.search(template) else "format"
 
 
-def pieces_of(template: str, values: Mapping[str, Any], where: str, *, style: Style | None = None) -> list[Piece]:
+def pieces_of(
+    template: str, values: Mapping[str, Any], where: str, *, style: TemplateStyle | None = None
+) -> list[FilledPiece]:
     """The filled template in pieces; values are put in as they are and never looked at for placeholders.
 
     Raises `TemplateError` at `where` with the line for code, an unknown form and a placeholder without value.
     """
     style = style or style_of(template)
-    pieces: list[Piece] = []
+    pieces: list[FilledPiece] = []
     size = 0
     for piece in _format(template, values, where) if style == "format" else _jinja(template, values, where):
         size += len(piece.text)
@@ -76,22 +78,22 @@ def pieces_of(template: str, values: Mapping[str, Any], where: str, *, style: St
     return pieces
 
 
-def _format(template: str, values: Mapping[str, Any], where: str) -> Iterator[Piece]:
+def _format(template: str, values: Mapping[str, Any], where: str) -> Iterator[FilledPiece]:
     end = 0
     for tag in _FIELD.finditer(template):
-        yield Piece(template[end : tag.start()])
+        yield FilledPiece(template[end : tag.start()])
         end = tag.end()
         if tag[0] in ("{{", "}}"):
-            yield Piece(tag[0][0])
+            yield FilledPiece(tag[0][0])
         elif tag["name"] is None or not _PATH.fullmatch(tag["name"]):
             line = template.count("\n", 0, tag.start()) + 1
             raise TemplateError(f"{tag[0][:40]!r} is no placeholder", expected="{name}", where=f"{where}, line {line}")
         else:
-            yield Piece(_written(_looked_up(values, tag["name"], where)), tag["name"])
-    yield Piece(template[end:])
+            yield FilledPiece(_written(_looked_up(values, tag["name"], where)), tag["name"])
+    yield FilledPiece(template[end:])
 
 
-def _jinja(template: str, values: Mapping[str, Any], where: str) -> Iterator[Piece]:
+def _jinja(template: str, values: Mapping[str, Any], where: str) -> Iterator[FilledPiece]:
     nodes = _parsed(template.removesuffix("\n"), where)  # Jinja drops the template's last line break.
     return _filled(nodes, dict(values), where)
 
@@ -136,10 +138,10 @@ def _enter_block(open_nodes: list[_Node], words: str, where: str) -> None:
     open_nodes.append(node)
 
 
-def _filled(nodes: Sequence[_Node], values: Mapping[str, Any], where: str) -> Iterator[Piece]:
+def _filled(nodes: Sequence[_Node], values: Mapping[str, Any], where: str) -> Iterator[FilledPiece]:
     for node in nodes:
         if not node.path:
-            yield Piece(node.text)
+            yield FilledPiece(node.text)
             continue
         value = _looked_up(values, node.path, where)
         if node.variable:
@@ -147,10 +149,10 @@ def _filled(nodes: Sequence[_Node], values: Mapping[str, Any], where: str) -> It
         elif node.separator is not None:
             yield from _joined(node, value, where)
         else:
-            yield Piece(_written(value), node.path)
+            yield FilledPiece(_written(value), node.path)
 
 
-def _repeated(node: _Node, value: Any, values: Mapping[str, Any], where: str) -> Iterator[Piece]:
+def _repeated(node: _Node, value: Any, values: Mapping[str, Any], where: str) -> Iterator[FilledPiece]:
     size = 0
     for place, item in enumerate(_items(value, node.path, where)):
         inner = {**values, node.variable: item, "loop": {"index": place + 1, "index0": place}}
@@ -158,14 +160,14 @@ def _repeated(node: _Node, value: Any, values: Mapping[str, Any], where: str) ->
         size += len(text)
         if size > LONGEST_PROMPT:
             raise TemplateError("the filled template is too long", where=where)
-        yield Piece(text, node.path, place, isinstance(item, Mapping))
+        yield FilledPiece(text, node.path, place, isinstance(item, Mapping))
 
 
-def _joined(node: _Node, value: Any, where: str) -> Iterator[Piece]:
+def _joined(node: _Node, value: Any, where: str) -> Iterator[FilledPiece]:
     items = _items(value, node.path, where)
     for place, item in enumerate(items):
         behind = (node.separator or "") if place < len(items) - 1 else ""
-        yield Piece(_written(item) + behind, node.path, place)
+        yield FilledPiece(_written(item) + behind, node.path, place)
 
 
 def _items(value: Any, path: str, where: str) -> Sequence[Any]:
@@ -193,12 +195,12 @@ def _written(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def known_parts(pieces: Sequence[Piece]) -> tuple[KnownPart, ...]:
+def format_parts(pieces: Sequence[FilledPiece]) -> tuple[FormatPart, ...]:
     """What the variables say of the cuts: demonstrations and history items; nothing where no demonstration stands.
 
     Text before the first demonstration is pinned, text behind the last is the query.
     """
-    parts: list[KnownPart] = []
+    parts: list[FormatPart] = []
     for piece in (piece for piece in pieces if piece.text):
         parts += _piece_parts(piece)
     demos = [place for place, part in enumerate(parts) if part.kind == "demo"]
@@ -206,32 +208,32 @@ def known_parts(pieces: Sequence[Piece]) -> tuple[KnownPart, ...]:
         return ()
     for place, part in enumerate(parts[: demos[-1]]):
         if part.kind != "demo":
-            parts[place] = KnownPart("pinned", part.text)
+            parts[place] = FormatPart("pinned", part.text)
     return _merged(parts)
 
 
-def _piece_parts(piece: Piece) -> list[KnownPart]:
+def _piece_parts(piece: FilledPiece) -> list[FormatPart]:
     name = (piece.name or "").lower().rpartition(".")[2]
     if piece.item is not None and (piece.fields or name in DEMO_NAMES):
-        return [KnownPart("demo", piece.text, 1)]
+        return [FormatPart("demo", piece.text, 1)]
     if piece.item is not None:
-        return [KnownPart("history", piece.text, 1)]
+        return [FormatPart("history", piece.text, 1)]
     if name not in DEMO_NAMES:
-        return [KnownPart("query", piece.text)]
+        return [FormatPart("query", piece.text)]
     instruction, *demos = blocks_of(piece.text)
-    return [KnownPart("pinned", instruction)] * bool(instruction) + [KnownPart("demo", text, 1) for text in demos]
+    return [FormatPart("pinned", instruction)] * bool(instruction) + [FormatPart("demo", text, 1) for text in demos]
 
 
-def _merged(parts: Sequence[KnownPart]) -> tuple[KnownPart, ...]:
+def _merged(parts: Sequence[FormatPart]) -> tuple[FormatPart, ...]:
     """Neighbours of pinned or of query text as one part; demonstrations and history items numbered from 1."""
-    merged: list[KnownPart] = []
+    merged: list[FormatPart] = []
     counts = {"demo": 0, "history": 0}
     for part in parts:
         if part.kind in counts:
             counts[part.kind] += 1
-            merged.append(KnownPart(part.kind, part.text, counts[part.kind]))
+            merged.append(FormatPart(part.kind, part.text, counts[part.kind]))
         elif merged and merged[-1].kind == part.kind:
-            merged[-1] = KnownPart(part.kind, merged[-1].text + part.text)
+            merged[-1] = FormatPart(part.kind, merged[-1].text + part.text)
         else:
-            merged.append(KnownPart(part.kind, part.text))
+            merged.append(FormatPart(part.kind, part.text))
     return tuple(merged)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.prompt.imported.calls import Call, KnownPart
+from core.prompt.imported.calls import Call, FormatPart
 from core.prompt.imported.case_file import CasePart, Message, numbered
 from core.prompt.imported.cutting import CUE, Cutting, cuttings_of
 from core.prompt.imported.lists import history_of
@@ -47,8 +47,8 @@ def segments_of(call: Call) -> Segments:
 
 def _text_segments(call: Call) -> Segments:
     text = call.text or ""
-    if call.known_parts:
-        return Segments(_known(call.known_parts), FORMAT_CUTS, answers=_known_answers(call))
+    if call.format_parts:
+        return Segments(_format_parts(call.format_parts), FORMAT_CUTS, answers=_format_answers(call))
     cuttings = cuttings_of(text)
     return _proposed(cuttings, _cut(text, cuttings[0]) if cuttings else _query_parts(text, first=True))
 
@@ -62,19 +62,19 @@ def _proposed(cuttings: Sequence[Cutting], parts: tuple[CasePart, ...]) -> Segme
     return Segments(parts, best.cutter, runner_up, answers if all(answers) else (), notices=best.notices)
 
 
-def _known(parts: Sequence[KnownPart]) -> tuple[CasePart, ...]:
+def _format_parts(parts: Sequence[FormatPart]) -> tuple[CasePart, ...]:
     """The parts that the format says; its last part of the query is searched for a history if it says none."""
-    known = tuple(CasePart(kind=part.kind, text=part.text, number=part.number) for part in parts)
-    if known[-1].kind == "query" and not any(part.kind == "history" for part in known):
-        return (*known[:-1], *_query_parts(known[-1].text))
-    return known
+    whole = tuple(CasePart(kind=part.kind, text=part.text, number=part.number) for part in parts)
+    if whole[-1].kind == "query" and not any(part.kind == "history" for part in whole):
+        return (*whole[:-1], *_query_parts(whole[-1].text))
+    return whole
 
 
-def _known_answers(call: Call) -> tuple[str, ...]:
+def _format_answers(call: Call) -> tuple[str, ...]:
     """Answers of the demonstrations that the format cuts: as it says, else as their text tells."""
-    if call.known_answers:
-        return call.known_answers
-    demos = [part.text for part in call.known_parts if part.kind == "demo"]
+    if call.format_answers:
+        return call.format_answers
+    demos = [part.text for part in call.format_parts if part.kind == "demo"]
     cuttings = cuttings_of("".join(demos), closed=True)
     answers = tuple(demo.answer for demo in cuttings[0].demos) if cuttings else ()
     return answers if len(answers) == len(demos) and all(answers) else ()
@@ -125,9 +125,9 @@ def _after_instruction(text: str) -> tuple[CasePart, ...]:
 def _chat_segments(call: Call) -> Segments:
     messages = call.messages
     last = max((place for place, turn in enumerate(messages) if turn.role == "user"), default=len(messages) - 1)
-    if call.known_parts:
+    if call.format_parts:
         return _message_segments(
-            messages, {last: _known(call.known_parts)}, Segments((), FORMAT_CUTS, answers=_known_answers(call))
+            messages, {last: _format_parts(call.format_parts)}, Segments((), FORMAT_CUTS, answers=_format_answers(call))
         )
     pairs = _pairs(messages, last)
     if pairs:

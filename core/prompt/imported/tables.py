@@ -30,28 +30,28 @@ def has_prompt(record: Json) -> bool:
 def row_calls(line: int, record: Json) -> Iterator[Logged]:
     """The call of a row with a prompt; what else the row says of it is taken by the names of the columns."""
     row = lowered(record)
-    known = described(row)
+    fields = described(row)
     for name in (*MESSAGES, *PROMPTS, *QUESTIONS):
         messages = parsed(row.get(name))
         if is_messages(messages):
             turns = turns_of(messages)
             prompt, answer = split_answer(turns.messages)
-            known["completion"] = known.get("completion") or answer
-            yield Call(line, prompt, notices=turns.notices, **_trained(known, row))
+            fields["completion"] = fields.get("completion") or answer
+            yield Call(line, prompt, notices=turns.notices, **_trained(fields, row))
             return
     text = first_text(row, PROMPTS) or first_text(row, QUESTIONS)
     if text is None:
         yield Skipped(line, "no prompt text")
     else:
-        yield Call(line, text=text, **_trained(known, row))
+        yield Call(line, text=text, **_trained(fields, row))
 
 
-def _trained(known: Described, row: Json) -> Described:
+def _trained(fields: Described, row: Json) -> Described:
     """A pair of prompt and completion without a model is for training: the completion is the true answer."""
-    is_pair = known.get("target") is None and known.get("model") is None
+    is_pair = fields.get("target") is None and fields.get("model") is None
     if is_pair and any(name in row for name in ("completion", *MESSAGES)):
-        known["target"] = known.get("completion")
-    return known
+        fields["target"] = fields.get("completion")
+    return fields
 
 
 def alpaca_calls(line: int, record: Json) -> Iterator[Logged]:
@@ -61,11 +61,11 @@ def alpaca_calls(line: int, record: Json) -> Iterator[Logged]:
     head = ALPACA[0].format(input=ALPACA[1] if words else "")
     pinned = f"{head}\n\n### Instruction:\n{instruction}\n\n"
     rest = f"### Input:\n{words}\n\n### Response:\n" if words else "### Response:\n"
-    known = described(row)
+    fields = described(row)
     answer = first_text(row, ("output",))
-    known["target"] = known.get("target") or answer
-    known["completion"] = None if known.get("completion") == answer else known.get("completion")
-    yield Call(line, text=pinned + rest, notices=(REBUILT,), **known)
+    fields["target"] = fields.get("target") or answer
+    fields["completion"] = None if fields.get("completion") == answer else fields.get("completion")
+    yield Call(line, text=pinned + rest, notices=(REBUILT,), **fields)
 
 
 def plain_calls(_: int, record: Json) -> Iterator[Logged]:

@@ -55,13 +55,13 @@ def test_names_are_different() -> None:
 
 
 def test_batch_answers_are_joined_on_their_id(tmp_path: Path) -> None:
-    asked = [{"custom_id": f"case-{n}", "body": {"model": "m", "messages": MESSAGES}} for n in (1, 2)]
-    asked[1]["body"]["messages"] = [*MESSAGES[:5], {"role": "user", "content": SECOND}]  # type: ignore[index]
+    requests_of = [{"custom_id": f"case-{n}", "body": {"model": "m", "messages": MESSAGES}} for n in (1, 2)]
+    requests_of[1]["body"]["messages"] = [*MESSAGES[:5], {"role": "user", "content": SECOND}]  # type: ignore[index]
     answers = [
         {"custom_id": f"case-{n}", "response": {"body": {"model": "m-1", "choices": [{"message": {"content": text}}]}}}
         for n, text in ((2, "No"), (1, "Yes"))
     ]
-    requests = written(tmp_path, *asked, {"custom_id": "e", "url": "/v1/embeddings", "body": {}}, name="in.jsonl")
+    requests = written(tmp_path, *requests_of, {"custom_id": "e", "url": "/v1/embeddings", "body": {}}, name="in.jsonl")
     cases, report = imported(requests, written(tmp_path, *answers, name="out.jsonl"))
     assert [(case.case_id, case.completion, case.model) for case in cases] == [
         ("case-1", "Yes", "m-1"),
@@ -109,9 +109,9 @@ def test_a_dspy_program_asks_its_last_demonstration(tmp_path: Path) -> None:
 def test_what_holds_no_prompt_is_skipped_with_its_reason(tmp_path: Path, record: Any, reason: str) -> None:
     cases, report = imported(written(tmp_path, record))
     assert not cases
-    (given,) = report.skipped
-    assert given.startswith(reason)
-    assert report.first_lines[given] == "log.jsonl, line 1"
+    (skipped_reason,) = report.skipped
+    assert skipped_reason.startswith(reason)
+    assert report.first_lines[skipped_reason] == "log.jsonl, line 1"
 
 
 def test_images_and_tool_calls_are_left_out_and_counted(tmp_path: Path) -> None:

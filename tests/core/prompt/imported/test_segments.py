@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prompt_cases import TEXTS
 
 from bench.own.cut_corpus import corpus
-from core.prompt.imported.calls import Call, KnownPart
+from core.prompt.imported.calls import Call, FormatPart
 from core.prompt.imported.case_file import Message, numbered
 from core.prompt.imported.segments import TALK, segments_of
 
@@ -122,8 +122,8 @@ def test_a_conversation_is_said_to_be_one() -> None:
 
 
 def test_cuts_of_the_format_are_taken() -> None:
-    parts = (KnownPart("pinned", "P "), KnownPart("demo", "D ", 1), KnownPart("query", "Liked: A; B"))
-    segments = segments_of(Call(text="P D Liked: A; B", known_parts=parts))
+    parts = (FormatPart("pinned", "P "), FormatPart("demo", "D ", 1), FormatPart("query", "Liked: A; B"))
+    segments = segments_of(Call(text="P D Liked: A; B", format_parts=parts))
     assert [(part.kind, part.text) for part in segments.parts] == [
         ("pinned", "P "),
         ("demo", "D "),
