@@ -391,6 +391,17 @@ NO_DEMOS: Mapping[str, PromptStyle] = {
 }  # fmt: skip
 """Prompts with nothing to cut."""
 
+
+def acknowledged(style: PromptStyle) -> PromptStyle:
+    """The examples in a first turn that the assistant acknowledges, the query as the second turn."""
+
+    def write(data: ShotMaterial) -> TrueTurns:
+        ((_, parts),) = style(data)
+        return (("user", parts[:-1]), ("assistant", (("pinned", "Understood."),)), ("user", parts[-1:]))
+
+    return write
+
+
 FOREIGN: Mapping[str, PromptStyle] = {
     "JSON objects": framed(
         "Fill in the last object.\n\n", '{"history": "{h}", "item": "{i}", "answer": "{a}"}\n', '{"history": "{h}", "item": "{i}", "answer": "'
@@ -412,6 +423,35 @@ FOREIGN: Mapping[str, PromptStyle] = {
             ),
         ),
     ),
+    "decorated headings": framed(
+        INSTRUCTION + "\n\n", "#### Instance {n} ####\nLiked: {h}\nItem: {i}\nAnswer: {a}\n\n", "#### Your task ####\nLiked: {h}\nItem: {i}\nAnswer:"
+    ),
+    "stems inside a line": framed(INSTRUCTION + "\n", "Given: {h} Item: {i} Result: {a}\n", "Given: {h} Item: {i} Result:"),
+    "numbered one-liners": framed(INSTRUCTION + "\n\n", "{n}) Input: {h}, {i}. Output: {a}\n", "{n}) Input: {h}, {i}. Output:"),
+    "marks of Llama 2 in a text": framed("", "<s>[INST] {h}: {i}? [/INST] {a} </s>\n", "<s>[INST] {h}: {i}? [/INST]"),
+    "assignments": framed("", "history = [{h}]\nitem = '{i}'\nanswer = '{a}'\n\n", "history = [{h}]\nitem = '{i}'\nanswer = '", history=quoted),
+    "emoji": framed(INSTRUCTION + "\n\n", "👉 Liked: {h}\n🎬 Item: {i}\n✅ Answer: {a}\n\n", "👉 Liked: {h}\n🎬 Item: {i}\n✅ Answer:"),
+    "headings with brackets": framed(
+        INSTRUCTION + "\n\n", "Example {n} (from another user):\nLiked: {h}\nItem: {i}\nAnswer: {a}\n\n", "Now this user:\nLiked: {h}\nItem: {i}\nAnswer:"
+    ),
+    "pipes": framed(INSTRUCTION + "\n", "Sample #{n} | liked: {h} | item: {i} | answer: {a}\n", "Sample #{n} | liked: {h} | item: {i} | answer:"),
+    "Hindi": framed("हाँ या नहीं में उत्तर दें।\n\n", "इतिहास: {h}\nफ़िल्म: {i}\nउत्तर: {a}\n\n", "इतिहास: {h}\nफ़िल्म: {i}\nउत्तर:"),
+    "Vietnamese": framed("Trả lời có hoặc không.\n\n", "Ví dụ {n}:\nLịch sử: {h}\nPhim: {i}\nTrả lời: {a}\n\n", "Ví dụ {n}:\nLịch sử: {h}\nPhim: {i}\nTrả lời:"),
+    "prompts of shells": framed("", "USER>>> {h}; {i}?\nBOT>>> {a}\n", "USER>>> {h}; {i}?\nBOT>>>"),
+    "quoted blocks": framed(INSTRUCTION + "\n\n", "> Liked: {h}\n> Item: {i}\n> Answer: {a}\n\n", "> Liked: {h}\n> Item: {i}\n> Answer:"),
+    "underlined headings": framed(
+        INSTRUCTION + "\n\n", "EXAMPLE {n}\n---------\nLiked: {h}\nItem: {i}\nAnswer: {a}\n\n", "QUESTION\n---------\nLiked: {h}\nItem: {i}\nAnswer:"
+    ),
+    "an array over lines": framed(
+        "[\n", '  {\n    "history": "{h}",\n    "item": "{i}",\n    "answer": "{a}"\n  },\n', '  {\n    "history": "{h}",\n    "item": "{i}",\n    "answer": "'
+    ),
+    "arrows as stems": framed(INSTRUCTION + "\n\n", "Liked → {h}\nItem → {i}\nDecision → {a}\n\n", "Liked → {h}\nItem → {i}\nDecision →"),
+    "bullets before stems": framed(INSTRUCTION + "\n\n", "- Input: {h}, {i}\n- Output: {a}\n\n", "- Input: {h}, {i}\n- Output:"),
+    "dots behind stems": framed(INSTRUCTION + "\n\n", "Scenario {n}. {h} came before {i}.\nOutcome. {a}\n\n", "Scenario {n}. {h} came before {i}.\nOutcome."),
+    "equals": framed("", "liked = {h}; item = {i}; answer = {a}\n", "liked = {h}; item = {i}; answer ="),
+    "Korean": framed("예 또는 아니요로 답하세요.\n\n", "입력: {h} / {i}\n출력: {a}\n\n", "입력: {h} / {i}\n출력:"),
+    "lettered people": framed("Some people.\n\n", "Person {L} enjoyed {h}. Verdict on {i}: {a}\n", "Person {L} enjoyed {h}. Verdict on {i}:"),
+    "acknowledged examples": acknowledged(framed(INSTRUCTION + "\n\n", *IO_)),
     "calls of a function": framed("", 'recommend([{h}], "{i}")  # {a}\n', 'recommend([{h}], "{i}")  #', history=quoted),
 }  # fmt: skip
 """Styles that no cutter was written for, beside those that others bring."""

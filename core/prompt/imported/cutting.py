@@ -466,9 +466,15 @@ def _bounds(starts: Sequence[int], end: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], end], strict=True))
 
 
+_STEM_WORD = re.compile(r"\S*[:：\])>|]")
+_LIST_MARK = re.compile(r"\(?\w{1,3}[.)]|[-*•]")
+
+
 def _opening(block: str) -> tuple[str, ...]:
-    """The first two words of a block, numbers as one sign."""
-    return tuple(re.sub(r"\d+", "0", word) for word in block.split(maxsplit=2)[:2])
+    """The first two words of a block, or its first if that is a stem; numbers as one sign."""
+    words = [re.sub(r"\d+", "0", word) for word in block.split(maxsplit=2)[:2]]
+    stemmed = bool(words) and _STEM_WORD.fullmatch(words[0]) and not _LIST_MARK.fullmatch(words[0])
+    return tuple(words[:1] if stemmed else words)
 
 
 def _alike_runs(openings: Sequence[tuple[str, ...]]) -> Iterator[tuple[int, int]]:
@@ -486,13 +492,62 @@ def _separated_cutting(layout: Layout, name: str, run: Sequence[tuple[int, int]]
     demo_blocks = run[:-1] if is_query else run
     starts = [start for start, _ in demo_blocks]
     end = last[0] if is_query else last[1]
-    demos = [Demo(start, stop, "") for start, stop in zip(starts, [*starts[1:], end], strict=True)]
-    items = re.compile(r"[ \t]*(?:[-*•]|\(?\w{1,3}[.)])[ \t]")
-    listed = name == "lines" and any(items.match(text, start) for start in starts)
+    answers = _cued_answers(text, demo_blocks, text[last[0] : last[1]] if is_query else "")
+    spans = zip(starts, [*starts[1:], end], answers, strict=True)
     words = min(len(text[start:stop].split()) for start, stop in demo_blocks)
-    query = len(text) if layout.closed else end
-    fit = 0.0 if listed or words < LEAST_WORDS else 1.0 if is_query or layout.closed else 0.8
-    return Cutting("separators", tuple(demos), query, fit * (0.8 if name == "lines" else 1.0))
+    fit = 0.0 if words < LEAST_WORDS or (name == "lines" and _is_list(text, demo_blocks, answers)) else 1.0
+    fit *= (1.0 if is_query or layout.closed else 0.8) * (0.8 if name == "lines" else 1.0)
+    return Cutting("separators", tuple(Demo(*span) for span in spans), len(text) if layout.closed else end, fit)
+
+
+def _cued_answers(text: str, blocks: Sequence[tuple[int, int]], query: str) -> list[str]:
+    """What the blocks write behind the last word of the query, where that is a cue; else empty texts."""
+    words = query.rstrip(" \t\r\n\"'“").split()
+    cue = words[-1] if words and CUE.search(query.rstrip()) else ""
+    parts = [text[start:stop].rpartition(cue) if cue else ("", "", "") for start, stop in blocks]
+    answers = [_bare(behind).strip(" \t\"'“”}])|,") for _, _, behind in parts]
+    return answers if all(answers) else [""] * len(answers)
+
+
+def _is_list(text: str, blocks: Sequence[tuple[int, int]], answers: Sequence[str]) -> bool:
+    """Whether lines are a list of titles, or of fields without answers, rather than demonstrations."""
+    openings = [_opening(text[start:stop]) for start, stop in blocks]
+    marked = any(_LIST_MARK.fullmatch(opening[0]) for opening in openings)
+    stemmed = any(_STEM_WORD.fullmatch(opening[0]) for opening in openings)
+    return (marked or stemmed) and not all(answers)
+
+
+_ROW = re.compile(r"[ \t]*\|(?P<cells>[^\n]*)")
+_ROW_RULE = re.compile(r"[ \t]*\|[-:| \t]+")
+
+
+def _row_cuttings(layout: Layout) -> Iterator[Cutting]:
+    """Rows of a Markdown table, the last of which has no answer yet."""
+    text, run = layout.text, list[Line]()
+    for line in (*layout.lines, Line(len(text), len(text), len(text))):
+        if _ROW.fullmatch(text, line.start, line.end):
+            run.append(line)
+        elif run:
+            yield from _table_cutting(layout, run)
+            run = []
+
+
+def _table_cutting(layout: Layout, run: Sequence[Line]) -> Iterator[Cutting]:
+    text = layout.text
+    if len(run) < 4 or not _ROW_RULE.fullmatch(text, run[1].start, run[1].end):
+        return
+    cells = [_cells(text[line.start : line.end]) for line in run]
+    width = len(cells[0])
+    is_query = len([cell for cell in cells[-1] if cell]) < width
+    rows, answers = run[2:-1] if is_query else run[2:], [row[-1] for row in cells[2:]]
+    if (is_query or layout.closed) and all(len(row) == width and row[-1] for row in cells[2 : 2 + len(rows)]):
+        demos = [Demo(line.start, line.after, answer) for line, answer in zip(rows, answers, strict=False)]
+        yield Cutting("rows", tuple(demos), len(text) if layout.closed else run[-1].start, 1.0)
+
+
+def _cells(row: str) -> list[str]:
+    cells = [cell.strip() for cell in row.strip().removeprefix("|").split("|")]
+    return cells[:-1] if cells[-1] == "" and len(cells) > 1 else cells
 
 
 CUTTERS = (
@@ -500,6 +555,7 @@ CUTTERS = (
     Cutter(
         "stems", "blocks with the same stems, such as Input: and Output:, or Example 1, Example 2", 0.9, _stem_cuttings
     ),
+    Cutter("rows", "rows of a Markdown table", 0.85, _row_cuttings),
     Cutter("arrows", "lines of the form history -> answer", 0.85, _arrow_cuttings),
     Cutter("separators", "blocks between equal separators that begin alike", 0.6, _separator_cuttings),
 )

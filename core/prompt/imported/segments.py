@@ -130,9 +130,9 @@ def _chat_segments(call: Call) -> Segments:
             messages, {last: _format_parts(call.format_parts)}, Segments((), FORMAT_CUTS, answers=_format_answers(call))
         )
     pairs = _pairs(messages, last)
-    if pairs:
+    if len(pairs) > 1 or (pairs and not _holds_demos(messages[pairs[0]].text)):
         return _turn_segments(messages, pairs, last)
-    for place in [last, *(place for place, turn in enumerate(messages) if turn.role == "system")]:
+    for place in [last, *pairs, *(place for place, turn in enumerate(messages) if turn.role == "system")]:
         cuttings = cuttings_of(messages[place].text, closed=place != last)
         if cuttings:
             cut = {place: _cut(messages[place].text, cuttings[0])}
@@ -149,6 +149,12 @@ def _pairs(messages: Sequence[Message], last: int) -> list[int]:
     roles = [turn.role for turn in messages[first:last]]
     strict = len(roles) % 2 == 0 and roles == ["user", "assistant"] * (len(roles) // 2)
     return list(range(first, last, 2)) if strict else []
+
+
+def _holds_demos(text: str) -> bool:
+    """Whether one turn holds several demonstrations by itself, which the assistant then only acknowledges."""
+    cuttings = cuttings_of(text, closed=True)
+    return bool(cuttings) and len(cuttings[0].demos) > 1 and all(demo.answer for demo in cuttings[0].demos)
 
 
 def _turn_segments(messages: Sequence[Message], pairs: Sequence[int], last: int) -> Segments:

@@ -121,6 +121,31 @@ def test_a_conversation_is_said_to_be_one() -> None:
     assert segments.notices == (TALK,)
 
 
+def test_a_table_and_lines_with_stems_inside_are_cut() -> None:
+    head = "| history | answer |\n|---|---|\n"
+    assert demos(head + "| a | Yes |\n| b | No |\n| c |") == ["| a | Yes |\n", "| b | No |\n"]
+    assert demos(head + "| a | Yes |\n| b | No |\n") == []
+    lines = [f'{{"history": "x, y, {n}", "answer": "{a}"}}\n' for n, a in ((1, "Yes"), (2, "No"))]
+    segments = segments_of(Call(text="".join(lines) + '{"history": "z", "answer": "'))
+    assert [part.text for part in segments.parts if part.kind == "demo"] == lines
+    assert segments.answers == ("Yes", "No")
+
+
+def test_a_turn_with_all_examples_is_cut_itself() -> None:
+    turns = (
+        ("user", "Input: a\nOutput: Yes\n\nInput: b\nOutput: No"),
+        ("assistant", "Understood."),
+        ("user", "Input: c"),
+    )
+    segments = segments_of(Call(messages=tuple(Message(*turn) for turn in turns)))  # type: ignore[arg-type]
+    assert [(part.kind, part.message) for part in segments.parts] == [
+        ("demo", 0),
+        ("demo", 0),
+        ("pinned", 1),
+        ("query", 2),
+    ]
+
+
 def test_cuts_of_the_format_are_taken() -> None:
     parts = (FormatPart("pinned", "P "), FormatPart("demo", "D ", 1), FormatPart("query", "Liked: A; B"))
     segments = segments_of(Call(text="P D Liked: A; B", format_parts=parts))
