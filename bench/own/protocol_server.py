@@ -57,6 +57,7 @@ class ProtocolServer:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._rng = np.random.default_rng(0)
+        self._pieces: dict[int, str] = {}
         self._rows: dict[tuple[int, ...], np.ndarray[Any, np.dtype[np.float64]]] = {}
 
     def __enter__(self) -> ProtocolServer:
@@ -85,6 +86,12 @@ class ProtocolServer:
         """The fault of this answer."""
         with self._lock:
             return self.faults.popleft() if self.faults else None
+
+    def piece(self, token: int) -> str:
+        """The text of a token."""
+        if token not in self._pieces:
+            self._pieces[token] = self.tokenizer.decode([token])
+        return self._pieces[token]
 
     def logprobs(self, ids: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Log-probabilities [token, vocab] after each token of a prompt, by one plain pass in the network's precision,
@@ -243,7 +250,7 @@ def _entry(served: ProtocolServer, rows: Any, ids: list[int], place: int) -> dic
     best = int(before.argmax())
     tokens = dict.fromkeys([best, ids[place]])
     return {
-        str(token): {"logprob": float(before[token]), "rank": 1, "decoded_token": served.tokenizer.decode([token])}
+        str(token): {"logprob": float(before[token]), "rank": 1, "decoded_token": served.piece(token)}
         for token in tokens
     }
 

@@ -27,8 +27,8 @@ from core.metrics.similarity import spearman
 from core.prompt.families import FAMILIES, Family
 from core.question.case_spec import CaseSpec
 
-DEMOS, CANDIDATES, BUDGET = 6, 8, 8.0
-NOISES = (0.003, 0.03, 0.3)
+DEMOS, CANDIDATES, BUDGET = 4, 6, 6.0
+NOISES = (0.01, 0.3)
 """Standard deviations in nats of what the server adds to every log-probability."""
 
 
@@ -83,7 +83,7 @@ def _restore(before: Mapping[str, str | None]) -> None:
 
 
 def _task(user: str, family: Family) -> Explain:
-    case = CaseSpec(user=user, family=family, demos=DEMOS, strategy="recent", candidates=CANDIDATES, history=2)
+    case = CaseSpec(user=user, family=family, demos=DEMOS, strategy="recent", candidates=CANDIDATES, history=1)
     return Explain(case=case, method="ablations", budget=BUDGET, removals=0, flips=0)
 
 

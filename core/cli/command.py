@@ -20,6 +20,7 @@ from core.cli.cases_command import cases
 from core.cli.choose_command import choose
 from core.cli.default_choices import filled
 from core.cli.evaluate_command import evaluate
+from core.cli.model_command import model
 from core.cli.options import with_own_options, with_task_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.cli.progress import progress
@@ -149,6 +150,7 @@ for _kind in KINDS.values():
 
 app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("choose")(with_own_options(choose, ChoiceSettings))
+app.command("model")(model)
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 app.add_typer(cases, name="cases")
 

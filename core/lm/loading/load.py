@@ -108,13 +108,13 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     """
     if place_of(name).kind == "server":
         return _served(name).with_adapter(adapter)
-    source, where = _source(name)
+    source, where = source_of(name)
     folder = checked_folder(source, where=where)
     if adapter is not None:
         checked_adapter(adapter)  # A wrong adapter is refused before the weights are read.
     device = device_for(device)
     dtype, notices = dtype_for(device, dtype)
-    _check_room(folder, device, dtype, where)
+    check_room(folder, device, dtype, where)
     model_id = model_id_of(folder.files, where=where)
     tokenizer = _tokenizer(folder, where)
     network = _network(folder, device, dtype, where)
@@ -124,7 +124,7 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     return plain.with_adapter(adapter)
 
 
-def _source(name: str) -> tuple[Path, str]:
+def source_of(name: str) -> tuple[Path, str]:
     """The folder to load from, and what to call it."""
     place = place_of(name)
     if place.kind == "sample":
@@ -219,11 +219,16 @@ def _check_unchanged(now: str, then: str, where: str) -> None:
         raise ModelError("the files changed while they were read", expected="a model that stays as it is", where=where)
 
 
-def _check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> None:
+def needed_bytes(folder: ModelFolder, dtype: str) -> int:
+    """Memory that the weights need in that number type, with some room."""
+    return int(folder.weights.numbers * BYTES[dtype] * ROOM)
+
+
+def check_room(folder: ModelFolder, device: str, dtype: str, where: str) -> None:
     """Refuse what does not fit, by the headers alone, and a configuration that asks for more than the files hold."""
-    needed, free = int(folder.weights.numbers * BYTES[dtype] * ROOM), free_bytes(device)
+    needed, free = needed_bytes(folder, dtype), free_bytes(device)
     if needed > free:
-        problem = f"the model needs about {_size(needed)} in {dtype}, {_size(free)} are free on {device}"
+        problem = f"the model needs about {size_words(needed)} in {dtype}, {size_words(free)} are free on {device}"
         raise ModelError(problem, expected="a smaller model or more memory", where=where)
     described = _numbers_described(folder, where)
     if described > 2 * folder.weights.numbers:
@@ -340,5 +345,6 @@ def _failed(what: str, error: Exception, where: str) -> ModelError:
     )
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """`1.2 GB`, `540.0 MB`."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
