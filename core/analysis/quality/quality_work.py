@@ -13,6 +13,8 @@ from core.analysis.quality.scores import Gain, gain
 from core.analysis.robustness.variant import prompt_demos
 from core.analysis.setting import Setting
 from core.analysis.values import Array, TargetScore
+from core.errors import RequestError
+from core.lm.server.tree_scores import SCORES_ONLY
 from core.question.targets import Explained
 
 Columns = dict[str, Sequence[object]]
@@ -67,7 +69,11 @@ class QualityWork:
     @cached_property
     def gain(self) -> Gain:
         """The contributions of the demonstrations to it."""
-        by_deletion = self.proxy or self.setting.model.server is not None
+        served = self.setting.model.server is not None
+        if served and self.task.gain_method == "gradient":
+            expected = "auto, leave_one_out or default"
+            raise RequestError(f"gain by a gradient: {SCORES_ONLY}", expected=expected, where="gain_method")
+        by_deletion = self.proxy or served
         method = "leave_one_out" if by_deletion and self.task.gain_method == "auto" else self.task.gain_method
         return gain(self.score, method=method, budget=self.task.budget, seed=self.setting.case.seed)
 

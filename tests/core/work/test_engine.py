@@ -77,7 +77,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(f"model {name} {adapter} {device} {dtype}")
         if name == "broken":
             raise ValueError("broken")
-        model = SimpleNamespace(network=torch.nn.ModuleList(), base=None)
+        model = SimpleNamespace(network=torch.nn.ModuleList(), base=None, server=None)
         model.with_adapter = lambda wanted: model
         return model
 
@@ -210,3 +210,16 @@ def test_threads_are_all_cores_unless_the_environment_says_how_many(monkeypatch)
     module.use_all_cores()
     assert len(asked) == 1
     assert asked[0] >= 1
+
+
+@pytest.mark.parametrize("kind", ["dual", "updates", "utility", "personalise"])
+def test_what_looks_into_the_model_is_refused_on_a_server_before_anything_is_opened(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.question.kinds import KINDS
+
+    monkeypatch.setenv("DEMOLENS_SERVER", "http://127.0.0.1:9/v1")
+    task = KINDS[kind].task()
+    task = task.model_copy(update={"case": task.case.model_copy(update={"model": "server", "dataset": "/nowhere"})})
+    with pytest.raises(RequestError, match=f"{kind} looks into the model, and a server gives scores only"):
+        list(ModelEngine().run(task, lambda _label, _fraction: None))
