@@ -16,7 +16,7 @@ from core.work.log import escaped, log_to_file
 if TYPE_CHECKING:
     from core.prompt.imported.answer_options import OptionSource
     from core.prompt.imported.case_file import PromptCase
-    from core.prompt.imported.importing import ImportReport
+    from core.prompt.imported.importing import ImportChoices, ImportReport
 
 TEMPLATE_ENDS = (".j2", ".jinja", ".jinja2")
 MOST_TITLES_BYTES = 64_000_000
@@ -58,8 +58,7 @@ def import_(
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Most cases; 0 for all.")] = 0,
 ) -> None:
     """Import finished prompts into a case file, and say what became of every call."""
-    from core.prompt.imported.case_file import write_cases
-    from core.prompt.imported.importing import ImportChoices, ImportReport, at_least_one, import_cases
+    from core.prompt.imported.importing import ImportChoices
 
     log_to_file("command")
     templates = [path for path in paths if path.lower().endswith(TEMPLATE_ENDS)] + [template] * bool(template)
@@ -76,13 +75,21 @@ def import_(
         template_name=Path(templates[0]).name if templates else "",
         limit=limit,
     )
+    write_out("\n".join(escaped(line) for line in import_lines(_imported(files, choices, out), out)) + "\n")
+
+
+def _imported(files: Sequence[Path], choices: ImportChoices, out: str) -> ImportReport:
+    """What became of the calls of files, once their cases are written."""
+    from core.prompt.imported.case_file import write_cases
+    from core.prompt.imported.importing import ImportReport, at_least_one, import_cases
+
     report = ImportReport()
     try:
         write_cases(Path(out), at_least_one(import_cases(files, choices, report), report))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise RequestError(f"{out!r} cannot be written: {reason}", where="--out") from None
-    write_out("\n".join(escaped(line) for line in import_lines(report, out)) + "\n")
+    return report
 
 
 def _options(words: str) -> tuple[OptionSource, tuple[str, ...]]:

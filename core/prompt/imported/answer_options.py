@@ -149,11 +149,11 @@ def _candidates(parts: Sequence[CasePart], answers: Sequence[str]) -> Options | 
     titles = [item.title for item in match.items]
     marks = [item.mark for item in match.items]
     if answers and all(re.fullmatch(r"\(?(?:[A-Z]|\d{1,3})\)?\.?", answer) for answer in answers) and all(marks):
-        return Options(tuple(marks), "candidates", marks=tuple(titles))
+        return Options(tuple(marks[:MOST_OPTIONS]), "candidates", marks=tuple(titles[:MOST_OPTIONS]))
     notice: tuple[str, ...] = ()
     if len({normal(title) for title in titles}) < len(titles):
         notice = ("Two candidates have the same title; they are kept apart by their place.",)
-    return Options(tuple(titles[:MOST_OPTIONS]), "candidates", notice, marks=tuple(marks))
+    return Options(tuple(titles[:MOST_OPTIONS]), "candidates", notice, marks=tuple(marks[:MOST_OPTIONS]))
 
 
 def _titled(call: Call, titles: Sequence[str]) -> Options | str:

@@ -102,7 +102,8 @@ def fault_of(call: Call) -> str | None:
         return f"a prompt of more than {LONGEST_PROMPT:,} characters"
     if any(text.strip() == HIDDEN for text in texts):
         return "text was hidden at capture"
-    if _SURROGATE.search("".join([whole, call.completion or "", call.target or "", *call.options])):
+    others = (call.completion, call.target, call.call_id, call.user, call.time, call.model)
+    if _SURROGATE.search("".join([whole, *call.options, *(text for text in others if text)])):
         return "half a surrogate pair, which is no character"
     return None
 

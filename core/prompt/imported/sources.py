@@ -161,16 +161,17 @@ class _Gzip(io.RawIOBase):
         super().close()
 
 
-def _lines(path: Path, name: str, encoding: str) -> Iterator[tuple[int, bytes, bool]]:
+def _lines(path: Path, name: str, encoding: str, *, longest: int | None = None) -> Iterator[tuple[int, bytes, bool]]:
     """Numbered lines as UTF-8 with their ends, and whether a line end was there; UTF-16 is read whole."""
+    longest = LONGEST_LINE if longest is None else longest
     try:
         with _unpacked(path, name) as raw:
             file: BinaryIO = io.BytesIO(_document(raw, name, encoding).encode()) if encoding == "utf-16" else raw
             number = 0
-            while line := file.readline(LONGEST_LINE + 1):
+            while line := file.readline(longest + 1):
                 number += 1
-                if len(line) > LONGEST_LINE:
-                    problem = f"a line of more than {LONGEST_LINE // 1_000_000} MB"
+                if len(line) > longest:
+                    problem = f"a line of more than {longest // 1_000_000} MB"
                     raise DataError(problem, where=f"{name}, line {number}")
                 yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, line.endswith(b"\n")
     except (OSError, EOFError, zlib.error) as error:
@@ -193,12 +194,12 @@ def _json_records(path: Path, name: str, encoding: str) -> Iterator[Numbered]:
 
 
 def _has_lines(path: Path, name: str, encoding: str) -> bool:
-    """Whether the first line is an object by itself, or the second starts one too."""
+    """Whether the first line is an object by itself, and the second starts one too if there is one."""
     starts: list[bytes] = []
-    for _, line, _ in _lines(path, name, encoding):
+    for _, line, _ in _lines(path, name, encoding, longest=LARGEST_DOCUMENT):
         if not line.strip():
             continue
-        if not starts and isinstance(_parsed(1, line), Skipped):
+        if not starts and (len(line) > LONGEST_LINE or isinstance(_parsed(1, line), Skipped)):
             return False
         starts.append(line.strip()[:1])
         if len(starts) == 2:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from logged_calls import DSPY, FIRST, MESSAGES, PROMPT, QUERY, RECORDS, SECOND, otlp
 
 from core.errors import DataError
-from core.prompt.imported.case_file import PromptCase, messages_of, text_of
+from core.prompt.imported.case_file import PromptCase, messages_of, text_of, write_cases
 from core.prompt.imported.formats import FORMATS, NAMES, format_of
 from core.prompt.imported.importing import ImportChoices, ImportReport, at_least_one, import_cases
 from core.prompt.imported.sources import open_source
@@ -179,6 +183,42 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, name: str, text: str,
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=sentence):
         format_of(open_source(tmp_path / name))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["Yes", PROMPT]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["role", "content", "type"]), inner),
+    max_leaves=4,
+)
+
+
+@st.composite
+def broken_records(draw: st.DrawFn) -> Any:
+    """A record of a format with some of its values replaced."""
+    record = copy.deepcopy(draw(st.sampled_from([record for _, record in RECORDS.values()] + [DSPY])))
+    for _ in range(draw(st.integers(1, 3))):
+        place = record
+        while True:
+            key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+            inner = place[key]
+            if not isinstance(inner, (dict, list)) or not inner or draw(st.integers(0, 3)) == 0:
+                place[key] = draw(VALUES)
+                break
+            place = inner
+    return record
+
+
+@settings(max_examples=150)
+@given(records=st.lists(broken_records(), min_size=1, max_size=2))
+def test_broken_records_are_imported_or_skipped_never_a_fault(
+    records: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = written(tmp_path_factory.mktemp("fuzz"), *records)
+    report = ImportReport()
+    with contextlib.suppress(DataError):
+        cases = list(import_cases([path], ImportChoices(), report))
+        write_cases(path.with_name("cases.jsonl"), cases)
+        assert report.imported == len(cases)
 
 
 SHARED = Path(__file__).parents[5] / "shared"

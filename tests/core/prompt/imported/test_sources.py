@@ -137,6 +137,14 @@ def test_a_bomb_and_a_long_line_stop_early(tmp_path: Path, monkeypatch: pytest.M
         records(tmp_path / "long")
 
 
+def test_an_array_or_document_on_one_long_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LONGEST_LINE", 1_000)
+    rows = [{"a": "x" * 400} for _ in range(5)]
+    for document, expected in ((rows, rows), ({"rows": rows}, [{"rows": rows}])):
+        (tmp_path / "log.json").write_text(json.dumps(document))
+        assert [record for _, record in records(tmp_path / "log.json")] == expected
+
+
 def test_a_long_log_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     line = json.dumps({"prompt": "x" * 1_000}) + "\n"
