@@ -18,6 +18,7 @@ import typer
 
 from core.cli.cases_command import cases
 from core.cli.choose_command import choose
+from core.cli.data_command import data_app
 from core.cli.default_choices import filled
 from core.cli.evaluate_command import evaluate
 from core.cli.model_command import model
@@ -151,6 +152,7 @@ for _kind in KINDS.values():
 app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("choose")(with_own_options(choose, ChoiceSettings))
 app.command("model")(model)
+app.add_typer(data_app, name="data")
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))
 app.add_typer(cases, name="cases")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from core.data.data_report import DataReport
 from core.errors import RequestError
 from core.prompt.imported.case_file import PromptCase
 from core.question.kinds import KINDS
@@ -20,6 +21,7 @@ from core.tuning.evaluation.record import Evaluation
 SHAPES: Mapping[str, type[BaseModel]] = {name: kind.report for name, kind in KINDS.items()} | {
     "evaluate": Evaluation,
     "cases": PromptCase,
+    "data": DataReport,
 }
 """What each command that has `--json` writes; of `cases`, a line of a case file."""
 

@@ -8,11 +8,14 @@ unit if that puts it between them. Numbers that are too small for dates (orders 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from core.words import counted
 
 UNITS: Mapping[str, float] = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}
 """How many of each unit make a second."""
+_DAYS = 1 / 86_400
+"""The same of days, which are never guessed: small numbers may be days or a mere order."""
 SINCE, UNTIL = 631_152_000.0, 4_102_444_800.0
 """Seconds from 1970 to the begin of 1990 and of 2100: between them lie nearly all times of real interactions."""
 DATES = 1e8
@@ -42,7 +45,8 @@ def unit_sql(median: float, column: str = "timestamp") -> str:
 
 def seconds_sql(unit: str, column: str = "timestamp") -> str:
     """SQL for the seconds of a timestamp whose unit is the SQL `unit`."""
-    cases = " ".join(f"WHEN '{name}' THEN {column} / {parts!r}" for name, parts in UNITS.items() if parts != 1)
+    others = {name: parts for name, parts in UNITS.items() if parts != 1} | {"days": _DAYS}
+    cases = " ".join(f"WHEN '{name}' THEN {column} / {parts!r}" for name, parts in others.items())
     return f"CASE {unit} {cases} ELSE {column} END"
 
 
@@ -50,17 +54,37 @@ def _likely(column: str, parts: float) -> str:
     return f"{column} / {parts!r} BETWEEN {SINCE!r} AND {UNTIL!r}"
 
 
-def clock_notices(median: float, units: Mapping[str, int], *, early: int, late: int, name: str) -> list[str]:
+@dataclass(frozen=True)
+class Clock:
+    """How the timestamps of a data set are read."""
+
+    unit: str | None
+    """The unit of most of them; None where they order nothing."""
+    first: float | None = None
+    """Seconds since 1970 of the earliest one, as `last` of the latest."""
+    last: float | None = None
+    early: int = 0
+    """Timestamps that are 0 or -1."""
+    late: int = 0
+    """Timestamps in the future."""
+    dates: int = 0
+    """Timestamps that are written as dates."""
+
+
+def clock_notices(
+    median: float, units: Mapping[str, int], *, early: int, late: int, name: str, unit: str | None = None
+) -> list[str]:
     """What a reader should know of the timestamps of file `name`.
 
-    `units` counts the timestamps of each unit, `early` those that are 0 or -1, `late` those in the future.
+    `units` counts the timestamps of each unit, `early` those that are 0 or -1, `late` those in the future; `unit` is
+    the one that is set instead of guessed.
     """
-    main = unit_of(median)
+    main = unit or unit_of(median)
     notices = [] if main == "seconds" else [f"Timestamps of {name} are read as {main}."]
     strange = {unit: count for unit, count in units.items() if unit != main}
     for unit, count in strange.items():
         notices.append(f"{_some(count)} in {unit}, unlike the others ({main}); each is read in its own unit.")
-    if early and are_dates(median):
+    if early and (unit or are_dates(median)):
         notices.append(f"{_some(early)} 0 or -1, likely a missing time; the data put {_it(early)} first.")
     if late:
         notices.append(f"{_some(late)} in the future, likely not the real time; the data put {_it(late)} last.")

@@ -13,11 +13,12 @@ from core.data.catalogue import Catalogue
 from core.data.duck import first_row, locked_connection
 from core.data.folders import folder_of, licence_of
 from core.data.likes import Likes, likes_of
-from core.data.reading.formats import format_of
-from core.data.reading.lines import readable_name
+from core.data.names import named_dataset
+from core.data.reading.sources import folder_sources
+from core.data.reading.streams import readable_name
 from core.data.records import Interaction, Item
 from core.data.sample_data import sample_folder
-from core.data.stored import Stored, store_files
+from core.data.stored import Stored, store_sources
 from core.errors import DataError
 from core.store.home import spill_place
 from core.store.material import LICENCES
@@ -152,12 +153,14 @@ def answer_rating(*, liked: bool) -> float:
 
 
 def open_dataset(name: str) -> Dataset:
-    """The data set `sample`, or the one in the folder `name` in one of the formats of `core.data.reading.formats`.
+    """The data set `sample`, the one added under `name`, or the one in the folder `name` (`./games` where both are).
 
     Raises `DataError` for anything that is not a whole data set, `MaterialError` when it cannot be stored.
     """
+    added = named_dataset(name)
+    if added is not None:
+        return Dataset(added.stored, name=name, licence=added.licence)
     folder = sample_folder() if name == "sample" else folder_of(name)
-    form = format_of(folder)
-    inter, item = form.files(folder)
+    sources, title = folder_sources(folder)
     licence = _SAMPLE_LICENCE if name == "sample" else licence_of(folder)
-    return Dataset(store_files(form, inter, item), name=readable_name(inter.stem), licence=licence)
+    return Dataset(store_sources(sources), name=readable_name(title), licence=licence)

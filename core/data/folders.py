@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.data.reading.lines import readable_name
+from core.data.reading.streams import readable_name
 from core.errors import DataError
 from core.store.names import form_fault
 from core.words import brief
@@ -15,7 +15,7 @@ LONGEST_PATH = 4096
 
 def folder_of(name: str) -> Path:
     """The folder a name stands for; raises `DataError` where there is none."""
-    expected = "sample, or a folder with a .inter file"
+    expected = "sample, the name of an added data set, or a folder with its files"
     folder_name = brief(readable_name(name))
     fault = form_fault(name, longest=LONGEST_PATH)
     if fault:

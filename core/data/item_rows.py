@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 from duckdb.sqltypes import VARCHAR
 
-from core.columns import ITEM
 from core.data.duck import NUMERIC_ORDER, first_row
-from core.data.reading.table import Table, load, refuse_first
+from core.data.loading import load_items
+from core.data.reading.recbole import RECBOLE
+from core.data.reading.records import PARTS
+from core.data.reading.rejects import Rejects
+from core.data.reading.sources import Sources
+from core.data.reading.table import Table
 from core.data.titling import (
+    ENTITY,
+    LONG,
     MISSING,
+    NOUN,
+    debris_sql,
     decoded,
     exact_title,
     may_be_title,
@@ -24,11 +32,33 @@ from core.data.titling import (
 from core.words import brief, counted
 
 _BLANK = "coalesce(title, '') = ''"
+_GARBLED = r"[ÃÂ][\x{80}-\x{BF}]|â€|ðŸ"
+"""RE2 pattern of what UTF-8 becomes when it is read as Latin-1 or Windows-1252."""
+
+
+@dataclass(frozen=True)
+class TitleFaults:
+    """What is odd about the titles of a catalogue, in numbers of items."""
+
+    missing: int = 0
+    """Without a title, or with none in the files."""
+    debris: int = 0
+    """Lines whose title is the rest of a web page."""
+    long: int = 0
+    """With a title above `titling.LONG` characters."""
+    shared: int = 0
+    """With a title that another item has, too."""
+    shared_example: str = ""
+    """The title that most items share."""
+    garbled: int = 0
+    """With a title that was likely decoded wrongly, such as AmÃ©lie."""
+    unknown: int = 0
+    """With interactions and no line in the files of items."""
 
 
 @dataclass(frozen=True)
 class ItemReading:
-    """How a `.item` file was read."""
+    """How the files of items were read."""
 
     title: str | None
     """The column read as titles."""
@@ -36,11 +66,21 @@ class ItemReading:
     noun: str
     """What an item is called."""
     notices: tuple[str, ...]
+    item: str = ""
+    """The column read as ids."""
+    table: Table | None = None
+    faults: TitleFaults = TitleFaults()
 
 
-def read_items(connection: duckdb.DuckDBPyConnection, table: Table | None) -> ItemReading:
-    """Make table `catalogue` (item_id, title, categories, popularity, place) of `ordered` and a `.item` file."""
-    naming = _describe(connection, table)
+def read_items(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, rejects: Rejects, beside: Table | None
+) -> ItemReading:
+    """Make table `catalogue` (item_id, title, categories, popularity, place) of `ordered` and the files of items.
+
+    Without such files the titles that stand `beside` the interactions are taken, where there are any.
+    """
+    table = load_items(connection, sources, rejects) or beside
+    naming = _describe(connection, sources, table)
     connection.execute(
         "CREATE TABLE catalogue AS"
         " WITH met AS (SELECT item_id, count(*)::INTEGER AS popularity FROM ordered GROUP BY item_id)"
@@ -50,35 +90,69 @@ def read_items(connection: duckdb.DuckDBPyConnection, table: Table | None) -> It
         f" (row_number() OVER (ORDER BY {NUMERIC_ORDER.format('item_id')}) - 1)::INTEGER AS place"
         " FROM met FULL JOIN described d USING (item_id)"
     )
-    return ItemReading(naming.title, naming.categories, naming.noun, (*naming.notices, *_orphans(connection, table)))
+    faults, notices = _faults(connection, table)
+    return replace(naming, notices=(*naming.notices, *notices), table=table, faults=faults)
 
 
-def _orphans(connection: duckdb.DuckDBPyConnection, table: Table | None) -> list[str]:
+def _faults(connection: duckdb.DuckDBPyConnection, table: Table | None) -> tuple[TitleFaults, list[str]]:
     (orphans,) = first_row(
         connection, "SELECT count(*) FROM (SELECT DISTINCT item_id FROM ordered) ANTI JOIN described USING (item_id)"
     )
+    query = f"SELECT count(*) FILTER ({debris_sql('cell')}) FROM titled"
+    debris = 0 if table is None else first_row(connection, query)[0]
+    blank, long, garbled = first_row(
+        connection,
+        f"SELECT count(*) FILTER ({_BLANK}), count(*) FILTER (length(title) > {LONG}),"
+        f" count(*) FILTER (regexp_matches(title, '{_GARBLED}')) FROM described",
+    )
+    shared = connection.execute(
+        "SELECT title, count(*) AS n, sum(count(*)) OVER () FROM described WHERE title <> '' GROUP BY title"
+        " HAVING n > 1 ORDER BY n DESC, title LIMIT 1"
+    ).fetchall()
+    example, _, sharing = shared[0] if shared else ("", 0, 0)
+    faults = TitleFaults(
+        missing=blank + orphans,
+        debris=debris,
+        long=long,
+        shared=int(sharing),
+        shared_example=example,
+        garbled=garbled,
+        unknown=orphans,
+    )
+    return faults, [*_fault_notices(faults), *_orphans(orphans, table)]
+
+
+def _fault_notices(faults: TitleFaults) -> list[str]:
+    notices = []
+    if faults.debris:
+        notices.append(f"{counted(faults.debris, 'title is', 'titles are')} the rest of a web page, read as missing.")
+    if faults.garbled:
+        what = counted(faults.garbled, "title looks", "titles look")
+        notices.append(f"{what} like text in UTF-8 that was decoded wrongly before, such as Ã© for é.")
+    return notices
+
+
+def _orphans(orphans: int, table: Table | None) -> list[str]:
     if not orphans or table is None:
         return []
     what = counted(orphans, "item has", "items have")
     return [f"{what} interactions but no line in {table.name}; shown as unknown title (id)."]
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, table: Table | None) -> ItemReading:
+def _describe(connection: duckdb.DuckDBPyConnection, sources: Sources, table: Table | None) -> ItemReading:
     """Make table `described` (item_id, title, categories): one row an item, an empty title where there is none."""
     if table is None:
         connection.execute("CREATE TABLE described (item_id VARCHAR, title VARCHAR, categories VARCHAR[])")
-        return ItemReading(None, None, "item", ("There is no .item file: no titles are known.",))
-    load(connection, table, "item_text")
-    refuse_first(
-        connection, f"SELECT line, '' FROM item_text WHERE {table.field(ITEM)} IS NULL",
-        problem=f"no {ITEM}", expected="an id in every line", name=table.name,
-    )  # fmt: skip
+        why = "There is no .item file" if sources.format.name == RECBOLE.name else "There is no file of items"
+        return ItemReading(None, None, _noun(None, sources), (f"{why}: no titles are known.",))
+    shape = (sources.items or sources.interactions)[0].shape
+    item = shape.taken["item"]
     connection.create_function("decoded", decoded, [VARCHAR], VARCHAR)
-    categories = _category_column(table)
-    title = _title_column(connection, table, categories)
+    categories = shape.taken.get("categories") or _category_column(table)
+    title = shape.taken.get("title") or _title_column(connection, table, item, categories)
     connection.execute(
-        f"CREATE TABLE titled AS SELECT {table.field(ITEM)} AS item_id, {table.field(title)}::VARCHAR AS cell,"
-        f" {title_sql('cell')} AS title, {table.field(categories)}::VARCHAR AS kinds FROM item_text"
+        f"CREATE TABLE titled AS SELECT {table.field(item)} AS item_id, {table.field(title)} AS cell,"
+        f" {title_sql('cell')} AS title, {table.field(categories)} AS kinds FROM item_text"
     )
     # One row an item, whatever the order of lines: the title on most of them, then the first by alphabet.
     connection.execute(
@@ -86,23 +160,30 @@ def _describe(connection: duckdb.DuckDBPyConnection, table: Table | None) -> Ite
         " FROM (SELECT *, count(*) OVER (PARTITION BY item_id, title) AS lines FROM titled) QUALIFY row_number() OVER"
         f" (PARTITION BY item_id ORDER BY {_BLANK}, lines DESC, title, kinds NULLS LAST) = 1"
     )
-    noun = noun_of(title)
-    return ItemReading(title, categories, noun, tuple(_notices(connection, table, title, noun)))
+    noun = _noun(title, sources)
+    repeats = _repeats(connection, table.name) if sources.items else []
+    return ItemReading(title, categories, noun, (*_notices(connection, table, title, noun), *repeats), item)
+
+
+def _noun(title: str | None, sources: Sources) -> str:
+    """By the column of titles, else by those of items' ids."""
+    ids = [files[0].shape.taken["item"] for files in (sources.items, sources.interactions) if files]
+    return next((noun for column in (title, *ids) if (noun := noun_of(column)) != NOUN), NOUN)
 
 
 def _notices(connection: duckdb.DuckDBPyConnection, table: Table, title: str | None, noun: str) -> list[str]:
     notices = [] if title is None else [f"Titles are read from column {brief(title)}; an item is called {noun}."]
     if title is None:
         notices.append(f"{table.name} has no title column; items are shown as untitled (id).")
-    notices += [] if title is None else _cells(connection)
-    return [*notices, *_repeats(connection, table.name)]
+    return [*notices, *([] if title is None else _cells(connection))]
 
 
 def _cells(connection: duckdb.DuckDBPyConnection) -> list[str]:
     plain = unquoted_sql("cell")
     quoted, entities, blank = first_row(
         connection,
-        f"SELECT count(*) FILTER ({quoted_sql('cell')}), count(*) FILTER (title <> '' AND title <> {plain}),"
+        f"SELECT count(*) FILTER ({quoted_sql('cell')}), count(*) FILTER (title <> '' AND"
+        f" regexp_matches({plain}, '{ENTITY}') AND title <> {plain}),"
         f" (SELECT count(*) FROM described WHERE {_BLANK}) FROM titled",
     )
     counts = {
@@ -133,14 +214,14 @@ def _repeats(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     return notices
 
 
-def _title_column(connection: duckdb.DuckDBPyConnection, table: Table, categories: str | None) -> str | None:
+def _title_column(connection: duckdb.DuckDBPyConnection, table: Table, item: str, categories: str | None) -> str | None:
     exact = exact_title(table.columns)
     if exact is not None:
         return exact
     text = [
         column
         for column in table.columns
-        if column not in (ITEM, categories) and may_be_title(column, table.kind(column))
+        if column not in (item, categories) and may_be_title(column, table.kind(column))
     ]
     if not text or table.rows == 0:
         return text[0] if text and len(text) == 1 else None
@@ -173,9 +254,12 @@ def _category_column(table: Table) -> str | None:
 
 
 def _category_list(table: Table, column: str | None) -> str:
-    """SQL for the list of categories in `kinds`: parted at commas or bars, else, in a sequence, at spaces."""
+    """SQL for the list of categories in `kinds`, parted as a list, at commas or bars, else (a sequence) at spaces."""
     if column is None:
         return "NULL::VARCHAR[]"
     plain = "string_split(kinds, ' ')" if table.kind(column) == "token_seq" else "[kinds]"
-    parts = f"CASE WHEN regexp_matches(kinds, '[,|]') THEN string_split_regex(kinds, '[,|]') ELSE {plain} END"
+    parts = (
+        f"CASE WHEN contains(kinds, '{PARTS}') THEN string_split(kinds, '{PARTS}')"
+        f" WHEN regexp_matches(kinds, '[,|]') THEN string_split_regex(kinds, '[,|]') ELSE {plain} END"
+    )
     return f"list_filter(list_transform({parts}, lambda part: trim(part, ' []\"''')), lambda part: part <> '')"

@@ -17,7 +17,7 @@ Without ratings, and where all are equal, every interaction counts as liked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,20 +68,29 @@ class Scale:
     """Interactions that count as liked."""
 
 
-def scale_of(values: Numbers, numbers: NDArray[np.int64], *, label: bool = False) -> Scale:
+def scale_of(
+    values: Numbers,
+    numbers: NDArray[np.int64],
+    *,
+    label: bool = False,
+    like_from: float | None = None,
+    not_rated: Collection[float] | None = None,
+) -> Scale:
     """The scale of distinct `values` in ascending order, each held by as many interactions as `numbers` says.
 
-    `label` marks values of a column `label`, whose 0 is a No.
+    `label` marks values of a column `label`, whose 0 is a No. `like_from` sets the least number that counts as liked,
+    `not_rated` the values that mean "not rated", instead of the rules.
     """
-    special = _special(values, numbers, label=label)
+    special = _special(values, numbers, label=label) if not_rated is None else np.isin(values, list(not_rated))
     unrated = tuple((float(values[place]), int(numbers[place])) for place in np.flatnonzero(special))
     values, numbers = values[~special], numbers[~special]
     if len(values) < 2:
-        return Scale(rated=False, low=float(values[0]) if len(values) else None)
+        return Scale(rated=False, low=float(values[0]) if len(values) else None, unrated=unrated)
     top = _top(values, numbers)
     median = float(values[np.searchsorted(np.cumsum(numbers), numbers.sum() / 2)])
     counts = len(values) > 2 and values[0] >= 0 and top > 10 and top > COUNT_RATIO * median
     threshold = _upper_half(values, numbers) if counts else round(LIKED_SHARE * top, 9) if top > 0 else top
+    threshold = threshold if like_from is None else like_from
     beyond = int(numbers[values > top].sum())
     return Scale(
         rated=True,
@@ -124,7 +133,8 @@ def scale_notices(scale: Scale, column: str, missing: int) -> list[str]:
     """What a reader should know of a scale; `missing` interactions have no number in `column` at all."""
     if not scale.rated:
         why = "There are no ratings" if scale.low is None else "All ratings are equal"
-        return [f"{why}: every interaction counts as liked."]
+        unrated = [_unrated(column, value, count) for value, count in scale.unrated]
+        return [f"{why}: every interaction counts as liked.", *unrated]
     notices = [_range(scale, column), *(_unrated(column, value, count) for value, count in scale.unrated)]
     if scale.above is not None:
         largest, count = scale.above

@@ -15,6 +15,7 @@ NOUNS = frozenset(
     )
 )
 """What items may be called; anything else is an `item`."""
+NOUN = "item"
 DISTINCT = 0.9
 """Share of the most distinct column's values from which a column is as good a choice."""
 LEAST_DISTINCT = 0.5
@@ -28,6 +29,10 @@ QUOTED = r'(?s)"([^"]|"")*"'
 ENTITY = r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 """RE2 pattern of an HTML entity; one without its semicolon is plain text, as in AT&T."""
 
+DEBRIS = r"(?is)\s*(<[a-z][a-z0-9]*\s[^<>]*=[^<>]*|var aPageStart\b.*)"
+"""RE2 pattern of a whole cell that is the rest of a web page: a tag that never closes, or a script."""
+LONG = 300
+"""Characters from which a title is called long."""
 _ENTITY = re.compile(ENTITY)
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _IDS = re.compile(r"(?i)(^|[_\W])(ids?|codes?|asin|isbn|ean|upc|sku|urls?|links?|images?|dates?|years?|time(stamp)?)$")
@@ -66,7 +71,7 @@ def noun_of(column: str | None) -> str:
     """`movie` for a column `movie_title`, `track` for `trackName`; `item` where no known kind is named."""
     words = [word.lower() for word in _WORD.findall(column or "")]
     stems = [stem for word in words for stem in (word, *(word.removesuffix(end) for end in ("s", "title", "name")))]
-    return next((stem for stem in reversed(stems) if stem in NOUNS), "item")
+    return next((stem for stem in reversed(stems) if stem in NOUNS), NOUN)
 
 
 def _speaks(column: str) -> bool:
@@ -74,10 +79,20 @@ def _speaks(column: str) -> bool:
 
 
 def title_sql(cell: str) -> str:
-    """SQL for a title's cell: a quoted CSV field without its quotes, entities decoded, empty where it is missing."""
+    """SQL for a title's cell: a quoted CSV field without its quotes, entities decoded, tabs and line ends as spaces,
+    empty where it is missing or the rest of a web page.
+    """
     plain = unquoted_sql(cell)
     decoded = f"CASE WHEN regexp_matches({plain}, '{ENTITY}') THEN decoded({plain}) ELSE {plain} END"
-    return f"CASE WHEN {missing_sql(plain)} THEN '' ELSE {decoded} END"
+    return (
+        f"CASE WHEN {missing_sql(plain)} OR {debris_sql(plain)} THEN ''"
+        f" ELSE regexp_replace({decoded}, '[\t\n\r\\x00]+', ' ', 'g') END"
+    )
+
+
+def debris_sql(cell: str) -> str:
+    """SQL: whether a cell holds the rest of a web page instead of a title."""
+    return f"coalesce(regexp_full_match({cell}, '{DEBRIS}'), false)"
 
 
 def unquoted_sql(cell: str) -> str:

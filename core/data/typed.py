@@ -12,12 +12,14 @@ from typing import Any
 
 import duckdb
 
-from core.columns import ITEM, TIMESTAMP, USER
 from core.data.duck import NUMERIC_ORDER, first_row
-from core.data.interaction_rows import read_interactions
-from core.data.item_rows import read_items
+from core.data.interaction_rows import InteractionReading, read_interactions
+from core.data.item_rows import ItemReading, read_items
+from core.data.reading.rejects import Rejects
+from core.data.reading.sources import Sources
 from core.data.reading.table import Table
-from core.words import brief
+from core.errors import DataError
+from core.words import brief, counted
 
 ID_FORMAT = "demolens-dataset-1"
 """Changes only when a content's id does: rows that are read as before keep their id and what hangs on it."""
@@ -33,14 +35,16 @@ class TypedData:
     facts: dict[str, Any]
     notices: tuple[str, ...]
     meaning: dict[str, Any]
+    interactions: InteractionReading
+    items: ItemReading
 
 
-def type_rows(connection: duckdb.DuckDBPyConnection, interactions: Table, items: Table | None) -> TypedData:
-    """Make the tables of checked files, which are deleted; raises `DataError` with the line of a wrong value."""
-    tables = [table for table in (interactions, items) if table is not None]
-    cut = [f"{t.name}: the last line has no line end; the file may be cut short." for t in tables if t.cut]
-    reading = read_interactions(connection, interactions)
-    naming = read_items(connection, items)
+def type_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, rejects: Rejects) -> TypedData:
+    """Make the tables of the files; raises `DataError`, in a strict reading with the line of the first wrong value."""
+    reading = read_interactions(connection, sources, rejects)
+    if not first_row(connection, "SELECT count(*) FROM (SELECT 1 FROM ordered LIMIT 1)")[0]:
+        raise _empty(reading.table, rejects)
+    naming = read_items(connection, sources, rejects, reading.beside)
     _list_users(connection)
     scale = reading.scale
     facts = {
@@ -50,16 +54,58 @@ def type_rows(connection: duckdb.DuckDBPyConnection, interactions: Table, items:
         "has_time": reading.timed,
     }
     dataset_id = _content_id(connection, facts)
-    unused = [interactions.unused(USER, ITEM, TIMESTAMP, reading.rating)]
-    unused += [] if items is None else [items.unused(ITEM, naming.title, naming.categories)]
-    notices = (*cut, *reading.notices, *naming.notices, *_unused(tables, unused))
+    tables = [reading.table, *([naming.table] if naming.table and sources.items else [])]
+    unused = [reading.table.unread, *([_unused_of_items(naming)] if len(tables) == 2 else [])]
+    notices = (
+        *_cut(tables),
+        *_of_reading(sources, tables, rejects),
+        *reading.notices,
+        *naming.notices,
+        *_unused(tables, unused),
+    )
     meaning = {
         "rating_column": reading.rating,
         "title_column": naming.title,
         "like_share": scale.liked / scale.interactions if scale.rated else None,
         "unused_columns": [column for columns in unused for column in columns],
     }
-    return TypedData(dataset_id, facts | _counts(connection), notices, meaning)
+    return TypedData(dataset_id, facts | _counts(connection), notices, meaning, reading, naming)
+
+
+def _empty(table: Table, rejects: Rejects) -> DataError:
+    if rejects.first:
+        first = rejects.first[0]
+        problem = f"none of {counted(rejects.count, 'line')} can be read, the first for this reason: {first.problem}"
+        return DataError(problem, expected=first.expected, where=f"{first.file}, line {first.line}")
+    return DataError("no interactions", expected="one line for each interaction below the header", where=table.name)
+
+
+def _cut(tables: list[Table]) -> list[str]:
+    names = [name for table in tables for name in table.cut]
+    return [f"{name}: the last line has no line end; the file may be cut short." for name in names]
+
+
+def _of_reading(sources: Sources, tables: list[Table], rejects: Rejects) -> list[str]:
+    """What the format says of itself, which text is no UTF-8, and how many lines are not read."""
+    shapes = [files[0].shape for files in (sources.interactions, sources.items) if files]
+    notices = [note for shape in shapes for note in shape.notes]
+    for table in tables:
+        for name, encoding in zip(table.files, table.encodings, strict=True):
+            if encoding != "utf-8":
+                notices.append(f"{name} is not UTF-8 and is read as {encoding}.")
+    if rejects.count:
+        first = rejects.first[0]
+        what = counted(rejects.count, "line is", "lines are")
+        notices.append(f"{what} not read; the first is line {first.line} of {first.file}: {first.problem}.")
+    return notices
+
+
+def _unused_of_items(naming: ItemReading) -> tuple[str, ...]:
+    table = naming.table
+    if table is None:
+        return ()
+    used = (naming.item, naming.title, naming.categories)
+    return (*(column for column in table.columns if column not in used), *table.unread)
 
 
 def _unused(tables: list[Table], unused: list[tuple[str, ...]]) -> list[str]:

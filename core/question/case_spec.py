@@ -51,7 +51,7 @@ class CaseSpec(BaseModel):
     case: Text | None = None
     """The case in that file."""
     dataset: Text = "sample"
-    """'sample', or the folder of a data set in RecBole's atomic format."""
+    """'sample', the name of a data set that was added with 'demolens data add', or a folder with its files."""
     user: Text = "135"
     """The user whose list is explained."""
     split: Split = "last"

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from core.data.folders import LONGEST_PATH
+from core.data.names import name_fingerprint
 from core.errors import DataError, ModelError
 from core.lm.loading.adapter import ADAPTERS, SHIPPED
 from core.lm.loading.hub import cached_state
@@ -33,12 +34,16 @@ MOST_HASHES = 4096
 
 
 def data_fingerprint(name: str) -> str:
-    """Hex digits for what lies in a data set's folder; empty for `sample`, which is pinned by hash, and for nothing.
+    """Hex digits for what lies in a data set's folder, or which data a name stands for.
+
+    Empty for `sample`, which is pinned by hash, and for nothing.
 
     Every file counts with its size, times and inode, and small ones with their contents too. No file is opened that is
     not a regular one, and nothing is looked at under a name whose form is refused.
     """
-    return "" if name == "sample" or form_fault(name, longest=LONGEST_PATH) else _fingerprint(Path(name))
+    if name == "sample" or form_fault(name, longest=LONGEST_PATH):
+        return ""
+    return name_fingerprint(name) or _fingerprint(Path(name))
 
 
 def source_fingerprint(case: CaseSpec) -> str:

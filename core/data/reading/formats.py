@@ -1,44 +1,38 @@
-"""The data formats that a folder can have. A new format is a file beside this one and a row here."""
+"""The data formats that files can have. A new format is a file beside this one and a row here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from core.data.reading.amazon import AMAZON
+from core.data.reading.book_crossing import BOOK_CROSSING
+from core.data.reading.goodreads import GOODREADS, YELP
+from core.data.reading.last_fm import LAST_FM
+from core.data.reading.mind import MIND
+from core.data.reading.movielens import MOVIELENS
+from core.data.reading.probe import Probe
+from core.data.reading.recbole import RECBOLE
+from core.data.reading.shapes import DataFormat, FileKind, Shape
+from core.data.reading.steam import STEAM
+from core.data.reading.table_shapes import TABLE
+from core.errors import DataError
 
-from core.data.reading import recbole
-from core.data.reading.table import Table
-
-Files = tuple[Path, Path | None]
-"""The file of interactions and, where there is one, that of items."""
-
-
-@dataclass(frozen=True)
-class DataFormat:
-    """One format."""
-
-    name: str
-    words: str
-    """For the screen."""
-    applies: Callable[[Path], bool]
-    """Whether a folder holds files of this format."""
-    files: Callable[[Path], Files]
-    """Its files in a folder; raises `DataError` where the choice is unclear."""
-    tables: Callable[[Path, Path | None, Path], tuple[Table, Table | None]]
-    """Checks the files and copies them to the scratch folder; raises `DataError` with file and line."""
+FORMATS = (RECBOLE, MOVIELENS, AMAZON, MIND, BOOK_CROSSING, LAST_FM, STEAM, GOODREADS, YELP, TABLE)
+"""In the order in which they are tried: any table comes last."""
 
 
-FORMATS = (
-    DataFormat(
-        name="recbole",
-        words="RecBole's atomic files: .inter and .item",
-        applies=lambda folder: bool(recbole.inter_files(folder)),
-        files=recbole.files_of,
-        tables=recbole.tables_of,
-    ),
-)
+def formats_of(name: str | None) -> tuple[DataFormat, ...]:
+    """All formats, or the one of this name; raises `DataError` for an unknown one."""
+    chosen = tuple(row for row in FORMATS if name in (None, row.name))
+    if not chosen:
+        names = ", ".join(row.name for row in FORMATS)
+        raise DataError(f"no format {str(name)[:40]!r}", expected=f"one of {names}", where="--format")
+    return chosen
 
 
-def format_of(folder: Path) -> DataFormat:
-    """The format of a folder; the first, which then says what it misses, for a folder that holds none."""
-    return next((row for row in FORMATS if row.applies(folder)), FORMATS[0])
+def kind_of(probe: Probe, name: str | None = None) -> tuple[DataFormat, FileKind, Shape] | None:
+    """Format, kind and shape of a file, by its content; None for one of no format."""
+    for row in formats_of(name):
+        for kind in row.kinds:
+            shape = kind.shape(probe)
+            if shape is not None:
+                return row, kind, shape
+    return None

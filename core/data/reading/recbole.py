@@ -1,9 +1,9 @@
-"""Reads RecBole's atomic format (https://recbole.io/docs/user_guide/data/atomic_files.html).
+"""RecBole's atomic format (https://recbole.io/docs/user_guide/data/atomic_files.html).
 
 `<name>.inter` holds one interaction a line (`user_id item_id [rating] [timestamp]`), `<name>.item` one item a line
 (`item_id`, a title column, perhaps categories); both are tab-separated with a `name:type` header. Of a folder these are
 `<folder name>.inter` and `.item`, else the only `*.inter` and its `.item`. The parts of a benchmark that RecBole splits
-(`<name>.train.inter`, `.valid.inter`, `.test.inter`) are not put together; a single one of them is read.
+(`<name>.train.inter`, `.valid.inter`, `.test.inter`) are put together.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import re
 from pathlib import Path
 
 from core.columns import ITEM, LABEL, RATING, TIMESTAMP, USER
-from core.data.reading.lines import Lines, label
-from core.data.reading.table import Table
+from core.data.reading.delimited import Delimited
+from core.data.reading.probe import Probe
+from core.data.reading.shapes import DataFormat, FileKind, Meaning, Shape
+from core.data.reading.streams import label
 from core.errors import DataError
-from core.store.home import stored
 from core.words import brief
 
 _KNOWN = (USER, ITEM, RATING, LABEL, TIMESTAMP)
 """Columns that are found in any case, `User_ID` too."""
-
 _PART = re.compile(r"(.+)\.(train|valid|validation|test)\.inter", re.DOTALL)
+_ORDER = ("train", "valid", "validation", "test")
+_TYPED = re.compile(r"[^\t]*:(token|token_seq|float|float_seq)(\t|$)")
 
 
 def inter_files(folder: Path) -> list[Path]:
@@ -32,73 +34,67 @@ def inter_files(folder: Path) -> list[Path]:
         return []
 
 
-def files_of(folder: Path) -> tuple[Path, Path | None]:
-    """The `.inter` file of a folder, and the `.item` file if there is one; raises `DataError` for an unclear choice."""
-    inter = _inter(folder)
-    part = _PART.fullmatch(inter.name)
-    item = inter.with_suffix(".item")
+def files_of(folder: Path) -> tuple[tuple[Path, ...], Path | None]:
+    """The `.inter` files of a folder, and the `.item` file if there is one; raises `DataError` if it is unclear."""
+    inters = _inters(folder)
+    part = _PART.fullmatch(inters[0].name)
+    item = inters[0].with_suffix(".item")
     if part and not item.exists():
-        item = inter.with_name(f"{part[1]}.item")
-    return _plain(inter), _plain(item) if item.exists() else None
+        item = inters[0].with_name(f"{part[1]}.item")
+    return tuple(map(plain_file, inters)), plain_file(item) if item.exists() else None
 
 
-def _inter(folder: Path) -> Path:
+def stem_of(inters: tuple[Path, ...]) -> str:
+    """The data set's name by its files; without `.train` where parts are put together."""
+    part = _PART.fullmatch(inters[0].name)
+    return part[1] if part and len(inters) > 1 else inters[0].stem
+
+
+def _inters(folder: Path) -> list[Path]:
     named = folder / f"{folder.name}.inter"
     if named.exists():
-        return named
+        return [named]
     every = inter_files(folder)
-    parts = [path for path in every if _PART.fullmatch(path.name)]
-    choices = [path for path in every if path not in parts] or parts
-    if len(choices) == 1:
-        return choices[0]
-    if parts and choices == parts:
-        first = ", ".join(label(path) for path in parts[:3])
-        raise DataError(
-            f"{len(parts)} parts of a benchmark that RecBole splits ({first})",
-            expected=f"one file with all interactions, such as {label(named)}: the lines of the parts below one header",
-            where=label(folder),
-        )
-    what = "no .inter file" if not choices else f"{len(choices)} .inter files and none named {label(named)}"
+    parts = [(path, part) for path in every if (part := _PART.fullmatch(path.name))]
+    whole = [path for path in every if not _PART.fullmatch(path.name)]
+    if len(whole) == 1:
+        return whole
+    if not whole and parts and len({part[1] for _, part in parts}) == 1:
+        return [path for path, part in sorted(parts, key=lambda pair: _ORDER.index(pair[1][2]))]
+    what = "no .inter file" if not every else f"{len(every)} .inter files and none named {label(named)}"
     raise DataError(what, expected=f"one, such as {label(named)}", where=label(folder))
 
 
-def _plain(path: Path) -> Path:
+def plain_file(path: Path) -> Path:
+    """The path of a plain file; raises `DataError` for a folder, a pipe or a device."""
     if not path.is_file():
         raise DataError("not a plain file but a folder, a pipe or a device", expected="a text file", where=label(path))
     return path
 
 
-def tables_of(inter: Path, item: Path | None, scratch: Path) -> tuple[Table, Table | None]:
-    """Interactions and items as numbered copies in `scratch`; raises `DataError` for the first line that is wrong."""
-    interactions = checked(inter, scratch / "inter.tsv", required=(USER, ITEM))
-    return interactions, None if item is None else checked(item, scratch / "item.tsv", required=(ITEM,))
+def inter_shape(probe: Probe) -> Shape:
+    """How a `.inter` file is read; raises `DataError` for a header without the needed columns."""
+    layout, kinds = _layout(probe, (USER, ITEM))
+    taken: dict[Meaning, str] = {"user": USER, "item": ITEM}
+    rating = next((column for column in (RATING, LABEL) if column in layout.names), None)
+    if rating is not None:
+        taken["rating"] = rating
+    if TIMESTAMP in layout.names:
+        taken["time"] = TIMESTAMP
+    return Shape(layout, taken, kinds)
 
 
-def checked(path: Path, copy: Path, *, required: tuple[str, ...]) -> Table:
-    """Check every line of `path` and write `line number <tab> line` to `copy`."""
-    lines = Lines(path)
-    numbered = iter(lines)
-    header = next(numbered, None)
-    name = lines.name
-    if header is None:
-        raise DataError("the file is empty", expected="a header line such as user_id:token", where=name)
-    columns, types = _header(header[1].decode(), name, required)
-    with stored("the data set"), open(copy, "wb") as file:
-        rows = 0
-        for number, line in numbered:
-            if not line:
-                continue
-            if line.count(b"\t") != len(columns) - 1:
-                raise _ragged(name, number, line, len(columns))
-            file.write(b"%d\t%b\n" % (number, line))
-            rows += 1
-    return Table(name, copy, columns, types, rows, lines.digest, lines.cut)
+def item_shape(probe: Probe) -> Shape:
+    """How a `.item` file is read; raises `DataError` for a header without the needed column."""
+    layout, kinds = _layout(probe, (ITEM,))
+    return Shape(layout, {"item": ITEM}, kinds)
 
 
-def _ragged(name: str, number: int, line: bytes, expected: int) -> DataError:
-    count = line.count(b"\t") + 1
-    fields = "1 field" if count == 1 else f"{count} fields"
-    return DataError(fields, expected=f"{expected}, as the header names", where=f"{name}, line {number}")
+def _layout(probe: Probe, required: tuple[str, ...]) -> tuple[Delimited, dict[str, str]]:
+    if not probe.lines:
+        raise DataError("the file is empty", expected="a header line such as user_id:token", where=probe.name)
+    columns, types = _header(probe.lines[0], probe.name, required)
+    return Delimited("\t", columns), dict(zip(columns, types, strict=True))
 
 
 def _header(line: str, name: str, required: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,3 +121,30 @@ def _no_such_column(columns: tuple[str, ...]) -> str:
     named = ", ".join(brief(column) for column in columns[:12])
     more = f" and {len(columns) - 12} more" if len(columns) > 12 else ""
     return f"no column of the needed name; found {named}{more}"
+
+
+def _typed(probe: Probe) -> bool:
+    return probe.name.endswith((".inter", ".item")) or bool(probe.lines and _TYPED.match(probe.lines[0]))
+
+
+def _interactions(probe: Probe) -> Shape | None:
+    return inter_shape(probe) if _typed(probe) and {USER, ITEM} <= _names(probe) else None
+
+
+def _items(probe: Probe) -> Shape | None:
+    return item_shape(probe) if _typed(probe) and ITEM in _names(probe) and USER not in _names(probe) else None
+
+
+def _names(probe: Probe) -> set[str]:
+    cells = probe.lines[0].split("\t") if probe.lines else []
+    return {_column(cell.partition(":")[0].strip()) for cell in cells}
+
+
+RECBOLE = DataFormat(
+    name="recbole",
+    words="RecBole's atomic files: .inter and .item",
+    kinds=(
+        FileKind("interactions", "RecBole's .inter", _interactions),
+        FileKind("items", "RecBole's .item", _items),
+    ),
+)

@@ -93,7 +93,7 @@ def test_a_missing_rating_is_not_liked(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "is not a folder name; expected sample, or a folder"),
+        ("", "is not a folder name; expected sample, the name of an added data set, or a folder"),
         ("a\0b", "is not a folder name"),
         ("x" * 5000, "is not a folder name"),
         ("x" * 300, "cannot be opened|does not exist"),

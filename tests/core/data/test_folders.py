@@ -41,7 +41,7 @@ def test_what_an_earlier_version_read_is_read_anew(
 ) -> None:
     folder = folder_with(tmp_path, "old", "old", header=HEAD.replace("rating", "label"))
     monkeypatch.setattr("core.data.stored.FORMAT", "demolens-dataset-1")
-    monkeypatch.setattr("core.data.interaction_rows.LABEL", "no such column")
+    monkeypatch.setattr("core.data.reading.recbole.LABEL", "no such column")
     assert not open_dataset(str(folder)).has_ratings
     monkeypatch.undo()
     monkeypatch.setenv("DEMOLENS_HOME", str(own_home))
@@ -93,18 +93,25 @@ def test_the_home_of_an_unknown_user(own_home: Path) -> None:
         open_dataset("~nosuchuser/data")
 
 
-def test_the_parts_of_a_benchmark_are_named(own_home: Path, tmp_path: Path) -> None:
+def test_the_parts_of_a_benchmark_are_put_together(own_home: Path, tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "ml", "ml")
+    whole = open_dataset(str(folder))
     (folder / "ml.inter").rename(folder / "ml.train.inter")
     alone = open_dataset(str(folder))
-    assert (alone.name, alone.item("1").title) == ("ml.train", "Dune")
-    for part in ("valid", "test"):
-        (folder / f"ml.{part}.inter").write_text(f"{HEAD}\n")
-    with pytest.raises(DataError) as caught:
+    assert (alone.name, alone.item("1").title, alone.dataset_id) == ("ml.train", "Dune", whole.dataset_id)
+    (folder / "ml.test.inter").write_text(f"{HEAD}\nb\t2\t1\t9\n")
+    (folder / "ml.valid.inter").write_text("item_id:token\tuser_id:token\ttimestamp:float\trating:float\n2\ta\t8\t2\n")
+    together = open_dataset(str(folder))
+    assert together.name == "ml"
+    assert [(row.item_id, row.rating, row.timestamp) for row in together.history("a")] == [
+        ("1", 5, 1), ("2", 4, 2), ("2", 2, 8),
+    ]  # fmt: skip
+    assert [(row.item_id, row.rating) for row in together.history("b")] == [("1", 3), ("2", 1)]
+    (folder / "ml.test.inter").write_text(f"{HEAD}\nb\t2\t1\t9\nb\t2\tx\t9\n")
+    with pytest.raises(DataError, match=r"ml\.test\.inter, line 3: rating is 'x'"):
         open_dataset(str(folder))
-    assert str(caught.value) == (
-        "ml: 3 parts of a benchmark that RecBole splits (ml.test.inter, ml.train.inter, ml.valid.inter); expected one"
-        " file with all interactions, such as ml.inter: the lines of the parts below one header"
-    )
+    (folder / "ml.test.inter").write_text("user_id:token\titem_id:token\nb\t2\n")
+    with pytest.raises(DataError, match=r"ml\.test\.inter: other columns than ml\.train\.inter"):
+        open_dataset(str(folder))
     (folder / "whole.inter").write_text("\n".join((HEAD, *LINES, "")))
     assert open_dataset(str(folder)).name == "whole"

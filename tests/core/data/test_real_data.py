@@ -9,7 +9,10 @@ import pytest
 
 from core.data.cases import case_of, eligible_users
 from core.data.dataset import open_dataset
+from core.data.reading.sources import recognised
+from core.data.stored import prepared
 from core.data.strategies import pick
+from core.errors import DataError
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -69,3 +72,68 @@ def test_shared_data_give_cases(
             assert case.target in case.candidates
             assert case.history
             assert len(pick(data, case, k=4, strategy="similar", history=5)) == 4
+
+
+RAW = {
+    "2018 gift cards": (
+        "amazon_2018_raw", ("Gift_Cards_5.json.gz", "meta_Gift_Cards.json.gz"), (458, 1547, 2969), 0,
+    ),
+    "2018 magazines": (
+        "amazon_2018_raw", ("Magazine_Subscriptions_5.json.gz", "meta_Magazine_Subscriptions.json.gz"),
+        (348, 2326, 2328), 3153,
+    ),
+    "2018 ratings only": ("amazon_2018_raw", ("Gift_Cards.csv",), (458, 148, 2969), 0),
+    "2023 reviews": (
+        "amazon_2023_raw", ("Amazon_Fashion.jsonl.gz", "meta_Amazon_Fashion.jsonl.gz"), (1873, 4459, 4748), 0,
+    ),
+    "2023 ratings": ("amazon_2023_raw", ("Amazon_Fashion.csv",), (1873, 4459, 4748), 0),
+    "2023 real lines": (
+        "amazon_2023_raw", ("real_lines.reviews_2023.jsonl", "real_lines.meta_2023.jsonl"), (2, 4, 2), 0,
+    ),
+}  # fmt: skip
+"""Folder, files, users, items and interactions, and titles that are the rest of a web page."""
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", RAW)
+def test_raw_files_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder, files, (users, items, interactions), debris = RAW[name]
+    if not (SHARED / folder).is_dir():
+        pytest.skip("the development data are not beside the checkout")
+    monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path))
+    with prepared(recognised([SHARED / folder / file for file in files])) as data:
+        report = data.report
+    assert (report.format, report.users, report.items, report.interactions) == ("amazon", users, items, interactions)
+    assert (report.rejected, report.titles.web_page_rests) == (0, debris)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("amazon_2018_raw", "3 files hold interactions: Gift_Cards.csv (Amazon ratings of 2018, item first)"),
+        ("amazon_2018_raw/meta_Gift_Cards.json.gz", "no file of interactions among meta_Gift_Cards.json.gz (Amazon"),
+        ("amazon_games/candidates_200.random", "no header, so the columns of users and items are not clear"),
+        ("README.md", "neither a table with a delimiter nor records"),
+    ],
+)
+def test_other_files_are_refused_with_one_sentence(place: str, sentence: str) -> None:
+    if not (SHARED / place).exists():
+        pytest.skip("the development data are not beside the checkout")
+    with pytest.raises(DataError) as caught:
+        recognised([SHARED / place])
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "noun", "liked"),
+    [("col_original_title", "item", 4.0), ("counts", "item", 12.0), ("mind", "item", 0.8), ("tracks", "track", 0.0)],
+)
+def test_hard_cases_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, noun: str, liked: float) -> None:
+    folder = SHARED.parent / "cases" / name
+    if not folder.is_dir():
+        pytest.skip("the development data are not beside the checkout")
+    monkeypatch.setenv("DEMOLENS_HOME", str(tmp_path))
+    data = open_dataset(str(folder))
+    assert (data.noun, data.like_threshold) == (noun, liked)
