@@ -230,7 +230,7 @@ def _times(connection: duckdb.DuckDBPyConnection, data: TypedData) -> TimeReport
     (ties,) = first_row(
         connection,
         "SELECT coalesce(sum(n), 0)::BIGINT FROM (SELECT count(*) AS n FROM ordered WHERE timestamp IS NOT NULL"
-        " GROUP BY user_id, timestamp HAVING n > 1)",
+        " GROUP BY hash(user_id, timestamp) HAVING n > 1)",
     )
     dates = clock.last is not None and abs(clock.last) >= 1e8
     return TimeReport(

@@ -7,7 +7,9 @@ from typing import Any
 
 import duckdb
 
-NUMERIC_ORDER = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,37}}') THEN {0}::HUGEINT END NULLS LAST, {0}"
+NUMERIC_VALUE = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,37}}') THEN {0}::HUGEINT END"
+"""SQL for the number that a text id is; NULL for other text."""
+NUMERIC_ORDER = f"{NUMERIC_VALUE} NULLS LAST, {{0}}"
 """SQL order of a text id column in which 2 comes before 10, and other text after all numbers."""
 
 

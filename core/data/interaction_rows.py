@@ -10,7 +10,7 @@ import numpy as np
 
 from core.columns import LABEL, RATING
 from core.data.clock import Clock, clock_notices, seconds_sql, unit_sql
-from core.data.duck import NUMERIC_ORDER, first_row
+from core.data.duck import NUMERIC_VALUE, first_row
 from core.data.loading import load_interactions
 from core.data.reading.rejects import Rejects
 from core.data.reading.sources import Sources
@@ -119,29 +119,54 @@ def _clock(
 
 
 def _order(connection: duckdb.DuckDBPyConnection, *, timed: bool) -> tuple[int, int]:
-    """Make table `ordered` of `typed`, each user's item and time once; how many lines are repeats, and differ."""
-    connection.execute(
-        "CREATE TABLE kept AS SELECT *, rowid AS place, count(*) OVER again > 1 AS repeated,"
-        " max(rating) OVER again IS DISTINCT FROM min(rating) OVER again OR"
-        " count(rating) OVER again NOT IN (0, count(*) OVER again) AS differs FROM typed"
-        " WINDOW again AS (PARTITION BY user_id, item_id, timestamp) QUALIFY timestamp IS NULL OR row_number() OVER"
-        " (PARTITION BY user_id, item_id, timestamp ORDER BY rating DESC NULLS LAST, rowid) = 1"
-    )
+    """Make table `ordered` of `typed`, each user's item and time once; how many lines are repeats, and differ.
+
+    Its rows lie in order of user and position, and are asked for in no other.
+    """
+    _find_repeats(connection)
     repeats, differing = first_row(
         connection,
-        "SELECT (SELECT count(*) FROM typed) - (SELECT count(*) FROM kept),"
-        " (SELECT count(*) FROM kept WHERE timestamp IS NOT NULL AND differs)",
+        "SELECT (SELECT count(*) FROM typed SEMI JOIN repeaters USING (user_id)) - (SELECT count(*) FROM again),"
+        " (SELECT count(*) FROM again WHERE timestamp IS NOT NULL AND differs)",
     )
     when = "timestamp" if timed else "NULL::DOUBLE"
     # Where the file holds an interaction several times, its place in the file says nothing.
     connection.execute(
-        f"CREATE TABLE ordered AS SELECT user_id, item_id, rating, {when} AS timestamp, (row_number() OVER"
-        f" (PARTITION BY user_id ORDER BY timestamp, CASE WHEN mixed THEN 0 ELSE place END,"
-        f" {NUMERIC_ORDER.format('item_id')}) - 1)::INTEGER AS position FROM (SELECT *,"
-        f" {str(timed).lower()} AND bool_or(repeated) OVER (PARTITION BY user_id, timestamp) AS mixed FROM kept)"
+        "CREATE TABLE sorted AS SELECT user_id, item_id, rating, timestamp FROM"
+        f" (SELECT user_id, item_id, rating, {when} AS timestamp, place, {str(timed).lower()} AND mixed AS mixed FROM"
+        " (SELECT *, bool_or(repeated) OVER (PARTITION BY user_id, timestamp) AS mixed FROM again)"
+        f" UNION ALL SELECT user_id, item_id, rating, {when} AS timestamp, rowid AS place, false AS mixed FROM typed"
+        " ANTI JOIN repeaters USING (user_id))"
+        " ORDER BY user_id, timestamp, CASE WHEN mixed THEN 0 ELSE place END,"
+        f" CASE WHEN mixed THEN {NUMERIC_VALUE.format('item_id')} END NULLS LAST, CASE WHEN mixed THEN item_id END"
     )
-    connection.execute("DROP TABLE typed; DROP TABLE kept")
+    connection.execute("DROP TABLE typed; DROP TABLE again; DROP TABLE repeaters")
+    connection.execute(
+        "CREATE TABLE ordered AS SELECT s.user_id, item_id, rating, timestamp, (s.rowid - first)::INTEGER AS position"
+        " FROM sorted s JOIN (SELECT user_id, min(rowid) AS first FROM sorted GROUP BY user_id) USING (user_id)"
+        " ORDER BY s.rowid; DROP TABLE sorted"
+    )
     return repeats, differing
+
+
+def _find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `repeaters`, the users with repeated lines, and `again`, their rows with each user's item and time once.
+
+    A hash finds them among all rows in little memory; users that two equal hashes name by chance change nothing.
+    """
+    connection.execute(
+        "CREATE TABLE repeaters AS SELECT DISTINCT user_id FROM typed WHERE hash(user_id, item_id, timestamp) IN"
+        " (SELECT hash(user_id, item_id, timestamp) AS h FROM typed WHERE timestamp IS NOT NULL"
+        " GROUP BY h HAVING count(*) > 1)"
+    )
+    connection.execute(
+        "CREATE TABLE again AS SELECT *, count(*) OVER again > 1 AS repeated,"
+        " max(rating) OVER again IS DISTINCT FROM min(rating) OVER again OR"
+        " count(rating) OVER again NOT IN (0, count(*) OVER again) AS differs"
+        " FROM (SELECT *, rowid AS place FROM typed) SEMI JOIN repeaters USING (user_id)"
+        " WINDOW again AS (PARTITION BY user_id, item_id, timestamp) QUALIFY timestamp IS NULL OR row_number() OVER"
+        " (PARTITION BY user_id, item_id, timestamp ORDER BY rating DESC NULLS LAST, place) = 1"
+    )
 
 
 def _repeats(repeats: int, differing: int, name: str) -> list[str]:

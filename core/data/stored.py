@@ -47,7 +47,7 @@ FORMAT = "demolens-dataset-3"
 """Changes whenever files are read in another way: what an earlier version stored is then read anew."""
 ROW_GROUP = 50_000
 """Rows in a Parquet row group: small enough that one user's history reads one or two of them."""
-MEMORY = "2GB"
+MEMORY = "1200MB"
 """Most memory DuckDB may use during an import before it spills to disk."""
 _TABLES = ("interactions.parquet", "items.parquet", "users.parquet")
 _FACTS = "facts.json"
@@ -253,10 +253,10 @@ def _written(connection: duckdb.DuckDBPyConnection, data: TypedData, scratch: Pa
     part = scratch / data.dataset_id
     with stored("the data set"):
         part.mkdir(mode=PRIVATE_FOLDER)
-        orders = (("ordered", "user_id, position"), ("catalogue", "place"), ("people", "place"))
-        for name, (table, order) in zip(_TABLES, orders, strict=True):
+        people, catalogue = (connection.table(name).order("place") for name in ("people", "catalogue"))
+        for name, rows in zip(_TABLES, (connection.table("ordered"), catalogue, people), strict=True):
             path = part / name
-            connection.table(table).order(order).write_parquet(str(path), row_group_size=ROW_GROUP, compression="zstd")
+            rows.write_parquet(str(path), row_group_size=ROW_GROUP, compression="zstd")
             path.chmod(PRIVATE_FILE)
             _sync(path)
         facts = data.facts | {"hashes": {name: content_hash(part / name) for name in _TABLES}}

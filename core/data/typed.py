@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from core.data.duck import NUMERIC_ORDER, first_row
 from core.data.interaction_rows import InteractionReading, read_interactions
@@ -23,6 +28,8 @@ from core.words import brief, counted
 
 ID_FORMAT = "demolens-dataset-1"
 """Changes only when a content's id does: rows that are read as before keep their id and what hangs on it."""
+BATCH = 100_000
+"""Rows that are hashed at once."""
 MOST_NAMED = 12
 """Unused columns that a notice names."""
 
@@ -137,16 +144,43 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def _content_id(connection: duckdb.DuckDBPyConnection, facts: dict[str, Any]) -> str:
     """Hash of all rows in their own order (not the file's); tab and line feed part fields, as no field holds them."""
     digest = hashlib.sha256(json.dumps([ID_FORMAT, facts], sort_keys=True).encode())
-    users = (
-        "SELECT user_id, sha256(string_agg(concat_ws(chr(9), item_id, coalesce(rating::VARCHAR, ''),"
-        " coalesce(timestamp::VARCHAR, '')), chr(10) ORDER BY position)) FROM ordered GROUP BY user_id ORDER BY user_id"
-    )
-    items = (
+    for name, content in _user_digests(connection):
+        digest.update(f"{name}\t{content}\n".encode())
+    rows = connection.execute(
         "SELECT item_id, sha256(concat_ws(chr(9), title, array_to_string(categories, chr(9)))) FROM catalogue"
         " ORDER BY item_id"
     )
-    for query in (users, items):
-        rows = connection.execute(query)
-        while some := rows.fetchmany(10_000):
-            digest.update("".join(f"{name}\t{content}\n" for name, content in some).encode())
+    while some := rows.fetchmany(10_000):
+        digest.update("".join(f"{name}\t{content}\n" for name, content in some).encode())
     return digest.hexdigest()[:16]
+
+
+def _user_digests(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Each user, in order of the ids, and the SHA-256 of the user's rows, one line each, in order of position."""
+    query = (
+        "SELECT user_id, concat_ws(chr(9), item_id, coalesce(rating::VARCHAR, ''), coalesce(timestamp::VARCHAR, ''))"
+        " || chr(10) AS row FROM ordered"
+    )
+    user, digest = None, hashlib.sha256()
+    for batch in connection.sql(query).to_arrow_reader(BATCH):
+        table = pa.table(batch)  # Its columns begin at offset 0.
+        users, rows = table.column(0).combine_chunks(), table.column(1).combine_chunks().cast(pa.large_string())
+        starts, text = _starts(users), memoryview(rows.buffers()[2])
+        ends = np.frombuffer(rows.buffers()[1], dtype=np.int64)[rows.offset :]
+        names = users.take(pa.array(starts[:-1])).to_pylist()
+        for name, first, last in zip(names, starts[:-1], starts[1:], strict=True):
+            if name != user:
+                if user is not None:
+                    yield user, digest.hexdigest()
+                user, digest = name, hashlib.sha256()
+            else:
+                digest.update(b"\n")
+            digest.update(text[ends[first] : ends[last] - 1])
+    if user is not None:
+        yield user, digest.hexdigest()
+
+
+def _starts(users: pa.Array) -> NDArray[np.int64]:
+    """Where each user's rows begin in a batch, and its length."""
+    other = pc.not_equal(users[1:], users[:-1]).to_numpy(zero_copy_only=False)
+    return np.concatenate([[0], np.flatnonzero(other) + 1, [len(users)]])
