@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.data.reading.lines import label
+from core.data.reading.streams import label
 from core.data.records import Role
 from core.errors import DataError
 from core.store.export import whole_file

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from core.data.folders import LONGEST_PATH
-from core.data.reading.lines import label
+from core.data.reading.streams import label
 from core.data.records import Case, Demonstration, Interaction, Item, LoggedPrompt, Piece, Role, Turn
 from core.errors import DataError, RequestError
 from core.prompt.imported.case_file import LONGEST_CASE, PromptCase, case_of_line

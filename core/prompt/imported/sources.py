@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal, cast
 import pyarrow
 import pyarrow.parquet
 
-from core.data.reading.lines import label
+from core.data.reading.streams import label
 from core.errors import DataError
 from core.prompt.imported.calls import LONGEST_PROMPT, Json, Numbered, Skipped
 from core.words import brief
