@@ -26,11 +26,11 @@ _OPTIONS: Mapping[str, str] = {
 }
 
 
-class _Part(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
-class FileReport(_Part):
+class FileReport(_ReportPart):
     """One file that is read."""
 
     name: str
@@ -43,7 +43,7 @@ class FileReport(_Part):
     unused_columns: tuple[str, ...]
 
 
-class ColumnReport(_Part):
+class ColumnReport(_ReportPart):
     """What one column was taken for."""
 
     meaning: str
@@ -54,7 +54,7 @@ class ColumnReport(_Part):
     """The option that says another column; empty where there is none."""
 
 
-class RatingReport(_Part):
+class RatingReport(_ReportPart):
     """How the numbers beside interactions are read."""
 
     kind: str
@@ -71,7 +71,7 @@ class RatingReport(_Part):
     """The most frequent values, and how many interactions hold each."""
 
 
-class TimeReport(_Part):
+class TimeReport(_ReportPart):
     """How times are read."""
 
     unit: str | None
@@ -88,7 +88,7 @@ class TimeReport(_Part):
     """Interactions of a user at a time at which the user has another one."""
 
 
-class TitleReport(_Part):
+class TitleReport(_ReportPart):
     """What is odd about titles, in numbers of items."""
 
     missing: int
@@ -104,7 +104,7 @@ class TitleReport(_Part):
     """Items with interactions and no line in the files of items."""
 
 
-class RejectedReport(_Part):
+class RejectedReport(_ReportPart):
     """One line that is not read."""
 
     file: str
@@ -113,7 +113,7 @@ class RejectedReport(_Part):
     expected: str
 
 
-class DataReport(_Part):
+class DataReport(_ReportPart):
     """What files of interactions hold, as far as a person must agree before they are stored."""
 
     report_version: int = REPORT_VERSION

@@ -16,7 +16,7 @@ from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE, Outcome, Pass
 from core.data.reading.numbers import Numbers, numbers_of
 from core.data.reading.rejects import Rejects
-from core.data.reading.shapes import Meaning, Reshaped, Shape
+from core.data.reading.shapes import FileShape, Meaning, Reshaped
 from core.data.reading.sources import SourceFile, Sources
 from core.data.reading.table import LINE_BITS, Table
 from core.words import brief
@@ -52,7 +52,7 @@ class _Reading:
     rows: list[int] = field(default_factory=list)
 
     def blocks(
-        self, sources: Sequence[SourceFile], columns: Callable[[Shape], Sequence[str]], numeric: Sequence[str] = ()
+        self, sources: Sequence[SourceFile], columns: Callable[[FileShape], Sequence[str]], numeric: Sequence[str] = ()
     ) -> Iterator[pa.Table]:
         """Each file's tables, lines numbered through all files."""
         for place, source in enumerate(sources):
@@ -69,7 +69,7 @@ class _Reading:
                 if block.num_rows:
                     yield block if not place else _shifted(block, place << LINE_BITS)
 
-    def table(self, columns: Sequence[str], shape: Shape, used: Sequence[str | None]) -> Table:
+    def table(self, columns: Sequence[str], shape: FileShape, used: Sequence[str | None]) -> Table:
         """What is known once all was read; `columns` are those in DuckDB and `used` those with a meaning."""
         types = tuple(shape.kinds.get(column, "token") for column in columns)
         left = tuple(column for column in _all_columns(shape) if column not in (*columns, *used))
@@ -84,7 +84,7 @@ class _Reading:
         )
 
 
-def _all_columns(shape: Shape) -> tuple[str, ...]:
+def _all_columns(shape: FileShape) -> tuple[str, ...]:
     layout = shape.layout
     if isinstance(layout, Reshaped):
         return layout.extra
@@ -119,12 +119,14 @@ def load_interactions(connection: duckdb.DuckDBPyConnection, sources: Sources, r
     return Loaded(table, taken.get("rating"), dates, _beside(connection, reading, shape, titles) if titles else None)
 
 
-def _holds_no_breaks(shape: Shape) -> bool:
+def _holds_no_breaks(shape: FileShape) -> bool:
     layout = shape.layout
     return isinstance(layout, Delimited) and layout.delimiter == "\t" and not layout.quote
 
 
-def _typed(block: pa.Table, shape: Shape, reading: _Reading, sources: Sources, *, plain: bool) -> tuple[pa.Table, int]:
+def _typed(
+    block: pa.Table, shape: FileShape, reading: _Reading, sources: Sources, *, plain: bool
+) -> tuple[pa.Table, int]:
     """The rows of a block that can be used, and how many of their times are dates."""
     taken = shape.taken
     user, item = _text(block.column(taken["user"])), _text(block.column(taken["item"]))
@@ -198,7 +200,7 @@ def _titles(block: pa.Table, item: str, titles: Sequence[str]) -> pa.Table:
     return distinct.select([f"{LINE}_min", "f0", "f1", "f2"]).rename_columns([LINE, "f0", "f1", "f2"])
 
 
-def _beside(connection: duckdb.DuckDBPyConnection, reading: _Reading, shape: Shape, titles: Sequence[str]) -> Table:
+def _beside(connection: duckdb.DuckDBPyConnection, reading: _Reading, shape: FileShape, titles: Sequence[str]) -> Table:
     connection.execute(
         "CREATE TABLE item_text AS SELECT min(line) AS line, f0, f1, f2 FROM beside"
         " WHERE f0 IS NOT NULL GROUP BY f0, f1, f2; DROP TABLE beside"
@@ -219,7 +221,7 @@ def load_items(connection: duckdb.DuckDBPyConnection, sources: Sources, rejects:
     fields = ", ".join(f"f{place} VARCHAR" for place in range(len(columns)))
     connection.execute(f"CREATE TABLE item_text (line BIGINT, {fields})")
 
-    def of(shape: Shape) -> tuple[str, ...]:
+    def of(shape: FileShape) -> tuple[str, ...]:
         return tuple(shape.taken[meaning] for meaning in meanings) if some else shape.layout.names
 
     item = columns.index(first.taken["item"])

@@ -58,7 +58,7 @@ class Delimited:
     def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
         """Tables of the reading's columns, a few MB of text each; the outcome at the end."""
         texts = TextBlocks(reading.stream, reading.rejects, reading.encoding)
-        part = _Part(self, reading)
+        part = _BlockReader(self, reading)
         for block in texts:
             first, data = block.first, block.data
             if first == 1 and self.header:
@@ -71,7 +71,7 @@ class Delimited:
 
 
 @dataclass
-class _Part:
+class _BlockReader:
     """The reading of one file's blocks; `held` lines wait for the end of a quoted field."""
 
     layout: Delimited

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.columns import ITEM, LABEL, RATING, TIMESTAMP, USER
 from core.data.reading.delimited import Delimited
 from core.data.reading.probe import Probe
-from core.data.reading.shapes import DataFormat, FileKind, Meaning, Shape
+from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning
 from core.data.reading.streams import label
 from core.errors import DataError
 from core.words import brief
@@ -72,7 +72,7 @@ def plain_file(path: Path) -> Path:
     return path
 
 
-def inter_shape(probe: Probe) -> Shape:
+def inter_shape(probe: Probe) -> FileShape:
     """How a `.inter` file is read; raises `DataError` for a header without the needed columns."""
     layout, kinds = _layout(probe, (USER, ITEM))
     taken: dict[Meaning, str] = {"user": USER, "item": ITEM}
@@ -81,13 +81,13 @@ def inter_shape(probe: Probe) -> Shape:
         taken["rating"] = rating
     if TIMESTAMP in layout.names:
         taken["time"] = TIMESTAMP
-    return Shape(layout, taken, kinds)
+    return FileShape(layout, taken, kinds)
 
 
-def item_shape(probe: Probe) -> Shape:
+def item_shape(probe: Probe) -> FileShape:
     """How a `.item` file is read; raises `DataError` for a header without the needed column."""
     layout, kinds = _layout(probe, (ITEM,))
-    return Shape(layout, {"item": ITEM}, kinds)
+    return FileShape(layout, {"item": ITEM}, kinds)
 
 
 def _layout(probe: Probe, required: tuple[str, ...]) -> tuple[Delimited, dict[str, str]]:
@@ -127,11 +127,11 @@ def _typed(probe: Probe) -> bool:
     return probe.name.endswith((".inter", ".item")) or bool(probe.lines and _TYPED.match(probe.lines[0]))
 
 
-def _interactions(probe: Probe) -> Shape | None:
+def _interactions(probe: Probe) -> FileShape | None:
     return inter_shape(probe) if _typed(probe) and {USER, ITEM} <= _names(probe) else None
 
 
-def _items(probe: Probe) -> Shape | None:
+def _items(probe: Probe) -> FileShape | None:
     return item_shape(probe) if _typed(probe) and ITEM in _names(probe) and USER not in _names(probe) else None
 
 

@@ -15,8 +15,8 @@ from core.data.reading.blocks import LONGEST_RECORD, Block, TextBlocks
 from core.data.reading.layouts import LINE, Outcome, Pass
 from core.errors import DataError
 
-Record = Mapping[str, Any]
-Spread = Callable[[Record], Iterator[Record]]
+Fields = Mapping[str, Any]
+Spread = Callable[[Fields], Iterator[Fields]]
 """The records that one record stands for."""
 
 LONGEST_LITERAL = 2_000_000
@@ -29,7 +29,7 @@ _NOTATIONS = {"json": "JSON", "literal": "Python literals"}
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordLines:
     """One record a line."""
 
     notation: Literal["json", "literal"]
@@ -54,8 +54,8 @@ class Records:
                 yield _table(self._lines(block, reading), reading)
         yield Outcome(texts.read_as, texts.cut)
 
-    def _lines(self, block: Block, reading: Pass) -> list[tuple[int, Record]]:
-        rows: list[tuple[int, Record]] = []
+    def _lines(self, block: Block, reading: Pass) -> list[tuple[int, Fields]]:
+        rows: list[tuple[int, Fields]] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # A backslash in a title is none of the reader's business.
             for number, line in enumerate(block.data.split(b"\n"), block.first):
@@ -67,7 +67,7 @@ class Records:
                     reading.rejects.add(reading.stream.name, number, problem, "one record a line")
         return rows
 
-    def _array(self, texts: TextBlocks) -> list[tuple[int, Record]]:
+    def _array(self, texts: TextBlocks) -> list[tuple[int, Fields]]:
         data, size = [], 0
         texts.longest = LARGEST_ARRAY
         for block in texts:
@@ -79,7 +79,7 @@ class Records:
         rows = parsed(b"".join(data), "json")
         if not isinstance(rows, list):
             raise DataError("this is no whole JSON array", expected="an array of records", where=texts.name)
-        records: list[tuple[int, Record]] = []
+        records: list[tuple[int, Fields]] = []
         for number, row in enumerate(rows, 1):
             if isinstance(row, dict):
                 records += [(number, each) for each in (self.spread(row) if self.spread else (row,))]
@@ -98,7 +98,7 @@ def parsed(line: bytes, notation: str) -> Any:
         return None
 
 
-def _table(rows: Sequence[tuple[int, Record]], reading: Pass) -> pa.Table:
+def _table(rows: Sequence[tuple[int, Fields]], reading: Pass) -> pa.Table:
     columns = {LINE: pa.array([number for number, _ in rows], pa.int64())}
     for name in reading.columns:
         values = [row.get(name) for _, row in rows]

@@ -13,12 +13,12 @@ from core.data.reading.layouts import LINE, Layout, Outcome, Pass
 from core.data.reading.probe import Probe
 
 Meaning = Literal["user", "item", "rating", "time", "title", "categories"]
-Role = Literal["interactions", "items", "other"]
+FileRole = Literal["interactions", "items", "other"]
 """`other`: recognised, and not read."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class FileShape:
     """How one file is read."""
 
     layout: Layout
@@ -44,21 +44,21 @@ def shaped(
     time_unit: TimeUnit | None = None,
     not_rated: tuple[float, ...] | None = None,
     notes: tuple[str, ...] = (),
-) -> Shape | None:
+) -> FileShape | None:
     """The shape of a layout; None for none."""
     if layout is None:
         return None
-    return Shape(layout, taken or {}, time_unit=time_unit, not_rated=not_rated, notes=notes)
+    return FileShape(layout, taken or {}, time_unit=time_unit, not_rated=not_rated, notes=notes)
 
 
-Recognise = Callable[[Probe], Shape | None]
+Recognise = Callable[[Probe], FileShape | None]
 
 
 @dataclass(frozen=True)
 class FileKind:
     """One kind of file of a format."""
 
-    role: Role
+    role: FileRole
     words: str
     """For the report, such as `MovieLens ratings.csv`."""
     shape: Recognise

@@ -12,7 +12,7 @@ from core.data.reading.delimited import Delimited
 from core.data.reading.formats import formats_of, kind_of
 from core.data.reading.import_choices import NONE, NOTHING_SAID, ImportChoices
 from core.data.reading.probe import Probe
-from core.data.reading.shapes import DataFormat, FileKind, Meaning, Reshaped, Shape
+from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Reshaped
 from core.data.reading.streams import Stream, label, streams_of
 from core.data.reading.table_shapes import MOST_SHOWN, TABLE, meant, table_layout
 from core.errors import DataError
@@ -31,7 +31,7 @@ class SourceFile:
 
     stream: Stream
     kind: FileKind
-    shape: Shape
+    shape: FileShape
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _check_encoding(name: str | None) -> None:
         raise DataError(f"no encoding {brief(name)}", expected=expected, where="--encoding") from None
 
 
-def _said_shape(probe: Probe, choices: ImportChoices) -> Shape | None:
+def _said_shape(probe: Probe, choices: ImportChoices) -> FileShape | None:
     """The shape of a table whose user and item columns a person names."""
     if choices.user_column is None or choices.item_column is None or choices.format not in (None, TABLE.name):
         return None
@@ -172,10 +172,10 @@ def _said_shape(probe: Probe, choices: ImportChoices) -> Shape | None:
         column = meant(meaning, layout.names)
         if column is not None and column not in (names[0], names[1]):
             taken[meaning] = column
-    return _corrected(Shape(layout, taken), TABLE.kinds[0], choices, probe.name)
+    return _corrected(FileShape(layout, taken), TABLE.kinds[0], choices, probe.name)
 
 
-def _corrected(shape: Shape, kind: FileKind, choices: ImportChoices, name: str) -> Shape:
+def _corrected(shape: FileShape, kind: FileKind, choices: ImportChoices, name: str) -> FileShape:
     """The shape with a person's columns and unit; raises `DataError` for a column that is not there."""
     said: dict[Meaning, str | None] = {
         "user": choices.user_column,
@@ -198,7 +198,7 @@ def _corrected(shape: Shape, kind: FileKind, choices: ImportChoices, name: str) 
     return replace(shape, taken=taken, time_unit=choices.time_unit or fixed)
 
 
-def _has(shape: Shape, column: str | None) -> bool:
+def _has(shape: FileShape, column: str | None) -> bool:
     return column is not None and _column(shape.layout.names, column) is not None
 
 
@@ -285,7 +285,7 @@ def _check_alike(files: Sequence[SourceFile]) -> None:
             raise DataError(what, expected=expected, where=file.stream.name)
 
 
-def _names(shape: Shape) -> tuple[str, ...]:
+def _names(shape: FileShape) -> tuple[str, ...]:
     """All columns of a file, also those that are only read to make others."""
     layout = shape.layout
     return (*layout.names, *layout.extra) if isinstance(layout, Reshaped) else layout.names

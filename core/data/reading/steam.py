@@ -11,19 +11,19 @@ import pyarrow.compute as pc
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
 from core.data.reading.probe import Probe, all_match
-from core.data.reading.records import Records
-from core.data.reading.shapes import DataFormat, FileKind, Meaning, Reshaped, Shape, Taken, shaped
+from core.data.reading.records import RecordLines
+from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Reshaped, Taken, shaped
 
 _HOURS = "The numbers are hours of play, so a count; times are days."
 _MINUTES = "The numbers are minutes of play, so a count; there are no times."
 _BOUGHT = "Each purchase is one interaction; hours of play are not read, as they stand on lines of their own."
 
 
-def _records(probe: Probe, *keys: str) -> Records | None:
-    return Records(probe.notation, probe.keys) if probe.notation and set(keys) <= set(probe.keys) else None
+def _records(probe: Probe, *keys: str) -> RecordLines | None:
+    return RecordLines(probe.notation, probe.keys) if probe.notation and set(keys) <= set(probe.keys) else None
 
 
-def _reviews(probe: Probe) -> Shape | None:
+def _reviews(probe: Probe) -> FileShape | None:
     layout = _records(probe, "username", "product_id", "date")
     if layout is None:
         return None
@@ -33,10 +33,10 @@ def _reviews(probe: Probe) -> Shape | None:
     return shaped(layout, taken, notes=(_HOURS,))
 
 
-def _libraries(probe: Probe) -> Shape | None:
+def _libraries(probe: Probe) -> FileShape | None:
     if _records(probe, "user_id", "items_count", "items") is None or not probe.notation:
         return None
-    layout = Records(probe.notation, ("user_id", "item_id", "item_name", "playtime_forever"), spread=_owned)
+    layout = RecordLines(probe.notation, ("user_id", "item_id", "item_name", "playtime_forever"), spread=_owned)
     taken: Taken = {"user": "user_id", "item": "item_id", "title": "item_name", "rating": "playtime_forever"}
     return shaped(layout, taken, notes=(_MINUTES,))
 
@@ -48,13 +48,13 @@ def _owned(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield item | {"user_id": record.get("user_id")}
 
 
-def _games(probe: Probe) -> Shape | None:
+def _games(probe: Probe) -> FileShape | None:
     title = next((key for key in ("title", "app_name") if key in probe.keys), "")
     layout = _records(probe, "id", title, "genres") if title else None
     return shaped(layout, {"item": "id", "title": title, "categories": "genres"})
 
 
-def _purchases(probe: Probe) -> Shape | None:
+def _purchases(probe: Probe) -> FileShape | None:
     rows = probe.rows(",")
     fitting = [row for row in rows if len(row) == 5 and row[2] in ("purchase", "play")]
     if not rows or len(fitting) < 0.9 * len(rows) or not all_match(fitting, 3, r"\d+(\.\d+)?"):

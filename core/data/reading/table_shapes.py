@@ -10,8 +10,8 @@ from core.data.reading.import_choices import TimeUnit
 from core.data.reading.layouts import Layout
 from core.data.reading.parquet_rows import ParquetRows
 from core.data.reading.probe import Probe, is_number
-from core.data.reading.records import Records
-from core.data.reading.shapes import DataFormat, FileKind, Meaning, Shape
+from core.data.reading.records import RecordLines
+from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning
 from core.data.titling import exact_title, may_be_title
 from core.errors import DataError
 from core.words import brief
@@ -57,7 +57,7 @@ def table_layout(probe: Probe, said: Sequence[str] = ()) -> Layout | None:
     if probe.parquet is not None:
         return probe.parquet
     if probe.notation:
-        return Records(probe.notation, probe.keys, array=probe.array)
+        return RecordLines(probe.notation, probe.keys, array=probe.array)
     delimiter = probe.delimiter
     if not delimiter:
         return None
@@ -109,7 +109,7 @@ def column_names(cells: Sequence[str], name: str) -> tuple[str, ...]:
     return columns
 
 
-def _interactions(probe: Probe) -> Shape | None:
+def _interactions(probe: Probe) -> FileShape | None:
     layout = table_layout(probe)
     if layout is None:
         return None
@@ -126,7 +126,7 @@ def _interactions(probe: Probe) -> Shape | None:
         taken["title"] = title
     if title is None:
         taken.pop("categories", None)
-    return Shape(layout, taken, time_unit=None if not isinstance(layout, ParquetRows) else _unit(layout, taken))
+    return FileShape(layout, taken, time_unit=None if not isinstance(layout, ParquetRows) else _unit(layout, taken))
 
 
 def _unit(layout: ParquetRows, taken: Mapping[Meaning, str]) -> TimeUnit | None:
@@ -141,7 +141,7 @@ def _title(columns: Sequence[str], item: str) -> str | None:
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
-def _items(probe: Probe) -> Shape | None:
+def _items(probe: Probe) -> FileShape | None:
     layout = table_layout(probe)
     if layout is None:
         return None
@@ -158,7 +158,7 @@ def _items(probe: Probe) -> Shape | None:
     categories = meant("categories", layout.names)
     if categories is not None:
         taken["categories"] = categories
-    return Shape(layout, taken)
+    return FileShape(layout, taken)
 
 
 TABLE = DataFormat(
