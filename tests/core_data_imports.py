@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.data.data_report import DataReport
 from core.data.dataset import Dataset
-from core.data.reading.import_choices import ImportChoices
+from core.data.reading.import_choices import DataChoices
 from core.data.reading.sources import recognised
 from core.data.stored import prepared
 
@@ -28,7 +28,7 @@ def written(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
 @contextmanager
 def imported(folder: Path, files: Mapping[str, str | bytes], **choices: object) -> Iterator[tuple[Dataset, DataReport]]:
     """The data set that files give, and its report; nothing is stored."""
-    settings = ImportChoices.model_validate(choices)
+    settings = DataChoices.model_validate(choices)
     with prepared(recognised(written(folder, files), settings)) as data:
         dataset = Dataset(data.stored, name="x", licence="")
         yield dataset, data.report

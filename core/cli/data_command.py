@@ -12,7 +12,7 @@ from core.cli.options import with_own_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.data.data_report import DataReport
 from core.data.names import check_name, dataset_names, keep_named, named_dataset, remove_named, unknown_name
-from core.data.reading.import_choices import NONE, ImportChoices
+from core.data.reading.import_choices import NONE, DataChoices
 from core.data.reading.sources import recognised
 from core.data.stored import prepared
 from core.errors import DataError
@@ -56,11 +56,11 @@ def add(
         _show(data.report, json_to, [] if report else added_lines(name))
 
 
-def _settings(choices: dict[str, object]) -> ImportChoices:
+def _settings(choices: dict[str, object]) -> DataChoices:
     """The choices as one checked record; `--not-rated none` is an empty list."""
     if choices.get("not_rated") == [NONE]:
         choices = choices | {"not_rated": []}
-    return checked(ImportChoices, "data add", choices)
+    return checked(DataChoices, "data add", choices)
 
 
 def _path(text: str) -> Path:
@@ -105,4 +105,4 @@ def remove(name: Annotated[str, typer.Argument(help="The data set's name.")]) ->
     write_out(f"{name} is removed{'' if whole else '; its data stay, as another name has them'}.\n")
 
 
-data_app.command("add")(with_own_options(add, ImportChoices))
+data_app.command("add")(with_own_options(add, DataChoices))

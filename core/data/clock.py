@@ -55,7 +55,7 @@ def _likely(column: str, parts: float) -> str:
 
 
 @dataclass(frozen=True)
-class Clock:
+class TimeReading:
     """How the timestamps of a data set are read."""
 
     unit: str | None

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 
 from core.columns import LABEL, RATING
-from core.data.clock import Clock, clock_notices, seconds_sql, unit_sql
+from core.data.clock import TimeReading, clock_notices, seconds_sql, unit_sql
 from core.data.duck import NUMERIC_VALUE, first_row
 from core.data.loading import load_interactions
 from core.data.reading.rejects import Rejects
@@ -33,7 +33,7 @@ class InteractionReading:
     scale: Scale
     values: tuple[tuple[float, int], ...]
     """The distinct ratings, the most frequent first, and how many interactions hold each."""
-    clock: Clock
+    clock: TimeReading
     repeats: int
     """Lines that repeat the user, item and time of another line."""
     differing: int
@@ -90,14 +90,14 @@ def _check_times(connection: duckdb.DuckDBPyConnection, table: Table, rejects: R
 
 def _clock(
     connection: duckdb.DuckDBPyConnection, name: str, *, unit: str | None, dates: int
-) -> tuple[Clock, list[str]]:
+) -> tuple[TimeReading, list[str]]:
     """Bring the timestamps of `typed` to seconds; how they were read, and what to say of them."""
     (distinct,) = first_row(
         connection, "SELECT count(*) FROM (SELECT DISTINCT timestamp FROM typed WHERE timestamp IS NOT NULL LIMIT 2)"
     )
     if distinct != 2:
         why = "All timestamps are equal" if distinct == 1 else "There are no timestamps"
-        return Clock(None), [f"{why}: the order of interactions is their order in {name}."]
+        return TimeReading(None), [f"{why}: the order of interactions is their order in {name}."]
     (median,) = first_row(connection, "SELECT quantile_disc(abs(timestamp), 0.5) FROM typed")
     (early,) = first_row(connection, "SELECT count(*) FROM typed WHERE timestamp IN (0, -1)")
     sql = f"'{unit}'" if unit else unit_sql(median)
@@ -115,7 +115,7 @@ def _clock(
             f"{counted(dates, 'time is', 'times are')} written as dates, read as UTC where no zone is named."
         )
     main = max(units, key=lambda row: row[1])[0]
-    return Clock(main, first=first, last=last, early=early, late=late, dates=dates), notices
+    return TimeReading(main, first=first, last=last, early=early, late=late, dates=dates), notices
 
 
 def _order(connection: duckdb.DuckDBPyConnection, *, timed: bool) -> tuple[int, int]:

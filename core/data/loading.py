@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from core.columns import ITEM, RATING, TIMESTAMP, USER
 from core.data.reading.delimited import Delimited
-from core.data.reading.layouts import LINE, Outcome, Pass
-from core.data.reading.numbers import Numbers, numbers_of
+from core.data.reading.layouts import LINE, FileReading, ReadingPass
+from core.data.reading.numbers import NumberColumn, numbers_of
 from core.data.reading.rejects import Rejects
 from core.data.reading.shapes import FileShape, Meaning, Reshaped
 from core.data.reading.sources import SourceFile, Sources
@@ -59,9 +59,9 @@ class _Reading:
             name = source.stream.name
             self.files.append(name)
             self.rows.append(0)
-            asked = Pass(source.stream, self.rejects, columns(source.shape), frozenset(numeric), self.encoding)
+            asked = ReadingPass(source.stream, self.rejects, columns(source.shape), frozenset(numeric), self.encoding)
             for block in source.shape.layout.blocks(asked):
-                if isinstance(block, Outcome):
+                if isinstance(block, FileReading):
                     self.encodings.append(block.encoding)
                     self.cut += [name] if block.cut else []
                     continue
@@ -142,10 +142,10 @@ def _typed(
     return table, moment.dates
 
 
-def _numbers(block: pa.Table, column: str | None, *, dates: bool) -> Numbers:
+def _numbers(block: pa.Table, column: str | None, *, dates: bool) -> NumberColumn:
     if column is not None:
         return numbers_of(block.column(column), dates=dates)
-    return Numbers(np.full(block.num_rows, np.nan), np.zeros(block.num_rows, dtype=bool))
+    return NumberColumn(np.full(block.num_rows, np.nan), np.zeros(block.num_rows, dtype=bool))
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -166,7 +166,9 @@ def _nullable(values: NDArray[np.float64]) -> pa.Array:
     return pa.array(values, pa.float64(), mask=missing if missing.any() else None)
 
 
-def _reject(block: pa.Table, place: int, sources: Sources, reading: _Reading, rating: Numbers, moment: Numbers) -> None:
+def _reject(
+    block: pa.Table, place: int, sources: Sources, reading: _Reading, rating: NumberColumn, moment: NumberColumn
+) -> None:
     """Count a row for the first thing that is wrong with it."""
     taken = sources.interactions[0].shape.taken
     number = block.column(LINE)[place].as_py()

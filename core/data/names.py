@@ -13,7 +13,7 @@ from typing import Any
 
 from core.data.data_report import DataReport
 from core.data.folders import licence_of
-from core.data.reading.import_choices import ImportChoices
+from core.data.reading.import_choices import DataChoices
 from core.data.reading.sources import Sources
 from core.data.reading.streams import label
 from core.data.stored import Prepared, Stored, place, stored_as
@@ -39,7 +39,7 @@ class NamedDataset:
     added: str
     """UTC, ISO 8601."""
     licence: str
-    choices: ImportChoices
+    choices: DataChoices
     report: DataReport
 
 
@@ -104,7 +104,7 @@ def named_dataset(name: str) -> NamedDataset | None:
         files=tuple(record["files"]),
         added=record["added"],
         licence=record["licence"],
-        choices=ImportChoices.model_validate(record["choices"]),
+        choices=DataChoices.model_validate(record["choices"]),
         report=DataReport.model_validate(record["report"]),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.data.reading.delimited import Delimited
-from core.data.reading.probe import STARS, UNIX_SECONDS, Probe, all_match
+from core.data.reading.probe import STARS, UNIX_SECONDS, FileProbe, all_match
 from core.data.reading.records import RecordLines
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Taken, shaped
 
@@ -15,13 +15,13 @@ _SHARE = 0.95
 """Share of the first lines whose field looks like an id of its kind."""
 
 
-def _records(probe: Probe, *keys: str, notation: str = "json") -> RecordLines | None:
+def _records(probe: FileProbe, *keys: str, notation: str = "json") -> RecordLines | None:
     if not probe.notation or probe.notation != notation or not set(keys) <= set(probe.keys):
         return None
     return RecordLines(probe.notation, probe.keys, array=probe.array)
 
 
-def _reviews(probe: Probe) -> FileShape | None:
+def _reviews(probe: FileProbe) -> FileShape | None:
     """Of 2014 and 2018, whose keys are the same; some 2014 copies hold Python literals."""
     keys = ("reviewerID", "asin", "overall")
     layout = _records(probe, *keys) or _records(probe, *keys, notation="literal")
@@ -29,14 +29,14 @@ def _reviews(probe: Probe) -> FileShape | None:
     return shaped(layout, taken, time_unit="seconds")
 
 
-def _reviews_2023(probe: Probe) -> FileShape | None:
+def _reviews_2023(probe: FileProbe) -> FileShape | None:
     layout = _records(probe, "user_id", "parent_asin", "rating", "timestamp")
     taken: Taken = {"user": "user_id", "item": "parent_asin", "rating": "rating", "time": "timestamp"}
     note = "Items are known by parent_asin; the field title of a review is the review's own and is not read."
     return shaped(layout, taken, time_unit="milliseconds", notes=(note,))
 
 
-def _ratings_2023(probe: Probe) -> FileShape | None:
+def _ratings_2023(probe: FileProbe) -> FileShape | None:
     header = ("user_id", "parent_asin", "rating", "timestamp")
     names = tuple(probe.lines[0].split(",")) if probe.lines else ()
     if names[:4] != header or names[4:] not in ((), ("history",)):
@@ -45,7 +45,7 @@ def _ratings_2023(probe: Probe) -> FileShape | None:
     return shaped(Delimited(",", names, quote='"'), taken, time_unit="milliseconds")
 
 
-def _ratings(probe: Probe, places: Sequence[str]) -> FileShape | None:
+def _ratings(probe: FileProbe, places: Sequence[str]) -> FileShape | None:
     rows = probe.table(",", 4)
     patterns = {"user": _USER, "item": _ITEM}
     if not rows or not all_match(rows, 2, STARS) or not all_match(rows, 3, UNIX_SECONDS):
@@ -60,7 +60,7 @@ def _ratings(probe: Probe, places: Sequence[str]) -> FileShape | None:
     return shaped(layout, taken, time_unit="seconds", notes=(note,))
 
 
-def _meta(probe: Probe, notation: str, signs: frozenset[str]) -> FileShape | None:
+def _meta(probe: FileProbe, notation: str, signs: frozenset[str]) -> FileShape | None:
     layout = _records(probe, "asin", "title", notation=notation)
     if layout is None or not signs & set(probe.keys):
         return None
@@ -71,7 +71,7 @@ def _meta(probe: Probe, notation: str, signs: frozenset[str]) -> FileShape | Non
     return shaped(layout, taken)
 
 
-def _meta_2023(probe: Probe) -> FileShape | None:
+def _meta_2023(probe: FileProbe) -> FileShape | None:
     layout = _records(probe, "parent_asin", "title")
     if layout is None or "user_id" in probe.keys:
         return None

@@ -72,7 +72,7 @@ def check_kind(start: bytes, name: str, *, strict: bool = False) -> None:
 
 
 @dataclass(frozen=True)
-class Block:
+class TextBlock:
     """Whole lines, each with its line feed."""
 
     first: int
@@ -103,7 +103,7 @@ class TextBlocks:
         """The file's name, for messages."""
         return self.stream.name
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[TextBlock]:
         """Blocks of a few MB; a BOM is dropped, CRLF and CR end a line as LF does.
 
         Raises `DataError` for another kind of file and a line above `longest`; never holds more than one such line.
@@ -111,7 +111,7 @@ class TextBlocks:
         with self.stream.opened() as file:
             yield from self._blocks(file)
 
-    def _blocks(self, file: IO[bytes]) -> Iterator[Block]:
+    def _blocks(self, file: IO[bytes]) -> Iterator[TextBlock]:
         number, tail = 1, b""
         for text in self._unix(self._decoded(file)):
             data = tail + text if tail else text
@@ -119,11 +119,11 @@ class TextBlocks:
             tail, data = data[end:], data[:end]
             self._check_lengths(data, tail, number)
             if data:
-                yield Block(number, self._checked(data, number))
+                yield TextBlock(number, self._checked(data, number))
                 number += data.count(b"\n")
         self.cut = bool(tail)
         if tail:
-            yield Block(number, self._checked(tail + b"\n", number))
+            yield TextBlock(number, self._checked(tail + b"\n", number))
 
     def _decoded(self, file: IO[bytes]) -> Iterator[bytes]:
         """The bytes as they are, or as UTF-8 where another encoding is named or marked; without a BOM."""

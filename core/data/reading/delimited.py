@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from core.data.reading.blocks import LONGEST_LINE, TextBlocks
-from core.data.reading.layouts import LINE, Outcome, Pass
+from core.data.reading.layouts import LINE, FileReading, ReadingPass
 
 MOST_QUOTED_LINES = 500
 """Lines that one quoted field may cover before its quote counts as not closed."""
@@ -55,7 +55,7 @@ class Delimited:
         fields = (mark + inside + mark + rest, rb"[^" + mark + part + rb"]" + rest, b"")
         return re.compile(rb"(?:" + rb"|".join(fields) + rb")(?:" + part + rb"|\Z)", re.DOTALL)
 
-    def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
+    def blocks(self, reading: ReadingPass) -> Iterator[pa.Table | FileReading]:
         """Tables of the reading's columns, a few MB of text each; the outcome at the end."""
         texts = TextBlocks(reading.stream, reading.rejects, reading.encoding)
         part = _BlockReader(self, reading)
@@ -67,7 +67,7 @@ class Delimited:
             if data or part.held:
                 yield from part.tables(first, data)
         yield from part.end()
-        yield Outcome(texts.read_as, texts.cut)
+        yield FileReading(texts.read_as, texts.cut)
 
 
 @dataclass
@@ -75,7 +75,7 @@ class _BlockReader:
     """The reading of one file's blocks; `held` lines wait for the end of a quoted field."""
 
     layout: Delimited
-    reading: Pass
+    reading: ReadingPass
     held: list[bytes] = field(default_factory=list)
     held_from: int = 0
 

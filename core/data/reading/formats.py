@@ -8,7 +8,7 @@ from core.data.reading.goodreads import GOODREADS, YELP
 from core.data.reading.last_fm import LAST_FM
 from core.data.reading.mind import MIND
 from core.data.reading.movielens import MOVIELENS
-from core.data.reading.probe import Probe
+from core.data.reading.probe import FileProbe
 from core.data.reading.recbole import RECBOLE
 from core.data.reading.shapes import DataFormat, FileKind, FileShape
 from core.data.reading.steam import STEAM
@@ -28,7 +28,7 @@ def formats_of(name: str | None) -> tuple[DataFormat, ...]:
     return chosen
 
 
-def kind_of(probe: Probe, name: str | None = None) -> tuple[DataFormat, FileKind, FileShape] | None:
+def kind_of(probe: FileProbe, name: str | None = None) -> tuple[DataFormat, FileKind, FileShape] | None:
     """Format, kind and shape of a file, by its content; None for one of no format."""
     for row in formats_of(name):
         for kind in row.kinds:

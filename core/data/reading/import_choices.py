@@ -10,7 +10,7 @@ TimeUnit = Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "da
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ImportChoices(BaseModel):
+class DataChoices(BaseModel):
     """How interaction files are to be read; what is left out is recognised from their content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
@@ -39,7 +39,7 @@ class ImportChoices(BaseModel):
     """What stands between two fields, such as ; or tab."""
 
 
-NOTHING_SAID = ImportChoices()
+NOTHING_SAID = DataChoices()
 """Every guess is the reader's."""
 NONE = "none"
 """How a choice says that there is no such column."""

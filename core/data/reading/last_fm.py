@@ -7,33 +7,33 @@ import pyarrow.compute as pc
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
-from core.data.reading.probe import Probe, all_match
+from core.data.reading.probe import FileProbe, all_match
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Reshaped, shaped
 
 _PLAYS = "The numbers are counts of plays; there are no times."
 
 
-def _tab(probe: Probe, *names: str) -> Delimited | None:
+def _tab(probe: FileProbe, *names: str) -> Delimited | None:
     return Delimited("\t", names) if probe.lines and probe.lines[0] == "\t".join(names) else None
 
 
-def _hetrec_plays(probe: Probe) -> FileShape | None:
+def _hetrec_plays(probe: FileProbe) -> FileShape | None:
     layout = _tab(probe, "userID", "artistID", "weight")
     return shaped(layout, {"user": "userID", "item": "artistID", "rating": "weight"}, notes=(_PLAYS,))
 
 
-def _hetrec_artists(probe: Probe) -> FileShape | None:
+def _hetrec_artists(probe: FileProbe) -> FileShape | None:
     layout = _tab(probe, "id", "name", "url", "pictureURL")
     return shaped(layout, {"item": "id", "title": "name"})
 
 
-def _hetrec_others(probe: Probe) -> FileShape | None:
+def _hetrec_others(probe: FileProbe) -> FileShape | None:
     names = probe.lines[0].split("\t") if probe.lines else []
     others = (["userID", "friendID"], ["tagID", "tagValue"], ["userID", "artistID", "tagID"])
     return shaped(Delimited("\t", tuple(names))) if names[:3] in others or names[:2] in others else None
 
 
-def _plays_360k(probe: Probe) -> FileShape | None:
+def _plays_360k(probe: FileProbe) -> FileShape | None:
     rows = probe.table("\t", 4)
     if not rows or not all_match(rows, 0, "[0-9a-f]{40}") or not all_match(rows, 3, r"\s*\d+\s*"):
         return None
@@ -44,7 +44,7 @@ def _plays_360k(probe: Probe) -> FileShape | None:
     )
 
 
-def _plays_1k(probe: Probe) -> FileShape | None:
+def _plays_1k(probe: FileProbe) -> FileShape | None:
     rows = probe.table("\t", 6)
     if not rows or not all_match(rows, 0, r"user_\d+") or not all_match(rows, 1, r"\d{4}-\d\d-\d\dT[\d:]+Z"):
         return None

@@ -20,7 +20,7 @@ LINE = "line"
 
 
 @dataclass(frozen=True)
-class Pass:
+class ReadingPass:
     """One reading of one file."""
 
     stream: Stream
@@ -33,7 +33,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileReading:
     """What is known of a file once it was read."""
 
     encoding: str = "utf-8"
@@ -41,7 +41,7 @@ class Outcome:
     """Whether the last line had no line end, as in a file that was cut short."""
 
 
-class Layout(Protocol):
+class FileLayout(Protocol):
     """How the lines of a file hold rows."""
 
     @property
@@ -54,7 +54,7 @@ class Layout(Protocol):
         """All columns of the file, in its order."""
         ...
 
-    def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
+    def blocks(self, reading: ReadingPass) -> Iterator[pa.Table | FileReading]:
         """Tables with `line` and the reading's columns, null where a field is empty; the outcome at the end.
 
         Raises `DataError` for another kind of file; in a strict reading, for the first line that is wrong.

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
-from core.data.reading.probe import Probe, all_match
+from core.data.reading.probe import FileProbe, all_match
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Reshaped, Taken, shaped
 from core.data.reading.text_times import seconds_of
 
@@ -22,7 +22,7 @@ _NOTES = (
 _HIDDEN = "The impressions do not say what was clicked, as in the test part: only the histories are read."
 
 
-def _behaviors(probe: Probe) -> FileShape | None:
+def _behaviors(probe: FileProbe) -> FileShape | None:
     rows = probe.table("\t", 5)
     if not rows or not all_match(rows, 2, _MOMENT) or not all_match(rows, 4, r"(N\d+(-[01])?\s*)*"):
         return None
@@ -59,7 +59,7 @@ class _Clicks:
         return pa.table(arrays, names=[LINE, "user", "item", "label", "time"])
 
 
-def _news(probe: Probe) -> FileShape | None:
+def _news(probe: FileProbe) -> FileShape | None:
     rows = probe.table("\t", 8)
     if not rows or not all_match(rows, 0, r"N\d+"):
         return None

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
-from core.data.reading.probe import STARS, UNIX_SECONDS, Probe, all_match
+from core.data.reading.probe import STARS, UNIX_SECONDS, FileProbe, all_match
 from core.data.reading.records import PARTS
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Reshaped, Taken, shaped
 
@@ -26,7 +26,7 @@ _OTHER_HEADERS = (
 )
 
 
-def _rating_rows(probe: Probe, delimiter: str) -> FileShape | None:
+def _rating_rows(probe: FileProbe, delimiter: str) -> FileShape | None:
     rows = probe.table(delimiter, 4)
     patterns = (r"\d+", r"\d+", STARS, UNIX_SECONDS)
     if not rows or not all(all_match(rows, place, pattern) for place, pattern in enumerate(patterns)):
@@ -35,7 +35,7 @@ def _rating_rows(probe: Probe, delimiter: str) -> FileShape | None:
     return shaped(Delimited(delimiter, names, header=False, named_by="MovieLens has"), _RATING, time_unit="seconds")
 
 
-def _u_item(probe: Probe) -> FileShape | None:
+def _u_item(probe: FileProbe) -> FileShape | None:
     rows = probe.table("|", 5 + len(GENRES))
     if not rows or not all_match(rows, 0, r"\d+") or not all(all_match(rows, 5 + n, "[01]") for n in range(19)):
         return None
@@ -53,7 +53,7 @@ def _flags_as_list(table: pa.Table) -> pa.Table:
     return table.select([LINE, "item", "movie_title"]).append_column("genres", pa.array(genres, pa.string()))
 
 
-def _movies_dat(probe: Probe) -> FileShape | None:
+def _movies_dat(probe: FileProbe) -> FileShape | None:
     rows = probe.table("::", 3)
     if not rows or not all_match(rows, 0, r"\d+"):
         return None
@@ -61,22 +61,22 @@ def _movies_dat(probe: Probe) -> FileShape | None:
     return shaped(layout, {"item": "item", "title": "movie_title", "categories": "genres"})
 
 
-def _csv(probe: Probe, header: tuple[str, ...]) -> Delimited | None:
+def _csv(probe: FileProbe, header: tuple[str, ...]) -> Delimited | None:
     return Delimited(",", header, quote='"') if probe.lines and probe.lines[0] == ",".join(header) else None
 
 
-def _ratings_csv(probe: Probe) -> FileShape | None:
+def _ratings_csv(probe: FileProbe) -> FileShape | None:
     layout = _csv(probe, ("userId", "movieId", "rating", "timestamp"))
     return shaped(layout, _CSV, time_unit="seconds")
 
 
-def _movies_csv(probe: Probe) -> FileShape | None:
+def _movies_csv(probe: FileProbe) -> FileShape | None:
     layout = _csv(probe, ("movieId", "title", "genres"))
     note = "A year stands behind most titles, and an article behind its comma, as MovieLens writes them."
     return shaped(layout, {"item": "movieId", "title": "title", "categories": "genres"}, notes=(note,))
 
 
-def _other(probe: Probe) -> FileShape | None:
+def _other(probe: FileProbe) -> FileShape | None:
     layout = next((found for header in _OTHER_HEADERS if (found := _csv(probe, header))), None)
     if layout is None and (users := probe.table("::", 5) or probe.table("|", 5)) and all_match(users, 0, r"\d+"):
         layout = Delimited("::", ("user", "sex", "age", "job", "zip"), header=False)

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumberColumn:
     """The numbers of a column."""
 
     values: NDArray[np.float64]
@@ -27,12 +27,12 @@ class Numbers:
     """Fields that hold a date or time in words of a calendar, read as seconds."""
 
 
-def numbers_of(column: pa.ChunkedArray, *, dates: bool = False) -> Numbers:
+def numbers_of(column: pa.ChunkedArray, *, dates: bool = False) -> NumberColumn:
     """A column's finite numbers; with `dates`, dates and times are read as seconds since 1970, too."""
     if pa.types.is_floating(column.type):
         values = np.asarray(column.to_numpy(), dtype=np.float64)
         valid = np.ones(len(values), bool) if not column.null_count else column.is_valid().to_numpy()
-        return Numbers(values, valid & ~np.isfinite(values))
+        return NumberColumn(values, valid & ~np.isfinite(values))
     encoded = column.combine_chunks().dictionary_encode()
     texts = encoded.dictionary.to_pylist()
     numbers = np.array([*(_number(text) for text in texts), np.nan], dtype=np.float64)
@@ -43,7 +43,7 @@ def numbers_of(column: pa.ChunkedArray, *, dates: bool = False) -> Numbers:
         numbers[other] = seconds_of(encoded.dictionary.filter(pa.array(other[:-1])))
     wrong = np.isnan(numbers) & ~blank
     written = other & ~wrong
-    return Numbers(numbers[places], wrong[places], int(written[places].sum()))
+    return NumberColumn(numbers[places], wrong[places], int(written[places].sum()))
 
 
 def _number(text: str) -> float:

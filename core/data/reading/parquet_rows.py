@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.data.reading.import_choices import TimeUnit
-from core.data.reading.layouts import LINE, Outcome, Pass
+from core.data.reading.layouts import LINE, FileReading, ReadingPass
 from core.data.reading.records import PARTS
 from core.data.reading.streams import Stream
 from core.errors import DataError
@@ -38,7 +38,7 @@ class ParquetRows:
     """Columns of times whose type says their unit, and that unit."""
     words: str = "rows of Parquet"
 
-    def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
+    def blocks(self, reading: ReadingPass) -> Iterator[pa.Table | FileReading]:
         """Tables of the reading's columns; the outcome at the end."""
         first = 1
         with parquet_file(reading.stream) as file, _faults(reading.stream.name):
@@ -47,7 +47,7 @@ class ParquetRows:
                 columns = [plain(batch.column(name), numeric=name in reading.numeric) for name in reading.columns]
                 yield pa.table([lines, *columns], names=[LINE, *reading.columns])
                 first += batch.num_rows
-        yield Outcome()
+        yield FileReading()
 
 
 def parquet_rows(stream: Stream) -> ParquetRows:

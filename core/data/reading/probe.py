@@ -25,7 +25,7 @@ _RECORD = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-class Probe:
+class FileProbe:
     """What the first bytes of a file hold; raises `DataError` for a kind of file that holds no interactions."""
 
     def __init__(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.columns import ITEM, LABEL, RATING, TIMESTAMP, USER
 from core.data.reading.delimited import Delimited
-from core.data.reading.probe import Probe
+from core.data.reading.probe import FileProbe
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning
 from core.data.reading.streams import label
 from core.errors import DataError
@@ -72,7 +72,7 @@ def plain_file(path: Path) -> Path:
     return path
 
 
-def inter_shape(probe: Probe) -> FileShape:
+def inter_shape(probe: FileProbe) -> FileShape:
     """How a `.inter` file is read; raises `DataError` for a header without the needed columns."""
     layout, kinds = _layout(probe, (USER, ITEM))
     taken: dict[Meaning, str] = {"user": USER, "item": ITEM}
@@ -84,13 +84,13 @@ def inter_shape(probe: Probe) -> FileShape:
     return FileShape(layout, taken, kinds)
 
 
-def item_shape(probe: Probe) -> FileShape:
+def item_shape(probe: FileProbe) -> FileShape:
     """How a `.item` file is read; raises `DataError` for a header without the needed column."""
     layout, kinds = _layout(probe, (ITEM,))
     return FileShape(layout, {"item": ITEM}, kinds)
 
 
-def _layout(probe: Probe, required: tuple[str, ...]) -> tuple[Delimited, dict[str, str]]:
+def _layout(probe: FileProbe, required: tuple[str, ...]) -> tuple[Delimited, dict[str, str]]:
     if not probe.lines:
         raise DataError("the file is empty", expected="a header line such as user_id:token", where=probe.name)
     columns, types = _header(probe.lines[0], probe.name, required)
@@ -123,19 +123,19 @@ def _no_such_column(columns: tuple[str, ...]) -> str:
     return f"no column of the needed name; found {named}{more}"
 
 
-def _typed(probe: Probe) -> bool:
+def _typed(probe: FileProbe) -> bool:
     return probe.name.endswith((".inter", ".item")) or bool(probe.lines and _TYPED.match(probe.lines[0]))
 
 
-def _interactions(probe: Probe) -> FileShape | None:
+def _interactions(probe: FileProbe) -> FileShape | None:
     return inter_shape(probe) if _typed(probe) and {USER, ITEM} <= _names(probe) else None
 
 
-def _items(probe: Probe) -> FileShape | None:
+def _items(probe: FileProbe) -> FileShape | None:
     return item_shape(probe) if _typed(probe) and ITEM in _names(probe) and USER not in _names(probe) else None
 
 
-def _names(probe: Probe) -> set[str]:
+def _names(probe: FileProbe) -> set[str]:
     cells = probe.lines[0].split("\t") if probe.lines else []
     return {_column(cell.partition(":")[0].strip()) for cell in cells}
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from core.data.reading.blocks import LONGEST_RECORD, Block, TextBlocks
-from core.data.reading.layouts import LINE, Outcome, Pass
+from core.data.reading.blocks import LONGEST_RECORD, TextBlock, TextBlocks
+from core.data.reading.layouts import LINE, FileReading, ReadingPass
 from core.errors import DataError
 
-Fields = Mapping[str, Any]
-Spread = Callable[[Fields], Iterator[Fields]]
+FieldValues = Mapping[str, Any]
+Spread = Callable[[FieldValues], Iterator[FieldValues]]
 """The records that one record stands for."""
 
 LONGEST_LITERAL = 2_000_000
@@ -43,7 +43,7 @@ class RecordLines:
         """For the report."""
         return "one JSON array" if self.array else f"one record of {_NOTATIONS[self.notation]} a line"
 
-    def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
+    def blocks(self, reading: ReadingPass) -> Iterator[pa.Table | FileReading]:
         """Tables of the reading's columns; the outcome at the end."""
         texts = TextBlocks(reading.stream, reading.rejects, reading.encoding, longest=LONGEST_RECORD)
         rows = self._array(texts) if self.array else None
@@ -52,10 +52,10 @@ class RecordLines:
         else:
             for block in texts:
                 yield _table(self._lines(block, reading), reading)
-        yield Outcome(texts.read_as, texts.cut)
+        yield FileReading(texts.read_as, texts.cut)
 
-    def _lines(self, block: Block, reading: Pass) -> list[tuple[int, Fields]]:
-        rows: list[tuple[int, Fields]] = []
+    def _lines(self, block: TextBlock, reading: ReadingPass) -> list[tuple[int, FieldValues]]:
+        rows: list[tuple[int, FieldValues]] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # A backslash in a title is none of the reader's business.
             for number, line in enumerate(block.data.split(b"\n"), block.first):
@@ -67,7 +67,7 @@ class RecordLines:
                     reading.rejects.add(reading.stream.name, number, problem, "one record a line")
         return rows
 
-    def _array(self, texts: TextBlocks) -> list[tuple[int, Fields]]:
+    def _array(self, texts: TextBlocks) -> list[tuple[int, FieldValues]]:
         data, size = [], 0
         texts.longest = LARGEST_ARRAY
         for block in texts:
@@ -79,7 +79,7 @@ class RecordLines:
         rows = parsed(b"".join(data), "json")
         if not isinstance(rows, list):
             raise DataError("this is no whole JSON array", expected="an array of records", where=texts.name)
-        records: list[tuple[int, Fields]] = []
+        records: list[tuple[int, FieldValues]] = []
         for number, row in enumerate(rows, 1):
             if isinstance(row, dict):
                 records += [(number, each) for each in (self.spread(row) if self.spread else (row,))]
@@ -98,7 +98,7 @@ def parsed(line: bytes, notation: str) -> Any:
         return None
 
 
-def _table(rows: Sequence[tuple[int, Fields]], reading: Pass) -> pa.Table:
+def _table(rows: Sequence[tuple[int, FieldValues]], reading: ReadingPass) -> pa.Table:
     columns = {LINE: pa.array([number for number, _ in rows], pa.int64())}
     for name in reading.columns:
         values = [row.get(name) for _, row in rows]

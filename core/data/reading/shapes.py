@@ -9,8 +9,8 @@ from typing import Literal
 import pyarrow as pa
 
 from core.data.reading.import_choices import TimeUnit
-from core.data.reading.layouts import LINE, Layout, Outcome, Pass
-from core.data.reading.probe import Probe
+from core.data.reading.layouts import LINE, FileLayout, FileReading, ReadingPass
+from core.data.reading.probe import FileProbe
 
 Meaning = Literal["user", "item", "rating", "time", "title", "categories"]
 FileRole = Literal["interactions", "items", "other"]
@@ -21,7 +21,7 @@ FileRole = Literal["interactions", "items", "other"]
 class FileShape:
     """How one file is read."""
 
-    layout: Layout
+    layout: FileLayout
     taken: Mapping[Meaning, str] = field(default_factory=dict)
     """The column that each meaning is read from."""
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ Taken = Mapping[Meaning, str]
 
 
 def shaped(
-    layout: Layout | None,
+    layout: FileLayout | None,
     taken: Taken | None = None,
     *,
     time_unit: TimeUnit | None = None,
@@ -51,7 +51,7 @@ def shaped(
     return FileShape(layout, taken or {}, time_unit=time_unit, not_rated=not_rated, notes=notes)
 
 
-Recognise = Callable[[Probe], FileShape | None]
+Recognise = Callable[[FileProbe], FileShape | None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DataFormat:
 class Reshaped:
     """A layout whose rows are made of another layout's rows."""
 
-    inner: Layout
+    inner: FileLayout
     reads: tuple[str, ...]
     """Columns of the inner layout."""
     names: tuple[str, ...]
@@ -93,8 +93,8 @@ class Reshaped:
         """For the report."""
         return self.inner.words
 
-    def blocks(self, reading: Pass) -> Iterator[pa.Table | Outcome]:
+    def blocks(self, reading: ReadingPass) -> Iterator[pa.Table | FileReading]:
         """Tables of the reading's columns; the outcome at the end."""
         reshape = self.reshaper()
         for block in self.inner.blocks(replace(reading, columns=self.reads, numeric=frozenset())):
-            yield block if isinstance(block, Outcome) else reshape(block).select([LINE, *reading.columns])
+            yield block if isinstance(block, FileReading) else reshape(block).select([LINE, *reading.columns])

@@ -10,8 +10,8 @@ from pathlib import Path
 from core.data.reading import recbole
 from core.data.reading.delimited import Delimited
 from core.data.reading.formats import formats_of, kind_of
-from core.data.reading.import_choices import NONE, NOTHING_SAID, ImportChoices
-from core.data.reading.probe import Probe
+from core.data.reading.import_choices import NONE, NOTHING_SAID, DataChoices
+from core.data.reading.probe import FileProbe
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Reshaped
 from core.data.reading.streams import Stream, label, streams_of
 from core.data.reading.table_shapes import MOST_SHOWN, TABLE, meant, table_layout
@@ -45,7 +45,7 @@ class Sources:
     """Files that are not read, each with the reason."""
     strict: bool = False
     """Whether the first wrong line refuses all."""
-    choices: ImportChoices = NOTHING_SAID
+    choices: DataChoices = NOTHING_SAID
 
     @property
     def dates(self) -> bool:
@@ -73,7 +73,7 @@ def folder_sources(folder: Path) -> tuple[Sources, str]:
 
 
 def _strict_file(path: Path, kind: FileKind, shape) -> SourceFile:  # type: ignore[no-untyped-def]
-    probe = Probe(Stream(path, plain=True), strict=True)
+    probe = FileProbe(Stream(path, plain=True), strict=True)
     return SourceFile(probe.stream, kind, shape(probe))
 
 
@@ -89,7 +89,7 @@ def _other_folder(folder: Path) -> Sources | None:
 _NOTHING = "no file of interactions"
 
 
-def recognised(paths: Sequence[Path], choices: ImportChoices = NOTHING_SAID) -> Sources:
+def recognised(paths: Sequence[Path], choices: DataChoices = NOTHING_SAID) -> Sources:
     """What the files, and the files of the folders, are read as.
 
     Raises `DataError` where no file holds interactions, where several could be meant, and where a choice names a column
@@ -129,8 +129,8 @@ def _streams(path: Path) -> tuple[tuple[Stream, ...], bool]:
     return tuple(Stream(file) for file in files), False
 
 
-def _recognised(stream: Stream, choices: ImportChoices) -> tuple[DataFormat, SourceFile]:
-    probe = Probe(stream, delimiter=_delimiter(choices.delimiter), encoding=choices.encoding)
+def _recognised(stream: Stream, choices: DataChoices) -> tuple[DataFormat, SourceFile]:
+    probe = FileProbe(stream, delimiter=_delimiter(choices.delimiter), encoding=choices.encoding)
     if not probe.lines and probe.parquet is None:
         raise DataError("the file is empty", expected="a table of interactions or items", where=stream.name)
     said = _said_shape(probe, choices)
@@ -159,7 +159,7 @@ def _check_encoding(name: str | None) -> None:
         raise DataError(f"no encoding {brief(name)}", expected=expected, where="--encoding") from None
 
 
-def _said_shape(probe: Probe, choices: ImportChoices) -> FileShape | None:
+def _said_shape(probe: FileProbe, choices: DataChoices) -> FileShape | None:
     """The shape of a table whose user and item columns a person names."""
     if choices.user_column is None or choices.item_column is None or choices.format not in (None, TABLE.name):
         return None
@@ -175,7 +175,7 @@ def _said_shape(probe: Probe, choices: ImportChoices) -> FileShape | None:
     return _corrected(FileShape(layout, taken), TABLE.kinds[0], choices, probe.name)
 
 
-def _corrected(shape: FileShape, kind: FileKind, choices: ImportChoices, name: str) -> FileShape:
+def _corrected(shape: FileShape, kind: FileKind, choices: DataChoices, name: str) -> FileShape:
     """The shape with a person's columns and unit; raises `DataError` for a column that is not there."""
     said: dict[Meaning, str | None] = {
         "user": choices.user_column,
@@ -220,7 +220,7 @@ def _column(names: Sequence[str], column: str) -> str | None:
     return names[number - 1] if 1 <= number <= len(names) else None
 
 
-def _unknown(probe: Probe, choices: ImportChoices) -> DataError:
+def _unknown(probe: FileProbe, choices: DataChoices) -> DataError:
     if choices.format is not None:
         words = formats_of(choices.format)[0].words
         return DataError(f"this is none of the files of {choices.format}", expected=words, where=probe.name)
@@ -238,7 +238,7 @@ def _unknown(probe: Probe, choices: ImportChoices) -> DataError:
 
 
 def _together(
-    files: Sequence[tuple[DataFormat, SourceFile]], ignored: list[str], choices: ImportChoices, paths: Sequence[Path]
+    files: Sequence[tuple[DataFormat, SourceFile]], ignored: list[str], choices: DataChoices, paths: Sequence[Path]
 ) -> Sources:
     met = [(form, file) for form, file in files if file.kind.role == "interactions"]
     if not met:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
-from core.data.reading.probe import Probe, all_match
+from core.data.reading.probe import FileProbe, all_match
 from core.data.reading.records import RecordLines
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Reshaped, Taken, shaped
 
@@ -19,11 +19,11 @@ _MINUTES = "The numbers are minutes of play, so a count; there are no times."
 _BOUGHT = "Each purchase is one interaction; hours of play are not read, as they stand on lines of their own."
 
 
-def _records(probe: Probe, *keys: str) -> RecordLines | None:
+def _records(probe: FileProbe, *keys: str) -> RecordLines | None:
     return RecordLines(probe.notation, probe.keys) if probe.notation and set(keys) <= set(probe.keys) else None
 
 
-def _reviews(probe: Probe) -> FileShape | None:
+def _reviews(probe: FileProbe) -> FileShape | None:
     layout = _records(probe, "username", "product_id", "date")
     if layout is None:
         return None
@@ -33,7 +33,7 @@ def _reviews(probe: Probe) -> FileShape | None:
     return shaped(layout, taken, notes=(_HOURS,))
 
 
-def _libraries(probe: Probe) -> FileShape | None:
+def _libraries(probe: FileProbe) -> FileShape | None:
     if _records(probe, "user_id", "items_count", "items") is None or not probe.notation:
         return None
     layout = RecordLines(probe.notation, ("user_id", "item_id", "item_name", "playtime_forever"), spread=_owned)
@@ -48,13 +48,13 @@ def _owned(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield item | {"user_id": record.get("user_id")}
 
 
-def _games(probe: Probe) -> FileShape | None:
+def _games(probe: FileProbe) -> FileShape | None:
     title = next((key for key in ("title", "app_name") if key in probe.keys), "")
     layout = _records(probe, "id", title, "genres") if title else None
     return shaped(layout, {"item": "id", "title": title, "categories": "genres"})
 
 
-def _purchases(probe: Probe) -> FileShape | None:
+def _purchases(probe: FileProbe) -> FileShape | None:
     rows = probe.rows(",")
     fitting = [row for row in rows if len(row) == 5 and row[2] in ("purchase", "play")]
     if not rows or len(fitting) < 0.9 * len(rows) or not all_match(fitting, 3, r"\d+(\.\d+)?"):

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.import_choices import TimeUnit
-from core.data.reading.layouts import Layout
+from core.data.reading.layouts import FileLayout
 from core.data.reading.parquet_rows import ParquetRows
-from core.data.reading.probe import Probe, is_number
+from core.data.reading.probe import FileProbe, is_number
 from core.data.reading.records import RecordLines
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning
 from core.data.titling import exact_title, may_be_title
@@ -52,7 +52,7 @@ def meant(meaning: Meaning, columns: Iterable[str]) -> str | None:
     return next((by_name[key] for name in NAMES[meaning] if (key := plain_name(name)) in by_name), None)
 
 
-def table_layout(probe: Probe, said: Sequence[str] = ()) -> Layout | None:
+def table_layout(probe: FileProbe, said: Sequence[str] = ()) -> FileLayout | None:
     """The layout of any table; `said` are columns that a person names, which makes a first line with them a header."""
     if probe.parquet is not None:
         return probe.parquet
@@ -109,7 +109,7 @@ def column_names(cells: Sequence[str], name: str) -> tuple[str, ...]:
     return columns
 
 
-def _interactions(probe: Probe) -> FileShape | None:
+def _interactions(probe: FileProbe) -> FileShape | None:
     layout = table_layout(probe)
     if layout is None:
         return None
@@ -141,7 +141,7 @@ def _title(columns: Sequence[str], item: str) -> str | None:
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
-def _items(probe: Probe) -> FileShape | None:
+def _items(probe: FileProbe) -> FileShape | None:
     layout = table_layout(probe)
     if layout is None:
         return None

@@ -16,7 +16,7 @@ from core.data.names import (
     named_dataset,
     remove_named,
 )
-from core.data.reading.import_choices import ImportChoices
+from core.data.reading.import_choices import DataChoices
 from core.data.reading.sources import recognised
 from core.data.stored import prepared
 from core.errors import DataError
@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def add(name: str, folder: Path, text: str = GAMES, **choices: object) -> str:
-    sources = recognised(written(folder, {"games.csv": text}), ImportChoices.model_validate(choices))
+    sources = recognised(written(folder, {"games.csv": text}), DataChoices.model_validate(choices))
     with prepared(sources) as data:
         keep_named(name, data, sources)
         return data.report.dataset_id

@@ -13,7 +13,7 @@ from core_data_imports import Rows, imported, rows_of, titles_of, written
 from core.data.dataset import open_dataset
 from core.data.reading import formats
 from core.data.reading.delimited import Delimited
-from core.data.reading.import_choices import ImportChoices
+from core.data.reading.import_choices import DataChoices
 from core.data.reading.shapes import DataFormat, FileKind, shaped
 from core.data.reading.sources import recognised
 from core.errors import DataError
@@ -345,9 +345,9 @@ def test_a_format_that_is_set_by_hand_is_the_only_one_tried(tmp_path: Path, own_
         assert report.format == "table"
         assert rows_of(dataset) == [("1", "10", 3.5, None)]  # One time orders nothing.
     with pytest.raises(DataError, match=r"ratings\.csv: this is none of the files of mind"):
-        recognised(paths, ImportChoices(format="mind"))
+        recognised(paths, DataChoices(format="mind"))
     with pytest.raises(DataError, match=r"--format: no format 'netflix'; expected one of recbole, movielens"):
-        recognised(paths, ImportChoices(format="netflix"))
+        recognised(paths, DataChoices(format="netflix"))
 
 
 def test_files_that_could_each_be_meant_are_named(tmp_path: Path, own_home: Path) -> None:

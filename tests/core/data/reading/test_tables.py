@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data.reading import streams
-from core.data.reading.import_choices import ImportChoices
+from core.data.reading.import_choices import DataChoices
 from core.data.reading.sources import recognised
 from core.errors import DataError
 
@@ -69,7 +69,7 @@ def test_columns_by_hand(tmp_path: Path, own_home: Path) -> None:
         assert rows_of(dataset) == PLAIN
         assert report.files[0].unused_columns == ("note",)
     with pytest.raises(DataError, match=r"x\.csv: no column 'score' for --rating-column; expected one of 'who'"):
-        recognised([tmp_path / "x.csv"], ImportChoices.model_validate({**choices, "rating_column": "score"}))
+        recognised([tmp_path / "x.csv"], DataChoices.model_validate({**choices, "rating_column": "score"}))
 
 
 def test_without_a_header_the_first_rows_are_shown_and_columns_counted(tmp_path: Path, own_home: Path) -> None:
