@@ -8,6 +8,7 @@ from bench.case_list import Bench, open_bench
 from bench.folder_cases import bench_of_folder
 from bench.lrgd.lrgd_of_folders import lrgd_of_folders
 from bench.lrgd.lrgd_part import lrgd
+from bench.own.own_part import own
 from bench.product.faithfulness_of_folders import faithfulness_of_folders
 from bench.product.faithfulness_part import faithfulness
 from bench.product.faults import faults
@@ -29,6 +30,7 @@ ON_SAMPLE: dict[str, Callable[[int, int, int], Iterator[list[ResultRow]]]] = {
     "lrgd": lambda cases, seed, _processes: lrgd(open_bench(seed), cases),
     "recicl": lambda cases, seed, _processes: recicl(open_bench(seed), cases),
     "picking": lambda cases, seed, _processes: picking(open_bench(seed), cases),
+    "own": lambda _cases, seed, _processes: own(seed),
     "strategies": lambda cases, seed, _processes: strategies([open_bench(seed)], cases, promised=True),
 }
 """By part of `bench.results_table.PARTS`: the rows so far, from a number of cases, a seed and a number of processes."""

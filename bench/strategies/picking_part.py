@@ -6,9 +6,6 @@ The index of likes is built before anything is timed; its time is a row of its o
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +14,13 @@ import numpy as np
 from bench.case_list import Bench
 from bench.results_table import ResultRow, as_row
 from bench.spread import quartiles
+from bench.temporary_home import temporary_home
 from bench.timing import timed
 from core.data.cases import case_of
 from core.data.dataset import Dataset, open_dataset
 from core.data.records import Case, Strategy
 from core.data.strategies import pick
 from core.seeds import generator
-from core.store.home import VARIABLE
 
 DEMOS, TITLES = 16, 5
 STRATEGIES: tuple[Strategy, ...] = ("neighbours", "co_likes")
@@ -38,28 +35,13 @@ def picking(bench: Bench, cases: int, *, interactions: int = INTERACTIONS) -> It
     """Rows so far: the sample, then the large data set."""
     rows = _rows(bench.dataset, cases, bench.seed, SMALL)
     yield rows
-    with _home_of_its_own() as folder:
+    with temporary_home() as folder:
         path = folder / "drawn"
         path.mkdir()
         write_interactions(path / "drawn.inter", interactions, bench.seed)
         dataset = open_dataset(str(path))
         yield [*rows, *_rows(dataset, cases, bench.seed, LARGE)]
         dataset.close()
-
-
-@contextlib.contextmanager
-def _home_of_its_own() -> Iterator[Path]:
-    """A folder that holds what the large data set leaves, and is gone afterwards."""
-    before = os.environ.get(VARIABLE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[VARIABLE] = str(Path(folder) / "home")
-        try:
-            yield Path(folder)
-        finally:
-            if before is None:
-                del os.environ[VARIABLE]
-            else:
-                os.environ[VARIABLE] = before
 
 
 def _rows(dataset: Dataset, cases: int, seed: int, target: str) -> list[ResultRow]:
