@@ -10,6 +10,7 @@ from core.prompt.imported import (
     dspy_program,
     evaluation_logs,
     gen_ai,
+    langchain_prompt,
     observation_logs,
     open_inference,
     openai_chat,
@@ -86,6 +87,7 @@ FORMATS = (
     PromptFormat(
         "langsmith_examples", "LangSmith examples", _keys("inputs", "outputs"), observation_logs.langsmith_examples
     ),
+    PromptFormat("langchain", "a LangChain prompt", langchain_prompt.is_prompt, langchain_prompt.prompt_calls),
     PromptFormat(
         "dspy",
         "a saved DSPy program",
@@ -145,7 +147,9 @@ def format_of(source: Source) -> PromptFormat:
     names: Json = dict.fromkeys(source.columns) | dict(first) if source.kind == "table" else first
     row = next((row for row in FORMATS if row.applies(names)), None)
     if row is None or (row.name == "table" and _holds_interactions(names)):
-        raise DataError(_unknown(source, names), expected="one of the formats of --format", where=source.name)
+        raise DataError(
+            _unknown(source, names), expected="logged calls or prompts in one of the formats", where=source.name
+        )
     return row
 
 
@@ -165,5 +169,5 @@ def _unknown(source: Source, names: Json) -> str:
     plain = {column.split(":")[0].lower() for column in columns}
     listed = ", ".join(columns[:8])[:120]
     if ":token" in "".join(columns) or len(plain & INTERACTION_COLUMNS) > 1:
-        return f"this is interaction or item data ({listed}), not prompts; a data set takes it"
+        return f"this is interaction or item data ({listed}), not prompts"
     return f"no prompt among the fields {listed}"

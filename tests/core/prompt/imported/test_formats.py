@@ -101,6 +101,8 @@ def test_a_dspy_program_asks_its_last_demonstration(tmp_path: Path) -> None:
         (otlp(gen_ai__usage__input_tokens="5"), "a span without content (set OTEL_"),
         ({"provided_model_name": "m", "type": "GENERATION"}, "an observation without input"),
         ({"run_type": "chain", "inputs": {}}, "a run of the type chain, not a call of a model"),
+        ({"_type": "few_shot", "examples": [], "prefix": "x"}, "a LangChain prompt without calls; export its examples"),
+        ({"lc": 1, "type": "constructor", "id": ["langchain"]}, "a LangChain prompt without calls"),
         ({"model": "m", "prompt": [1, 15, 27]}, "a prompt of token ids instead of text"),
         ({"model": "m", "input": "x", "prompt": {"id": "p"}}, "a prompt that the server keeps (p)"),
         ({"object": "response", "output": []}, "an answer (response) without its prompt"),
