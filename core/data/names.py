@@ -50,7 +50,7 @@ def check_name(name: str) -> None:
         raise DataError(f"no name for a data set: {brief(name)}", expected=expected, where="--name")
 
 
-def keep_named(name: str, data: Prepared, sources: Sources, *, replace: bool = False) -> NamedDataset:
+def keep_named(name: str, data: Prepared, sources: Sources) -> NamedDataset:
     """Store a prepared data set under a name; raises `DataError` for a name that other content has already.
 
     The name appears when everything is stored, or not at all.
@@ -59,7 +59,7 @@ def keep_named(name: str, data: Prepared, sources: Sources, *, replace: bool = F
     room("datasets", "names")
     with alone("dataset-names", "another change of names"):
         before = unsealed(_path(name))
-        if before is not None and before["dataset_id"] != data.stored.dataset_id and not replace:
+        if before is not None and before["dataset_id"] != data.stored.dataset_id:
             problem = f"{brief(name)} already names other data"
             raise DataError(problem, expected="another name, or demolens data remove first", where="--name")
         whole = place(data.stored)
