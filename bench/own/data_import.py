@@ -1,4 +1,4 @@
-"""Ten million drawn interactions as one compressed CSV file: what their import costs, and how fast they are asked.
+"""Ten million drawn interactions as one compressed CSV file: what their import costs, and how fast they are read.
 
 The import is the command that a person runs, in a process of its own; beside it stands `pandas.read_csv` of the same
 file in another one.
@@ -60,14 +60,15 @@ def _questions(dataset: Dataset, seed: int) -> list[ResultRow]:
     users = [f"u{number}" for number in random.integers(0, USERS, size=4 * ASKED)]
     users = [user for user in users if dataset.users(user, limit=1)][:ASKED]
     texts = [str(number) for number in random.integers(0, ITEMS, size=ASKED)]
-    asked: Sequence[tuple[str, Callable[[str], object], list[str], str]] = (
+    questions: Sequence[tuple[str, Callable[[str], object], list[str], str]] = (
         ("one user's history", dataset.history, users, "<= 20"),
         ("users as an id is typed", dataset.users, [user[:4] for user in users], "<= 100"),
         ("items as a title is typed", dataset.find_items, texts, "<= 100"),
     )
     label = f"milliseconds (quartiles), {dataset.size['interactions']:,} interactions"
     return [
-        as_row(f"{what}, {label}", quartiles(_milliseconds(ask, words)), target) for what, ask, words, target in asked
+        as_row(f"{what}, {label}", quartiles(_milliseconds(ask, words)), target)
+        for what, ask, words, target in questions
     ]
 
 

@@ -148,7 +148,9 @@ def list_losses(
     """
     outcome = list_scores(network, lists, autocast=autocast)
     ranked = [ranking_loss(scores / temperature) for scores in outcome.scores]
-    return torch.stack([one + answer_weight * two for one, two in zip(ranked, outcome.answers, strict=True)])
+    return torch.stack(
+        [place + answer_weight * answers for place, answers in zip(ranked, outcome.answers, strict=True)]
+    )
 
 
 def ranking_loss(scores: Tensor) -> Tensor:

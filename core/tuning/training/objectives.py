@@ -32,9 +32,9 @@ from core.tuning.training.list_loss import (
 )
 from core.tuning.training.training_settings import Loss, TuningSettings
 
-Piece = TypeVar("Piece")
+TrainingPiece = TypeVar("TrainingPiece")
 """One prompt or one list, written out."""
-Measure = Literal["validation_auc", "validation_loss", "validation_ndcg"]
+BestMeasure = Literal["validation_auc", "validation_loss", "validation_ndcg"]
 """By which the best weights of a run are chosen."""
 VALIDATION_CANDIDATES = 20
 """Candidates of a validation list: the item really liked next, and items drawn uniformly."""
@@ -43,7 +43,7 @@ EncodeAnswer = Callable[[Family, Example, Loss], EncodedPrompt]
 EncodeList = Callable[[Family, ListExample], EncodedList]
 
 
-class Judgement(NamedTuple):
+class ValidationFigures(NamedTuple):
     """A validation, as a point of the curve holds it."""
 
     loss: float
@@ -61,7 +61,7 @@ class Judgement(NamedTuple):
         return next((value for value in (self.ndcg, self.auc) if value is not None), -self.loss)
 
 
-class Objective(Protocol[Piece]):
+class TrainingObjective(Protocol[TrainingPiece]):
     """The loss of a run, and its validation."""
 
     @property
@@ -70,31 +70,31 @@ class Objective(Protocol[Piece]):
         ...
 
     @property
-    def validation(self) -> Sequence[Piece]:
+    def validation(self) -> Sequence[TrainingPiece]:
         """The rows that the run is judged on; empty without validation."""
         ...
 
-    def batch(self, step: int) -> list[Piece]:
+    def batch(self, step: int) -> list[TrainingPiece]:
         """What a step learns from, counted from 0."""
         ...
 
-    def weight(self, piece: Piece) -> float:
+    def weight(self, piece: TrainingPiece) -> float:
         """What its loss is divided by, together with those of the whole batch."""
         ...
 
-    def groups(self, network: Any, pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    def groups(self, network: Any, pieces: Sequence[TrainingPiece]) -> Iterator[list[TrainingPiece]]:
         """The pieces in portions that are run at once."""
         ...
 
-    def loss(self, network: Any, group: Sequence[Piece]) -> Tensor:
+    def loss(self, network: Any, group: Sequence[TrainingPiece]) -> Tensor:
         """Sum of the losses of a group, a scalar in nats."""
         ...
 
-    def results(self, network: Any, group: Sequence[Piece]) -> NDArray[np.float64]:
+    def results(self, network: Any, group: Sequence[TrainingPiece]) -> NDArray[np.float64]:
         """Figures of each validation row, [figure, row]."""
         ...
 
-    def judgement(self, results: NDArray[np.float64]) -> Judgement:
+    def judgement(self, results: NDArray[np.float64]) -> ValidationFigures:
         """The validation, from the figures of all rows."""
         ...
 
@@ -129,12 +129,12 @@ class AnswerObjective:
         """Score and loss of each query."""
         return np.stack(query_results(network, group, autocast=self.examples.settings.autocast))
 
-    def judgement(self, results: NDArray[np.float64]) -> Judgement:
+    def judgement(self, results: NDArray[np.float64]) -> ValidationFigures:
         """AUC of the answers (None where only one occurs, or of titles), and their mean loss."""
         scores, wrong = results
         value = auc(scores, [prompt.liked for prompt in self.validation])
         judged = FAMILIES[self.examples.judged].labelled and math.isfinite(value)
-        return Judgement(float(wrong.mean()), auc=value if judged else None)
+        return ValidationFigures(float(wrong.mean()), auc=value if judged else None)
 
 
 class ValidationList(NamedTuple):
@@ -194,10 +194,10 @@ class ListObjective:
         """Loss, NDCG, NDCG without demonstrations, share of attention and of effect of each list."""
         return np.array([self._result(network, row) for row in group]).T
 
-    def judgement(self, results: NDArray[np.float64]) -> Judgement:
+    def judgement(self, results: NDArray[np.float64]) -> ValidationFigures:
         """Means over the lists."""
         loss, with_demos, without, attention, effect = results.mean(axis=1).tolist()
-        return Judgement(loss, ndcg=with_demos, gain=with_demos - without, attention=attention, effect=effect)
+        return ValidationFigures(loss, ndcg=with_demos, gain=with_demos - without, attention=attention, effect=effect)
 
     def _result(self, network: Any, row: ValidationList) -> tuple[float, ...]:
         autocast = self.settings.autocast

@@ -21,7 +21,7 @@ from core.tuning.training.answer_tokens import answer_counts
 from core.tuning.training.card import CARD, Card, LearnedFamily, command_of, licences, plain_name, readme, versions
 from core.tuning.training.checkpoint import store_result, writing
 from core.tuning.training.lora import adapter_config, as_stored, stored_names
-from core.tuning.training.objectives import Measure
+from core.tuning.training.objectives import BestMeasure
 from core.tuning.training.training_run import TrainingRun
 
 TOKENIZER = (
@@ -89,9 +89,9 @@ def card_of(run: TrainingRun, dataset: Dataset, model: LanguageModel) -> Card:
     )
 
 
-def _measure(run: TrainingRun) -> Measure:
+def _measure(run: TrainingRun) -> BestMeasure:
     """By which the best weights were chosen."""
-    measures: tuple[Measure, ...] = ("validation_ndcg", "validation_auc")
+    measures: tuple[BestMeasure, ...] = ("validation_ndcg", "validation_auc")
     measured = (name for name in measures if any(getattr(point, name) is not None for point in run.state.curve))
     return next(measured, "validation_loss")
 

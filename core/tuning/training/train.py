@@ -28,7 +28,7 @@ from core.tuning.training.lora import attach_lora, stored_names
 from core.tuning.training.objectives import (
     AnswerObjective,
     ListObjective,
-    Objective,
+    TrainingObjective,
     ValidationList,
     validation_list,
 )
@@ -119,7 +119,7 @@ def _start_run(
 
 def _objective(
     settings: TuningSettings, examples: TrainingSet, dataset: Dataset, model: LanguageModel, codes: Codes | None
-) -> Objective[Any]:
+) -> TrainingObjective[Any]:
     context = min(settings.context or model.context, model.context)
     if settings.loss == "list":
         return _list_objective(examples, dataset, model, codes, context)

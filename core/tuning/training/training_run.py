@@ -22,7 +22,7 @@ from core.seeds import seed_of
 from core.tuning.training.batches import TrainingSet
 from core.tuning.training.card import Point
 from core.tuning.training.checkpoint import Checkpoints, TrainingState
-from core.tuning.training.objectives import Judgement, Objective
+from core.tuning.training.objectives import TrainingObjective, ValidationFigures
 from core.tuning.training.processes import Processes
 from core.tuning.training.start import Start, copy_weights
 from core.tuning.training.training_settings import TuningSettings
@@ -45,7 +45,7 @@ class TrainingRun:
     weights: dict[str, Tensor]
     """Parameters that are trained, by their names in the network."""
     optimiser: torch.optim.AdamW
-    objective: Objective[Any]
+    objective: TrainingObjective[Any]
     codes: Codes | None
     """What the prompts say about users and items, if anything."""
     start: Start | None
@@ -163,7 +163,7 @@ class TrainingRun:
         self._update(best=result, best_step=self.state.step, stale=0)
 
     @torch.no_grad()
-    def _validate(self) -> Judgement:
+    def _validate(self) -> ValidationFigures:
         """The figures of all validation rows, each process scoring its share."""
         rows = self.objective.validation
         places = self.processes.share(range(len(rows)))

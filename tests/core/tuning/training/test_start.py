@@ -15,7 +15,7 @@ from core.errors import ModelError, RequestError
 from core.lm.loading.adapter import WEIGHTS
 from core.lm.loading.load import load
 from core.tuning.training.card import Card, readme
-from core.tuning.training.objectives import Judgement
+from core.tuning.training.objectives import ValidationFigures
 from core.tuning.training.train import tune
 from core.tuning.training.training_run import TrainingRun
 from core.tuning.training.training_settings import TuningSettings
@@ -64,7 +64,7 @@ def test_the_last_weights_are_kept_where_that_is_asked(
     tuned: Callable[..., Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        falling = lambda run: Judgement(0.5, auc=1 - run.state.step / 10)  # noqa: E731  (never as good as before)
+        falling = lambda run: ValidationFigures(0.5, auc=1 - run.state.step / 10)  # noqa: E731  (never as good as before)
         patch.setattr(TrainingRun, "_validate", falling)
         way = {"most_steps": 4, "evaluate_every": 2}
         best, last = tuned("best", **way), tuned("last", **way, keep="last")
