@@ -118,6 +118,12 @@ def source(case: CaseSpec) -> CaseSource:
     return open_cases(case.cases)
 
 
+def case_ids(case: CaseSpec, limit: int) -> tuple[str, ...]:
+    """The ids of the first cases of a case file; raises what `source` raises."""
+    opened = source(case)
+    return opened.case_ids[:limit] if isinstance(opened, ImportedCases) else ()
+
+
 def users(name: str, search: str, limit: int) -> list[tuple[str, int]]:
     """User ids that start with `search`, with their number of interactions; raises what `dataset` raises."""
     opened = dataset(name)
@@ -146,6 +152,14 @@ def title_of(name: str, item_id: str) -> str:
         return dataset(name).item(item_id).title
     except DemoLensError:
         return item_id
+
+
+def forecast(task: Task) -> Forecast:
+    """What a task will need; a case from a file is looked at for its sizes, once a person agreed."""
+    subject = preview(task) if task.case.imported and agreed(task.case) else ""
+    if not isinstance(subject, str):
+        task = task.sized(len(subject.demos), len(subject.case.candidates))
+    return desk().forecast(task)
 
 
 def preview(task: Task) -> Subject | str:

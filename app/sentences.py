@@ -12,6 +12,7 @@ from core.analysis.explain.explanation import CandidateRow, Contributions, Expla
 from core.data import strategies
 from core.metrics.ranking import Rank
 from core.prompt import families
+from core.question.case_spec import CaseSpec
 from core.question.targets import EXPLAINED
 from core.question.task import Target
 from core.words import duration
@@ -302,3 +303,9 @@ def residual(contributions: Contributions) -> str:
     if contributions.completeness_gap is not None:
         text += f" Quadrature error of the gradient path: {signed(contributions.completeness_gap, 3)} nats."
     return text
+
+
+def who(case: CaseSpec, *, begins: bool = True) -> str:
+    """Whose list it is, as HTML: `User 135` or `Case call-7`, in small letters where it does not begin a sentence."""
+    kind, name = ("User", case.user) if case.case is None else ("Case", case.case)
+    return f"{kind if begins else kind.lower()} {safe_html(name, 40)}"

@@ -20,8 +20,9 @@ from core.data.strategies import STRATEGIES
 from core.errors import DemoLensError
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.lm.server.address import alias_of
+from core.prompt.imported.imported_cases import open_cases, taken_in
 from core.prompt.wordings import WORDINGS
-from core.question.case_spec import CaseSpec
+from core.question.case_spec import OF_BUILT_CASES, CaseSpec
 from core.question.command_line import MATERIAL
 from core.tuning.evaluation.ways import VARIANT_LABELS
 from core.words import duration
@@ -55,9 +56,14 @@ def case() -> None:
     """
     draft = tab.current().draft.case
     with st.container(key="pick-user"):
-        _user(draft)
+        if draft.imported:
+            _logged_case(draft)
+        else:
+            _user(draft)
     with st.container(key="pick-demos"):
         _demonstrations(draft)
+    if draft.imported:
+        return
     _sizes(draft)
     hint = "What the prompt asks, and how an answer becomes a score."
     fields.choice("family", "Question to the model", FAMILIES, hint)
@@ -83,6 +89,26 @@ def _user(draft: CaseSpec) -> None:
     fields.choice("split", "Moment", SPLITS, "Which choice of the user is hidden and to be predicted.")
 
 
+def _logged_case(draft: CaseSpec) -> None:
+    """Which case of the case file."""
+    try:
+        ids = cached.case_ids(draft, SETTINGS.users_listed)
+    except DemoLensError as fault:
+        failures.note(str(fault))
+        ids = ()
+    st.session_state["in-case"] = draft.case
+    st.selectbox(
+        "Case",
+        list(ids) if draft.case in ids else [str(draft.case), *ids],
+        format_func=option,
+        key="in-case",
+        on_change=lambda: tab.change(**_without_ids(), case=st.session_state["in-case"]),
+        accept_new_options=True,
+        help="A finished prompt of the case file, run as it was logged. Where not all are listed, type the whole id.",
+        filter_mode="fuzzy",
+    )
+
+
 def _user_label(user: str, counts: dict[str, int]) -> str:
     return f"{option(user)} · {counted(counts[user], 'interaction')}" if user in counts else option(user)
 
@@ -105,12 +131,16 @@ def picking_strategy(case: CaseSpec) -> Strategy:
 
 
 def _demonstrations(draft: CaseSpec) -> None:
+    if draft.demo_ids is None and draft.imported:
+        failures.note("Demonstrations as they were logged.")
+        return
     if draft.demo_ids is None:
         fields.choice("strategy", "Demonstrations", STRATEGY_WORDS, strategy_help(draft.strategy))
         return
     failures.note(f"{counted(len(draft.demo_ids), 'demonstration')} chosen by hand.")
     back = {"demo_ids": None, "strategy": picking_strategy(draft)}
-    st.button("Back to a strategy", key="back-to-strategy", on_click=tab.change, kwargs=back)
+    label = "Back to those logged" if draft.imported else "Back to a strategy"
+    st.button(label, key="back-to-strategy", on_click=tab.change, kwargs=back)
 
 
 def strategy_help(name: Strategy) -> str:
@@ -147,23 +177,48 @@ def _sizes(draft: CaseSpec) -> None:
 
 def material() -> None:
     """Details of the prompt, and which data and model."""
+    imported = tab.current().draft.case.imported
+    if not imported:
+        _wording()
+    hint = "How the log-probabilities of a title's tokens become its score. Only for the likelihood of the next title."
+    fields.choice("scoring", "Score of a title", SCORINGS, hint)
+    hint = "Path of a case file, as `demolens cases import` writes them; empty for data."
+    fields.text("cases", "Case file", hint, _case_file_typed)
+    if not imported:
+        hint = "Write sample, or the folder of a data set in RecBole's atomic format."
+        fields.text("dataset", "Data", hint, _material_typed)
+    hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
+    fields.text("model", "Model", hint, _material_typed)
+    _adapter(tab.current().draft.case)
+    fields.choice("device", "Device", DEVICES, "Where the model runs.")
+    fields.choice("dtype", "Number type", DTYPES, "Precision of the weights; automatic fits the device.")
+
+
+def _wording() -> None:
+    """How a prompt is made from data."""
     with st.container(key="pick-order"):
         _arrangement(tab.current().draft.case)
     hint = "How the candidates beside the item really chosen next are drawn."
     fields.choice("sampling", "Other candidates", SAMPLINGS, hint)
     hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."
     fields.choice("wording", "Wording of the prompt", WORDING_WORDS, hint)
-    hint = "How the log-probabilities of a title's tokens become its score. Only for the likelihood of the next title."
-    fields.choice("scoring", "Score of a title", SCORINGS, hint)
     hint = "Writes the prompt as a message in the model's own chat format."
     fields.toggle("chat", "Chat template of the model", hint)
-    hint = "Write sample, or the folder of a data set in RecBole's atomic format."
-    fields.text("dataset", "Data", hint, _material_typed)
-    hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
-    fields.text("model", "Model", hint, _material_typed)
-    _adapter(tab.current().draft.case)
-    fields.choice("device", "Device", DEVICES, "Where the model runs.")
-    fields.choice("dtype", "Number type", DTYPES, "Precision of the weights; automatic fits the device.")
+
+
+def _case_file_typed(_field: str, text: str) -> None:
+    """Take in the case file and begin with its first case; without one the choices are those of built cases again."""
+    usual = {name: CaseSpec.model_fields[name].default for name in OF_BUILT_CASES}
+    chosen: dict[str, object] = {"cases": None, "case": None}
+    try:
+        if text:
+            name = taken_in(text)
+            cached.agree(name)
+            chosen = {"cases": name, "case": open_cases(name).case_ids[0]}
+    except DemoLensError as fault:
+        tab.view().notice = str(fault)
+        return
+    tab.change(**usual | _without_ids() | {"strategy": DEFAULTS.strategy} | chosen)
 
 
 def _material_typed(field: str, text: str) -> None:
@@ -181,7 +236,7 @@ def _material_picked(**material: object) -> None:
     if case.dataset != before.dataset:
         first = cached.first_user(case.dataset, case.split)
         tab.change(**_without_ids() | ({} if first is None else {"user": first}))
-    if any(getattr(case, name) != getattr(before, name) for name in MATERIAL):
+    if not case.imported and any(getattr(case, name) != getattr(before, name) for name in MATERIAL):
         _take_defaults(before)
 
 
@@ -245,10 +300,10 @@ def run_box(page: TaskView, job: cached.Job | None, blocked: str) -> None:
             words = "What you see is the result of these settings."
         elif from_package:
             words = "What you see came with the package. Run computes it on this machine. "
-            words += _forecast(cached.desk().forecast(page.draft))
+            words += _forecast(cached.forecast(page.draft))
         else:
             old = "Settings changed; the result below is of the old ones. " if changed and job is not None else ""
-            words = old + _forecast(cached.desk().forecast(page.draft))
+            words = old + _forecast(cached.forecast(page.draft))
         st.html(f'<p class="dl-note">{words}</p>')
 
 

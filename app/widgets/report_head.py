@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.sentences import who
 from app.text import safe_html
 from app.widgets.terms import terms
 from core.question.task import Report
@@ -26,7 +27,7 @@ def head(report: Report, headline: str, leads: Sequence[str], readouts: Sequence
     source = report.provenance
     going_on = "" if report.stage == "complete" else " · not complete yet"
     st.html(
-        f'<p class="dl-over">User {safe_html(report.task.case.user, 40)} in {safe_html(source.dataset_name, 60)} · '
+        f'<p class="dl-over">{who(report.task.case)} in {safe_html(source.dataset_name, 60)} · '
         f"{safe_html(source.model_name, 60)}{going_on}</p>"
         f'<h1 class="dl-headline">{headline}</h1>' + "".join(f'<p class="dl-lead">{lead}</p>' for lead in leads)
     )

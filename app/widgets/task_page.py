@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app import cached, links
+from app.sentences import who
 from app.session import Selection, TaskView, View, first_task, with_shared
-from app.text import safe_html
 from app.theme import memory, style
 from app.widgets import failures, jobs, pickers, preview, provenance, tab
 from app.widgets.next_steps import next_steps
@@ -177,7 +177,7 @@ def _announced(page: Page) -> Waiting:
     def announcement(current: TaskView, job: cached.Job | None) -> None:
         task = current.task if current.task is not None and job is not None and not job.ended else current.draft
         st.html(
-            f'<p class="dl-over">User {safe_html(task.case.user, 40)}</p><h1 class="dl-headline">{page.title}</h1>'
+            f'<p class="dl-over">{who(task.case)}</p><h1 class="dl-headline">{page.title}</h1>'
             f'<p class="dl-lead">{page.lead}</p><p class="dl-note">{_how_far(current, job)}</p>'
         )
         terms(page.title, page.lead)
@@ -192,5 +192,5 @@ def _how_far(current: TaskView, job: cached.Job | None) -> str:
     not_run = "" if job is not None else "Not run yet. "
     if preview.obstacle(current.draft):
         return not_run
-    cost = cached.desk().forecast(current.draft)
+    cost = cached.forecast(current.draft)
     return f"{not_run}Run, on the left, takes about {duration(cost.seconds)} and {memory(cost.memory_bytes)}."

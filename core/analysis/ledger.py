@@ -53,6 +53,7 @@ class Ledger:
         cost = Cost()
         setting = set_up(self.task, dataset, self.model, subject, cost=cost, between=self.tell_picking)
         self.unit = setting.prompt.length
+        self.planned = self.task.sized(len(setting.demos), len(setting.case.candidates)).predicted_passes
         self.count_picking(cost)
         return setting
 

@@ -103,7 +103,8 @@ class CaseSpec(BaseModel):
     def _logged_or_built(self) -> CaseSpec:
         if (self.cases is None) != (self.case is None):
             raise ValueError("cases, a case file, needs case, the id of a case in it, and the reverse")
-        changed = [name for name in OF_BUILT_CASES if getattr(self, name) != type(self).model_fields[name].default]
+        usual = {name: type(self).model_fields[name].default for name in OF_BUILT_CASES}
+        changed = [name for name, value in usual.items() if getattr(self, name) not in (value, "manual")]
         if self.imported and changed:
             raise ValueError(f"{changed[0]} has no meaning for a case from a file: its prompt is run as it was logged")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
 
@@ -51,6 +51,13 @@ class Task(BaseModel):
     def predicted_passes(self) -> float:
         """Full-prompt forward equivalents it will probably need once its demonstrations are picked."""
         raise NotImplementedError
+
+    def sized(self, demos: int, candidates: int) -> Self:
+        """The same question for forecasts, with the sizes of its case; a case from a file does not say them itself."""
+        if not self.case.imported:
+            return self
+        sizes = {"demos": demos, "candidates": candidates, "demo_ids": None}
+        return self.model_copy(update={"case": self.case.model_copy(update=sizes)})
 
     @property
     def picks(self) -> int:

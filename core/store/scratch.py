@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 ROOMS = frozenset(
     (
+        "cases",
         "datasets",
         "encodings",
         "hashes",

@@ -29,6 +29,8 @@ SPREAD = {0: 4.0, 1: 2.5, 2: 2.0}
 """Factor from the forecast to its upper end with few observations; with more, the observed spread is used."""
 
 
+LISTED = 2
+"""Candidates of a finished prompt, as far as forecasts learn: most have labels."""
 OWN_PACE = 0.1
 """Fraction of a run from which its own pace says more than the forecast."""
 HOLD = 1.2
@@ -107,6 +109,7 @@ class Forecaster:
 
     def learn(self, task: Task, report: Report, *, seconds: float, peak_bytes: int) -> None:
         """Take in a finished job."""
+        task = task.sized(len(report.demos), LISTED)
         seen = Observation(
             model=_model_of(task.case),
             method=_method_of(task),

@@ -32,7 +32,7 @@ from core.question.shown_candidates import shown_sentence
 
 WITHOUT = "place_without"
 TABLE, ADDED, POOL = "demos-table", "demos-added", "demos-pool-open"
-SAME_CASE = ("dataset", "user", "split")
+SAME_CASE = ("cases", "case", "dataset", "user", "split")
 """Choices of a case that its demonstrations belong to."""
 
 
@@ -56,7 +56,7 @@ def demos(explanation: Explanation) -> None:
 def _few(explanation: Explanation) -> str:
     """How many of those asked for there are, where they are fewer."""
     count, case = len(explanation.demos), explanation.task.case
-    short = case.demo_ids is None and count < case.demos
+    short = case.demo_ids is None and not case.imported and count < case.demos
     return f"Only {count} of the {case.demos} asked for. " if short else ""
 
 
@@ -241,7 +241,8 @@ def _next_run(explanation: Explanation, rows: Sequence[RowState]) -> None:
         st.button("Run with these", key="use-demos", type="primary", on_click=_run, disabled=not changed)
         st.button("Undo changes", key="undo-demos", on_click=_undo, args=(case,), disabled=not changed)
         own = draft.case.demo_ids is None
-        st.button("Back to the strategy's own", key="drop-demos", on_click=_drop, disabled=own)
+        back = "Back to those logged" if case.imported else "Back to the strategy's own"
+        st.button(back, key="drop-demos", on_click=_drop, disabled=own)
         chosen = selected_demo(explanation)
         label = "Replace or add\u2026" if chosen is None else f"Replace D{chosen + 1} or add\u2026"
         st.button(label, key="pool-demos", on_click=_open_pool)
@@ -271,19 +272,28 @@ def _pool(explanation: Explanation, rows: Sequence[RowState]) -> None:
             st.text_input(
                 "Add by id",
                 key=ADDED,
-                placeholder=f"{explanation.task.case.user}:3",
+                placeholder=_an_id(explanation.task.case),
                 max_chars=200,
                 width=180,
                 on_change=_add_typed,
                 args=(rows,),
-                help="user:position, the position counted from 0 in that user's history; add :yes or :no to set the "
+                help="case:dN, demonstration N of a case of the file"
+                if explanation.task.case.imported
+                else "user:position, the position counted from 0 in that user's history; add :yes or :no to set the "
                 "answer",
             )
+
+
+def _an_id(case: CaseSpec) -> str:
+    """What the id of a demonstration looks like."""
+    return f"{case.case}:d1" if case.imported else f"{case.user}:3"
 
 
 def _back_to_strategy(draft: Explain, case: CaseSpec) -> str:
     """That the next run picks its demonstrations where this result has some by hand; empty where it has none."""
     back = draft.case.demo_ids is None and case.demo_ids is not None
+    if back and case.imported:
+        return "the demonstrations as they were logged"
     return f"{counted(draft.case.demos, 'demonstration')} that the strategy picks" if back else ""
 
 

@@ -11,8 +11,9 @@ from app.pages.explore import candidates, demos, removals, summary, views
 from app.pages.explore.depth import depth
 from app.pages.explore.history_strip import timeline
 from app.pages.explore.selection import ExploreSelection, bar
+from app.sentences import who
 from app.session import TaskView
-from app.text import safe_html, unique_labels
+from app.text import unique_labels
 from app.widgets import failures, fields, preview, tab, task_page
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import Explanation
@@ -69,7 +70,7 @@ def upcoming(page: TaskView) -> None:
     if case.model_dump(exclude=NOT_READ) == page.task.case.model_dump(exclude=NOT_READ):
         return
     with st.container(border=True, key="upcoming"):
-        st.html(f'<h2 class="dl-section">Next run: user {safe_html(case.user, 40)}</h2>')
+        st.html(f'<h2 class="dl-section">Next run: {who(case, begins=False)}</h2>')
         if preview.reading(page.draft):
             failures.note("Press Run on the left to compute it; what stands below is the old result.")
 
@@ -94,7 +95,7 @@ def _started(task: Task) -> None:
     """Before the first scores: what comes, and what the model reads."""
     st.html(
         '<h1 class="dl-headline">The recommendations come first, then what each demonstration adds.</h1>'
-        f'<p class="dl-lead">User {safe_html(task.case.user, 40)} is being read. Each part appears as soon as '
+        f'<p class="dl-lead">{who(task.case)} is being read. Each part appears as soon as '
         "it is there; you may leave the page and come back.</p>"
     )
     if preview.reading(task):

@@ -51,7 +51,8 @@ def prediction(explanation: Explanation, new: Sequence[tuple[Item, str | None]])
     if contributions is None or contributions.low is None or contributions.high is None or not new:
         return None
     ids = tuple(sorted({row.item_id for row in explanation.demos}))
-    items = cached.items(explanation.task.case.dataset, ids)
+    case = explanation.task.case
+    items = {} if case.imported else cached.items(case.dataset, ids)
     present = [(items.get(row.item_id, Item(row.item_id, row.title)), row.answer) for row in explanation.demos]
     measured = Estimates(
         *(np.array(values) for values in (contributions.values, contributions.low, contributions.high))

@@ -55,7 +55,8 @@ class ExploreSelection(Selection, InferenceSettings):
             return self
         assert isinstance(before, Explain)
         assert isinstance(task, Explain)
-        if (before.case.user, before.case.demo_ids) != (task.case.user, task.case.demo_ids):
+        named = ("cases", "case", "user", "demo_ids")
+        if any(getattr(before.case, name) != getattr(task.case, name) for name in named):
             return type(self)(view=self.view)
         same = question_of(before) == question_of(task)
         return self if same else self.model_copy(update=PLAIN.model_dump())

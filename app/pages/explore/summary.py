@@ -28,12 +28,12 @@ STAGES = {
 def summary(explanation: Explanation) -> None:
     """The change of place and its cause, what undoes it, and how far that is to be trusted."""
     source = explanation.provenance
-    who = f"User {safe_html(explanation.task.case.user, 40)} in {safe_html(source.dataset_name, 60)}"
-    who += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
+    whose = f"{sentences.who(explanation.task.case)} in {safe_html(source.dataset_name, 60)}"
+    whose += f" · {safe_html(source.model_name, 60)}{STAGES.get(explanation.stage, '')}"
     sentence, trust = headline(explanation), "" if explanation.contributions is None else _trust(explanation)
     with st.container(key="summary", gap="xxsmall"):
         st.html(
-            f'<p class="dl-over">{who}</p><h1 class="dl-headline">{sentence}</h1>'
+            f'<p class="dl-over">{whose}</p><h1 class="dl-headline">{sentence}</h1>'
             f'<p class="dl-lead">{_answers(explanation)}</p>'
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -9,17 +9,17 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
 from core.data.folders import LONGEST_PATH
-from core.data.reading.streams import label
+from core.data.reading.streams import label, readable_name
 from core.data.records import Case, Demonstration, Interaction, Item, LoggedPrompt, Piece, Role, Turn
 from core.errors import DataError, RequestError
 from core.prompt.imported.case_file import LONGEST_CASE, PromptCase, case_of_line
 from core.prompt.imported.sections import all_words, history_id, sections_of
 from core.prompt.logged import words_of
-from core.store.home import home_path
+from core.store.home import home_path, room, write_atomically
 from core.store.names import form_fault
 from core.store.sealed import regular, state_of
 from core.words import brief, counted
@@ -31,6 +31,8 @@ HASH = re.compile("[0-9a-f]{16}")
 LABELS = "labels"
 """Where the options of a case are labels such as Yes and No, and no titles."""
 _DEMO = re.compile("d([1-9][0-9]{0,5})")
+MOST_STORED = 100_000_000
+"""Bytes of a case file that is copied into the home."""
 MOST_OPEN = 4
 """Indexes of case files that are kept."""
 
@@ -53,9 +55,12 @@ class ImportedCases:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, label(path)
+        """Of the file; of one that a page has taken in, the name of the log that its first case was read from."""
         self._lines, digest = _index(path)
         self.dataset_id = digest[:16]
         """First 16 hex digits of the SHA-256 of the file."""
+        if path.stem == self.dataset_id:
+            self.name = brief_name(self.logged(self.case_ids[0]).origin.file)
 
     @property
     def case_ids(self) -> tuple[str, ...]:
@@ -175,6 +180,11 @@ class ImportedCases:
         """Nothing is held open."""
 
 
+def brief_name(name: str) -> str:
+    """The name of a file without the folders that may stand before it."""
+    return readable_name(PurePath(name).name) or "case file"
+
+
 def case_file_at(name: str) -> Path:
     """The case file of that name: a path, or the hash of one that a page has taken in.
 
@@ -192,6 +202,25 @@ def is_stored(name: str) -> bool:
 
 def _stored(name: str) -> Path:
     return home_path() / STORED / f"{name}.jsonl"
+
+
+def taken_in(name: str) -> str:
+    """The name of a case file that stays what it is: the hash of its content, under which the home then has it.
+
+    A file above `MOST_STORED` bytes keeps its own name. Raises `DataError` for what is no case file, `MaterialError`
+    where it cannot be stored.
+    """
+    cases = open_cases(name)
+    stored = _stored(cases.dataset_id)
+    with _readable(cases.path) as file:
+        content = file.read(MOST_STORED + 1)
+    if len(content) > MOST_STORED:
+        return name
+    if hashlib.sha256(content).hexdigest()[: len(cases.dataset_id)] != cases.dataset_id:
+        raise DataError("the file changed while it was read", expected="one that stays as it is", where=cases.name)
+    if not stored.is_file():
+        write_atomically(room(STORED) / stored.name, content)
+    return cases.dataset_id
 
 
 def open_cases(name: str) -> ImportedCases:
