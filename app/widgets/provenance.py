@@ -34,7 +34,7 @@ def provenance(report: Report, licence: str, origin: cached.Origin | None = None
         ("Licence of the model", safe_html(_model_licence(report.task.case.model))),
         ("Adapter", safe_html(adapter_words(source.adapter)) if source.adapter else "none"),
         *_proof(source),
-        ("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}"),
+        *([] if source.server else [("Run on", f"{html.escape(source.device)}, {html.escape(source.dtype)}")]),
         ("Seed of the case", str(source.case_seed)),
         ("Versions", safe_html(versions)),
         ("Computed", html.escape(source.created)),

@@ -43,7 +43,8 @@ def _heading(explanation: Explanation) -> Iterator[str]:
         yield f"Case {escaped(case.case)} of {escaped(source.dataset_name)}, {demos}, as it was logged"
     else:
         yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos} ({case.strategy}), {case.family}"
-    yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {explanation.timings.total:.1f} s"
+    place = f" on {source.device}, {source.dtype}" if source.server is None else ""
+    yield f"{escaped(source.model_name)}{place}, {explanation.timings.total:.1f} s"
     if shown := shown_sentence(explanation.demos, explanation.chosen_next):
         yield shown
 
