@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
-from core.analysis.subject import CaseSource, Subject, case_for, subject_for
+from core.analysis.subject import Subject, case_for, subject_for
 from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
@@ -21,6 +21,7 @@ from core.errors import DemoLensError, MaterialError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
+from core.prompt.case_source import CaseSource
 from core.prompt.imported.imported_cases import ImportedCases, open_cases
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of

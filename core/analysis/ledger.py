@@ -6,13 +6,14 @@ import time
 from typing import TypeVar
 
 from core.analysis.setting import Setting, set_up
-from core.analysis.subject import CaseSource, Subject
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import ManyScorer
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.stream import StreamScorer
 from core.lm.scoring.sweep import Aggregate, Cost
+from core.prompt.case_source import CaseSource
 from core.prompt.spans import Prompt
 from core.question.case_spec import CaseSpec
 from core.question.task import Progress, Report, Task

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from core.analysis.prompt_reader import PromptReader
-from core.analysis.subject import CaseSource, Subject, own_data, subject_for, subject_of, with_demonstrations
+from core.analysis.subject import Subject, own_data, subject_for, subject_of, with_demonstrations
 from core.analysis.values import Array
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction, Item
@@ -20,6 +20,7 @@ from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
 from core.metrics.ranking import sharing
 from core.prompt.build import build
+from core.prompt.case_source import CaseSource
 from core.prompt.families import FAMILIES
 from core.prompt.imported.imported_cases import ImportedCases
 from core.prompt.logged import logged_prompt, options_shown

@@ -11,14 +11,13 @@ from core.data.model_reader import ModelReader
 from core.data.records import Case, Demonstration, Item
 from core.data.strategies import STRATEGIES, pick
 from core.errors import RequestError
+from core.prompt.case_source import CaseSource
 from core.prompt.imported.imported_cases import ImportedCases
 from core.prompt.imported.sections import logged_answer, notices_of
 from core.question.case_spec import CaseSpec
 from core.question.targets import Explained
 from core.question.task import Task
 
-CaseSource = Dataset | ImportedCases
-"""What cases come from: data, from which a prompt is made, or finished prompts."""
 ANSWER_EXPLAINED = "The case file names no true answer; what the model answered when it was logged is explained."
 
 

@@ -14,7 +14,7 @@ from core.errors import RequestError
 from core.question.task import Report, Task
 
 if TYPE_CHECKING:
-    from core.analysis.subject import CaseSource
+    from core.prompt.case_source import CaseSource
 
 RunFunction = Callable[..., Iterator[Report]]
 

@@ -18,9 +18,9 @@ from core.store.lock import reporting
 from core.work.contents import data_fingerprint, model_fingerprint
 
 if TYPE_CHECKING:
-    from core.analysis.subject import CaseSource
     from core.data.dataset import Dataset
     from core.lm.loading.load import LanguageModel
+    from core.prompt.case_source import CaseSource
 
 WARM_UP_TOKENS = 256
 NOT_SERVED = "the sample model, a model folder, a .gguf file, or a hub name"

@@ -15,11 +15,12 @@ from core.analysis.dual.features import EASY, ExplicitDual, Kernel, descend, err
 from core.analysis.dual.parts import Attention, DualParts, Head, dual_parts, ids_of, labels_of, position_in
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting
-from core.analysis.subject import CaseSource, Subject
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.errors import ComputeError, RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
+from core.prompt.case_source import CaseSource
 from core.prompt.spans import Prompt
 from core.question.task import Progress
 from core.seeds import generator

@@ -30,10 +30,11 @@ from core.analysis.dual.updates_task import (
 )
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
-from core.analysis.subject import CaseSource, Subject
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
+from core.prompt.case_source import CaseSource
 from core.question.task import Progress
 from core.seeds import generator, seed_of
 

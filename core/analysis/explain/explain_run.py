@@ -29,10 +29,11 @@ from core.analysis.ledger import Ledger, silent
 from core.analysis.noise import PASSES, Repeats, drift, repeated
 from core.analysis.noise_floor import drift_sentence, noise_sentence
 from core.analysis.setting import Setting, tie_notices
-from core.analysis.subject import CaseSource, Subject, rival_place
+from core.analysis.subject import Subject, rival_place
 from core.analysis.values import Array, TargetScore
 from core.lm.loading.load import LanguageModel
 from core.metrics.ranking import ranks
+from core.prompt.case_source import CaseSource
 from core.prompt.spans import Span
 from core.question.task import Progress
 

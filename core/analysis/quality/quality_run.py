@@ -8,8 +8,9 @@ from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask
 from core.analysis.quality.quality_work import QualityWork
 from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScoreRow
-from core.analysis.subject import CaseSource, Subject
+from core.analysis.subject import Subject
 from core.lm.loading.load import LanguageModel
+from core.prompt.case_source import CaseSource
 from core.question.task import Progress
 
 NO_DEMONSTRATIONS = "There are no demonstrations in the prompt, so there is no quality to measure."

@@ -42,11 +42,12 @@ from core.analysis.robustness.sweep import Departures, departures, estimate, gai
 from core.analysis.robustness.target_places import beside_rewritings, target_places
 from core.analysis.robustness.variant import Variant
 from core.analysis.setting import Setting, tie_notices
-from core.analysis.subject import CaseSource, Subject
+from core.analysis.subject import Subject
 from core.analysis.values import Array
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.many import separate_tokens
 from core.metrics.ranking import best_first, ranks
+from core.prompt.case_source import CaseSource
 from core.prompt.spans import Prompt
 from core.question.task import Progress
 

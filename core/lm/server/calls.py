@@ -26,8 +26,8 @@ class AnswerError(Exception):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Log-probabilities that are wanted after a prompt, or of its own end."""
+class LogprobQuery:
+    """Log-probabilities that are asked for after a prompt, or of its own end."""
 
     ids: tuple[int, ...]
     """Tokens of the whole prompt."""
@@ -45,23 +45,23 @@ class ServerCall:
     words: str
     """On the screen: how a number comes about."""
     path: str
-    body: Callable[[str, Wanted], dict[str, Any]]
+    body: Callable[[str, LogprobQuery], dict[str, Any]]
     """The request to a model of that name."""
-    values: Callable[[Any, Wanted], list[float]]
+    values: Callable[[Any, LogprobQuery], list[float]]
     """Log-probabilities, one for each token from `first` on or for each label; raises `AnswerError`."""
     spent: Callable[[Any], Any]
     """How many tokens the server read, as it says."""
 
-    def read(self, answer: Any, wanted: Wanted) -> list[float]:
+    def read(self, answer: Any, query: LogprobQuery) -> list[float]:
         """The log-probabilities in nats after every check; raises `AnswerError`."""
         try:
             spent = self.spent(answer)
-            if spent != len(wanted.ids):
-                raise AnswerError(f"the server read {str(spent)[:20]} tokens of a prompt of {len(wanted.ids)}")
-            values = self.values(answer, wanted)
+            if spent != len(query.ids):
+                raise AnswerError(f"the server read {str(spent)[:20]} tokens of a prompt of {len(query.ids)}")
+            values = self.values(answer, query)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError):
             raise AnswerError("the answer lacks log-probabilities of the tokens that were asked for") from None
-        count = len(wanted.labels) or len(wanted.ids) - wanted.first
+        count = len(query.labels) or len(query.ids) - query.first
         if len(values) != count:
             raise AnswerError(f"the answer holds {len(values)} log-probabilities of {count}")
         return [_checked(value) for value in values]
@@ -80,8 +80,8 @@ def _checked(value: Any) -> float:
 # ---- OpenAI's completions, as vLLM and others have them
 
 
-def _completion(model: str, wanted: Wanted, **more: Any) -> dict[str, Any]:
-    return {"model": model, "prompt": list(wanted.ids), "max_tokens": 1, "temperature": 0, **more}
+def _completion(model: str, query: LogprobQuery, **more: Any) -> dict[str, Any]:
+    return {"model": model, "prompt": list(query.ids), "max_tokens": 1, "temperature": 0, **more}
 
 
 def _choice(answer: Any) -> Any:
@@ -92,38 +92,38 @@ def _usage(answer: Any) -> Any:
     return answer["usage"]["prompt_tokens"]
 
 
-def _prompt_logprobs(answer: Any, wanted: Wanted) -> list[float]:
+def _prompt_logprobs(answer: Any, query: LogprobQuery) -> list[float]:
     rows = _choice(answer)["prompt_logprobs"]
-    if len(rows) != len(wanted.ids):
-        raise AnswerError(f"log-probabilities of {len(rows)} tokens of a prompt of {len(wanted.ids)}")
-    return [rows[place][str(wanted.ids[place])]["logprob"] for place in range(wanted.first, len(rows))]
+    if len(rows) != len(query.ids):
+        raise AnswerError(f"log-probabilities of {len(rows)} tokens of a prompt of {len(query.ids)}")
+    return [rows[place][str(query.ids[place])]["logprob"] for place in range(query.first, len(rows))]
 
 
-def _by_token_id(answer: Any, wanted: Wanted) -> list[float]:
+def _by_token_id(answer: Any, query: LogprobQuery) -> list[float]:
     listed = _choice(answer)["logprobs"]["top_logprobs"][0]
-    missing = [token for token in wanted.labels if f"token_id:{token}" not in listed]
+    missing = [token for token in query.labels if f"token_id:{token}" not in listed]
     if missing:
         raise AnswerError(f"the label with token id {missing[0]} is not among the {len(listed)} that the server lists")
-    return [listed[f"token_id:{token}"] for token in wanted.labels]
+    return [listed[f"token_id:{token}"] for token in query.labels]
 
 
-def _echoed(answer: Any, wanted: Wanted) -> list[float]:
+def _echoed(answer: Any, query: LogprobQuery) -> list[float]:
     listed = _choice(answer)["logprobs"]
     values, names = listed["token_logprobs"], listed["tokens"]
-    if len(values) not in (len(wanted.ids), len(wanted.ids) + 1) or values[0] is not None:
+    if len(values) not in (len(query.ids), len(query.ids) + 1) or values[0] is not None:
         raise AnswerError("the answer does not repeat the prompt")
-    ids = [f"token_id:{token}" for token in wanted.ids]
+    ids = [f"token_id:{token}" for token in query.ids]
     if str(names[0]).startswith("token_id:") and names[: len(ids)] != ids:
         raise AnswerError("the answer repeats another prompt")
-    return list(values[wanted.first : len(wanted.ids)])
+    return list(values[query.first : len(query.ids)])
 
 
 # ---- SGLang
 
 
-def _generate(wanted: Wanted, **more: Any) -> dict[str, Any]:
+def _generate(query: LogprobQuery, **more: Any) -> dict[str, Any]:
     sampling = {"max_new_tokens": 1, "temperature": 0}
-    return {"input_ids": list(wanted.ids), "sampling_params": sampling, "return_logprob": True, **more}
+    return {"input_ids": list(query.ids), "sampling_params": sampling, "return_logprob": True, **more}
 
 
 def _pairs(rows: Sequence[Any], ids: Sequence[int]) -> list[float]:
@@ -132,28 +132,28 @@ def _pairs(rows: Sequence[Any], ids: Sequence[int]) -> list[float]:
     return [row[0] for row in rows]
 
 
-def _input_logprobs(answer: Any, wanted: Wanted) -> list[float]:
+def _input_logprobs(answer: Any, query: LogprobQuery) -> list[float]:
     """The entry at the start of what is listed, the last token of the prefix, has no value itself."""
     rows = answer["meta_info"]["input_token_logprobs"]
-    return _pairs(rows, wanted.ids[wanted.first - 1 :])[1:]
+    return _pairs(rows, query.ids[query.first - 1 :])[1:]
 
 
-def _output_ids(answer: Any, wanted: Wanted) -> list[float]:
+def _output_ids(answer: Any, query: LogprobQuery) -> list[float]:
     by_id = {row[1]: row[0] for row in answer["meta_info"]["output_token_ids_logprobs"][0]}
-    return [by_id[token] for token in wanted.labels]
+    return [by_id[token] for token in query.labels]
 
 
 # ---- llama.cpp
 
 
-def _llama_top(answer: Any, wanted: Wanted) -> list[float]:
+def _llama_top(answer: Any, query: LogprobQuery) -> list[float]:
     if answer.get("truncated"):
         raise AnswerError("the server cut the prompt")
     by_id = {row["id"]: row["logprob"] for row in answer["completion_probabilities"][0]["top_logprobs"]}
-    missing = [token for token in wanted.labels if token not in by_id]
+    missing = [token for token in query.labels if token not in by_id]
     if missing:
         raise AnswerError(f"the label with token id {missing[0]} is not among the {len(by_id)} that the server lists")
-    return [by_id[token] for token in wanted.labels]
+    return [by_id[token] for token in query.labels]
 
 
 # ---- the rows
@@ -164,7 +164,7 @@ TITLE_CALLS = (
         "prompt_logprobs",
         "log-probabilities of the prompt's own tokens",
         COMPLETIONS,
-        lambda model, wanted: _completion(model, wanted, prompt_logprobs=0),
+        lambda model, query: _completion(model, query, prompt_logprobs=0),
         _prompt_logprobs,
         _usage,
     ),
@@ -172,7 +172,7 @@ TITLE_CALLS = (
         "generate",
         "log-probabilities of the input's last tokens",
         "/generate",
-        lambda _model, wanted: _generate(wanted, logprob_start_len=wanted.first - 1),
+        lambda _model, query: _generate(query, logprob_start_len=query.first - 1),
         _input_logprobs,
         lambda answer: answer["meta_info"]["prompt_tokens"],
     ),
@@ -180,8 +180,8 @@ TITLE_CALLS = (
         "echo",
         "log-probabilities of the prompt as the answer repeats it",
         COMPLETIONS,
-        lambda model, wanted: _completion(
-            model, wanted, max_tokens=1, echo=True, logprobs=1, return_tokens_as_token_ids=True
+        lambda model, query: _completion(
+            model, query, max_tokens=1, echo=True, logprobs=1, return_tokens_as_token_ids=True
         ),
         _echoed,
         _usage,
@@ -193,11 +193,11 @@ LABEL_CALLS = (
         "logprob_token_ids",
         "log-probabilities of named tokens",
         COMPLETIONS,
-        lambda model, wanted: _completion(
+        lambda model, query: _completion(
             model,
-            wanted,
-            logprobs=len(wanted.labels),
-            logprob_token_ids=list(wanted.labels),
+            query,
+            logprobs=len(query.labels),
+            logprob_token_ids=list(query.labels),
             return_tokens_as_token_ids=True,
         ),
         _by_token_id,
@@ -207,7 +207,7 @@ LABEL_CALLS = (
         "token_ids_logprob",
         "log-probabilities of named tokens",
         "/generate",
-        lambda _model, wanted: _generate(wanted, token_ids_logprob=list(wanted.labels)),
+        lambda _model, query: _generate(query, token_ids_logprob=list(query.labels)),
         _output_ids,
         lambda answer: answer["meta_info"]["prompt_tokens"],
     ),
@@ -215,7 +215,7 @@ LABEL_CALLS = (
         "top_logprobs",
         f"the {TOP} likeliest next tokens",
         COMPLETIONS,
-        lambda model, wanted: _completion(model, wanted, logprobs=TOP, return_tokens_as_token_ids=True),
+        lambda model, query: _completion(model, query, logprobs=TOP, return_tokens_as_token_ids=True),
         _by_token_id,
         _usage,
     ),
@@ -223,8 +223,8 @@ LABEL_CALLS = (
         "n_probs",
         f"the {TOP_LLAMA} likeliest next tokens",
         "/completion",
-        lambda _model, wanted: {
-            "prompt": list(wanted.ids),
+        lambda _model, query: {
+            "prompt": list(query.ids),
             "n_predict": 1,
             "temperature": 0,
             "n_probs": TOP_LLAMA,

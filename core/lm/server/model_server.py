@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import ComputeError, ModelError, RequestError
 from core.lm.server.address import SERVED_MODEL, SERVER_KEY, ServerAddress
-from core.lm.server.calls import LABEL_CALLS, TITLE_CALLS, AnswerError, ServerCall, Wanted
+from core.lm.server.calls import LABEL_CALLS, TITLE_CALLS, AnswerError, LogprobQuery, ServerCall
 from core.lm.server.client import ClientLimits, ServerClient, ServerError
 
 ASSUMED_CONTEXT = 4_096
@@ -56,50 +56,50 @@ class ModelServer:
 
     def logprobs(
         self,
-        wanted: Sequence[Wanted],
+        queries: Sequence[LogprobQuery],
         *,
         between: Callable[[], None] = lambda: None,
         in_flight: int | None = None,
         shuffle: int | None = None,
     ) -> list[list[float]]:
-        """Log-probabilities in nats of everything wanted, in its order.
+        """Log-probabilities in nats of everything that is asked for, in its order.
 
         Requests leave in the order of their tokens, so that what prompts share is in the server's cache, or in an order
         drawn by the seed `shuffle`. `between` is called while they run. Raises `RequestError` for what this server
         cannot score, and `ComputeError` where an answer fails a check.
         """
-        order = sorted(range(len(wanted)), key=lambda place: wanted[place].ids)
+        order = sorted(range(len(queries)), key=lambda place: queries[place].ids)
         if shuffle is not None:
             random.Random(shuffle).shuffle(order)
-        parts = [(place, call, part) for place in order for call, part in self._parts(wanted[place])]
+        parts = [(place, call, part) for place in order for call, part in self._parts(queries[place])]
         requests = [(call.path, call.body(self.facts.model, part)) for _, call, part in parts]
         answers = self.client.post_all(requests, between=between, in_flight=in_flight)
-        values: list[list[float]] = [[] for _ in wanted]
+        values: list[list[float]] = [[] for _ in queries]
         for (place, call, part), answer in zip(parts, answers, strict=True):
             values[place] += self._read(call, answer, part)
         return values
 
-    def _parts(self, wanted: Wanted) -> list[tuple[ServerCall, Wanted]]:
-        """The calls that give what is wanted: one, or one for each label, scored as a text of one token."""
+    def _parts(self, query: LogprobQuery) -> list[tuple[ServerCall, LogprobQuery]]:
+        """The calls that give what is asked for: one, or one for each label, scored as a text of one token."""
         longest = self.facts.context
-        if len(wanted.ids) > longest:
-            problem = f"a prompt of {len(wanted.ids)} tokens"
+        if len(query.ids) > longest:
+            problem = f"a prompt of {len(query.ids)} tokens"
             raise RequestError(problem, expected=f"at most {longest}", where=self.facts.address)
-        if not wanted.labels:
+        if not query.labels:
             if self.title_call is None:
                 expected = "the prompt family yes_no, whose answers are labels"
                 raise RequestError(LABELS_ONLY, expected=expected, where=self.facts.address)
-            return [(self.title_call, wanted)]
+            return [(self.title_call, query)]
         if self.label_call is not None:
-            return [(self.label_call, wanted)]
+            return [(self.label_call, query)]
         if self.title_call is None:
             raise RequestError(NO_LABELS, expected="one that gives them", where=self.facts.address)
-        behind = len(wanted.ids)
-        return [(self.title_call, Wanted((*wanted.ids, label), behind)) for label in wanted.labels]
+        behind = len(query.ids)
+        return [(self.title_call, LogprobQuery((*query.ids, label), behind)) for label in query.labels]
 
-    def _read(self, call: ServerCall, answer: Any, wanted: Wanted) -> list[float]:
+    def _read(self, call: ServerCall, answer: Any, query: LogprobQuery) -> list[float]:
         try:
-            return call.read(answer, wanted)
+            return call.read(answer, query)
         except AnswerError as error:
             expected = "log-probabilities of the tokens that were sent"
             raise ComputeError(str(error), expected=expected, where=self.facts.address) from None
@@ -185,8 +185,8 @@ class _Probe:
     def _calls(self, model: str) -> tuple[ServerCall | None, ServerCall | None]:
         """The first calls for titles and labels that stand every check, and agree about one token."""
         last = self.ids[-1]
-        title, as_title = self._first(TITLE_CALLS, model, Wanted(self.ids, len(self.ids) - 1))
-        ahead = Wanted(self.ids[:-1], len(self.ids) - 1, labels=(last, self.ids[0]))
+        title, as_title = self._first(TITLE_CALLS, model, LogprobQuery(self.ids, len(self.ids) - 1))
+        ahead = LogprobQuery(self.ids[:-1], len(self.ids) - 1, labels=(last, self.ids[0]))
         label, as_label = self._first(LABEL_CALLS, model, ahead)
         if title is None and label is None:
             expected = "a server that gives log-probabilities, such as vLLM or SGLang"
@@ -196,10 +196,12 @@ class _Probe:
             raise ModelError(problem, expected="the same number", where=self.where)
         return title, label
 
-    def _first(self, rows: Sequence[ServerCall], model: str, wanted: Wanted) -> tuple[ServerCall | None, list[float]]:
+    def _first(
+        self, rows: Sequence[ServerCall], model: str, query: LogprobQuery
+    ) -> tuple[ServerCall | None, list[float]]:
         for call in rows:
             try:
-                return call, call.read(self.client.post(call.path, call.body(model, wanted)), wanted)
+                return call, call.read(self.client.post(call.path, call.body(model, query)), query)
             except AnswerError:
                 continue
             except ServerError as error:

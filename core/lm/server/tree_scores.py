@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RequestError
-from core.lm.server.calls import Wanted
+from core.lm.server.calls import LogprobQuery
 from core.lm.server.model_server import ModelServer
 
 if TYPE_CHECKING:
@@ -31,22 +31,22 @@ def tree_scores(
 
     Equal token sequences are scored once. Raises `RequestError` for masked demonstrations and changed dual models.
     """
-    wanted = [_wanted(*end) for end in tree.ends]
-    distinct = list(dict.fromkeys(wanted))
+    queries = [_query(*end) for end in tree.ends]
+    distinct = list(dict.fromkeys(queries))
     values = server.logprobs(distinct, between=between, in_flight=in_flight, shuffle=shuffle)
     scores = {each: _score(each, numbers) for each, numbers in zip(distinct, values, strict=True)}
-    return np.array([scores[each] for each in wanted], dtype=np.float64)
+    return np.array([scores[each] for each in queries], dtype=np.float64)
 
 
-def _score(wanted: Wanted, values: list[float]) -> float:
-    return values[0] - values[1] if wanted.labels else sum(values)
+def _score(query: LogprobQuery, values: list[float]) -> float:
+    return values[0] - values[1] if query.labels else sum(values)
 
 
-def _wanted(end: Node, prompt: Prompt, candidate: int) -> Wanted:
+def _query(end: Node, prompt: Prompt, candidate: int) -> LogprobQuery:
     ids = _ids(end)
     if prompt.answer_ids is not None:
-        return Wanted(ids, len(ids), prompt.answer_ids)
-    return Wanted(ids, len(ids) - len(prompt.candidates[candidate].token_ids))
+        return LogprobQuery(ids, len(ids), prompt.answer_ids)
+    return LogprobQuery(ids, len(ids) - len(prompt.candidates[candidate].token_ids))
 
 
 def _ids(end: Node) -> tuple[int, ...]:
