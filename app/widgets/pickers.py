@@ -185,7 +185,7 @@ def material() -> None:
     hint = "Path of a case file, as `demolens cases import` writes them; empty for data."
     fields.text("cases", "Case file", hint, _case_file_typed)
     if not imported:
-        hint = "Write sample, or the folder of a data set in RecBole's atomic format."
+        hint = "Write sample, the name of a data set that demolens data add stored, or a folder."
         fields.text("dataset", "Data", hint, _material_typed)
     hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
     fields.text("model", "Model", hint, _material_typed)

@@ -21,7 +21,7 @@ class ChoiceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dataset: Text = "sample"
-    """'sample', or the folder of a data set in RecBole's atomic format."""
+    """'sample', the name of a data set that was added with 'demolens data add', or a folder with its files."""
     model: Text = "sample"
     """'sample', a model folder, a .gguf file, or a hub name."""
     adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None

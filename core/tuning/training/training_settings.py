@@ -31,7 +31,7 @@ class TuningSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dataset: Text = "sample"
-    """`sample`, or the folder of a data set in RecBole's atomic format."""
+    """`sample`, the name of a data set that was added with `demolens data add`, or a folder with its files."""
     model: Text = "sample"
     """`sample`, a model folder, a `.gguf` file, or a hub name."""
     families: Annotated[tuple[Family, ...], Field(min_length=1, max_length=2)] = ("yes_no",)
