@@ -245,7 +245,9 @@ def test_cancelling_ends_the_work_between_passes(planets: Dataset, model: Langua
 
 
 def test_an_unknown_choice_names_the_known_ones() -> None:
-    with pytest.raises(RequestError, match=r"explain: an unknown choice 'colour'; expected one of cases, case, dataset, user"):
+    with pytest.raises(
+        RequestError, match=r"explain: an unknown choice 'colour'; expected one of cases, case, dataset, user"
+    ):
         task_of(Explain, {"colour": "red"}, "explain")
 
 
