@@ -70,8 +70,9 @@ def _demos(subject: cached.Subject) -> str:
         return f'<p class="dl-note">{safe_html(later)}</p>'
     if not subject.demos:
         return '<p class="dl-note">No demonstrations: the list is zero-shot.</p>'
+    answers = ["" if subject.spec.imported else f" ({'Yes' if demo.liked else 'No'})" for demo in subject.demos]
     titles = "; ".join(
-        f"D{place} {safe_html(subject.items[demo.item_id].title, 40)} ({'Yes' if demo.liked else 'No'})"
-        for place, demo in enumerate(subject.demos, start=1)
+        f"D{place} {safe_html(subject.items[demo.item_id].title, 40)}{answer}"
+        for place, (demo, answer) in enumerate(zip(subject.demos, answers, strict=True), start=1)
     )
     return f'<p class="dl-note">{counted(len(subject.demos), "demonstration")}: {titles}.</p>'

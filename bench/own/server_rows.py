@@ -100,7 +100,7 @@ def _compare(
     start = time.monotonic()
     served = _explained(task, dataset, models[1])
     compared.seconds.append(time.monotonic() - start)
-    compared.differences.append(float(np.abs(_scores(served) - _scores(local)).max()))
+    compared.differences.append(_apart(served, local))
     compared.correlations.append(spearman(_bars(served), _bars(local)))
     for noise in NOISES:
         server.noise = noise
@@ -126,10 +126,16 @@ def _explained(task: Explain, dataset: Dataset, model: LanguageModel) -> Explana
     return list(explain(task, dataset=dataset, model=model))[-1]
 
 
-def _scores(report: Explanation) -> np.ndarray:
-    """With and without demonstrations, and of every ablated prompt, [score]."""
+def _apart(served: Explanation, local: Explanation) -> float:
+    """Largest difference of a score over the prompts that both measured; noise may lead to other ablations."""
+    ours, theirs = _scores(local), _scores(served)
+    return max(float(np.abs(ours[prompt] - theirs[prompt]).max()) for prompt in ours.keys() & theirs.keys())
+
+
+def _scores(report: Explanation) -> dict[tuple[int, ...], np.ndarray]:
+    """Scores [candidate] with and without demonstrations and of every ablated prompt, by what it leaves out."""
     assert report.list_effects is not None
-    return np.array([row.scores for row in report.list_effects.measured]).ravel()
+    return {row.left_out: np.array(row.scores) for row in report.list_effects.measured}
 
 
 def _bars(report: Explanation) -> np.ndarray:

@@ -67,6 +67,7 @@ def test_a_case_file_begins_with_its_first_case_under_the_name_of_its_content(pa
     assert page.selectbox(key="in-case").options == ["call 1", "call 2", "titles"]
     assert {"in-user", "in-strategy", "in-family", "in-wording"}.isdisjoint(box.key for box in page.selectbox)
     assert page.selectbox(key="in-target").options[1:] == ["No · no", "Yes · yes"]
+    assert "(Yes)" not in words(page)  # A demonstration says its answer in its own text.
 
 
 def test_running_it_shows_the_texts_of_its_demonstrations(page: AppTest, desk: Any) -> None:
@@ -74,6 +75,7 @@ def test_running_it_shows_the_texts_of_its_demonstrations(page: AppTest, desk: A
     assert not page.exception
     assert desk.submissions[-1] == Explain(case=draft(page).case)
     assert "Case call 1 in calls.jsonl" in words(page)
+    assert "asked for" not in words(page)
     assert page.query_params.get("case") == "call 1"
     assert "user" not in page.query_params
     page.selectbox(key="in-case").set_value("titles").run()

@@ -26,7 +26,7 @@ def candidates(explanation: Explanation, colours: Palette) -> None:
     """The ranked candidates as a list or as a slope chart."""
     first = " The target and the selected candidate stand first." if len(explanation.candidates) > IN_VIEW else ""
     count, case = len(explanation.candidates), explanation.task.case
-    short = case.candidate_ids is None and count < case.candidates
+    short = case.candidate_ids is None and not case.imported and count < case.candidates
     few = f"Only {count} of the {case.candidates} asked for. " if short else ""
     note = f"{few}◆ really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])

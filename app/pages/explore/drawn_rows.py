@@ -104,7 +104,7 @@ def _common(row: RowState) -> dict[str, Any]:
 
 def _of_result(explanation: Explanation, index: int, quality: QualityReport | None) -> dict[str, Any]:
     demo = explanation.demos[index]
-    source = SOURCES.get(demo.source, demo.source)
+    source = "as logged" if explanation.task.case.imported else SOURCES.get(demo.source, demo.source)
     parts = [shows(demo, explanation), source, f"{demo.tokens} tokens"]
     return {
         "under": " \u00b7 ".join(visible(part) for part in parts if part),
