@@ -24,6 +24,7 @@ from core.data.dataset import Dataset
 from core.errors import ComputeError
 from core.lm.forward.attention import prepare
 from core.lm.loading.load import LanguageModel
+from core.lm.scoring.tree import prefix_ids
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
 from core.tuning.evaluation.evaluation_plan import ids_of
@@ -106,7 +107,7 @@ def _plain_loss(network: Any, row: EncodedList) -> Tensor:
 
 def _plain_scores(network: Any, prompt: Prompt) -> Tensor:
     """Scores [candidate] from one padded batch with a sequence for each candidate."""
-    before = [token for span in prompt.prefix for token in span.token_ids]
+    before = list(prefix_ids(prompt))
     ends = [list(span.token_ids) for span in prompt.candidates]
     width = len(before) + max(map(len, ends))
     ids = torch.tensor([before + end + [0] * (width - len(before) - len(end)) for end in ends])
@@ -142,6 +143,5 @@ def _time(network: Any, row: EncodedList, loss: Callable[[Any, EncodedList], Ten
 
 
 def _plain_tokens(row: EncodedList) -> int:
-    prompt = row.prompt
-    before = sum(len(span.token_ids) for span in prompt.prefix)
-    return sum(before + len(span.token_ids) for span in prompt.candidates)
+    before = len(prefix_ids(row.prompt))
+    return sum(before + len(span.token_ids) for span in row.prompt.candidates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.data.cases import case_of, eligible_users
+from core.data.cases import case_of, eligible_users, met_before
 from core.data.dataset import Dataset
 from core.data.records import Case
 from core.errors import DataError
@@ -61,13 +61,12 @@ def _cases(dataset: Dataset, window: Window, count: int, candidates: int, histor
 def case_of_list(dataset: Dataset, row: CandidateList, *, seed: int = 0) -> Case:
     """A list as a case: everything strictly before the interaction is its history."""
     query = row.examples["next_item"]
-    earlier = dataset.history(query.user_id)[: query.position]
     moment = query.timestamp
     return Case(
         dataset_id=dataset.dataset_id,
         user_id=query.user_id,
         split="time",
-        history=tuple(met for met in earlier if moment is None or met.timestamp is None or met.timestamp < moment),
+        history=met_before(dataset.history(query.user_id), query.position, moment),
         candidates=row.candidates,
         target=query.item_id,
         moment=moment,

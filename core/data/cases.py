@@ -50,7 +50,7 @@ def case_of(
         dataset_id=dataset.dataset_id,
         user_id=user,
         split=split,
-        history=_before(met, target),
+        history=met_before(met, target.position, target.timestamp),
         candidates=chosen,
         target=target.item_id,
         moment=target.timestamp,
@@ -87,14 +87,9 @@ def _target(dataset: Dataset, user: str, met: tuple[Interaction, ...], split: Sp
     )
 
 
-def _before(met: tuple[Interaction, ...], target: Interaction) -> tuple[Interaction, ...]:
-    earlier = met[: target.position]
-    if target.timestamp is None:
-        return earlier
-    moment = target.timestamp
-    return tuple(
-        interaction for interaction in earlier if interaction.timestamp is None or interaction.timestamp < moment
-    )
+def met_before(met: Sequence[Interaction], position: int, moment: float | None) -> tuple[Interaction, ...]:
+    """Of what a user met, what lies at lower positions and, where there is a moment, strictly before it."""
+    return tuple(row for row in met[:position] if moment is None or row.timestamp is None or row.timestamp < moment)
 
 
 def _listed(dataset: Dataset, item_ids: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.data.cases import met_before
 from core.data.dataset import Dataset
 from core.data.records import Case, Demonstration, Interaction
 from core.errors import DataError
@@ -53,7 +54,7 @@ def held_out(
     `history` titles are shown, one of which `shortened` lacks. Raises `DataError` where fewer than `LEAST` choices can
     be held out.
     """
-    usable = [choice for choice in case.history if dataset.is_rated(choice) and _strictly_before(case.history, choice)]
+    usable = [choice for choice in case.history if dataset.is_rated(choice) and _earlier(case.history, choice)]
     if len(usable) < LEAST:
         raise DataError(
             f"user {brief(case.user_id)} has {counted(len(case.history), 'interaction')} before the case's moment"
@@ -96,13 +97,8 @@ def prediction_score(scores: Floats, held: HeldOut, family: Family, objective: O
     return OBJECTIVES[objective].score(sign * scores)
 
 
-def _strictly_before(history: tuple[Interaction, ...], choice: Interaction) -> tuple[Interaction, ...]:
-    if choice.timestamp is None:
-        return history[: choice.position]
-    moment = choice.timestamp
-    return tuple(
-        earlier for earlier in history[: choice.position] if earlier.timestamp is None or earlier.timestamp < moment
-    )
+def _earlier(history: tuple[Interaction, ...], choice: Interaction) -> tuple[Interaction, ...]:
+    return met_before(history, choice.position, choice.timestamp)
 
 
 def _chosen(dataset: Dataset, usable: list[Interaction], count: int, family: Family) -> list[Interaction]:
@@ -127,7 +123,7 @@ def _both(dataset: Dataset, usable: list[Interaction], count: int) -> list[Inter
 def _as_case(dataset: Dataset, case: Case, choice: Interaction, negatives: int, history: int) -> HeldOut:
     held_case = replace(
         case,
-        history=_strictly_before(case.history, choice),
+        history=_earlier(case.history, choice),
         candidates=(choice.item_id, *matched_negatives(dataset, case, choice, negatives)),
         target=choice.item_id,
         moment=choice.timestamp,

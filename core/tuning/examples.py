@@ -73,9 +73,7 @@ class Example:
 
     def with_titles(self, count: int) -> Example:
         """The same with the latest `count` titles of its own history."""
-        return replace(
-            self, history=self.history[len(self.history) - count :] if count < len(self.history) else self.history
-        )
+        return replace(self, history=self.history[max(0, len(self.history) - count) :])
 
 
 def split_times(dataset: Dataset, *, share: float = 0.8, validation: float = 0.1) -> tuple[Window, Window, Window]:

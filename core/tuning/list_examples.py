@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.data.cases import drawn_by_weight
+from core.data.cases import drawn_by_weight, met_before
 from core.data.dataset import Dataset
 from core.data.records import Case, Interaction, Strategy
 from core.data.strategies import pick
@@ -28,11 +28,9 @@ class ListExample:
     """Item ids; the first is the item really liked next."""
 
 
-def met_before(dataset: Dataset, example: Example) -> tuple[Interaction, ...]:
+def earlier_of(dataset: Dataset, example: Example) -> tuple[Interaction, ...]:
     """What the user met strictly before the example's moment; without timestamps, at lower positions."""
-    earlier = dataset.history(example.user_id)[: example.position]
-    moment = example.timestamp
-    return tuple(row for row in earlier if moment is None or row.timestamp is None or row.timestamp < moment)
+    return met_before(dataset.history(example.user_id), example.position, example.timestamp)
 
 
 def rankable(dataset: Dataset, examples: Iterable[Example]) -> tuple[Example, ...]:
@@ -46,7 +44,7 @@ def rankable(dataset: Dataset, examples: Iterable[Example]) -> tuple[Example, ..
         most = example.position + 1  # Items met and the item itself, if none was met twice.
         if most < items:
             return True
-        return len({example.item_id, *(row.item_id for row in met_before(dataset, example))}) < items
+        return len({example.item_id, *(row.item_id for row in earlier_of(dataset, example))}) < items
 
     rows = tuple(filter(has_others, examples))
     if not rows:
@@ -62,7 +60,7 @@ def with_demonstrations(dataset: Dataset, example: Example, strategy: Strategy, 
         dataset_id=dataset.dataset_id,
         user_id=example.user_id,
         split="time",
-        history=met_before(dataset, example),
+        history=earlier_of(dataset, example),
         candidates=(),
         target=None,
         moment=example.timestamp,
@@ -85,7 +83,7 @@ def with_candidates(
     catalogue has no more. Raises `RequestError` where it has none.
     """
     catalogue, likes = dataset.catalogue, dataset.likes
-    met = {row.item_id for row in met_before(dataset, example)}
+    met = {row.item_id for row in earlier_of(dataset, example)}
     free = catalogue.others({*met, example.item_id})
     if not free.size:
         raise RequestError(f"user {example.user_id[:80]} had met every item", expected="others to rank against")

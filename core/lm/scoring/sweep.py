@@ -124,7 +124,7 @@ class TreeScorer:
         if trunk is not None:
             line = trunk.line()
             self._trunks[tree.stretched] = Memory(segments_of(line, line), stretched=tree.stretched)
-        return scores if self.aggregate == "sum" else scores / np.array(tree.terms)
+        return self._aggregated(tree, torch.from_numpy(scores)).numpy()
 
     def _pass(
         self, tree: Tree, pack: list[Node], front: _Front, needed: set[Node], changes: Sequence[DualChange]

@@ -12,7 +12,7 @@ from core.data.dataset import Dataset, open_dataset
 from core.data.records import Strategy
 from core.errors import DataError, RequestError
 from core.tuning.examples import Example, Window, examples_in
-from core.tuning.list_examples import met_before, rankable, with_candidates, with_demonstrations
+from core.tuning.list_examples import earlier_of, rankable, with_candidates, with_demonstrations
 from tests.core.tuning.conftest import film_rows
 
 STRATEGIES: tuple[Strategy, ...] = ("co_likes", "neighbours", "recent", "mixed", "random", "similar")
@@ -91,7 +91,7 @@ def test_examples_of_users_who_had_met_everything_are_left_out(films: Dataset) -
     kept = rankable(films, every)
     assert 0 < len(kept) < len(every)
     for example in every:
-        met = {row.item_id for row in met_before(films, example)} | {example.item_id}
+        met = {row.item_id for row in earlier_of(films, example)} | {example.item_id}
         assert (example in kept) == (len(met) < 8)
     with pytest.raises(DataError, match="every user had met every item"):
         rankable(films, [example for example in every if example not in kept])
