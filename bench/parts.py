@@ -13,6 +13,7 @@ from bench.product.faithfulness_of_folders import faithfulness_of_folders
 from bench.product.faithfulness_part import faithfulness
 from bench.product.faults import faults
 from bench.product.memory import memory
+from bench.product.page_answers import answers
 from bench.product.page_speed import app
 from bench.product.speed import speed
 from bench.recicl.lists_of_folders import recicl_of_folders
@@ -25,6 +26,7 @@ ON_SAMPLE: dict[str, Callable[[int, int, int], Iterator[list[ResultRow]]]] = {
     "memory": lambda _cases, _seed, _processes: memory(),
     "speed": lambda cases, seed, _processes: speed(open_bench(seed), cases),
     "app": lambda cases, _seed, _processes: app(cases),
+    "answers": lambda _cases, _seed, _processes: answers(),
     "faults": lambda cases, seed, _processes: faults(cases, seed),
     "faithfulness": lambda cases, seed, processes: faithfulness(open_bench(seed), cases, processes),
     "lrgd": lambda cases, seed, _processes: lrgd(open_bench(seed), cases),

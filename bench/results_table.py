@@ -17,7 +17,19 @@ from core.cli.output import aligned
 from core.metrics.intervals import Interval
 from core.store.home import write_atomically
 
-PARTS = ("memory", "speed", "app", "faults", "faithfulness", "lrgd", "recicl", "picking", "own", "strategies")
+PARTS = (
+    "memory",
+    "speed",
+    "app",
+    "answers",
+    "faults",
+    "faithfulness",
+    "lrgd",
+    "recicl",
+    "picking",
+    "own",
+    "strategies",
+)
 """In the order of running: the short ones first."""
 ROUNDING = 1e-12
 """A difference smaller than this comes from the order of summing only."""

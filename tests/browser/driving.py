@@ -7,6 +7,7 @@ import re
 import pytest
 
 from bench.product.app_server import chromium
+from bench.product.presses import idle
 
 CHROMIUM = chromium()
 MARKS = [
@@ -30,14 +31,6 @@ def drawn(page, number: int = 1) -> None:
     """Wait until so many charts are drawn."""
     page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {number}")
     idle(page)
-
-
-def idle(page) -> None:
-    """Wait until the script has not run for a moment: a redraw would close what a test has just opened."""
-    quiet = "() => document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'"
-    for _ in range(3):
-        page.wait_for_function(quiet)
-        page.wait_for_timeout(200)
 
 
 def open_tab(page, words: str) -> None:

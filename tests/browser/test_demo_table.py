@@ -6,9 +6,10 @@ import json
 import re
 
 import pytest
-from browser.driving import MARKS, WAIT, headline, idle, link
+from browser.driving import MARKS, WAIT, headline, link
 
 from bench.product.app_server import serving
+from bench.product.presses import idle
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = MARKS

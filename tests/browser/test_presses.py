@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
-from browser.driving import MARKS, WAIT, idle, run_task
+from browser.driving import MARKS, WAIT, run_task
 
 from bench.product.app_server import serving
+from bench.product.presses import idle, press_all
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [*MARKS, pytest.mark.slow]
 LIMIT = 10.0
 """Seconds in which something must change; 2 are promised on an idle machine, and a dead button never changes any."""
-LOOK = """() => {
-    const app = document.querySelector('[data-testid="stApp"]');
-    const plots = [...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.textContent).join('|');
-    const marks = '[role="progressbar"], [role="dialog"], [role="listbox"], [data-baseweb="popover"],'
-        + '[data-testid="stDataFrame"]';
-    return [app.innerText, plots, document.querySelectorAll(marks).length, location.search].join('|');
-}"""
-"""What a person can see: words, charts, progress bars, dialogs, tables, the address."""
-BUTTONS = """() => {
-    const own = '[data-testid="stHeader"], [data-testid="stSidebarCollapseButton"], [data-testid="stTooltipIcon"],'
-        + '[data-testid="stElementToolbar"], [data-testid="stDownloadButton"], [data-testid="stNumberInput"]';
-    const all = [...document.querySelectorAll('[data-testid="stApp"] :is(button, [role="tab"])')].filter(button =>
-        button.checkVisibility({visibilityProperty: true}) && !button.disabled && !button.closest(own)
-        && button.getAttribute('aria-selected') !== 'true'
-        && button.getAttribute('aria-checked') !== 'true' && button.getAttribute('aria-pressed') !== 'true'
-        && !(button.dataset.testid || '').includes('Active'));
-    return all.map(button => {
-        const home = button.closest('[class*="st-key-"]');
-        const key = home ? [...home.classList].find(name => name.startsWith('st-key-')).slice(7) : '';
-        const name = `${key}: ${(button.innerText || button.ariaLabel || '').trim().replaceAll('\\n', ' ')}`;
-        button.dataset.press = name;
-        return name;
-    });
-}"""
-"""Marks each button and tab that can be pressed with its name, the key of its element and its words; returns the names.
-
-Left out: what is chosen already, downloads (the browser answers), and Streamlit's own menus."""
 PAGES = {
     "explore": "/?user=7&demos=3&candidates=6&demo=2",
     "without demonstrations": "/?user=7&demos=0",
@@ -65,60 +37,14 @@ def quick_server():
         yield address
 
 
-def names(page) -> list[str]:
-    """The buttons that can be pressed now. Every page has some: while it is drawn anew, all may be hidden or inert."""
-    idle(page)
-    return page.wait_for_function(
-        f"() => {{ const names = ({BUTTONS})(); return names.length && names; }}"
-    ).json_value()
-
-
-def answered(page, name: str) -> bool:
-    """Whether something visible changes after a press on the button with this name."""
-    button = page.locator(f'[data-press="{name}"]').first
-    button.scroll_into_view_if_needed()
-    button.hover()
-    page.wait_for_timeout(300)  # A tooltip that opens by itself is no answer.
-    before = page.evaluate(LOOK)
-    button.click()
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        if page.evaluate(LOOK) != before:
-            return True
-        page.wait_for_timeout(50)
-    return False
-
-
-def dead_buttons(page, url: str) -> tuple[list[str], set[str]]:
-    """Press every button once, those that appear on the way too; returns the dead ones, and all."""
-    pressed: set[str] = set()
-    dead: list[str] = []
-    fresh = True
-    while True:
-        left = [name for name in names(page) if name not in pressed]
-        if left:
-            pressed.add(left[0])
-            if not answered(page, left[0]):
-                dead.append(left[0])
-            page.keyboard.press("Escape")
-            fresh = left[0].startswith("next-")  # It led to another page, whose buttons have a test of their own.
-            if fresh:
-                page.goto(url)
-        elif fresh:
-            return dead, pressed
-        else:  # Buttons that an earlier press took away are found on the page as it was.
-            page.goto(url)
-            fresh = True
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PAGES)
 def test_every_button_answers_a_press(quick_server, visit, name):
     url = f"{quick_server}{PAGES[name]}"
     page = visit(url)
     page.locator(".st-key-run").wait_for(timeout=WAIT)
-    dead, _ = dead_buttons(page, url)
-    assert not dead, dead
+    presses = press_all(page, url, LIMIT)
+    assert not presses.dead, presses.dead
 
 
 @pytest.mark.timeout(600)
@@ -127,9 +53,9 @@ def test_every_button_of_a_report_answers_a_press(quick_server, visit, name):
     url = f"{quick_server}{TASKS[name]}"
     page = visit(url)
     run_task(page)
-    dead, pressed = dead_buttons(page, url)  # The report is there now: its link shows it.
-    assert any(button.startswith("form-") for button in pressed)
-    assert not dead, dead
+    presses = press_all(page, url, LIMIT)  # The report is there now: its link shows it.
+    assert any(button.startswith("form-") for button in presses.names)
+    assert not presses.dead, presses.dead
 
 
 CHANGES = {

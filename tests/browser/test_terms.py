@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from browser.driving import MARKS, headline, idle
+from browser.driving import MARKS, headline
+
+from bench.product.presses import idle
 
 pytestmark = MARKS
 
