@@ -22,6 +22,7 @@ def provenance(report: Report, licence: str, origin: cached.Origin | None = None
     versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
     rows = [
         ("Data", f"{safe_html(source.dataset_name)} (content {html.escape(source.dataset_id)})"),
+        *([] if source.template is None else [("Template", safe_html(source.template.words))]),
         ("Licence of the data", safe_html(licence) if licence else "not stated"),
         (
             "Model",

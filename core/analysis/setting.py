@@ -25,9 +25,10 @@ from core.prompt.families import FAMILIES
 from core.prompt.imported.imported_cases import ImportedCases
 from core.prompt.logged import logged_prompt, options_shown
 from core.prompt.spans import Prompt
+from core.prompt.stored_templates import stored_template, template_of
 from core.question.case_spec import CaseSpec
 from core.question.command_line import command_line
-from core.question.task import DataReading, DemoRow, ModelProof, Provenance, ServerRecord, Target, Task
+from core.question.task import DataReading, DemoRow, ModelProof, Provenance, ServerRecord, Target, Task, TemplateRecord
 
 LIBRARIES = ("demolens", "torch", "transformers", "captum", "numpy", "scipy", "scikit-learn", "duckdb", "bm25s")
 
@@ -219,6 +220,7 @@ def prompt_of(
         context=model.context,
         liked=liked or dataset.liked,
         wording=spec.wording,
+        template=template_of(spec.template, spec.family),
         codes=model.codes_for(dataset.dataset_id),
     )
 
@@ -239,6 +241,7 @@ def _provenance(setting: Setting, command: str) -> Provenance:
         heads=setting.model.heads,
         proof=None if setting.model.proof is None else ModelProof(**asdict(setting.model.proof)),
         server=_server_record(setting.model),
+        template=_template_record(setting.spec),
         case_seed=setting.case.seed,
         versions={**versions, "python": platform.python_version()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -253,6 +256,13 @@ def _server_record(model: LanguageModel) -> ServerRecord | None:
     del facts["context_assumed"]
     names = {"tokenizer": model.tokenizer_name, "tokenizer_hash": model.tokenizer.hash}
     return ServerRecord.model_validate(facts | names)
+
+
+def _template_record(spec: CaseSpec) -> TemplateRecord | None:
+    if spec.template is None:
+        return None
+    stored = stored_template(spec.template)
+    return TemplateRecord(name=stored.name, content_hash=stored.content_hash)
 
 
 def _reading(dataset: CaseSource) -> DataReading | None:

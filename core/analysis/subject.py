@@ -14,6 +14,7 @@ from core.errors import RequestError
 from core.prompt.case_source import CaseSource
 from core.prompt.imported.imported_cases import ImportedCases
 from core.prompt.imported.sections import logged_answer, notices_of
+from core.prompt.stored_templates import template_of
 from core.question.case_spec import CaseSpec
 from core.question.targets import Explained
 from core.question.task import Task
@@ -106,9 +107,12 @@ def with_demonstrations(subject: Subject, dataset: CaseSource, reader: ModelRead
 
 
 def case_for(spec: CaseSpec, dataset: CaseSource) -> Case:
-    """The case that the choices name; raises `DataError` or `RequestError` where there is none."""
+    """The case that the choices name; raises `DataError` or `RequestError` where there is none, and
+    `PromptError` for a template that cannot be used.
+    """
     if isinstance(dataset, ImportedCases):
         return dataset.case(str(spec.case), seed=spec.seed)
+    template_of(spec.template, spec.family)  # One that cannot be used is refused before a model is loaded.
     return case_of(
         dataset,
         spec.user,

@@ -26,6 +26,7 @@ from core.cli.options import with_own_options, with_task_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.cli.progress import progress
 from core.cli.schemas import SHAPES, schema_text, write_schemas
+from core.cli.template_option import with_template
 from core.cli.tune_command import tune
 from core.comparison.comparison_settings import ChoiceSettings
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
@@ -140,6 +141,7 @@ def _add(kind: Kind) -> None:
         ] = "",
     ) -> None:
         name_server(choices.get("model"), tokenizer)
+        choices = with_template(choices)
         _answer(task_of(kind.task, filled(kind, choices), kind.name), json_to)
 
     command.__doc__ = kind.summary

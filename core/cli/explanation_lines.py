@@ -43,6 +43,8 @@ def _heading(explanation: Explanation) -> Iterator[str]:
         yield f"Case {escaped(case.case)} of {escaped(source.dataset_name)}, {demos}, as it was logged"
     else:
         yield f"User {escaped(case.user)} of {escaped(source.dataset_name)}, {demos} ({case.strategy}), {case.family}"
+    if source.template is not None:
+        yield f"Template {escaped(source.template.words)}"
     place = f" on {source.device}, {source.dtype}" if source.server is None else ""
     yield f"{escaped(source.model_name)}{place}, {explanation.timings.total:.1f} s"
     if shown := shown_sentence(explanation.demos, explanation.chosen_next):

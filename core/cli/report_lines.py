@@ -51,6 +51,8 @@ def heading(report: Report) -> Iterator[str]:
     source = report.provenance
     count = len(report.demos)
     yield f"{escaped(source.dataset_name)}, {count} demonstration{'s' * (count != 1)}, {report.tokens} tokens"
+    if source.template is not None:
+        yield f"Template {escaped(source.template.words)}"
     spent = f"{report.passes:.1f} full passes, {duration(report.seconds)}"
     yield f"{escaped(source.model_name)} on {source.device}, {source.dtype}, {spent}"
 

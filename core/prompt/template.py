@@ -40,6 +40,7 @@ _REQUIRED: dict[SpanKind, tuple[tuple[str, ...], ...]] = {
 """At least one of each group: a template may show the kind of a history in place of its titles."""
 _HEADER = re.compile(r"\[(\w+)\]\s*")
 _FIELD = re.compile(r"\{([^{}\n]*)\}")
+_BRACE = re.compile(r"[{}]")
 _CUE = re.compile(r"[^\W\d_][\w ]*:")
 
 
@@ -170,6 +171,9 @@ def _check_fields(kind: SpanKind, first: int, lines: list[str], where: str, name
             if field[1] not in names:
                 problem = f"placeholder {field[0][:60]} in [{kind}]"
                 raise PromptError(problem, expected=allowed, where=f"{where}, line {number}")
+        if stray := _BRACE.search(_FIELD.sub("", line)):
+            expected = "a { and its } around the name of a placeholder, on one line"
+            raise PromptError(f"an unpaired {stray[0]} in [{kind}]", expected=expected, where=f"{where}, line {number}")
     text = "\n".join(lines)
     missing = [group for group in _REQUIRED[kind] if not any(f"{{{name}}}" in text for name in group)]
     if missing:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from core.data.records import Order, Sampling, Split, Strategy
 from core.data.strategies import STRATEGIES
 from core.prompt.families import FAMILIES, Family
+from core.prompt.stored_templates import HASH_FORM
 from core.prompt.wordings import Wording
 
 Scoring = Literal["sum", "mean", "calibrated"]
@@ -33,10 +34,13 @@ OF_BUILT_CASES = (
     "sampling",
     "family",
     "wording",
+    "template",
     "chat",
     "history",
 )
 """Choices of how a prompt is made from data, which a finished one has no use for."""
+LATER_CHOICES = ("template",)
+"""Choices that came later: at their usual values they are left out of `effective`, so that earlier keys hold."""
 SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """Of everything a person chooses: the first sentence of a field's docstring is its help on the command line."""
 
@@ -76,6 +80,8 @@ class CaseSpec(BaseModel):
     """The prompt family."""
     wording: Wording = "plain"
     """What the prompt says of the user's taste and wishes; a kind that it names is that of the history alone."""
+    template: Annotated[str, Field(pattern=HASH_FORM)] | None = None
+    """File of a prompt template in place of a wording, or the hash under which one is stored."""
     chat: bool = False
     """Whether the prompt is wrapped in the model's chat template."""
     history: Annotated[int, Field(ge=0, le=50)] = 5
@@ -145,7 +151,7 @@ class CaseSpec(BaseModel):
         Two specs lead to the same case, prompt and scores exactly when these are equal.
         """
         if self.imported:
-            return at_defaults(self, list(OF_BUILT_CASES))
+            return _without_later(at_defaults(self, list(OF_BUILT_CASES)))
         without_effect = []
         if self.demo_ids is not None:
             without_effect += ["demos", "strategy", "order", "each"]
@@ -155,7 +161,9 @@ class CaseSpec(BaseModel):
             without_effect += ["candidates", "sampling"]
         if not FAMILIES[self.family].has_scorings:
             without_effect += ["scoring"]
-        values = at_defaults(self, without_effect)
+        if self.template is not None:
+            without_effect += ["wording"]
+        values = _without_later(at_defaults(self, without_effect))
         return {name: value for name, value in values.items() if name not in OF_LOGGED_CASES}
 
 
@@ -163,3 +171,8 @@ def at_defaults(choices: BaseModel, names: list[str]) -> dict[str, Any]:
     """The choices as JSON values, those in `names` at their defaults."""
     values = choices.model_dump(mode="json")
     return values | {name: type(choices).model_fields[name].default for name in names}
+
+
+def _without_later(values: dict[str, Any]) -> dict[str, Any]:
+    usual = {name: CaseSpec.model_fields[name].default for name in LATER_CHOICES}
+    return {name: value for name, value in values.items() if name not in usual or value != usual[name]}

@@ -175,6 +175,20 @@ class ServerRecord(Record):
     """Whether the server's own tokenizer gave the same ids for a text."""
 
 
+class TemplateRecord(Record):
+    """The template that a person brought and the prompt was written with."""
+
+    name: str
+    """Of the file that it came from."""
+    content_hash: str
+    """First 16 hex digits of the SHA-256 of its four texts: the name under which it is stored."""
+
+    @property
+    def words(self) -> str:
+        """Name and hash; the name is untrusted text."""
+        return f"{self.name} (content {self.content_hash})"
+
+
 class Provenance(Record):
     """Everything needed to repeat the numbers."""
 
@@ -195,6 +209,8 @@ class Provenance(Record):
     """None in results of versions before 0.2."""
     server: ServerRecord | None = None
     """What gave the scores; None for a model that is loaded here."""
+    template: TemplateRecord | None = None
+    """None where the prompt is written with a template that is shipped, and for a case from a file."""
     case_seed: int
     versions: dict[str, str]
     """demolens, python, torch, transformers and the other libraries that made the numbers."""

@@ -31,6 +31,7 @@ ROOMS = frozenset(
         "models",
         "results",
         "scratch",
+        "templates",
         "utility",
     )
 ) | {"vectors", "wheels"}

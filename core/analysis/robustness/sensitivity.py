@@ -70,6 +70,8 @@ def rewritings(setting: Setting) -> tuple[Rewriting, ...]:
 
 def reason_against_words(setting: Setting) -> str | None:
     """Why no other words are tried, one sentence; None where they are."""
+    if setting.spec.template is not None:
+        return "The prompt has a template of its own, which has no other wordings, so no other words are tried."
     if setting.model.codes_for(setting.dataset.dataset_id) is None:
         return None
     return "The prompt shows codes of users and items, which no other wording has, so no other words are tried."
