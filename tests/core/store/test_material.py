@@ -122,7 +122,16 @@ def test_an_interrupted_extraction_is_not_half_used(own_home: Path, monkeypatch:
     assert left_over(own_home) == []
 
 
-@pytest.mark.parametrize("words", ["999999999", str(os.getpid()), "-1", "", "9" * 400])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("999999999", id="no process"),
+        pytest.param(str(os.getpid()), id="this process"),
+        pytest.param("-1", id="negative"),
+        pytest.param("", id="empty"),
+        pytest.param("9" * 400, id="endless"),
+    ],
+)
 def test_a_lock_file_that_nobody_holds_does_not_block(own_home: Path, words: str) -> None:
     (own_home / "locks").mkdir(parents=True)
     (own_home / "locks" / f"material-toy-thing-{TOY.sha256[:12]}.lock").write_text(words)

@@ -97,7 +97,16 @@ def test_an_example_of_something_else_is_not_used(folder: Path, what: str) -> No
     assert Examples(folder).load(job_key(Explain())) is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\x1f\x8b", gzip.compress(b"[1]"), gzip.compress(b'{"seal": 1}')])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{}", id="not compressed"),
+        pytest.param(b"\x1f\x8b", id="cut"),
+        pytest.param(gzip.compress(b"[1]"), id="a list"),
+        pytest.param(gzip.compress(b'{"seal": 1}'), id="no report"),
+    ],
+)
 def test_a_damaged_example_is_not_used(folder: Path, damage: bytes) -> None:
     (folder / KEY).write_bytes(damage)
     assert Examples(folder).load(job_key(Explain())) is None
