@@ -206,8 +206,8 @@ def prompt_of(
 ) -> Prompt:
     """The prompt of a case and its demonstrations under the spec's choices; `liked` in place of the data's word."""
     if isinstance(dataset, ImportedCases):
-        shown = case if spec.history else replace(case, history=())
-        return logged_prompt(shown, demos, model.tokenizer, context=model.context)
+        logged = case if spec.history else replace(case, history=())
+        return logged_prompt(logged, demos, model.tokenizer, context=model.context)
     return build(
         case,
         demos,

@@ -130,8 +130,12 @@ def demonstrations_for(
     """The demonstrations that the choices name by hand, that a logged prompt has, or that the strategy picks; some
     strategies need a model's `reader`."""
     if isinstance(dataset, ImportedCases):
-        own = spec.demo_ids is None
-        return dataset.demonstrations(case.user_id) if own else dataset.demonstrations_by_ids(spec.demo_ids or (), case)
+        as_logged = spec.demo_ids is None
+        return (
+            dataset.demonstrations(case.user_id)
+            if as_logged
+            else dataset.demonstrations_by_ids(spec.demo_ids or (), case)
+        )
     if spec.demo_ids is not None:
         return by_ids(dataset, case, spec.demo_ids, history=spec.history)
     return pick(

@@ -36,12 +36,12 @@ def by_meaning(reader: ModelReader, pool: Sequence[Demonstration], liked: Sequen
     """
     if not pool or not liked:
         return list(pool)
-    shown = [(*demo.history, demo.item_id) for demo in pool]
-    items = list(dict.fromkeys([*(item for each in shown for item in each), *liked]))
+    item_sets = [(*demo.history, demo.item_id) for demo in pool]
+    items = list(dict.fromkeys([*(item for each in item_sets for item in each), *liked]))
     vectors = np.asarray(reader.item_vectors(items), dtype=np.float64)
     row = {item: place for place, item in enumerate(items)}
-    vectors -= vectors[sorted({row[item] for each in shown for item in each})].mean(axis=0)
-    means = np.stack([vectors[[row[item] for item in each]].mean(axis=0) for each in (*shown, liked)])
+    vectors -= vectors[sorted({row[item] for each in item_sets for item in each})].mean(axis=0)
+    means = np.stack([vectors[[row[item] for item in each]].mean(axis=0) for each in (*item_sets, liked)])
     return _nearest_first(pool, means[:-1], means[-1])
 
 

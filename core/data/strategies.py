@@ -229,13 +229,13 @@ def _pool(picking: Picking, size: int) -> list[Demonstration]:
 
 def _likeness_to_shown(dataset: Dataset, items: Sequence[str], pool: Sequence[Demonstration]) -> Scores:
     """[demonstration, item]: likeness of each item to the most alike that the demonstration shows."""
-    shown = [(*demo.history, demo.item_id) for demo in pool]
-    everything = list(dict.fromkeys([*items, *(item for each in shown for item in each)]))
+    item_sets = [(*demo.history, demo.item_id) for demo in pool]
+    everything = list(dict.fromkeys([*items, *(item for each in item_sets for item in each)]))
     place, words = {item: number for number, item in enumerate(everything)}, ItemWords(dataset)
     alike = word_likeness([frozenset(words([item])) for item in everything])
     np.fill_diagonal(alike, 1.0)
     columns = [place[item] for item in items]
-    rows = [alike[np.ix_([place[item] for item in each], columns)].max(axis=0) for each in shown]
+    rows = [alike[np.ix_([place[item] for item in each], columns)].max(axis=0) for each in item_sets]
     return np.array(rows).reshape(len(pool), len(items))
 
 

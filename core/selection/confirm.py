@@ -28,8 +28,8 @@ LEVEL = 0.05
 class ChoiceJudge(Protocol):
     """Scores sets on single choices with a model."""
 
-    def ask(self, asked: Sequence[tuple[Question, int]]) -> Floats:
-        """Scores [asked] of questions to one choice each, by number; higher is better."""
+    def ask(self, pairs: Sequence[tuple[Question, int]]) -> Floats:
+        """Scores [pair] of questions to one choice each, by number; higher is better."""
         ...
 
 
@@ -69,9 +69,9 @@ def confirmation(
     """
     named = {"": order, "zero_shot": (), **({"current": current} if current not in ((), order) else {})}
     drawn = chance_orders(members, len(order), choices, *seed)
-    asked = [(Question(each), choice) for each in named.values() for choice in range(choices)]
-    asked += [(Question(each), choice) for choice, each in enumerate(drawn)]
-    answers = judge.ask(asked)
+    pairs = [(Question(each), choice) for each in named.values() for choice in range(choices)]
+    pairs += [(Question(each), choice) for choice, each in enumerate(drawn)]
+    answers = judge.ask(pairs)
     rows = dict(zip(named, answers[: len(named) * choices].reshape(len(named), choices), strict=True))
     scores = rows.pop("")
     rivals: dict[Rival, Floats] = {"chance": answers[len(named) * choices :], "zero_shot": rows["zero_shot"]}

@@ -179,9 +179,9 @@ class _ImproveRun:
 
     def _judge(self, held: Sequence[HeldOut], members: Sequence[Member], choices: slice) -> PromptJudge:
         """A judge of members on some of the held-out choices, whose cost is counted."""
-        shown = [member.at(choices) for member in members]
+        demos = [member.at(choices) for member in members]
         objective = self.task.judged_by.name
-        judge = PromptJudge(self.setting, held, shown, objective=objective, unit=self.unit, between=self.ledger.tell)
+        judge = PromptJudge(self.setting, held, demos, objective=objective, unit=self.unit, between=self.ledger.tell)
         self.ledger.label = "judging sets of demonstrations"
         self.ledger.count(judge.cost)
         return judge
@@ -215,8 +215,8 @@ class _ImproveRun:
 
     def confirm(self) -> None:
         """Test the set found on the confirming choices; where they speak against it, advise what they speak for."""
-        found = self.search.best
-        if found is None or not found.order or not self.confirming:
+        best = self.search.best
+        if best is None or not best.order or not self.confirming:
             return
         everyone = _joined(self.members, self.pool)
         self.confirming_judge = self._judge(self.confirming, everyone, slice(len(self.held), None))
@@ -224,7 +224,7 @@ class _ImproveRun:
         case = self.setting.case
         self.confirmation = confirmation(
             self.confirming_judge,
-            found.order,
+            best.order,
             self.current,
             members=len(everyone),
             choices=len(self.confirming),

@@ -70,16 +70,16 @@ class PromptJudge:
 
     def scores(self, questions: Sequence[Question]) -> Floats:
         """Held-out scores [question, held-out choice], higher is better; see `ask`."""
-        asked = [(question, choice) for question in questions for choice in range(len(self.held))]
-        return self.ask(asked).reshape(len(questions), len(self.held))
+        pairs = [(question, choice) for question in questions for choice in range(len(self.held))]
+        return self.ask(pairs).reshape(len(questions), len(self.held))
 
-    def ask(self, asked: Sequence[tuple[Question, int]]) -> Floats:
-        """Scores [asked] of questions to one choice each, by number; see `prediction_score`. Raises `ComputeError`."""
+    def ask(self, pairs: Sequence[tuple[Question, int]]) -> Floats:
+        """Scores [pair] of questions to one choice each, by number; see `prediction_score`. Raises `ComputeError`."""
         free = self._content_free()
-        table = self._scorer.scores([*free, *(self._written(question, choice) for question, choice in asked)])
+        table = self._scorer.scores([*free, *(self._written(question, choice) for question, choice in pairs)])
         if self._free is None:
             self._free = table[: len(free)] if free else np.zeros((len(self.held), table.shape[1]))
-        return np.array([self._value(row, choice) for row, (_, choice) in zip(table[len(free) :], asked, strict=True)])
+        return np.array([self._value(row, choice) for row, (_, choice) in zip(table[len(free) :], pairs, strict=True)])
 
     def _value(self, scores: Floats, choice: int) -> float:
         assert self._free is not None

@@ -48,9 +48,9 @@ def _row(setting: Setting, place: int, scores: Array) -> HistoryRemoval:
 def _moves_in(setting: Setting, place: int) -> str | None:
     """Title of the interaction that takes the free place."""
     history = _without(setting, place)
-    shown = [history[index] for index in _latest(setting, history)]
+    in_query_then = [history[index] for index in _latest(setting, history)]
     before = {setting.case.history[index].position for index in in_query(setting)}
-    fresh = [row for row in shown if row.position not in before]
+    fresh = [row for row in in_query_then if row.position not in before]
     return setting.items[fresh[0].item_id].title if fresh else None
 
 

@@ -161,8 +161,8 @@ class _Probe:
         if len(named) == 1:
             return named[0]
         names = ", ".join(row["id"][:80] for row in rows[:MOST_NAMES]) or "none"
-        found = f"no model {name!r:.80}" if name and not named else f"{len(rows)} models"
-        raise ModelError(f"{found} (there are: {names})", expected=f"one of them in {SERVED_MODEL}", where=self.where)
+        problem = f"no model {name!r:.80}" if name and not named else f"{len(rows)} models"
+        raise ModelError(f"{problem} (there are: {names})", expected=f"one of them in {SERVED_MODEL}", where=self.where)
 
     def _compare_tokenizer(self, model: str) -> bool:
         """Whether the server says its ids of a text; raises `ModelError` where they are not ours."""

@@ -140,7 +140,7 @@ class AnswerObjective:
 class ValidationList(NamedTuple):
     """A list with its demonstrations and without."""
 
-    shown: EncodedList
+    full: EncodedList
     bare: EncodedList
 
 
@@ -201,13 +201,13 @@ class ListObjective:
 
     def _result(self, network: Any, row: ValidationList) -> tuple[float, ...]:
         autocast = self.settings.autocast
-        shown = list_scores(network, [row.shown], autocast=autocast, look=True)
+        full = list_scores(network, [row.full], autocast=autocast, look=True)
         bare = list_scores(network, [row.bare], autocast=autocast).scores[0].numpy()
-        scores = shown.scores[0].numpy()
-        loss = float(ranking_loss(shown.scores[0] / self.settings.temperature))
-        assert shown.attention is not None
+        scores = full.scores[0].numpy()
+        loss = float(ranking_loss(full.scores[0] / self.settings.temperature))
+        assert full.attention is not None
         places = expected_ndcg(scores, 0), expected_ndcg(bare, 0)
-        return loss, *places, shown.attention, spread_share(scores, bare)
+        return loss, *places, full.attention, spread_share(scores, bare)
 
     def _drawn(self, family: Family, place: int, example: Example) -> ListExample:
         settings = self.settings
