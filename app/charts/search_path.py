@@ -14,9 +14,12 @@ from core import columns
 from core.data.strategies import STRATEGIES
 from core.metrics.ranking import Rank
 from core.selection.confirm import Rival
-from core.selection.improve_task import ImproveReport, Outcome, PathRow
+from core.selection.improve_task import ImproveReport, Outcome, PathRow, ShortlistRow
+from core.selection.verdict import choice_words
 
 HEIGHT = 300
+MAYBE = ("answer", columns.POSITION, "neighbours", "embedding", "effect")
+"""Columns of the shortlist that not every search has."""
 MOVES = {
     "zero-shot": "no demonstrations",
     "start": "a set to start from",
@@ -145,7 +148,9 @@ def confirm_alt(report: ImproveReport) -> str:
     if not rows:
         return "The set found is not tested."
     against = [f"{in_unit(report, row.gap)} against {RIVALS[row.against]} (p = {number(row.p)})" for row in rows]
-    return f"On {counted(rows[0].choices, 'newer choice')} the set found is at {', '.join(against)}."
+    return (
+        f"On {counted(rows[0].choices, choice_words(report.task).confirming)} the set found is at {', '.join(against)}."
+    )
 
 
 def table(report: ImproveReport) -> pd.DataFrame:
@@ -177,7 +182,7 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         columns.TITLE: [row.title for row in rows],
         "answer": [row.answer for row in rows],
         "place_in_best": pd.array([places.get(row.demo_id) for row in rows], dtype="Int64"),
-        "taken_from": [STRATEGIES[row.source].source for row in rows],
+        "taken_from": [_source(report, row) for row in rows],
         "relevance": [row.relevance for row in rows],
         **_recency(report),
         "neighbours": [row.neighbours for row in rows],
@@ -186,7 +191,14 @@ def shortlist_table(report: ImproveReport) -> pd.DataFrame:
         "effect": [row.effect for row in rows],
     }
     table = pd.DataFrame(data)
-    return table.drop(columns=[name for name in ("answer", "embedding", "effect") if table[name].isna().all()])
+    return table.drop(columns=[name for name in MAYBE if name in table and table[name].isna().all()])
+
+
+def _source(report: ImproveReport, row: ShortlistRow) -> str:
+    """Where stage one has a demonstration from."""
+    if not report.task.case.imported:
+        return STRATEGIES[row.source].source
+    return "this case" if row.user_id == report.task.case.case else f"case {row.user_id}"
 
 
 def _recency(report: ImproveReport) -> dict[str, object]:
@@ -240,7 +252,7 @@ def outcomes_alt(report: ImproveReport) -> str:
         return "The case's own target is not scored."
     words = {"zero_shot": "without demonstrations", "current": "with the case's own ones"}
     others = [f"{ordinal(after[name].rank)} {word}" for name, word in words.items() if name in after]
-    return f"The item really chosen next stands {_place(after['best'])} with the best set, {' and '.join(others)}."
+    return f"The {report.task.case.truth} stands {_place(after['best'])} with the best set, {' and '.join(others)}."
 
 
 def _place(row: Outcome) -> str:

@@ -121,6 +121,11 @@ class CaseSpec(BaseModel):
         return self.cases is not None
 
     @property
+    def truth(self) -> str:
+        """What the candidate with the true answer is called."""
+        return "true answer" if self.imported else "item really chosen next"
+
+    @property
     def demo_count(self) -> int:
         """Demonstrations the prompt will probably hold."""
         return self.demos if self.demo_ids is None else len(self.demo_ids)

@@ -127,7 +127,6 @@ KINDS = {
             "core.selection.improve_task",
             "Improve",
             "core.selection.improve:improve",
-            needs_data="it judges sets by what the user chose before",
             lines_place="core.cli.report_lines:improve_lines",
         ),
         _kind(

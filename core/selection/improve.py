@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from core.analysis.ledger import MOST_SHOWN, Ledger, silent
-from core.analysis.setting import Setting, reader_for, tie_notices
+from core.analysis.setting import Setting, tie_notices
 from core.analysis.subject import Subject
-from core.data.dataset import Dataset
 from core.data.records import Demonstration
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.lm.scoring.sweep import Cost
+from core.prompt.case_source import CaseSource
 from core.prompt.families import FAMILIES
+from core.prompt.imported.imported_cases import ImportedCases
 from core.question.task import Progress
 from core.selection.confirm import Confirmation, confirmation
-from core.selection.heldout import HeldOut, held_out, split_off
+from core.selection.heldout import LEAST, HeldOut, split_off
+from core.selection.imported_material import FileMaterial
 from core.selection.improve_task import (
     ConfirmRow,
-    HeldOutRow,
     ImproveReport,
     ImproveTask,
     PathRow,
@@ -28,11 +29,12 @@ from core.selection.improve_task import (
 )
 from core.selection.judge import PromptJudge
 from core.selection.lists_of_sets import ListsOfSets
-from core.selection.members import Member, distinct, members_by_id, pool_of, start_sets, strategy_members
-from core.selection.objectives import OBJECTIVES
+from core.selection.members import Member, distinct
 from core.selection.pool_effects import PoolEncoder, prompt_with
 from core.selection.search import MemberOrder, Search, SearchStep, SetScore, views
+from core.selection.search_material import DataMaterial, SearchMaterial
 from core.selection.shortlist import ShortlistEntry, distances, shortlist
+from core.selection.verdict import choice_words
 from core.words import counted
 
 ASIDE_SHARE = 0.25
@@ -44,18 +46,22 @@ ENCODING_SHARE = 0.5
 def improve(
     task: ImproveTask,
     *,
-    dataset: Dataset,
+    dataset: CaseSource,
     model: LanguageModel,
     progress: Progress = silent,
     subject: Subject | None = None,
 ) -> Iterator[ImproveReport]:
     """Reports of a search for a better set, the best so far in each; the last has stage `complete`.
 
-    The case's target is scored once, after the search, and has no part in it. Raises `DemoLensError`s with one plain
+    The case's target is scored once, after the search, and has no part in it. Where a case file has too few true
+    answers to judge by, the only report has the shortlist. Raises `DemoLensError`s with one plain
     sentence for choices that cannot be run, and what `progress` raises.
     """
     ledger = Ledger(task, model, progress)
     run = _ImproveRun(task, ledger.set_up(dataset, subject), ledger)
+    if len(run.held) < LEAST:
+        yield run.report(stage="complete")
+        return
     yield run.report()
     run.judge_current()
     for step in run.search.steps(run.starts, run.trials):
@@ -82,17 +88,20 @@ class _ImproveRun:
         self.confirmation: Confirmation | None = None
         self.advised: SetScore | None = None
         """What is advised in place of the best set where the confirming choices speak against that."""
-        dataset, case, history = setting.data, setting.case, task.case.history
         ledger.label = "choosing a shortlist"
         ledger.tell()
-        held = _held(task, setting)
+        picking = Cost()
+        self.material = material = _material(task, setting, ledger, picking)
+        held = material.held_out()
         self.held, self.confirming = split_off(held, judging=task.held_out, confirming=task.confirm)
         held = (*self.held, *self.confirming)
-        tries = start_sets(dataset, case, held, k=task.k, history=history, recents=task.recents)
-        start = members_by_id(dataset, case, held, task.start or (), history=history)
-        current = self._current(held)
+        self.k = min(task.k, material.most)
+        tries = material.starts(held)
+        start = material.named(held, task.start or ())
+        current = material.current(held)
+        ledger.count_picking(picking)
         first = distinct(member for members in (start, *tries, self._own(current)) for member in members)
-        self.pool = pool_of(dataset, held, size=task.pool, history=history, taken=first)
+        self.pool = material.pool(held, first)
         encoder = self._choose(first)
         entries = [row.member for row in self.rows]
         self.members = _joined(entries, current)
@@ -102,26 +111,26 @@ class _ImproveRun:
         self.search = Search(
             self.judge,
             members=len(entries),
-            k=task.k,
+            k=self.k,
             lam=task.lam,
             budget=task.budget,
             patience=task.patience,
-            distances=distances(dataset, self.members),
+            distances=distances(material, self.members),
             floor=task.floor,
             passes=encoder.tokens_run / self.unit,
         )
-        self.notices += encoder.notices
+        self.notices += (*material.notices, *encoder.notices)
         self._note_shortages(len(entries))
         self.starts = self._usable([*([self.start] if self.start else []), self.current])
-        best = tuple(range(min(task.k, len(entries))))[::-1]
+        best = tuple(range(min(self.k, len(entries))))[::-1]
         self.trials = self._usable([*(self._order(members) for members in tries), best])
-        self.head_notices = (*dataset.notices, *setting.model.notices, *setting.prompt.notices)
+        self.head_notices = (*setting.dataset.notices, *setting.model.notices, *setting.prompt.notices)
         is_listed = setting.case.target in setting.case.candidates
         self.head = setting.head(task) | {
             "target": setting.target_record() if is_listed else None,
             "tokens": self.unit,
-            "held_out": tuple(self._held_row(choice) for choice in self.held),
-            "confirming": tuple(self._held_row(choice) for choice in self.confirming),
+            "held_out": tuple(material.held_row(choice) for choice in self.held),
+            "confirming": tuple(material.held_row(choice) for choice in self.confirming),
             "shortlist": tuple(self._short_row(row) for row in self.rows),
         }
 
@@ -129,9 +138,10 @@ class _ImproveRun:
         """Choose the shortlist, `first` always in it; returns the pool's encoder, for its cost and notices."""
         task, setting = self.task, self.setting
         demos = [member.here for member in (*first, *self.pool)]
-        self.ledger.unit = self.unit = prompt_with(setting, demos[: task.k]).length
+        self.ledger.unit = self.unit = prompt_with(setting, demos[: self.k]).length
         self.ledger.label = "encoding the pool"
-        encodes = task.encode and setting.model.server is None  # A server gives no keys and values.
+        encodes = task.encode or len(self.held) < LEAST  # Nothing else can order demonstrations then.
+        encodes = encodes and setting.model.server is None  # A server gives no keys and values.
         encoder = PoolEncoder(
             setting,
             demos,
@@ -139,43 +149,22 @@ class _ImproveRun:
             between=self.ledger.tell,
         )
         self.rows = shortlist(
-            setting.data,
-            setting.case,
+            self.material,
             self.pool,
             size=task.shortlist + len(first),
             lambda_mmr=task.mmr,
             first=first,
-            both_answers=_has_both_answers(setting),
+            both_answers=self.material.has_both_answers,
             embedded=encoder.embeddings(),
             effects=encoder.effects(),
         )
         return encoder
 
-    def _current(self, held: Sequence[HeldOut]) -> tuple[Member, ...]:
-        """The case's own demonstrations; a model that picks them picks at each held-out choice's moment, too."""
-        setting, picking = self.setting, Cost()
-        spec, dataset, case = setting.spec, setting.data, setting.case
-        if spec.demo_ids is not None:
-            return members_by_id(dataset, case, held, spec.demo_ids, history=spec.history)
-        members = strategy_members(
-            dataset,
-            case,
-            held,
-            k=spec.demos,
-            strategy=spec.strategy,
-            history=spec.history,
-            order=spec.order,
-            each=spec.each,
-            reader=reader_for(spec, dataset, setting.model, cost=picking, between=self.ledger.tell_picking),
-        )
-        self.ledger.count_picking(picking)
-        return members
-
     def _own(self, current: tuple[Member, ...]) -> tuple[Member, ...]:
         """The case's own demonstrations, where a set may hold them all."""
-        user = self.setting.case.user_id
-        allowed = self.task.recents or all(member.here.user_id != user for member in current)
-        return current if allowed and len(current) <= self.task.k else ()
+        case = self.setting.case
+        allowed = self.task.recents or case.logged or all(member.here.user_id != case.user_id for member in current)
+        return current if allowed and len(current) <= self.k else ()
 
     def _judge(self, held: Sequence[HeldOut], members: Sequence[Member], choices: slice) -> PromptJudge:
         """A judge of members on some of the held-out choices, whose cost is counted."""
@@ -198,7 +187,7 @@ class _ImproveRun:
         held, confirming, task = len(self.held), len(self.confirming), self.task
         if members < task.k:
             self.notices.append(f"Only {members} demonstrations can be shown, fewer than the {task.k} asked for.")
-        if held < task.held_out or confirming < task.confirm:
+        if self.setting.case.logged is None and (held < task.held_out or confirming < task.confirm):
             self.notices.append(
                 f"The user has {held + confirming} choices that can be held out, fewer than"
                 f" {task.held_out + task.confirm}: {held} judge sets, {confirming} confirm the set found."
@@ -281,7 +270,7 @@ class _ImproveRun:
         orders["best"] = best.order
         lists = ListsOfSets(self.setting, {which: self._here(order) for which, order in orders.items()})
         if lists.target is None:
-            self.notices.append("The item really chosen next is not among the candidates, so its place is not known.")
+            self.notices.append(f"The {self.task.case.truth} is not among the candidates, so its place is not known.")
         self.notices += tie_notices(lists.scores["best"])
         return self.report(
             stage="complete",
@@ -351,29 +340,19 @@ class _ImproveRun:
             for rival, test in done.tests.items()
         )
 
-    def _held_row(self, held: HeldOut) -> HeldOutRow:
-        item = self.setting.data.item(str(held.case.target))
-        return HeldOutRow(
-            item_id=item.item_id,
-            title=item.title,
-            answer=FAMILIES[self.setting.spec.family].answer(held.liked),
-            position=held.position,
-            timestamp=held.case.moment,
-        )
-
     def _short_row(self, row: ShortlistEntry) -> ShortlistRow:
-        demo, item = row.member.here, self.setting.data.item
+        demo, items = row.member.here, self.judge.items
         return ShortlistRow(
             demo_id=demo.demo_id,
             user_id=demo.user_id,
             item_id=demo.item_id,
-            title=item(demo.item_id).title,
+            title=items[demo.item_id].title,
             answer=FAMILIES[self.setting.spec.family].answer(demo.liked),
-            history=tuple(item(item_id).title for item_id in demo.history),
+            history=tuple(items[item_id].title for item_id in demo.history),
             back=row.member.back,
             source=demo.source,
-            recency=row.scores["recency"],
-            neighbours=row.scores["neighbours"],
+            recency=row.scores.get("recency"),
+            neighbours=row.scores.get("neighbours"),
             bm25=row.scores["bm25"],
             embedding=row.scores.get("embedding"),
             effect=row.scores.get("effect"),
@@ -381,7 +360,7 @@ class _ImproveRun:
         )
 
     def _guards(self) -> tuple[str, ...]:
-        search, sentences = self.search, []
+        search, words, sentences = self.search, choice_words(self.task), list[str]()
         if "close" in search.guards:
             sentences.append("Demonstrations that are almost the same are not put into one set.")
         if "worse" in search.guards:
@@ -391,37 +370,21 @@ class _ImproveRun:
         if self.advised is not None:
             instead = "the case's own demonstrations stand" if self.advised.order else "none is advised"
             sentences.append(
-                f"The set that the search found did worse on {counted(len(self.confirming), 'newer choice')} than"
+                f"The set that the search found did worse on {counted(len(self.confirming), words.confirming)} than"
                 f" {self._beaten_by()}, so {instead}."
             )
         if search.stop is not None and search.best is not None and not search.best.order:
             sentences.append(
-                "No set predicts the held-out choices better than no demonstrations do, so none is advised."
+                f"No set predicts the {words.held_out} better than no demonstrations do, so none is advised."
             )
         return tuple(sentences)
 
 
-def _has_both_answers(setting: Setting) -> bool:
-    """Whether held-out choices have a true answer Yes or No."""
-    return FAMILIES[setting.spec.family].labelled and setting.data.has_ratings
-
-
-def _held(task: ImproveTask, setting: Setting) -> tuple[HeldOut, ...]:
-    objective = task.judged_by
-    if objective.both_answers and not _has_both_answers(setting):
-        others = " or ".join(row.name for row in OBJECTIVES.values() if not row.both_answers)
-        raise RequestError(
-            f"the objective {objective.name} needs Yes and No as true answers",
-            expected=f"the family yes_no and a data set with ratings, or the objective {others}",
-        )
-    return held_out(
-        setting.data,
-        setting.case,
-        count=task.held_out + task.confirm,
-        negatives=task.negatives if objective.negatives else 0,
-        family=task.case.family,
-        history=task.case.history,
-    )
+def _material(task: ImproveTask, setting: Setting, ledger: Ledger, picking: Cost) -> SearchMaterial:
+    """What the search chooses from; `picking` counts what a model reads to pick demonstrations."""
+    if isinstance(setting.dataset, ImportedCases):
+        return FileMaterial(task, setting, setting.dataset)
+    return DataMaterial(task, setting, picking, ledger.tell_picking)
 
 
 def _joined(members: Sequence[Member], others: Sequence[Member]) -> tuple[Member, ...]:

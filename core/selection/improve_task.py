@@ -22,6 +22,10 @@ QUERY_SHARE = 0.2
 """A held-out choice's query and items over a whole prompt, in tokens (measured: 0.2 for 8 demonstrations)."""
 
 
+NO_USER = {"recents": True, "negatives": 9}
+"""Choices that change nothing for a case from a file, at their defaults: it has no user with other interactions."""
+
+
 class ImproveTask(Task):
     """Which demonstrations, in which order, would serve this case better?"""
 
@@ -80,7 +84,8 @@ class ImproveTask(Task):
 
     def effective(self) -> dict[str, Any]:
         """The choices as JSON values, with those that change nothing at their defaults, and the objective by name."""
-        return super().effective() | {"objective": self.judged_by.name}
+        choices = super().effective() | {"objective": self.judged_by.name}
+        return choices | (NO_USER if self.case.imported else {})
 
 
 class HeldOutRow(Record):
@@ -91,7 +96,10 @@ class HeldOutRow(Record):
     answer: str | None
     """`Yes` or `No`, the true answer (`yes_no` only)."""
     position: int
+    """In the user's history, or of the case in its file, from 0."""
     timestamp: float | None
+    case_id: str | None = None
+    """Of another case of a case file; None where the choice is one of the user's own."""
 
 
 class ShortlistRow(Record):
@@ -108,9 +116,9 @@ class ShortlistRow(Record):
     """The strategy that stage one has it from."""
     back: int | None
     """For what moves with the moment: its place from the nearest that the strategy picks, from 1."""
-    recency: float
-    """Timestamp, or position where there are none."""
-    neighbours: float
+    recency: float | None
+    """Timestamp, or position where there are none; null for a case from a file, as `neighbours`."""
+    neighbours: float | None
     """Similarity of its user by likes in common; 0 for the case's own."""
     bm25: float
     embedding: float | None
@@ -169,7 +177,7 @@ class PlacesRow(Record):
     item_id: str
     title: str
     is_target: bool
-    """Whether it is the item really chosen next."""
+    """Whether it is the item really chosen next, or the true answer."""
     best_rank: Rank
     """Place with the set that is advised."""
     current_rank: Rank

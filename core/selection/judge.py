@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from core.analysis.ledger import aggregate_of
 from core.analysis.setting import Setting
-from core.analysis.subject import item_ids
-from core.data.records import Demonstration
+from core.analysis.subject import items_of
+from core.data.records import Demonstration, Item
 from core.lm.scoring.many import ManyScorer, sweep_tokens
 from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
@@ -39,7 +39,8 @@ class PromptJudge:
         self.setting, self.held, self.members, self.objective, self.unit = setting, held, members, objective, unit
         self.spec = setting.spec
         self._scorer = ManyScorer(setting.model, aggregate=aggregate_of(self.spec), between=between)
-        self._items = setting.data.items(sorted(set(_items_of(held, members))))
+        self.items = _items_of(setting, held, members)
+        """Every item that the choices or what they show name, by id."""
         self._prompts: dict[tuple[Question, int], Prompt] = {}
         self._free: Floats | None = None
 
@@ -96,22 +97,22 @@ class PromptJudge:
     def _prompt(self, question: Question, choice: int) -> Prompt:
         held, order = self.held[choice], question.order
         if not question.changed:
-            return self.setting.write(held.case, self.demos(order, choice), items=self._items)
+            return self.setting.write(held.case, self.demos(order, choice), items=self.items)
         if choice % 2:
-            return self.setting.write(held.shortened, self.demos(order, choice), items=self._items)
-        return self.setting.write(held.case, self.demos(rotated(order), choice), items=self._items)
+            return self.setting.write(held.shortened, self.demos(order, choice), items=self.items)
+        return self.setting.write(held.case, self.demos(rotated(order), choice), items=self.items)
 
     def _content_free(self) -> list[Prompt]:
         """The prompts that calibrated scores are held against, until they have been scored."""
         missing = self.spec.calibrated and self._free is None
         cases = [held.case for held in self.held] if missing else []
-        return [self.setting.write(case, (), history=0, items=self._items) for case in cases]
+        return [self.setting.write(case, (), history=0, items=self.items) for case in cases]
 
 
-def _items_of(held: Sequence[HeldOut], members: Sequence[Member]) -> Iterable[str]:
+def _items_of(setting: Setting, held: Sequence[HeldOut], members: Sequence[Member]) -> dict[str, Item]:
+    """Every item that the choices or what they show name, by id."""
+    shown = {demo.demo_id: demo for member in members for demo in (member.here, *member.then) if demo is not None}
+    items = items_of(setting.dataset, setting.case, tuple(shown.values()))
     for choice in held:
-        yield from item_ids(choice.case, ())
-    for member in members:
-        for demo in (member.here, *member.then):
-            if demo is not None:
-                yield from (demo.item_id, *demo.history)
+        items |= items_of(setting.dataset, choice.case, ())
+    return items

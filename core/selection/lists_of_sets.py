@@ -66,8 +66,8 @@ class ListsOfSets:
         )
 
     def target_answer(self) -> str | None:
-        """The target's true answer; None for `next_item`, without a target, and where the target has no rating."""
-        if self.target is None:
+        """The target's true answer; None for `next_item`, a finished prompt, no target, and one without a rating."""
+        if self.target is None or self.setting.case.logged is not None:
             return None
         case, dataset = self.setting.case, self.setting.data
         later = dataset.history(case.user_id)[len(case.history) :]

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.analysis.quality.pool import embeddings, label_free
 from core.analysis.setting import Setting
-from core.analysis.subject import item_ids
+from core.analysis.subject import items_of
 from core.data.records import Demonstration
 from core.lm.scoring.encoded import Encoded
 from core.metrics.intervals import Floats
@@ -66,5 +66,4 @@ class PoolEncoder:
 def prompt_with(setting: Setting, demos: Sequence[Demonstration]) -> Prompt:
     """The case's prompt with these demonstrations in place of its own."""
     demos = tuple(demos)
-    items = setting.data.items(sorted(item_ids(setting.case, demos)))
-    return setting.write(setting.case, demos, items=items)
+    return setting.write(setting.case, demos, items=items_of(setting.dataset, setting.case, demos))

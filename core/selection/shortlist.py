@@ -10,18 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from core.data.dataset import Dataset
-from core.data.neighbours import neighbours
-from core.data.peers import WINDOW
-from core.data.records import Case, Demonstration
-from core.data.similarity import ItemWords, bm25, marginal_order, word_likeness
+from core.data.similarity import marginal_order, word_likeness
 from core.metrics.intervals import Floats
-from core.selection.members import Member, times_of
+from core.selection.members import Member
+from core.selection.search_material import DemoTexts
 
 RANK_OFFSET = 60.0
 """Reciprocal rank fusion's constant (Cormack, Clarke and Büttcher 2009)."""
-NEAREST_USERS = 500
-"""Users by likes in common whose similarity counts; that of all others is 0."""
 ANSWER_SHARE = 0.25
 """Least share of either answer in a shortlist of a data set with likes and dislikes, as far as the pool has them."""
 
@@ -36,8 +31,7 @@ class ShortlistEntry:
 
 
 def shortlist(
-    dataset: Dataset,
-    case: Case,
+    texts: DemoTexts,
     pool: Sequence[Member],
     *,
     size: int,
@@ -49,25 +43,17 @@ def shortlist(
 ) -> tuple[ShortlistEntry, ...]:
     """The `first` members and the best of the pool, at most `size` together, the most relevant first.
 
-    Criteria are recency, similarity of the demonstration's user by likes in common (0 for the case's own), BM25 of the
-    demonstration's words for the user's latest titles and categories and, as far as given, likeness of its embedding to
-    the user's query (`embedded` [first and pool and query, width]) and its
-    label-free effect (`effects` [first and pool]); their ranks are fused by reciprocal rank fusion. Members then enter
+    Criteria are those of `texts` and, as far as given, likeness of a demonstration's embedding to the user's query
+    (`embedded` [first and pool and query, width]) and its label-free effect (`effects` [first and pool]); their ranks
+    are fused by reciprocal rank fusion. Members then enter
     one by one by maximal marginal relevance, lambda relevance - (1 - lambda) likeness to those in (Carbonell and
     Goldstein 1998); likeness is the cosine of embeddings, or the share of words in common. With `both_answers` each
     answer keeps `ANSWER_SHARE` of the places.
     """
     everyone = [*first, *pool]
     demos = [member.here for member in everyone]
-    words = ItemWords(dataset)
-    documents = [words((demo.item_id, *demo.history)) for demo in demos]
-    query = words(interaction.item_id for interaction in case.history[-WINDOW:])
-    criteria = {
-        "recency": _recency(dataset, demos),
-        "neighbours": _neighbour_similarity(dataset, case, demos),
-        "bm25": bm25(documents, query),
-    }
-    alike = word_likeness([frozenset(document) for document in documents])
+    criteria = texts.criteria(demos)
+    alike = word_likeness([frozenset(words) for words in texts.words(demos)])
     if embedded is not None:
         vectors = _unit(embedded)
         criteria["embedding"] = vectors[:-1] @ vectors[-1]
@@ -92,10 +78,9 @@ def fuse_ranks(criteria: Sequence[Floats]) -> Floats:
     return np.asarray(summed * (RANK_OFFSET + 1) / len(criteria))
 
 
-def distances(dataset: Dataset, members: Sequence[Member]) -> Floats:
+def distances(texts: DemoTexts, members: Sequence[Member]) -> Floats:
     """[member, member]: share of the words of either that only one has; 1 has nothing in common, 0 is the same."""
-    words = ItemWords(dataset)
-    sets = [frozenset(words((member.here.item_id, *member.here.history))) for member in members]
+    sets = [frozenset(words) for words in texts.words([member.here for member in members])]
     return np.asarray(1 - word_likeness(sets))
 
 
@@ -108,18 +93,6 @@ def _barred(answers: NDArray[np.bool_], size: int, chosen: Sequence[int]) -> NDA
         if left <= min(least, possible) - have:
             return np.asarray(answers != answer)
     return np.zeros(len(answers), dtype=bool)
-
-
-def _recency(dataset: Dataset, demos: Sequence[Demonstration]) -> Floats:
-    """Timestamps, or positions where there are none."""
-    times = times_of(dataset, demos)
-    return np.array([demo.position if time is None else time for demo, time in zip(demos, times, strict=True)], float)
-
-
-def _neighbour_similarity(dataset: Dataset, case: Case, demos: Sequence[Demonstration]) -> Floats:
-    """How near each demonstration's user is by likes in common before the case's moment; 0 for the case's own user."""
-    near = {row.user_id: row.similarity for row in neighbours(dataset, case, count=NEAREST_USERS)}
-    return np.array([near.get(demo.user_id, 0.0) for demo in demos])
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from core.selection.confirm import LEVEL, can_tell
-from core.selection.improve_task import ConfirmRow, ImproveReport, Outcome, SetRole, SetRow
+from core.selection.improve_task import ConfirmRow, ImproveReport, ImproveTask, Outcome, SetRole, SetRow
 from core.words import counted, figure, margin_move, ordinal
 
 WITH: dict[SetRole, str] = {
@@ -12,6 +14,42 @@ WITH: dict[SetRole, str] = {
     "current": "with the case's own demonstrations",
     "start": "with the earlier set",
 }
+
+
+class ChoiceWords(NamedTuple):
+    """What the choices are called that judge and confirm sets."""
+
+    judging: str
+    confirming: str
+    judging_all: str
+    confirming_all: str
+    each: str
+    held_out: str
+
+    @property
+    def plain(self) -> str:
+        """Several of them."""
+        return f"{self.each}s"
+
+
+OF_USERS = ChoiceWords(
+    "known choice", "newer choice", "this user's known choices", "the newer choices", "choice", "held-out choices"
+)
+OF_FILES = ChoiceWords("other case", "later case", "other cases of the file", "the later cases", "case", "true answers")
+UNJUDGED = (
+    "No set is judged: too few other cases of this file have a true answer. The shortlist orders the demonstrations by"
+    " what needs none."
+)
+"""Of a search that ends with its shortlist."""
+
+
+def choice_words(task: ImproveTask) -> ChoiceWords:
+    """A user's own choices, or other cases of a case file."""
+    return OF_FILES if task.case.imported else OF_USERS
+
+
+def _standing(report: ImproveReport) -> str:
+    return "The case's own demonstrations" if report.task.case.imported else "This user's demonstrations"
 
 
 def verdicts(report: ImproveReport) -> list[str]:
@@ -23,20 +61,23 @@ def verdict(report: ImproveReport) -> str:
     """How the best set compares on the choices it was judged on; no verdict before the search is over."""
     best, zero = report.best, report.zero_shot
     if best is None or zero is None:
-        return "The search has not judged a set yet."
+        return UNJUDGED if report.stage == "complete" else "The search has not judged a set yet."
     if report.stage != "complete":
         return f"Not finished, no verdict yet: after {figure(report.search_passes, 1)} passes {_leader(report, best)}."
+    words = choice_words(report.task)
     if report.found is not None and report.found != best:
-        advised = "This user's demonstrations stand" if best.demo_ids else "No demonstrations are advised"
-        return f"{advised}: the set that the search found is not better on the newer choices, which it had not read."
+        advised = f"{_standing(report)} stand" if best.demo_ids else "No demonstrations are advised"
+        unread = f"{words.confirming_all}, which it had not read"
+        return f"{advised}: the set that the search found is not better on {unread}."
     if not best.demo_ids:
-        return "No set of demonstrations serves this user's known choices better than none."
+        return f"No set of demonstrations serves {words.judging_all} better than none."
     if stands(report):
-        return "This user's demonstrations stand: no set found is better on the known choices."
+        judging = words.judging_all if report.task.case.imported else "the known choices"
+        return f"{_standing(report)} stand: no set found is better on {judging}."
     over = [_apart(report, best, zero, "no demonstrations")]
     if report.current is not None:
         over.append(_apart(report, best, report.current, "the case's own demonstrations"))
-    judged = counted(len(report.held_out), "known choice")
+    judged = counted(len(report.held_out), words.judging)
     size = "A set of " + _size(best)
     return f"{size} is found: on the {judged} by which sets were judged it is {' and '.join(over)}."
 
@@ -47,14 +88,16 @@ def short_verdict(report: ImproveReport) -> str:
     advised = best is not None and zero is not None and report.stage == "complete" and report.found == best
     if not advised or best is None or not best.demo_ids or stands(report):
         return verdict(report)
-    text = f"A set of {_size(best)} is better than none on {counted(len(report.held_out), 'known choice')}"
+    words = choice_words(report.task)
+    text = f"A set of {_size(best)} is better than none on {counted(len(report.held_out), words.judging)}"
+    newer = f"{words.confirming.split()[0]} ones"
     if row is None:
-        return f"{text}; no newer choice is left to test it."
+        return f"{text}; no {words.confirming} is left to test it."
     if row.p <= LEVEL:
-        return f"{text} and better than chance would choose on newer ones (p = {_p(row)})."
+        return f"{text} and better than chance would choose on {newer} (p = {_p(row)})."
     if row.gap > 0 and not can_tell(row.choices):
-        return f"{text}; the newer ones are too few to tell it from luck (p = {_p(row)})."
-    return f"{text}, but no better than chance would choose on newer ones (p = {_p(row)})."
+        return f"{text}; the {newer} are too few to tell it from luck (p = {_p(row)})."
+    return f"{text}, but no better than chance would choose on {newer} (p = {_p(row)})."
 
 
 def against_chance(report: ImproveReport) -> str:
@@ -62,22 +105,22 @@ def against_chance(report: ImproveReport) -> str:
     found = report.found
     if report.stage != "complete" or found is None or not found.demo_ids:
         return ""
-    row = report.chance
+    row, words = report.chance, choice_words(report.task)
     if row is None:
-        return "No known choice is left to test whether the set found is better than chance would choose."
+        return f"No {words.judging} is left to test whether the set found is better than chance would choose."
     return (
-        f"The set found is {chance_words(row)}. The test counts only choices that the search had not read;"
+        f"The set found is {chance_words(row, words)}. The test counts only {words.plain} that the search had not read;"
         " for each of them chance draws a set of the same size from the same pool."
     )
 
 
-def chance_words(row: ConfirmRow) -> str:
+def chance_words(row: ConfirmRow, words: ChoiceWords) -> str:
     """`better than chance would choose (p = 0.02 over 8 choices)`, or that it is not, or that nobody can tell."""
-    measured = f"(p = {_p(row)} over {counted(row.choices, 'choice')})"
+    measured = f"(p = {_p(row)} over {counted(row.choices, words.each)})"
     if row.p <= LEVEL:
         return f"better than chance would choose {measured}"
     if row.gap > 0 and not can_tell(row.choices):
-        return f"above what chance would choose, on too few choices to tell it from luck {measured}"
+        return f"above what chance would choose, on too few {words.plain} to tell it from luck {measured}"
     return f"no better than chance would choose {measured}"
 
 
@@ -97,18 +140,19 @@ def target_place(report: ImproveReport) -> str:
     return " ".join(text for text in parts if text)
 
 
-def target_move(report: ImproveReport, target: str = "The item really chosen next") -> str:
+def target_move(report: ImproveReport, target: str = "") -> str:
     """How the place of the case's own target changes, in one sentence; empty before it is scored.
 
-    `target` begins the sentence.
+    `target` begins the sentence, by default what the true answer is called.
     """
     if report.stage != "complete" or report.best is None:
         return ""
     rows = _outcomes(report)
     if not rows:
-        return "The item really chosen next is not among the candidates, so there is no verdict on this case's target."
+        truth = report.task.case.truth
+        return f"The {truth} is not among the candidates, so there is no verdict on this case's target."
     before, after = compared(report)
-    return f"{target} {_moves(rows[before], rows[after])}."
+    return f"{target or f'The {report.task.case.truth}'} {_moves(rows[before], rows[after])}."
 
 
 def target_beside(report: ImproveReport) -> str:
@@ -144,7 +188,8 @@ def target_caution(report: ImproveReport) -> str:
     if not _outcomes(report):
         return ""
     disliked = "The user did not like it, so a later place is better. " if report.target_answer == "No" else ""
-    return f"{disliked}The search did not look at this choice; one choice is an example, not a proof."
+    each = choice_words(report.task).each
+    return f"{disliked}The search did not look at this {each}; one {each} is an example, not a proof."
 
 
 def _outcomes(report: ImproveReport) -> dict[SetRole, Outcome]:

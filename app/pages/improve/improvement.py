@@ -17,6 +17,7 @@ from core.selection.confirm import LEVEL
 from core.selection.improve_task import ConfirmRow, ImproveReport
 from core.selection.verdict import (
     against_chance,
+    choice_words,
     compared,
     short_verdict,
     target_beside,
@@ -31,9 +32,9 @@ from core.words import counted
 def headline(report: ImproveReport) -> str:
     """Both verdicts: on the choices that sets were judged on, and on the case's own target; HTML."""
     row = next((row for row in report.candidates if row.is_target), None)
-    target = (
-        "The item really chosen next" if row is None else f"<em>{safe_html(row.title, 60)}</em>, really chosen next,"
-    )
+    case = report.task.case
+    called = "the true answer," if case.imported else "really chosen next,"
+    target = f"The {case.truth}" if row is None else f"<em>{safe_html(row.title, 60)}</em>, {called}"
     return " ".join(text for text in (short_verdict(report), target_move(report, target)) if text)
 
 
@@ -41,13 +42,21 @@ def leads(report: ImproveReport) -> list[str]:
     """What the target's move is worth, the test against chance, how sets were judged, what the guards did; HTML."""
     own = [target_beside(report), target_margin(report), target_caution(report)]
     verdicts = [verdict(report) if short_verdict(report) != verdict(report) else "", against_chance(report)]
-    judged = (
-        f"Every set is judged on {counted(len(report.held_out), 'known choice')} of the user before this moment, under "
-        f"small changes of the prompt, by the {report.task.judged_by.words}. Its objective J is the mean score minus "
-        "lambda times the spread; higher is better."
-    )
-    paragraphs = [" ".join(text for text in texts if text) for texts in (own, verdicts, [judged])]
+    judged = [_how_judged(report)] if report.held_out else []
+    paragraphs = [" ".join(text for text in texts if text) for texts in (own, verdicts, judged)]
     return [text for text in paragraphs if text] + [safe_html(guard, 300) for guard in report.guards]
+
+
+def _how_judged(report: ImproveReport) -> str:
+    judging = counted(len(report.held_out), choice_words(report.task).judging)
+    where, words = f"{judging} of the user before this moment", report.task.judged_by.words
+    if report.task.case.imported:
+        where = f"{judging} of the file, each with its own question and its own options"
+        words = words.replace("choice", "true answer").replace("items as popular", "the options")
+    return (
+        f"Every set is judged on {where}, under small changes of the prompt, by the {words}. Its objective J is the "
+        "mean score minus lambda times the spread; higher is better."
+    )
 
 
 def beats_chance(report: ImproveReport) -> bool:
@@ -57,10 +66,12 @@ def beats_chance(report: ImproveReport) -> bool:
 
 def worth(report: ImproveReport) -> str:
     """What the set found is worth on a choice that the search had not read; HTML."""
+    words = choice_words(report.task)
     if beats_chance(report):
-        return "On newer choices, which the search had not read, this set did better than chance would choose."
+        newer = words.confirming_all.removeprefix("the ")
+        return f"On {newer}, which the search had not read, this set did better than chance would choose."
     return (
-        "A set that is better on known choices need not be better on the next one, and this one is not shown to be "
+        f"A set that is better on {words.judging}s need not be better on the next one, and this one is not shown to be "
         "better than chance would choose."
     )
 
@@ -76,7 +87,7 @@ def _judged(report: ImproveReport) -> list[Readout]:
     best, bare, current = report.best, report.zero_shot, report.current
     if best is None or bare is None:
         return []
-    name = f"On {counted(len(report.held_out), 'known choice')} that the search read"
+    name = f"On {counted(len(report.held_out), choice_words(report.task).judging)} that the search read"
     small = ["objective J of the set found against no demonstrations"]
     if current is not None:
         small.append(f"{in_unit(report, best.objective - current.objective)} against the case's own")
@@ -88,7 +99,7 @@ def _confirmed(report: ImproveReport) -> list[Readout]:
     if not rows:
         return []
     others = [f"{in_unit(report, row.gap)} against {RIVALS[row.against]} (p = {number(row.p)})" for row in rows[1:]]
-    name = f"On {counted(rows[0].choices, 'newer choice')} that it did not read"
+    name = f"On {counted(rows[0].choices, choice_words(report.task).confirming)} that it did not read"
     small = "; ".join([f"against sets that chance draws (p = {number(rows[0].p)})", *others])
     return [Readout(name, in_unit(report, rows[0].gap), small)]
 
@@ -104,7 +115,7 @@ def _on_target(report: ImproveReport) -> list[Readout]:
     if before != after and number(first.margin) != margins:
         margins = f"{number(first.margin)} → {margins}"
     small = f"of {last.candidates}; {ordinal(rows['zero_shot'].rank)} without demonstrations; margin {margins} nats"
-    return [Readout("Place of the item really chosen next", places, small)]
+    return [Readout(f"Place of the {report.task.case.truth}", places, small)]
 
 
 def drift(report: ImproveReport) -> str:
@@ -142,8 +153,8 @@ def before_and_after(report: ImproveReport, colours: Palette) -> None:
     panel(
         "improved",
         "This case's list, before and after",
-        "Place of every candidate, 1 on top. ◆ was really chosen next; the search did not look at it. The table can be "
-        "searched.",
+        f"Place of every candidate, 1 on top. ◆ is the {report.task.case.truth}; the search did not look at it. The "
+        "table can be searched.",
         figure=lambda: before_after.figure(report, colours),
         table=lambda: before_after.table(report),
         alt=before_after.alt(report),

@@ -12,6 +12,7 @@ from app.widgets.report_head import head
 from core.prompt.families import FAMILIES
 from core.selection.improve_task import ImproveReport
 from core.selection.objectives import DEFAULTS, OBJECTIVES
+from core.selection.verdict import choice_words
 
 
 def controls() -> None:
@@ -22,12 +23,17 @@ def controls() -> None:
     fields.number("budget", "Budget (full passes)", 1.0, 1000.0, hint, step=10.0)
     with st.expander("Search"):
         fields.number("shortlist", "Shortlist", 1, 64, "Demonstrations of the pool that the search may put into a set.")
+        imported = fields.value("cases") is not None
         hint = "Earlier choices of the user on which every set is judged."
+        if imported:
+            hint = "Other cases of the file, with a true answer, on which every set is judged."
         fields.number("held_out", "Held-out choices", 2, 32, hint)
-        hint = "Newer choices, kept from the search, that test the set found against chance; at least 5 can tell."
+        kept = "Later cases" if imported else "Newer choices"
+        hint = f"{kept}, kept from the search, that test the set found against chance; at least 5 can tell."
         fields.number("confirm", "Confirming choices", 0, 32, hint)
-        hint = "Items as popular as the choice that the user never met; the choice should come before them."
-        fields.number("negatives", "Items beside each choice", 1, 50, hint)
+        if not imported:
+            hint = "Items as popular as the choice that the user never met; the choice should come before them."
+            fields.number("negatives", "Items beside each choice", 1, 50, hint)
         family = fields.value("family")
         rows = [row for row in OBJECTIVES.values() if FAMILIES[family].labelled or not row.both_answers]
         default = f"default: {OBJECTIVES[DEFAULTS[family]].words}"
@@ -35,8 +41,9 @@ def controls() -> None:
         fields.choice("objective", "Objective", {"": default, **{row.name: row.words for row in rows}}, hint)
         hint = "How much one unit of spread takes from the objective J."
         fields.number("lam", "Lambda", 0.0, 10.0, hint, step=0.05)
-        hint = "On: a set may hold the user's own latest interactions. Off: only demonstrations of the pool."
-        fields.toggle("recents", "Let sets use the latest interactions", hint)
+        if not imported:
+            hint = "On: a set may hold the user's own latest interactions. Off: only demonstrations of the pool."
+            fields.toggle("recents", "Let sets use the latest interactions", hint)
         hint = "Slower: the shortlist then also counts likeness by the model (cosine) and update energy."
         fields.toggle("encode", "Let the model read the pool", hint)
 
@@ -71,8 +78,9 @@ def outcomes(report: ImproveReport) -> None:
     """Both verdicts of every set as a table."""
     section(
         "Every set, on both verdicts",
-        f"How each set is judged on the known choices, in {report.task.judged_by.unit}, and the item really chosen "
-        "next with it. The margin is the target's score less the mean score of the other candidates.",
+        f"How each set is judged on {choice_words(report.task).judging}s, in {report.task.judged_by.unit}, and the "
+        f"{report.task.case.truth} with it. The margin is the target's score less the mean score of the other "
+        "candidates.",
     )
     twin("outcomes", charts.outcomes_table(report), alt=charts.outcomes_alt(report))
 
@@ -80,8 +88,8 @@ def outcomes(report: ImproveReport) -> None:
 def confirmed(report: ImproveReport) -> None:
     """The test of the set found as a table."""
     section(
-        "The set found on newer choices",
-        "Choices that the search had not read, in "
+        f"The set found on {choice_words(report.task).confirming}s",
+        f"{choice_words(report.task).plain.capitalize()} that the search had not read, in "
         f"{report.task.judged_by.unit}. p is the probability that chance alone gives a difference at least as large.",
     )
     twin("confirmed", charts.confirm_table(report), alt=charts.confirm_alt(report))
@@ -102,8 +110,9 @@ task_page.show(
         "improve",
         controls,
         result,
-        "Which demonstrations would serve this user better?",
+        "Which demonstrations would serve better?",
         "Takes a shortlist from the pool, then searches over sets and orders. Each set is judged on the user's earlier "
-        "choices, under small changes of the prompt. Cancel at any time: the best set so far stays.",
+        "choices, or on other cases of a case file, under small changes of the prompt. Cancel at any time: the best "
+        "set so far stays.",
     )
 )
