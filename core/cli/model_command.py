@@ -13,7 +13,7 @@ from core.lm.server.address import name_server
 from core.work.log import escaped, log_to_file
 
 if TYPE_CHECKING:
-    from core.lm.loading.model_facts import ModelFacts
+    from core.lm.loading.facts import ModelFacts
 
 
 def model(

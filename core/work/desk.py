@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.errors import MaterialError, RequestError, WorkerError
+from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
 from core.question.task import Report, Task
 from core.store.results import KEY, Results
 from core.work import protocol
 from core.work.engine import Engine
 from core.work.envelope import enveloped, opened, report_in
+from core.work.examination import Examination, Examinations, examination_key
 from core.work.forecast import Forecast, Forecaster, time_left
 from core.work.job import ENDED, Job, Origin, State, job_key
 from core.work.log import log_to_file, logger, unexpected
@@ -109,6 +111,7 @@ class Desk:
         self._forecaster = forecaster or Forecaster()
         self._changed = threading.Condition(threading.RLock())
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._examinations = Examinations()
         self._queue: list[_Entry] = []
         self._running: _Entry | None = None
         self._runner: Runner | None = None
@@ -172,6 +175,25 @@ class Desk:
                 self._end(entry, "cancelled", "cancelled before it started")
             elif entry is not None and entry is self._running:
                 self._ask_to_stop(entry, "cancelled")
+            elif self._examinations.get(key) is not None and self._runner is not None:
+                self._runner.send({"cancel": key})
+
+    def examine(self, case: CaseSpec, *, load: bool = False, again: bool = False) -> Examination:
+        """What is found of a case's model, its adapter with it; the worker is asked where there is no answer yet.
+
+        Without `load` nothing is loaded, fetched or converted, and the answer does not wait for what runs. `again` asks
+        although there is an answer, which stays until the new one comes.
+        """
+        key = examination_key(case)
+        with self._changed:
+            examination = self._examinations.get(key)
+            if examination is not None and (examination.state != "done" or not (load or again)):
+                return examination
+            runner = self._ensure_runner()
+            if runner is None:
+                return Examination(key, "done", sentence=NO_WORKER)
+            runner.send({"examine": key, "case": case.model_dump(mode="json"), "load": load})
+            return self._examinations.begin(key)
 
     def forecast(self, task: Task, tokens: int | None = None) -> Forecast:
         """Time and memory that `task` will probably need; `tokens` is the full prompt's length if it is known."""
@@ -200,6 +222,7 @@ class Desk:
             for entry in [*waiting, *([self._running] if self._running else [])]:
                 self._end(entry, "cancelled", "the app was stopped")
             self._running = None
+            self._examinations.lose("The app is stopping.")
             self._changed.notify_all()
         if runner is not None:
             runner.stop()
@@ -241,6 +264,9 @@ class Desk:
                 self._alive_at = time.monotonic() if runner is self._runner else self._alive_at
                 self._changed.notify_all()
                 return
+            if runner is self._runner and self._examinations.get(event.key) is not None:
+                self._heard_of_model(event)
+                return
             entry = self._running
             if runner is not self._runner or entry is None or entry.key != event.key:
                 return
@@ -249,6 +275,21 @@ class Desk:
             self._heard_of(entry, event)
         except Exception as error:  # The thread that listens must go on, and so must the jobs behind this one.
             self._fail(entry, *unexpected(error))
+
+    def _heard_of_model(self, event: protocol.RunEvent) -> None:
+        self._examinations.hear(event)
+        if isinstance(event, protocol.Failed):
+            if event.error_id is not None:
+                logger.error("error id %s: %s", event.error_id, event.details)
+            self._replace_broken(event)
+        self._changed.notify_all()
+
+    def _replace_broken(self, event: protocol.Failed) -> None:
+        """Start another worker in place of one that cannot be used any more."""
+        if event.broken and self._runner is not None:
+            self._runner, self._ready = None, False
+            self._examinations.lose(event.sentence)
+            self._ensure_runner()
 
     def _heard_of(self, entry: _Entry, event: protocol.RunEvent) -> None:
         if isinstance(event, protocol.Advanced):
@@ -268,6 +309,7 @@ class Desk:
             logger.info("worker %s ended with status %s", runner.pid, status)
             self._false_starts = 0 if self._ready else self._false_starts + 1
             self._runner, self._ready = None, False
+            self._examinations.lose(f"The worker process died ({_how(status)}) and was restarted; press again to try.")
             if self._running is not None:
                 self._bury(self._running, status)
             if self._false_starts >= MOST_FALSE_STARTS:
@@ -318,9 +360,7 @@ class Desk:
             if isinstance(event, protocol.Stopped):
                 self._finish(entry, "cancelled", entry.reason or "cancelled")
                 return
-            if event.broken and self._runner is not None:
-                self._runner, self._ready = None, False
-                self._ensure_runner()
+            self._replace_broken(event)
             if event.error_id is not None:  # In the log before it is on a screen.
                 logger.error("error id %s: %s", event.error_id, event.details)
             self._fail(entry, event.sentence, event.error_id)
@@ -529,8 +569,12 @@ def _remaining(entry: _Entry, elapsed: float | None) -> float | None:
     return left
 
 
+def _how(status: int) -> str:
+    return f"signal {-status}, perhaps out of memory" if status < 0 else f"exit status {status}"
+
+
 def _death(status: int, deaths: int) -> str:
-    how = f"signal {-status}, perhaps out of memory" if status < 0 else f"exit status {status}"
+    how = _how(status)
     if deaths >= MOST_DEATHS:
         return (
             f"The worker process died ({how}) and was restarted; this request ended it {deaths} times and is not run "

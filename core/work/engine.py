@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.errors import RequestError
+from core.errors import ModelError, RequestError
+from core.lm.loading.facts import ModelFacts
 from core.lm.server.address import names_server
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
@@ -35,6 +36,14 @@ class Engine(Protocol):
 
     def run(self, task: Task, progress: Progress) -> Iterator[Report]:
         """Ever more complete reports of `task`."""
+        ...
+
+    def look(self, case: CaseSpec) -> tuple[ModelFacts, bool]:
+        """What the files of the case's model say, and whether it is loaded; loads nothing."""
+        ...
+
+    def examine(self, case: CaseSpec, progress: Progress) -> tuple[ModelFacts, bool]:
+        """The same once the model was loaded, or why it cannot be."""
         ...
 
 
@@ -83,6 +92,41 @@ class ModelEngine:
         with _before_every_layer(_networks(model), pulse.again):
             yield from kind.run(task, dataset=dataset, model=model, progress=pulse, subject=subject)
 
+    def look(self, case: CaseSpec) -> tuple[ModelFacts, bool]:
+        """What the files of the case's model say; where it is in memory, also what was found as it was loaded.
+
+        Nothing is loaded, fetched or converted; may be called while something runs. Raises `MaterialError`.
+        """
+        from core.lm.loading.model_facts import facts_of
+
+        facts = facts_of(case.model, adapter=case.adapter, device=case.device, dtype=case.dtype, fetch=False)
+        model = self._held(case)
+        return (facts, False) if model is None else (_with_loaded(facts, model), True)
+
+    def examine(self, case: CaseSpec, progress: Progress) -> tuple[ModelFacts, bool]:
+        """The same with the model loaded, which the next run then finds in memory; or why it is refused.
+
+        Raises `MaterialError`, and `Cancelled` where `progress` does.
+        """
+        from core.lm.loading.model_facts import facts_of
+
+        progress("reading the files", 0.0)
+        use_all_cores()
+        with reporting(progress):
+            facts = facts_of(case.model, adapter=case.adapter, device=case.device, dtype=case.dtype)
+            progress("loading and checking the model", 0.0)
+            try:
+                return _with_loaded(facts, self._model_for(case)), True
+            except ModelError as error:
+                return ModelFacts(facts.rows, str(error)), False
+
+    def _held(self, case: CaseSpec) -> LanguageModel | None:
+        """The case's model with its adapter, where just that is in memory; nothing is attached for it."""
+        model, choice = self._model, self._model_choice
+        if model is None or choice != (case.model, model_fingerprint(case.model), case.device, case.dtype):
+            return None
+        return model.with_adapter(case.adapter) if case.adapter in (None, model.adapter) else None
+
     def _source_for(self, case: CaseSpec) -> CaseSource:
         from core.prompt.imported.imported_cases import open_cases
 
@@ -110,6 +154,13 @@ class ModelEngine:
         if case.adapter is not None:
             self._model = adapted  # Kept while the plain model runs, too: a small thing, and asked for again.
         return adapted
+
+
+def _with_loaded(facts: ModelFacts, model: LanguageModel) -> ModelFacts:
+    """What the files say and what was found as the model was loaded; it is there, so nothing speaks against it."""
+    from core.lm.loading.model_facts import loaded_facts
+
+    return ModelFacts((*facts.rows, *loaded_facts(model).rows), None)
 
 
 class _Pulse:

@@ -1,7 +1,7 @@
 """What the desk and its worker say to each other: one JSON object a line, never a pickle.
 
-Commands (desk to worker): `{"run": key, "kind": name, "task": {...}}`, `{"cancel": key}`, `{"ping": true}`,
-`{"stop": true}`.
+Commands (desk to worker): `{"run": key, "kind": name, "task": {...}}`, `{"examine": key, "case": {...}, "load": bool}`,
+`{"cancel": key}`, `{"ping": true}`, `{"stop": true}`.
 Events (worker to desk) have an `event` and the fields of the record of that name below.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from core.lm.loading.facts import ModelFacts
 
 LINE_LIMIT = 64 * 2**20
 """Characters of the longest line that is read; the largest finding is far smaller."""
@@ -91,7 +93,17 @@ class Stopped(_Event):
     key: str
 
 
-RunEvent = Started | Advanced | Partial | Done | Failed | Stopped
+class Examined(_Event):
+    """What was found of a model."""
+
+    event: Literal["examined"] = "examined"
+    key: str
+    facts: ModelFacts
+    loaded: bool
+    """Whether the model is loaded, so that `facts` hold its self-check."""
+
+
+RunEvent = Started | Advanced | Partial | Done | Failed | Stopped | Examined
 Event = Ready | Alive | RunEvent
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 

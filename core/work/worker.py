@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from core.errors import SHORT_OF_MEMORY, Cancelled, ComputeError, DemoLensError, short_of_memory
+from core.lm.loading.facts import ModelFacts
+from core.question.case_spec import CaseSpec
 from core.question.checked import checked
 from core.question.kinds import kind_named
 from core.question.task import Report
@@ -41,6 +43,9 @@ class _Run:
     key: str
     kind: object
     task: object
+    """Choices of the task, or of the case whose model is examined."""
+    examines: bool = False
+    """Whether a model is examined, and nothing run."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -55,15 +60,46 @@ class Worker:
     def hear(self, line: bytes) -> bool:
         """Take in one command; False once it was asked to stop. Anything that is no command is ignored."""
         command = protocol.command_of(line) or {}
-        key, cancelled = command.get("run"), command.get("cancel")
+        key, cancelled, examined = command.get("run"), command.get("cancel"), command.get("examine")
         if isinstance(key, str):
             self._known[key] = _Run(key, command.get("kind"), command.get("task"))
             self._runs.put(self._known[key])
+        elif isinstance(examined, str):
+            self._hear_examine(_Run(examined, None, command.get("case"), examines=True), load=bool(command.get("load")))
         elif isinstance(cancelled, str) and cancelled in self._known:
             self._known[cancelled].cancelled.set()
         if "ping" in command:
             self._emit(protocol.Alive())
         return "stop" not in command
+
+    def _hear_examine(self, run: _Run, *, load: bool) -> None:
+        """To load a model waits for its turn; a look at files does not, whatever runs."""
+        self._known[run.key] = run
+        if load:
+            self._runs.put(run)
+        else:
+            threading.Thread(target=self._look, args=(run,), daemon=True, name="look").start()
+
+    def _look(self, run: _Run) -> None:
+        event = self._examined(run, lambda case: self._engine.look(case))
+        self._known.pop(run.key, None)
+        self._emit(event)
+
+    def _load(self, run: _Run) -> protocol.Event:
+        return self._examined(run, lambda case: self._engine.examine(case, _Reporter(run, self._emit)))
+
+    def _examined(self, run: _Run, examine: Callable[[CaseSpec], tuple[ModelFacts, bool]]) -> protocol.Event:
+        try:
+            _stop_if_cancelled(run)
+            case = checked(CaseSpec, "case", run.task if isinstance(run.task, dict) else {})
+            facts, loaded = examine(case)
+            return protocol.Examined(key=run.key, facts=facts, loaded=loaded)
+        except Cancelled:
+            return protocol.Stopped(key=run.key)
+        except DemoLensError as error:
+            return protocol.Examined(key=run.key, facts=ModelFacts((), str(error)), loaded=False)
+        except Exception as error:
+            return _failure(run.key, error)
 
     def stop(self) -> None:
         """Cancel what runs or waits and let `work` return."""
@@ -76,7 +112,7 @@ class Worker:
         self._emit(protocol.Ready(seconds_per_token=None if self._known else self._warm_up()))
         while (run := self._runs.get()) is not None:
             self._emit(protocol.Started(key=run.key))
-            event = self._outcome(run)
+            event = self._load(run) if run.examines else self._outcome(run)
             self._known.pop(run.key, None)
             self._emit(event)
             if isinstance(event, protocol.Failed) and event.broken:

@@ -52,6 +52,13 @@ def converted(file: Path, *, where: str) -> Path:
     return folder
 
 
+def is_converted(file: Path, *, where: str) -> bool:
+    """Whether the converted model of a GGUF file lies here; raises `ModelError` for a file that is none."""
+    checked_head(file, where=where)
+    source = file_hash(file, where=where)
+    return is_complete(home() / "models" / source[:16], source)
+
+
 def is_complete(folder: Path, source: str) -> bool:
     """Whether the folder was made from that file by this recipe and still holds exactly what was written then."""
     note = unsealed(folder / MANIFEST)

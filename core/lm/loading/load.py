@@ -124,15 +124,15 @@ def load(name: str, *, adapter: str | None = None, device: str = "auto", dtype: 
     return plain.with_adapter(adapter)
 
 
-def source_of(name: str) -> tuple[Path, str]:
-    """The folder to load from, and what to call it."""
+def source_of(name: str, *, fetch: bool = True) -> tuple[Path, str]:
+    """The folder to load from, and what to call it; a hub model is fetched where `fetch` and the owner allow it."""
     place = place_of(name)
     if place.kind == "sample":
         return sample_model_folder(), name
     if place.kind == "gguf":
         return converted(place.path, where=name), name
     if place.kind == "hub":
-        folder, commit = hub_folder(place.repo, place.revision)
+        folder, commit = hub_folder(place.repo, place.revision, fetch=fetch)
         return folder, f"{place.repo}@{commit}"
     return place.path, name
 

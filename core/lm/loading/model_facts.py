@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.errors import ModelError
 from core.lm.loading.adapter import checked_adapter
 from core.lm.loading.device import device_for, dtype_for, free_bytes
+from core.lm.loading.facts import FactRow, ModelFacts
+from core.lm.loading.gguf_convert import is_converted
+from core.lm.loading.hub import hub_download
 from core.lm.loading.json_files import read_object
 from core.lm.loading.load import LanguageModel, check_room, needed_bytes, size_words, source_of
 from core.lm.loading.model_folder import LONGEST_CONFIG, ModelFolder, checked_folder
-from core.lm.loading.places import place_of
+from core.lm.loading.places import Place, place_of
+from core.lm.loading.sample_model import sample_model_is_here
 from core.lm.server.address import address_of
+from core.prompt.families import ANSWERS, FAMILIES, PromptFamily
 from core.words import counted, power
 
+TITLE = "The Matrix (1999)"
+"""A title with letters, digits, a space and brackets, as candidates have."""
+PROOF_LABELS = {
+    "packed": "Two packed branches",
+    "remembered": "A remembered prefix",
+    "gate_one": "Demonstration at rate 1",
+    "gate_zero": "Demonstration at rate 0",
+}
+"""By part of the self-check: what it is called. A rate is a demonstration's learning rate."""
+PROMPT_LABELS = {"answer": "Prompts for an answer", "title": "Prompts for a title"}
+"""By what a prompt family scores: what its row is called."""
 KINDS = {
     "sample": "the sample model",
     "folder": "a model folder",
@@ -26,29 +41,16 @@ KINDS = {
 }
 
 
-class FactRow(NamedTuple):
-    """One thing that was found."""
-
-    label: str
-    text: str
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What was found of a model, as far as it got."""
-
-    rows: tuple[FactRow, ...]
-    refusal: str | None
-    """Why the model cannot be used, in one sentence; None where nothing speaks against it so far."""
-
-
-def facts_of(name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> ModelFacts:
+def facts_of(
+    name: str, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto", fetch: bool = True
+) -> ModelFacts:
     """What the files of a model and of an adapter say, and what it needs; no weights are read.
 
-    Of the owner's server nothing but its address is found without asking it. Raises `MaterialError` where the sample
-    model cannot be fetched; every `ModelError` is the refusal.
+    Of the owner's server nothing but its address is found without asking it. With `fetch` a model that must be fetched
+    or converted first is; without, that it must be is all that is said. Raises `MaterialError` where the sample model
+    cannot be fetched; every `ModelError` is the refusal.
     """
-    return _collected(_found(name, adapter, device, dtype))
+    return _collected(_found(name, adapter, device, dtype, fetch=fetch))
 
 
 def loaded_facts(model: LanguageModel) -> ModelFacts:
@@ -66,13 +68,16 @@ def _collected(found: Iterator[FactRow]) -> ModelFacts:
     return ModelFacts(tuple(rows), None)
 
 
-def _found(name: str, adapter: str | None, device: str, dtype: str) -> Iterator[FactRow]:
-    kind = place_of(name).kind
-    yield FactRow("Source", KINDS[kind])
-    if kind == "server":
+def _found(name: str, adapter: str | None, device: str, dtype: str, *, fetch: bool) -> Iterator[FactRow]:
+    place = place_of(name)
+    yield FactRow("Source", KINDS[place.kind])
+    if place.kind == "server":
         yield FactRow("Address", address_of(name).name)
         return
-    path, where = source_of(name)
+    if not fetch and (first := _before_loading(place, name)):
+        yield FactRow("Not here yet", first)
+        return
+    path, where = source_of(name, fetch=fetch)
     folder = checked_folder(path, where=where)
     yield FactRow("Name", where)
     yield from (FactRow(label, text) for label, say in _OF_FOLDER.items() if (text := say(folder)) is not None)
@@ -85,6 +90,17 @@ def _found(name: str, adapter: str | None, device: str, dtype: str) -> Iterator[
     yield FactRow("Memory", f"about {size_words(needed)} needed, {size_words(free)} free")
     yield from (FactRow("Note", notice) for notice in notices)
     check_room(folder, device, used, where)
+
+
+def _before_loading(place: Place, name: str) -> str:
+    """What must be done before the files can be looked at; empty where they lie here."""
+    if place.kind == "sample" and not sample_model_is_here():
+        return "fetched (93 MB) and converted when it is loaded, the first time only"
+    if place.kind == "gguf" and not is_converted(place.path, where=name):
+        return "converted when it is loaded, the first time only"
+    if place.kind == "hub" and (plan := hub_download(place.repo, place.revision)) is not None:
+        return f"{size_words(plan.bytes)} are fetched from the hub when it is loaded, at commit {plan.commit[:12]}"
+    return ""
 
 
 def _of_adapter(name: str) -> Iterator[FactRow]:
@@ -101,13 +117,36 @@ def _of_loaded(model: LanguageModel) -> Iterator[FactRow]:
         yield FactRow("Labels", facts.labels or "cannot be scored by this server")
         yield FactRow("Context", f"{facts.context} tokens")
         yield FactRow("Tokenizer", f"{model.tokenizer_name}, content {model.tokenizer.hash}")
-    if model.proof is not None:
-        most = max(astuple(model.proof)[:4])
-        limit = power(model.proof.limit)
-        words = f"shared and gated passes differ from plain ones by {power(most)} of the logits' spread at most"
-        yield FactRow("Self-check", f"{words}; up to {limit} is rounding")
+    yield from _of_proof(model)
+    yield from (FactRow(PROMPT_LABELS[row.scores], _reads(row, model)) for row in FAMILIES.values())
     yield FactRow("Content", model.model_id)
     yield from (FactRow("Note", notice) for notice in model.notices)
+
+
+def _of_proof(model: LanguageModel) -> Iterator[FactRow]:
+    """The self-check, part by part."""
+    if (proof := model.proof) is None:
+        return
+    limit = power(proof.limit)
+    yield FactRow("Self-check", f"passed: apart from plain passes by at most {limit} of the logits' spread")
+    for name, label in PROOF_LABELS.items():
+        yield FactRow(label, f"{power(getattr(proof, name))} apart")
+
+
+def _reads(row: PromptFamily, model: LanguageModel) -> str:
+    """Whether the tokenizer reads what prompts of a family are answered with; a sentence where it does not."""
+    words = ANSWERS if row.scores == "answer" else (TITLE,)
+    replies = [model.tokenizer.reply(word, chat=False) for word in words]
+    if row.scores == "answer":
+        split = next((word for word, reply in zip(words, replies, strict=True) if len(reply.token_ids) != 1), None)
+        if split is not None:
+            return f"cannot be asked: the tokenizer splits {split!r}, which must be one token"
+        if len({reply.token_ids for reply in replies}) < len(words):
+            return f"cannot be asked: the tokenizer gives {' and '.join(words)} the same token"
+        return f"{' and '.join(words)} are one token each, and two different ones"
+    if unread := model.tokenizer.unread(TITLE):
+        return f"the tokenizer has no token for {unread!r}"
+    return f"a title such as {TITLE!r} is read whole, as {counted(len(replies[0].token_ids), 'token')}"
 
 
 # ---- what a folder says

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.lm.loading.gguf_convert import converted
-from core.store.material import SMOLLM2, extracted
+from core.lm.loading.gguf_convert import converted, is_converted
+from core.store.material import SMOLLM2, extracted, is_here
 
 
 def sample_model_folder() -> Path:
@@ -15,3 +15,8 @@ def sample_model_folder() -> Path:
     """
     file = next(extracted(SMOLLM2).glob("*.gguf"))
     return converted(file, where="sample")
+
+
+def sample_model_is_here() -> bool:
+    """Whether it was fetched and converted on this machine."""
+    return is_here(SMOLLM2) and is_converted(next(extracted(SMOLLM2).glob("*.gguf")), where="sample")

@@ -18,7 +18,9 @@ from core.analysis.explain.explanation import (
     SpanRow,
     Timings,
 )
-from core.errors import ModelError
+from core.errors import MaterialError, ModelError
+from core.lm.loading.facts import FactRow, ModelFacts
+from core.question.case_spec import CaseSpec
 from core.question.task import DemoRow, Progress, Provenance, Target
 
 STEPS = 40
@@ -132,6 +134,25 @@ class FakeEngine:
             time.sleep(0.05)
             report("contributions", (step + 1) / STEPS)
         yield explanation(task)
+
+    def look(self, case: CaseSpec) -> tuple[ModelFacts, bool]:
+        """The model `bad` is refused, any other has one row."""
+        if case.model == "bug":
+            raise ValueError("secret hf_abcdefghijklmnop")
+        if case.model == "nowhere":
+            raise MaterialError("the home cannot be written")
+        refusal = "bad: no config.json" if case.model == "bad" else None
+        return ModelFacts((FactRow("Source", case.model),), refusal), False
+
+    def examine(self, case: CaseSpec, progress: Progress) -> tuple[ModelFacts, bool]:
+        """As a look, with a second row; `die` ends the worker, `slow` takes its steps."""
+        if case.model == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        for _ in range(STEPS if case.model == "slow" else 1):
+            progress("loading and checking the model", 0.0)
+            time.sleep(0.05)
+        facts, _ = self.look(case)
+        return ModelFacts((*facts.rows, FactRow("Self-check", "passed")), facts.refusal), facts.refusal is None
 
 
 class EmptyEngine:
