@@ -67,12 +67,20 @@ class ImportedCases:
         """The ids of all cases, in the order of the file."""
         return tuple(self._lines)
 
-    def logged(self, case_id: str) -> PromptCase:
-        """The case with that id as the file has it."""
+    def line_of(self, case_id: str) -> int:
+        """The number of the line of that case, from 1."""
+        return self._place(case_id).number
+
+    def _place(self, case_id: str) -> _Line:
         line = self._lines.get(case_id)
         if line is None:
             expected = f"one of its {counted(len(self._lines), 'case')}, such as {brief(next(iter(self._lines)))}"
             raise DataError(f"case {brief(case_id)} is not in {self.name}", expected=expected)
+        return line
+
+    def logged(self, case_id: str) -> PromptCase:
+        """The case with that id as the file has it."""
+        line = self._place(case_id)
         with _readable(self.path) as file:
             file.seek(line.offset)
             text = file.readline(LONGEST_CASE + 1)
