@@ -13,7 +13,7 @@ from app.session import TaskView
 from app.settings import SETTINGS
 from app.text import counted, option, safe_html
 from app.theme import memory
-from app.widgets import failures, fields, preview, tab
+from app.widgets import case_files, failures, fields, preview, tab
 from core.comparison.default_choices import sentence_of, with_default_choices
 from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
@@ -182,8 +182,7 @@ def material() -> None:
         _wording()
     hint = "How the log-probabilities of a title's tokens become its score. Only for the likelihood of the next title."
     fields.choice("scoring", "Score of a title", SCORINGS, hint)
-    hint = "Path of a case file, as `demolens cases import` writes them; empty for data."
-    fields.text("cases", "Case file", hint, _case_file_typed)
+    case_files.field(_case_file_typed)
     if not imported:
         hint = "Write sample, the name of a data set that demolens data add stored, or a folder."
         fields.text("dataset", "Data", hint, _material_typed)

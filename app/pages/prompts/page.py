@@ -6,9 +6,8 @@ import streamlit as st
 
 from app.pages.prompts import case_section, case_table, intake, prompts_view
 from app.pages.prompts.prompts_view import PromptsView
-from app.text import option
 from app.theme import style
-from app.widgets import pickers, tab
+from app.widgets import case_files, pickers, tab
 from app.widgets.terms import glossary
 from core.errors import DemoLensError
 from core.prompt.imported.stored_cases import StoredCases, remove_stored, stored_files, stored_named
@@ -71,7 +70,7 @@ def _stored(view: PromptsView) -> None:
     st.selectbox(
         "Stored prompts",
         list(rows),
-        format_func=lambda name: f"{option(rows[name].words)} · {name[:4]}",
+        format_func=lambda name: case_files.label_of(rows[name]),
         key=STORED,
         on_change=_picked,
         placeholder="Choose a file",

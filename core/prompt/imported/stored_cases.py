@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -255,11 +256,18 @@ def stored_named(name: str) -> StoredCases | None:
 
 def stored_files() -> tuple[StoredCases, ...]:
     """The case files of the home, at most `MOST_LISTED`, the newest first."""
+    folder = home_path() / STORED
     try:
-        paths = [path for path in (home_path() / STORED).iterdir() if path.suffix == ".jsonl"]
-        paths.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return _stored_in(folder, folder.stat().st_mtime_ns)
     except OSError:
         return ()
+
+
+@lru_cache(maxsize=4)
+def _stored_in(folder: Path, _state: int) -> tuple[StoredCases, ...]:
+    """The same as long as nothing comes into the folder or leaves it; raises `OSError`."""
+    paths = [path for path in folder.iterdir() if path.suffix == ".jsonl"]
+    paths.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     rows = (stored_named(path.stem) for path in paths[:MOST_LISTED])
     return tuple(row for row in rows if row is not None)
 

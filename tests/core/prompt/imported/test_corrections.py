@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prompt_cases import CASES, chat_case, text_case
 
 from core.errors import RequestError
-from core.prompt.imported.case_file import PromptCase, messages_of, numbered, text_of
-from core.prompt.imported.corrections import join_parts, set_kind, split_part
+from core.prompt.imported.case_file import CasePart, PromptCase, messages_of, numbered, text_of
+from core.prompt.imported.corrections import join_parts, set_kind, set_options, set_target, split_part
 
 MOVES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=8)
 KINDS = ("pinned", "demo", "history", "query")
@@ -79,3 +79,51 @@ def test_turns_of_a_chat_become_one_demonstration() -> None:
 def test_what_cannot_be_corrected_is_one_sentence(correct: object, sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
         correct(text_case())  # type: ignore[operator]
+
+
+RANKED = (
+    "Watched:\n1. Tin Harbour\n2. Paper Moons\n\nCandidates:\n1. Salt Parade\n2. Iron Lullaby\n3. Quiet Ox\n\nAnswer:"
+)
+
+
+def ranked_case(**changes: object) -> PromptCase:
+    return text_case(**{"parts": (CasePart(kind="query", text=RANKED),), "completion": "Quiet Ox"} | changes)
+
+
+def texts(case: PromptCase) -> list[str]:
+    return [option.text for option in case.options]
+
+
+def test_options_are_taken_from_the_candidate_list_or_written_by_hand() -> None:
+    case = set_options(ranked_case(), "candidates")
+    assert (texts(case), case.options_from, case.target) == (
+        ["Salt Parade", "Iron Lullaby", "Quiet Ox"],
+        "candidates",
+        None,
+    )
+    case = set_options(set_target(case, "2"), "titles", titles=("Quiet Ox", "Iron Lullaby"))
+    assert (texts(case), case.options_from, case.target) == (["Quiet Ox", "Iron Lullaby"], "titles", "2")
+    assert texts(set_options(case, "labels", labels=("ja", "nein"))) == ["ja", "nein"]
+    case = set_options(case, "completion", others=("Alien", "quiet ox"))
+    assert texts(case) == ["Iron Lullaby", "Quiet Ox", "Alien"]
+
+
+def test_labels_come_from_the_answers_of_the_demonstrations() -> None:
+    by_hand = set_options(chat_case(), "labels", labels=("x", "y"))
+    assert texts(set_options(by_hand, "labels")) == ["Yes", "No"]
+    shot = "Input: film\nOutput: {}\n\n"
+    parts = tuple(
+        CasePart(kind="demo", text=shot.format(answer), number=number) for number, answer in ((1, "ja"), (2, "nein"))
+    )
+    case = text_case(parts=(*parts, CasePart(kind="query", text="Input: x\nOutput:")))
+    assert texts(set_options(case, "labels")) == ["ja", "nein"]
+
+
+def test_options_that_cannot_be_had_are_one_sentence() -> None:
+    with pytest.raises(RequestError, match="no candidate list"):
+        set_options(chat_case(), "candidates")
+    with pytest.raises(RequestError, match="two or more"):
+        set_options(chat_case(), "titles", titles=("one",))
+    with pytest.raises(RequestError, match="expected the id of an option"):
+        set_target(text_case(), "9")
+    assert set_target(text_case(), None).target is None
