@@ -9,7 +9,7 @@ import streamlit as st
 from app.pages.prompts.cut_editor import component
 from app.pages.prompts.cut_editor.messages import Correction, corrected, correction_of
 from app.pages.prompts.intake import OPTION_WORDS, SOURCE_WORDS
-from app.pages.prompts.part_kinds import KIND_ROWS, drawn_parts, part_label
+from app.pages.prompts.part_kinds import PART_ROWS, drawn_parts, part_label
 from app.pages.prompts.prompts_view import CaseDraft, PromptsView, current
 from app.session import View
 from app.text import capital, counted, safe_html, unique_labels
@@ -24,6 +24,8 @@ from core.question.task import TargetTask
 
 EDITOR = "cut-editor"
 KIND, TARGET, LABELS, TITLES = (f"in-case-{name}" for name in ("options", "target", "labels", "titles"))
+FAULT = "prompts-fault"
+"""Where a sentence about the last press waits for the redraw."""
 MOST_STATES = 200
 """Corrections that can be undone."""
 MOST_RIVALS = 1_000
@@ -40,18 +42,22 @@ def case_section(name: str, case_id: str) -> None:
     view = current()
     if (name, case_id) != (view.name, view.case_id):
         st.rerun(scope="app")
-    draft = view.draft
+    try:
+        _section(view, view.draft)
+    except DemoLensError as fault:  # The file is not what it was.
+        failures.note(str(fault))
+
+
+def _section(view: PromptsView, draft: CaseDraft) -> None:
     _head(view, draft)
-    pickers_notice = st.session_state.pop("prompts-fault", "")
-    if pickers_notice:
-        failures.note(pickers_notice)
-    case = draft.case
-    leaks = [finding for finding in findings_of(case) if finding.leak]
-    failures.notices([finding.sentence for finding in leaks], "The true answer is given away")
+    if fault := st.session_state.pop(FAULT, ""):
+        failures.note(fault)
+    findings = findings_of(draft.case)
+    failures.notices([finding.sentence for finding in findings if finding.leak], "The true answer is given away")
     _editor(view, draft)
     _options(draft)
-    others = [finding.sentence for finding in findings_of(case) if not finding.leak]
-    failures.notices(list(dict.fromkeys([*case.notices, *others])))
+    others = [finding.sentence for finding in findings if not finding.leak]
+    failures.notices(list(dict.fromkeys([*draft.case.notices, *others])))
 
 
 def _head(view: PromptsView, draft: CaseDraft) -> None:
@@ -93,9 +99,9 @@ def _editor(view: PromptsView, draft: CaseDraft) -> None:
             "undo": len(draft.states) > 1,
             "parts": drawn_parts(draft.case),
             "kinds": [
-                {"kind": row.kind, "words": row.words, "help": row.help, "letter": row.letter} for row in KIND_ROWS
+                {"kind": row.kind, "words": row.words, "help": row.help, "letter": row.letter} for row in PART_ROWS
             ],
-            "colours": {row.kind: row.dark if dark else row.light for row in KIND_ROWS},
+            "colours": {row.kind: row.dark if dark else row.light for row in PART_ROWS},
         },
         key=EDITOR,
         on_correct=_correct,
@@ -215,7 +221,7 @@ def _changed(change: Any) -> None:
     try:
         case = change(draft.case)
     except DemoLensError as fault:
-        st.session_state["prompts-fault"] = capital(str(fault)) + "."
+        st.session_state[FAULT] = capital(str(fault)) + "."
         return
     draft.revision += 1
     _keep(draft, case)
@@ -243,7 +249,7 @@ def _save() -> str | None:
         if view.changes:
             view.open(with_changes(view.name, view.changes), view.case_id)
     except DemoLensError as fault:
-        st.session_state["prompts-fault"] = capital(str(fault)) + "."
+        st.session_state[FAULT] = capital(str(fault)) + "."
         return None
     return view.name
 

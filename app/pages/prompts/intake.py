@@ -24,8 +24,8 @@ from core.prompt.imported.stored_cases import CASE_FILE, import_files, record_na
 from core.store.home import stored, workplace
 from core.store.names import form_fault
 
-PATHS_ALLOWED = "DEMOLENS_ALLOW_PATHS"
-"""Set to 1 by the owner where pages may read files of this machine by their path."""
+FOLDERS = "DEMOLENS_DATA_FOLDERS"
+"""Environment variable of the owner: folders whose files may be read by their path, parted as in PATH."""
 UPLOAD, PATH, FORMAT, OPTIONS, LABELS, TITLES = (
     f"in-prompts-{name}" for name in ("files", "path", "format", "options", "labels", "titles")
 )
@@ -84,10 +84,26 @@ def intake(view: PromptsView) -> None:
 
 def _typed_path() -> str:
     """The path in its field; empty where the owner allows none."""
-    if os.environ.get(PATHS_ALLOWED) != "1":
+    if not _folders():
         return ""
-    hint = "For files that are too large to upload. The owner of this DemoLens allows it."
+    hint = "For files that are too large to upload, in a folder that the owner of this DemoLens has named."
     return st.text_input("Or the path of a file on this machine", key=PATH, max_chars=500, help=hint).strip()
+
+
+def _folders() -> tuple[Path, ...]:
+    """The folders below which a path may be read; none where the owner names none."""
+    names = [name for name in os.environ.get(FOLDERS, "").split(os.pathsep) if os.path.isabs(name)]
+    return tuple(Path(os.path.realpath(name)) for name in names if os.path.isdir(name))
+
+
+def _allowed(text: str) -> Path:
+    """The file of a path, links followed; raises `DataError` for one outside of the owner's folders."""
+    if fault := form_fault(text, longest=LONGEST_PATH):
+        raise DataError("this path cannot be opened", expected=f"the path of a file, not a name {fault}")
+    path = Path(os.path.realpath(Path(text)))
+    if not any(path.is_relative_to(folder) for folder in _folders()):
+        raise DataError("this path lies outside of the folders that may be read", expected=f"one below {FOLDERS}")
+    return path
 
 
 def _choices(view: PromptsView, left: DeltaGenerator, right: DeltaGenerator) -> ImportChoices:
@@ -151,9 +167,7 @@ def _say(place: DeltaGenerator, count: int) -> None:
 def _files(in_hand: _InHand) -> Iterator[tuple[list[Path], Path | None]]:
     """The files in hand on disk, and the template among them."""
     if in_hand.path and not in_hand.uploads:
-        if fault := form_fault(in_hand.path, longest=LONGEST_PATH):
-            raise DataError("this path cannot be opened", expected=f"the path of a file, not a name {fault}")
-        yield [Path(in_hand.path).expanduser()], None
+        yield [_allowed(in_hand.path)], None
         return
     with workplace() as folder:
         paths = []

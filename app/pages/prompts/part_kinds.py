@@ -8,7 +8,7 @@ from core.prompt.imported.case_file import CasePart, PartKind, PromptCase
 
 
 @dataclass(frozen=True)
-class KindRow:
+class PartRow:
     """One kind of part; colours are marks on paper, at least 3:1, for the light and the dark theme."""
 
     kind: PartKind
@@ -20,9 +20,9 @@ class KindRow:
     dark: str
 
 
-KIND_ROWS = (
-    KindRow("pinned", "Pinned text", "Stays in every prompt, such as the instruction.", "P", "#6B7683", "#8995A3"),
-    KindRow(
+PART_ROWS = (
+    PartRow("pinned", "Pinned text", "Stays in every prompt, such as the instruction.", "P", "#6B7683", "#8995A3"),
+    PartRow(
         "demo",
         "Demonstration",
         "An example with its answer, always taken out as a whole.",
@@ -30,10 +30,10 @@ KIND_ROWS = (
         "#00805C",
         "#2FBF93",
     ),
-    KindRow("history", "History item", "One item of the history that the query shows.", "H", "#A6428B", "#DB8FC1"),
-    KindRow("query", "Query", "The question that the answer follows.", "Q", "#8A6A00", "#D8B93C"),
+    PartRow("history", "History item", "One item of the history that the query shows.", "H", "#A6428B", "#DB8FC1"),
+    PartRow("query", "Query", "The question that the answer follows.", "Q", "#8A6A00", "#D8B93C"),
 )
-WORDS = {row.kind: row.words for row in KIND_ROWS}
+WORDS = {row.kind: row.words for row in PART_ROWS}
 
 
 def part_label(part: CasePart, before: CasePart | None) -> str:

@@ -102,7 +102,7 @@ def arrived() -> PromptsView:
     view: PromptsView = st.session_state.setdefault(STATE, PromptsView())
     moved, shared.page = shared.page != PAGE, PAGE
     link = {name: value for name in (CASES, CASE) if (value := st.query_params.get(name))}
-    if link and (moved or link != view.written):
+    if CASES in link and (moved or link != view.written):
         _follow(view, link)
     if view.name is not None and not is_stored(view.name):
         view.notice, view.name = str(unknown_file(view.name)), None

@@ -10,7 +10,7 @@ from core.prompt.imported.case_file import PartKind, PromptCase
 from core.prompt.imported.corrections import join_parts, set_kind, split_part
 
 Action = Literal["kind", "belongs", "split", "join", "undo"]
-Place = Annotated[int, Field(ge=0, lt=2**31)]
+Whole = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Correction(BaseModel):
@@ -18,13 +18,13 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    revision: Place
+    revision: Whole
     """The number of corrections that the browser had seen."""
     action: Action
-    place: Place
+    place: Whole
     """Of the part, from 0."""
     kind: PartKind | None
-    at: Place | None
+    at: Whole | None
     """Of a split: before which character."""
 
 
