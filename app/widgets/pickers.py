@@ -14,6 +14,7 @@ from app.settings import SETTINGS
 from app.text import counted, option, safe_html
 from app.theme import memory
 from app.widgets import case_files, failures, fields, preview, tab
+from app.widgets.model_panel import model_panel
 from core.comparison.default_choices import sentence_of, with_default_choices
 from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
@@ -188,6 +189,7 @@ def material() -> None:
         fields.text("dataset", "Data", hint, _material_typed)
     hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
     fields.text("model", "Model", hint, _material_typed)
+    model_panel()
     _adapter(tab.current().draft.case)
     fields.choice("device", "Device", DEVICES, "Where the model runs.")
     fields.choice("dtype", "Number type", DTYPES, "Precision of the weights; automatic fits the device.")

@@ -37,11 +37,13 @@ from core.analysis.explain.explanation import (
 from core.analysis.explain.list_removals import place_curves, posterior_of
 from core.analysis.subject import Subject
 from core.data.records import Case, Demonstration, Interaction, Item
+from core.lm.loading.facts import FactRow, ModelFacts
 from core.metrics.ranking import ranks
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
 from core.question.targets import EXPLAINED
 from core.question.task import DemoRow, ModelProof, Provenance, Report, Target, Task
+from core.work.examination import CANCELLED, Examination
 
 TITLES = [
     "Heat (1995)",
@@ -456,6 +458,29 @@ def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:
     ]
 
 
+FILE_ROWS = (
+    FactRow("Source", "the sample model"),
+    FactRow("Family", "llama (LlamaForCausalLM)"),
+    FactRow("Layers", "30 of 9 heads, 3 of keys and values"),
+    FactRow("Context", "8192 tokens"),
+    FactRow("Vocabulary", "49152 tokens"),
+    FactRow("Weights", "134,515,008 numbers"),
+    FactRow("Chat template", "yes"),
+    FactRow("Runs on", "cpu in float32"),
+    FactRow("Memory", "about 0.6 GB needed, 21.5 GB free"),
+)
+LOADED_ROWS = (
+    FactRow("Self-check", "passed: apart from plain passes by at most 1.0 · 10⁻³ of the logits' spread"),
+    FactRow("Two packed branches", "4.7 · 10⁻⁷ apart"),
+    FactRow("A remembered prefix", "4.1 · 10⁻⁷ apart"),
+    FactRow("Demonstration at rate 1", "5.1 · 10⁻⁷ apart"),
+    FactRow("Demonstration at rate 0", "4.6 · 10⁻⁷ apart"),
+    FactRow("Prompts for an answer", "Yes and No are one token each, and two different ones"),
+    FactRow("Prompts for a title", "a title such as 'The Matrix (1999)' is read whole, as 8 tokens"),
+    FactRow("Content", "19f1f354560efab4"),
+)
+
+
 class FakeDesk:
     """Answers like the desk; the usual explanation is done, others take `seconds` or stay in `state`."""
 
@@ -466,6 +491,7 @@ class FakeDesk:
         self.tasks: dict[str, Task] = {}
         self.submissions: list[Task] = []
         self.cancelled: set[str] = set()
+        self.loads: dict[str, float] = {}
         self.lock = threading.Lock()
 
     def key(self, task: Task) -> str:
@@ -513,6 +539,22 @@ class FakeDesk:
 
     def cancel(self, key: str) -> None:
         self.cancelled.add(key)
+
+    def examine(self, case: CaseSpec, *, load: bool = False, again: bool = False) -> Examination:
+        """Files at once; a model after two seconds (at once where a desk takes none), unless its name is `refused`."""
+        key = f"model-{case.model}"
+        if load:
+            self.loads[key] = time.monotonic()
+            self.cancelled.discard(key)
+        if key in self.cancelled:
+            return Examination(key, "done", facts=ModelFacts(FILE_ROWS, None), sentence=CANCELLED)
+        if case.model == "refused":
+            return Examination(key, "done", facts=ModelFacts(FILE_ROWS[:1], "refused: no config.json"))
+        if key not in self.loads:
+            return Examination(key, "done", facts=ModelFacts(FILE_ROWS, None))
+        if time.monotonic() - self.loads[key] < min(2.0, self.seconds):
+            return Examination(key, "running", "loading and checking the model", ModelFacts(FILE_ROWS, None))
+        return Examination(key, "done", facts=ModelFacts((*FILE_ROWS, *LOADED_ROWS), None), loaded=True)
 
     def forecast(self, task: Task, tokens: int | None = None) -> FakeForecast:
         return FakeForecast(seconds=14.0 + task.case.demos)

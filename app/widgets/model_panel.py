@@ -1,0 +1,87 @@
+"""What was found of the chosen model, beside its picker: before Run, and without loading it unasked."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from app import cached
+from app.settings import SETTINGS
+from app.text import safe_html
+from app.widgets import failures, preview, tab
+from core.lm.loading.facts import ModelFacts
+from core.question.case_spec import CaseSpec
+
+KEY = "model-panel"
+LOAD = "Load and check"
+HINT = "Loads the model now, compares packed and remembered passes with plain ones, and keeps it for the next run."
+
+
+def model_panel() -> None:
+    """A popover that says what was found of the draft's model; nothing is asked while it is closed."""
+    case = tab.current().draft.case
+    popover = st.popover(
+        "About this model",
+        key=KEY,
+        on_change=_opened,
+        type="tertiary",
+        help="Family, sizes, memory, the self-check against plain passes, and why a model is refused.",
+    )
+    if popover.open:
+        with popover:
+            _about(case)
+
+
+def _opened() -> None:
+    """Look anew each time it is opened: a run may have loaded the model meanwhile."""
+    case = tab.current().draft.case
+    if st.session_state.get(KEY) and cached.agreed(case):
+        cached.desk().examine(case, again=True)
+
+
+def _about(case: CaseSpec) -> None:
+    if not cached.agreed(case):
+        failures.note(preview.consent(case))
+        return
+    examination = cached.desk().examine(case)
+    if examination.facts is not None:
+        _found(examination.facts)
+    if examination.state != "done":
+        _wait(case)
+        return
+    if examination.sentence:
+        failures.box("No answer", examination.sentence)
+    if examination.loaded:
+        failures.note("Loaded and checked: Run does not load it again.")
+        return
+    refused = examination.facts is not None and examination.facts.refusal is not None
+    st.button("Look again" if refused else LOAD, key="load-model", on_click=_load, args=(case,), help=HINT)
+
+
+def _found(facts: ModelFacts) -> None:
+    rows = "".join(f"<dt>{html.escape(row.label)}</dt><dd>{safe_html(row.text, 400)}</dd>" for row in facts.rows)
+    st.html(f'<dl class="dl-facts dl-model">{rows}</dl>')
+    if facts.refusal is not None:
+        failures.box("This model cannot be used", facts.refusal)
+
+
+def _load(case: CaseSpec) -> None:
+    cached.agree(*filter(None, (case.model, case.adapter)))
+    cached.desk().examine(case, load=True)
+
+
+def _wait(case: CaseSpec) -> None:
+    """How far the worker is; the page is drawn anew when it has answered."""
+
+    @st.fragment(run_every=SETTINGS.poll_seconds)
+    def waiting() -> None:
+        examination = cached.desk().examine(case)
+        if examination.state == "done":
+            st.rerun(scope="app")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            label = examination.label or "waiting for the worker"
+            failures.note(f"{label[0].upper()}{label[1:]} …")
+            st.button("Cancel", key="cancel-model", on_click=cached.desk().cancel, args=(examination.key,))
+
+    waiting()
