@@ -461,7 +461,8 @@ def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:
 FILE_ROWS = (
     FactRow("Source", "the sample model"),
     FactRow("Family", "llama (LlamaForCausalLM)"),
-    FactRow("Layers", "30 of 9 heads, 3 of keys and values"),
+    FactRow("Layers", "30"),
+    FactRow("Heads", "9 in each layer, and 3 of keys and values"),
     FactRow("Context", "8192 tokens"),
     FactRow("Vocabulary", "49152 tokens"),
     FactRow("Weights", "134,515,008 numbers"),

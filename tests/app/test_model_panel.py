@@ -43,7 +43,7 @@ def test_every_page_that_picks_a_model_has_it_and_asks_nothing_unasked(open_page
     assert not page.exception
     assert ("sample", False) in asked
     assert ("sample", True) not in asked
-    assert "30 of 9 heads, 3 of keys and values" in texts(page)
+    assert "9 in each layer, and 3 of keys and values" in texts(page)
     assert "about 0.6 GB needed, 21.5 GB free" in texts(page)
     assert desk.loads == {}
 

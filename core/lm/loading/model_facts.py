@@ -156,11 +156,10 @@ def _family(folder: ModelFolder) -> str:
     return f"{folder.config.get('model_type')} ({', '.join(map(str, folder.config.get('architectures') or ()))})"
 
 
-def _layers(folder: ModelFolder) -> str:
-    config = folder.config
-    heads, shared = config.get("num_attention_heads"), config.get("num_key_value_heads")
-    grouped = f", {shared} of keys and values" if shared not in (None, heads) else ""
-    return f"{config.get('num_hidden_layers')} of {heads} heads{grouped}"
+def _heads(folder: ModelFolder) -> str:
+    heads, shared = folder.config.get("num_attention_heads"), folder.config.get("num_key_value_heads")
+    grouped = f", and {shared} of keys and values" if shared not in (None, heads) else ""
+    return f"{heads} in each layer{grouped}"
 
 
 def _tokens(key: str) -> Callable[[ModelFolder], str | None]:
@@ -183,7 +182,8 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 _OF_FOLDER: Mapping[str, Callable[[ModelFolder], str | None]] = {
     "Family": _family,
-    "Layers": _layers,
+    "Layers": lambda folder: str(folder.config.get("num_hidden_layers")),
+    "Heads": _heads,
     "Context": _tokens("max_position_embeddings"),
     "Vocabulary": _tokens("vocab_size"),
     "Weights": lambda folder: f"{folder.weights.numbers:,} numbers",

@@ -31,7 +31,7 @@ def test_a_folder_says_its_family_its_sizes_and_the_memory_it_needs(
     numbers = sum(weight.numel() for weight in tiny_llama.state_dict().values())
     assert facts.refusal is None
     assert rows["Family"] == "llama (LlamaForCausalLM)"
-    assert rows["Layers"] == "3 of 4 heads, 2 of keys and values"
+    assert (rows["Layers"], rows["Heads"]) == ("3", "4 in each layer, and 2 of keys and values")
     assert (rows["Context"], rows["Chat template"]) == ("1024 tokens", "yes")
     assert rows["Weights"] == f"{numbers:,} numbers"
     assert rows["Memory"] == f"about {numbers * 4 * 1.1 / 1e6:.1f} MB needed, 2.0 GB free"
