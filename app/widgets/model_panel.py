@@ -10,7 +10,6 @@ from app import cached
 from app.settings import SETTINGS
 from app.text import safe_html
 from app.widgets import failures, preview, tab
-from core.lm.loading.facts import ModelFacts
 from core.question.case_spec import CaseSpec
 
 KEY = "model-panel"
@@ -45,25 +44,21 @@ def _about(case: CaseSpec) -> None:
         failures.note(preview.consent(case))
         return
     examination = cached.desk().examine(case)
-    if examination.facts is not None:
-        _found(examination.facts)
-    if examination.state != "done":
-        _wait(case)
-        return
+    facts = examination.facts
+    if facts is not None and facts.refusal is not None:
+        failures.box("This model cannot be used", facts.refusal)
     if examination.sentence:
         failures.box("No answer", examination.sentence)
-    if examination.loaded:
-        failures.note("Loaded and checked: Run does not load it again.")
-        return
-    refused = examination.facts is not None and examination.facts.refusal is not None
-    st.button("Look again" if refused else LOAD, key="load-model", on_click=_load, args=(case,), help=HINT)
-
-
-def _found(facts: ModelFacts) -> None:
-    rows = "".join(f"<dt>{html.escape(row.label)}</dt><dd>{safe_html(row.text, 400)}</dd>" for row in facts.rows)
-    st.html(f'<dl class="dl-facts dl-model">{rows}</dl>')
-    if facts.refusal is not None:
-        failures.box("This model cannot be used", facts.refusal)
+    if examination.state != "done":
+        _wait(case)
+    elif examination.loaded:
+        failures.note("Loaded and checked against plain passes: Run does not load it again.")
+    else:
+        refused = facts is not None and facts.refusal is not None
+        st.button("Look again" if refused else LOAD, key="load-model", on_click=_load, args=(case,), help=HINT)
+    if facts is not None:
+        rows = "".join(f"<dt>{html.escape(row.label)}</dt><dd>{safe_html(row.text, 400)}</dd>" for row in facts.rows)
+        st.html(f'<dl class="dl-facts dl-model">{rows}</dl>')
 
 
 def _load(case: CaseSpec) -> None:
