@@ -56,6 +56,8 @@ COLUMNS: Mapping[str, Heading] = {
     columns.POSITION: _count("position in the history"),
     columns.POPULARITY: _count("interactions of the item"),
     "rank_without": _rank("place without demonstrations"),
+    "model_rank": _rank("place without the blend"),
+    "prior": _nats("popularity in the score"),
     "score_without": _nats("score without demonstrations"),
     "chosen_next": Heading("really chosen next"),
     # Dual model and updates.

@@ -130,10 +130,15 @@ def headline(explanation: Explanation) -> str:
     title = f"<em>{safe_html(row.title, 80)}</em>"
     if row.rank is None:
         return f"{title} is one of {total} candidates; the scores are being computed."
-    place = f"{title} ranks {ordinal(row.rank)} of {total}"
+    place = f"{title} ranks {ordinal(row.rank)} of {total}{_alone(row)}"
     if not explanation.demos:
         return f"{place}, without any demonstration."
     return f"{place}, {_moved(row)}{_cause(explanation, row)}."
+
+
+def _alone(row: CandidateRow) -> str:
+    """The place by the model alone, where popularity is blended in."""
+    return "" if row.model_rank is None else f" (without the blend {ordinal(row.model_rank)})"
 
 
 def _cause(explanation: Explanation, row: CandidateRow) -> str:
@@ -165,7 +170,7 @@ def standing(row: CandidateRow, total: int) -> str:
     if row.rank is None:
         return f"{title} has no place yet."
     before = "" if row.zero_shot_rank is None else f", {ordinal(row.zero_shot_rank)} without demonstrations"
-    return f"{title} is {ordinal(row.rank)} of {total}{before}."
+    return f"{title} is {ordinal(row.rank)} of {total}{_alone(row)}{before}."
 
 
 def turning(explanation: Explanation, row: CandidateRow | None) -> str:

@@ -80,6 +80,13 @@ def alt(explanation: Explanation) -> str:
     )
 
 
+def _blend(rows: list[CandidateRow]) -> dict[str, list[float | None]]:
+    """What popularity adds to each score, and the place without it; no columns without a blend."""
+    if all(row.model_rank is None for row in rows):
+        return {}
+    return {"prior": [row.prior for row in rows], "model_rank": [row.model_rank for row in rows]}
+
+
 def table(explanation: Explanation) -> pd.DataFrame:
     """One row per candidate, best first; scores in nats."""
     rows = [explanation.candidates[index] for index in _order(explanation)]
@@ -91,6 +98,7 @@ def table(explanation: Explanation) -> pd.DataFrame:
             columns.TITLE: [row.title for row in rows],
             columns.SCORE: [row.score for row in rows],
             "score_without": [row.zero_shot_score for row in rows],
+            **_blend(rows),
             columns.POPULARITY: [row.popularity for row in rows],
             "chosen_next": [row.is_target for row in rows],
         }

@@ -201,6 +201,10 @@ def _wording() -> None:
         _arrangement(tab.current().draft.case)
     hint = "How the candidates beside the item really chosen next are drawn."
     fields.choice("sampling", "Other candidates", SAMPLINGS, hint)
+    hint = (
+        "Adds this many times log(1 + likes before the moment) to each candidate's score; 0 ranks by the model alone."
+    )
+    fields.number("prior", "Weight of popularity", 0.0, 100.0, hint, step=0.1, form="%.2f")
     hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."
     fields.choice("wording", "Wording of the prompt", WORDING_WORDS, hint)
     hint = "Writes the prompt as a message in the model's own chat format."

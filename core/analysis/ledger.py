@@ -101,7 +101,7 @@ class Ledger:
         """Scores [candidate] under a prompt without any history, for calibrated scoring; else 0."""
         if not setting.spec.calibrated:
             return 0.0
-        return self.scorer(setting.write(setting.case, (), history=0)).full()
+        return self.scorer(setting.content_free()).full()
 
     # ---- cost
 

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
+from core.analysis.blend import blend_notices
 from core.analysis.prompt_reader import PromptReader
 from core.analysis.subject import Subject, own_data, subject_for, subject_of, with_demonstrations
 from core.analysis.values import Array
 from core.data.dataset import Dataset
+from core.data.item_prior import log_popularity
 from core.data.records import Case, Demonstration, Interaction, Item
 from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
@@ -137,7 +139,12 @@ class Setting(Subject):
             demos,
             self.items if items is None else items,
             liked=liked,
+            positions=len(self.case.history) if case.target == self.case.target else None,
         )
+
+    def content_free(self, case: Case | None = None, *, items: dict[str, Item] | None = None) -> Prompt:
+        """The prompt without any history and demonstrations, for calibrated scoring; a blend adds nothing to it."""
+        return replace(self.write(case or self.case, (), history=0, items=items), prior=())
 
 
 def set_up(
@@ -203,12 +210,16 @@ def prompt_of(
     items: dict[str, Item],
     *,
     liked: Callable[[Interaction], bool] | None = None,
+    positions: int | None = None,
 ) -> Prompt:
-    """The prompt of a case and its demonstrations under the spec's choices; `liked` in place of the data's word."""
+    """The prompt of a case and its demonstrations under the spec's choices; `liked` in place of the data's word.
+
+    `positions` are the interactions before the moment where there are no timestamps, if not those of the history.
+    """
     if isinstance(dataset, ImportedCases):
         logged = case if spec.history else replace(case, history=())
         return logged_prompt(logged, demos, model.tokenizer, context=model.context)
-    return build(
+    prompt = build(
         case,
         demos,
         items,
@@ -223,6 +234,10 @@ def prompt_of(
         template=template_of(spec.template, spec.family),
         codes=model.codes_for(dataset.dataset_id),
     )
+    if not spec.prior:
+        return prompt
+    prior = spec.prior * log_popularity(dataset, case, positions)
+    return replace(prompt, prior=tuple(prior.tolist()), notices=(*blend_notices(spec), *prompt.notices))
 
 
 def _provenance(setting: Setting, command: str) -> Provenance:

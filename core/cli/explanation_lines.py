@@ -54,7 +54,11 @@ def _heading(explanation: Explanation) -> Iterator[str]:
 def _recommendations(explanation: Explanation) -> Iterator[str]:
     order = best_first([row.rank for row in explanation.candidates], explanation.candidates)
     rows = [explanation.candidates[index] for index in order]
-    yield f"{'rank':>4} {'without':>7} {'score':>8}  title (score in nats; without = rank without demonstrations)"
+    blend = bool(rows) and rows[0].model_rank is not None
+    alone = f" {'model':>6}" if blend else ""
+    words = "; model = rank by the model's score alone, without the blend" if blend else ""
+    head = f"{'rank':>4} {'without':>7}{alone} {'score':>8}  title"
+    yield f"{head} (score in nats; without = rank without demonstrations{words})"
     for row in rows[:MOST_CANDIDATES]:
         yield _candidate(row)
     for row in rows[MOST_CANDIDATES:]:
@@ -68,7 +72,8 @@ def _candidate(row: CandidateRow) -> str:
     mark = "  <- chosen next" if row.is_target else ""
     rank, before = _place(row.rank), _place(row.zero_shot_rank)
     score = "-" if row.score is None else f"{row.score:+.3f}"
-    return f"{rank:>4} {before:>7} {score:>8}  {_title(row.title)}{mark}"
+    alone = "" if row.model_rank is None else f" {_place(row.model_rank):>6}"
+    return f"{rank:>4} {before:>7}{alone} {score:>8}  {_title(row.title)}{mark}"
 
 
 def _contributions(explanation: Explanation) -> Iterator[str]:

@@ -11,6 +11,7 @@ from core.comparison.arm import Arm
 from core.comparison.arm_row import ArmRow, arm_of
 from core.comparison.list_outcomes import ListOutcome, ListOutcomes
 from core.data.dataset import Dataset
+from core.data.item_prior import likes_before
 from core.data.records import Case
 from core.metrics.binary import LEVEL
 from core.metrics.intervals import Floats
@@ -163,9 +164,8 @@ def popularity(dataset: Dataset, lists: Sequence[Case]) -> Floats:
 
 
 def _by_likes(dataset: Dataset, case: Case) -> float:
-    places = np.array([dataset.catalogue.places[item] for item in case.candidates], dtype=np.int64)
-    counts = dataset.likes.counts(places, dataset.likes.bound(case.moment, len(case.history)))
-    return expected_ndcg(counts.astype(np.float64), case.candidates.index(str(case.target)))
+    counts = likes_before(dataset, case).astype(np.float64)
+    return expected_ndcg(counts, case.candidates.index(str(case.target)))
 
 
 def _users(lists: Sequence[Case]) -> list[str]:

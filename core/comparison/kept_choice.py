@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from core.comparison.arm import Arm, demonstrations_of
 from core.comparison.arm_row import ArmRow, winner
+from core.comparison.blend_fit import BlendFit
 from core.data.strategies import STRATEGIES
 from core.errors import MaterialError
 from core.question.case_spec import NO_ADAPTER, Scoring
@@ -40,6 +41,13 @@ class Choice(Arm):
     command: str
     """What repeats it."""
     created: str
+    blend: BlendFit | None = None
+    """The weight of popularity that was fitted for it on validation lists; None where none was."""
+
+    @property
+    def prior(self) -> float:
+        """The default weight of popularity in the ranking; 0 leaves it out."""
+        return 0.0 if self.blend is None else self.blend.weight
 
     @property
     def sentence(self) -> str:

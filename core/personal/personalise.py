@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,7 +102,8 @@ class _PersonaliseRun:
     def _player(self, which: PlayedModel, model: LanguageModel) -> _Player:
         free: Floats | float = 0.0
         if self.task.case.calibrated:
-            free = self.ledger.scorer(self._prompt(self.play.case_at(0), ()), model).full()
+            prompt = replace(self._prompt(self.play.case_at(0), ()), prior=())
+            free = self.ledger.scorer(prompt, model).full()
         return _Player(which, self.ledger.stream(model), free)
 
     def _prompt(self, case: Case, demos: tuple[Demonstration, ...]) -> Prompt:

@@ -75,6 +75,9 @@ class Prompt:
     """Indices, into the demonstrations asked for, of those still in `demos`."""
     template: str = ""
     """Content hash of the template that was used."""
+    prior: tuple[float, ...] = ()
+    """What a blend adds to each candidate's score beside the model, in nats, [candidate]; empty where nothing is. No
+    token depends on it."""
 
     @property
     def prefix(self) -> tuple[Span, ...]:

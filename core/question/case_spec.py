@@ -37,9 +37,10 @@ OF_BUILT_CASES = (
     "template",
     "chat",
     "history",
+    "prior",
 )
 """Choices of how a prompt is made from data, which a finished one has no use for."""
-LATER_CHOICES = ("template",)
+LATER_CHOICES = ("template", "prior")
 """Choices that came later: at their usual values they are left out of `effective`, so that earlier keys hold."""
 SETTINGS = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 """Of everything a person chooses: the first sentence of a field's docstring is its help on the command line."""
@@ -88,6 +89,9 @@ class CaseSpec(BaseModel):
     """Most titles shown in each history."""
     scoring: Scoring = "sum"
     """How a title's tokens become one score (next_item only)."""
+    prior: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Weight of popularity in the ranking: a candidate's score is that of the model plus the weight times
+    log(1 + likes before the moment); 0 leaves it out."""
     model: Text = "sample"
     """'sample', a model folder, a .gguf file, a hub name, or a server's address such as http://127.0.0.1:8000/v1."""
     adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None

@@ -18,7 +18,7 @@ from core.question.task import Task
 T = TypeVar("T", bound=Task)
 MATERIAL = ("dataset", "model", "adapter")
 """What demonstrations are chosen for."""
-CHOSEN_BY_DATA = ("family", "strategy", "demos", "order", "each", "scoring")
+CHOSEN_BY_DATA = ("family", "strategy", "demos", "order", "each", "scoring", "prior")
 """The choices of a case whose default may differ from one data set, model or adapter to the next."""
 
 

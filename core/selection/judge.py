@@ -106,7 +106,7 @@ class PromptJudge:
         """The prompts that calibrated scores are held against, until they have been scored."""
         missing = self.spec.calibrated and self._free is None
         cases = [held.case for held in self.held] if missing else []
-        return [self.setting.write(case, (), history=0, items=self.items) for case in cases]
+        return [self.setting.content_free(case, items=self.items) for case in cases]
 
 
 def _items_of(setting: Setting, held: Sequence[HeldOut], members: Sequence[Member]) -> dict[str, Item]:

@@ -24,7 +24,7 @@ class ListsOfSets:
         case, scorer = setting.case, ManyScorer(setting.model, aggregate=aggregate_of(setting.spec))
         table = scorer.scores([prompt_with(setting, demos) for demos in sets.values()])
         if setting.spec.calibrated:
-            table = table - scorer.scores([setting.write(case, (), history=0)])
+            table = table - scorer.scores([setting.content_free()])
         self.scores: dict[SetRole, Floats] = dict(zip(sets, table, strict=True))
         """Scores [candidate] under each set, nats."""
         self.tokens = scorer.cost.tokens

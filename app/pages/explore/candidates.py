@@ -61,6 +61,7 @@ def _list(explanation: Explanation) -> None:
     at = [place for place, item in enumerate(full[columns.ITEM]) if item == chosen]
     key = f"candidates-{tab.current().revisions['item']}"
     config = st.column_config
+    blended = [name for name in ("model_rank",) if name in full]
     st.dataframe(
         cells,
         hide_index=True,
@@ -72,12 +73,13 @@ def _list(explanation: Explanation) -> None:
         selection_default={"selection": {"rows": at}} if at else None,
         placeholder=NOTHING,
         alt=ranks.alt(explanation),
-        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", columns.SCORE],
+        column_order=[columns.RANK, columns.TITLE, "change", "rank_without", *blended, columns.SCORE],
         column_config={
             columns.RANK: config.NumberColumn("place", width=44),
             columns.TITLE: config.TextColumn("title", width=148),
             "change": config.TextColumn("moved", width=52),
             "rank_without": config.NumberColumn("without", width=54),
+            "model_rank": config.NumberColumn("no blend", width=60),
             columns.SCORE: config.NumberColumn("score (nats)", format="%.2f", width=78),
         },
     )

@@ -9,6 +9,7 @@ from importlib import metadata
 
 import numpy as np
 
+from core.analysis.blend import blend_notices, model_ranks
 from core.analysis.explain.contributions import MethodAnswer, contributions
 from core.analysis.explain.explain_task import Explain
 from core.analysis.explain.explanation import (
@@ -160,6 +161,7 @@ def _scored(task: Explain, setting: Setting, few_shot: Array, zero_shot: Array) 
         *setting.dataset.notices,
         *setting.model.notices,
         *setting.shortages,
+        *blend_notices(setting.spec),
         *tie_notices(few_shot),
         *_without_notice(task, len(setting.prompt.kept_demos)),
     )
@@ -201,6 +203,7 @@ def _history(setting: Setting) -> tuple[HistoryRow, ...]:
 
 def _candidates(setting: Setting, few_shot: Array, zero_shot: Array) -> tuple[CandidateRow, ...]:
     before, after = ranks(zero_shot), ranks(few_shot)
+    prior, alone = setting.prompt.prior, model_ranks(few_shot, setting.prompt.prior)
     return tuple(
         CandidateRow(
             item_id=item,
@@ -212,6 +215,8 @@ def _candidates(setting: Setting, few_shot: Array, zero_shot: Array) -> tuple[Ca
             zero_shot_rank=before[place],
             score=float(few_shot[place]),
             rank=after[place],
+            prior=prior[place] if prior else 0.0,
+            model_rank=None if alone is None else alone[place],
         )
         for place, item in enumerate(setting.case.candidates)
     )

@@ -47,6 +47,10 @@ class CandidateRow(Record):
     zero_shot_rank: Rank | None
     score: float | None
     rank: Rank | None
+    prior: float = 0.0
+    """What a blend adds to both scores, in nats; 0 without one."""
+    model_rank: Rank | None = None
+    """Place by the model's score alone, with demonstrations; None without a blend."""
 
 
 class SpanRow(Record):

@@ -149,7 +149,7 @@ class _Sweep:
         """Scores [candidate] under a prompt without any history, by the sweep's scorer; else 0."""
         if not self.setting.spec.calibrated:
             return 0.0
-        prompt = self.setting.write(self.setting.case, (), history=0)
+        prompt = self.setting.content_free()
         self._count([prompt])
         free: Array = self.scorer.scores([prompt])[0]
         return free

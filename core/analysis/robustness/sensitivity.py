@@ -93,7 +93,7 @@ def scored(rewritings: tuple[Rewriting, ...], score: ScorePrompts) -> RewritingS
     spec, words = rewritings[0].setting.spec, list(settings)
     whole = [each.prompt() for each in rewritings]
     bare = [each.write(each.case, ()) for each in settings.values()] if rewritings[0].demos else []
-    free = [each.write(each.case, (), history=0) for each in settings.values()] if spec.calibrated else []
+    free = [each.content_free() for each in settings.values()] if spec.calibrated else []
     table = score([*whole, *bare, *free])
     of_words = [words.index(each.setting.spec.wording) for each in rewritings]
     stop = len(whole) + len(bare)

@@ -54,7 +54,8 @@ class _Front:
 
 
 class TreeScorer:
-    """Scores in nats of candidates behind prompts: logit(Yes) - logit(No), or log-probability of the title.
+    """Scores in nats of candidates behind prompts: logit(Yes) - logit(No), or log-probability of the title; and what a
+    prompt's `prior` adds to each.
 
     `between` is called before every pass and may raise `Cancelled`; the object can be used afterwards. It belongs to
     one job and one thread. Where a server holds the model, it gives the scores, and what would need the weights raises
@@ -152,7 +153,10 @@ class TreeScorer:
         return result
 
     def _aggregated(self, tree: Tree, scores: Tensor) -> Tensor:
-        return scores if self.aggregate == "sum" else scores / torch.tensor(tree.terms)
+        """The candidates' scores of the sums of their terms, both [end], with what a blend adds."""
+        means = scores if self.aggregate == "sum" else scores / torch.tensor(tree.terms)
+        priors = tree.priors
+        return means + torch.tensor(priors, dtype=means.dtype) if any(priors) else means
 
     def _out_of_memory(self, tree: Tree, tokens: int) -> ComputeError:
         longest = max((prompt.length for _, prompt, _ in tree.ends), default=tokens)

@@ -149,6 +149,11 @@ class Tree:
         answers = (prompt.answer_ids is not None for _, prompt, _ in self.ends)
         return [1 if answer else len(span.token_ids) for span, answer in zip(spans, answers, strict=True)]
 
+    @property
+    def priors(self) -> list[float]:
+        """What is added to each score beside its terms, in nats; see `Prompt.prior`."""
+        return [prompt.prior[candidate] if prompt.prior else 0.0 for _, prompt, candidate in self.ends]
+
 
 def prefix_ids(prompt: Prompt) -> tuple[int, ...]:
     """The tokens that all candidates of a prompt continue."""

@@ -26,6 +26,7 @@ def test_the_defaults_are_those_of_the_choice_or_the_general_ones() -> None:
         "order": "nearest_last",
         "each": 1,
         "scoring": "sum",
+        "prior": 0.0,
     }
     assert default_choices(NONE)["demos"] == 0
     assert default_choices(None) == {name: getattr(CaseSpec(), name) for name in CHOSEN_BY_DATA}
@@ -44,7 +45,7 @@ def test_what_a_person_set_stays(task: Explain, before: object, after: object) -
 
 def test_explicit_choices_win() -> None:
     left = without_explicit(CHOICE, {"dataset": "/d", "demos": "2", "strategy": "recent"})
-    assert left == {"family": "next_item", "order": "nearest_last", "each": 1, "scoring": "sum"}
+    assert left == {"family": "next_item", "order": "nearest_last", "each": 1, "scoring": "sum", "prior": 0.0}
 
 
 def test_the_sentence_says_which_default_holds() -> None:
