@@ -12,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import links
 from core.analysis.subject import Subject, case_for, subject_for
+from core.comparison import default_choices
 from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
@@ -266,6 +267,11 @@ def choice_for(case: CaseSpec) -> Choice | None:
         return choice_of(dataset(case.dataset).dataset_id, case)
     except DemoLensError:
         return None
+
+
+def stated_prior(case: CaseSpec) -> float:
+    """The weight of popularity that the card of a case's adapter states; 0 before a person agreed to look at it."""
+    return default_choices.stated_prior(case.adapter) if agreed(case) else 0.0
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)

@@ -248,12 +248,13 @@ def _material_picked(**material: object) -> None:
 def _take_defaults(before: CaseSpec) -> None:
     """The default demonstrations of the draft's material, where the choices are still those of the material before."""
     page = tab.current()
-    choice = cached.choice_for(page.draft.case)
-    fresh = with_default_choices(page.draft.case, cached.choice_for(before), choice)
+    choice, stated = cached.choice_for(page.draft.case), cached.stated_prior(page.draft.case)
+    priors = (cached.stated_prior(before), stated)
+    fresh = with_default_choices(page.draft.case, cached.choice_for(before), choice, stated=priors)
     own = page_fields(type(page.draft))
     tab.change(**{name: value for name, value in fresh.items() if name not in own})
     if not own and cached.agreed(page.draft.case) and not preview.obstacle(page.draft):
-        tab.view().notice = sentence_of(choice, page.draft.case)
+        tab.view().notice = sentence_of(choice, page.draft.case, stated)
 
 
 def _adapter(draft: CaseSpec) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from core.cli.blend_command import blend
 from core.cli.cases_command import cases
 from core.cli.choose_command import choose
 from core.cli.data_command import data_app
@@ -28,6 +29,7 @@ from core.cli.progress import progress
 from core.cli.schemas import SHAPES, schema_text, write_schemas
 from core.cli.template_option import with_template
 from core.cli.tune_command import tune
+from core.comparison.blend_settings import BlendSettings
 from core.comparison.comparison_settings import ChoiceSettings
 from core.errors import SHORT_OF_MEMORY, ComputeError, DemoLensError, MaterialError, RequestError, short_of_memory
 from core.lm.server.address import name_server
@@ -153,6 +155,7 @@ for _kind in KINDS.values():
 
 app.command("tune")(with_own_options(tune, TuningSettings))
 app.command("choose")(with_own_options(choose, ChoiceSettings))
+app.command("blend")(with_own_options(blend, BlendSettings))
 app.command("model")(model)
 app.add_typer(data_app, name="data")
 app.command("evaluate")(with_own_options(evaluate, EvaluationSettings))

@@ -41,6 +41,27 @@ def choice_lines(choice: Choice) -> Iterator[str]:
     yield aligned(rows_table(sorted(choice.rows, key=lambda row: -(row.ndcg.value or 0.0))))
 
 
+def blend_lines(choice: Choice) -> Iterator[str]:
+    """The weight that is kept with a choice, the figures that it rests on, and other weights."""
+    fit = choice.blend
+    assert fit is not None
+    yield escaped(choice.sentence)
+    yield ""
+    figures = [
+        ("model alone", fit.model),
+        ("popularity alone, likes before each moment", fit.popularity),
+        ("blend, each list with the weight of other users", fit.blend),
+        ("blend minus model alone", fit.over_model),
+        ("blend minus popularity alone", fit.over_popularity),
+    ]
+    head = f"{fit.lists} lists of {fit.users} users"
+    yield aligned([(head, "NDCG@10"), *((name, estimate(value)) for name, value in figures)])
+    yield ""
+    yield f"Fitted weight {fit.fitted:g} (conditional logit), kept {fit.weight:g}"
+    grid = [(f"{point.weight:g}", figure(point.ndcg, 3)) for point in fit.grid]
+    yield aligned([("weight on all lists", "NDCG@10"), *grid])
+
+
 def rows_table(rows: Sequence[ArmRow]) -> list[tuple[str, ...]]:
     """A head and a line for each row."""
     head = ("demonstrations", "scoring", "lists", "NDCG@10", "gain over none")

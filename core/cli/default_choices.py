@@ -31,7 +31,7 @@ def filled(kind: Kind, choices: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _filled(kind: Kind, choices: Mapping[str, object]) -> Mapping[str, object]:
-    from core.comparison.default_choices import sentence_of, without_explicit
+    from core.comparison.default_choices import sentence_of, stated_prior, without_explicit
     from core.comparison.kept_choice import kept_choice
     from core.data.dataset import open_dataset
 
@@ -41,7 +41,8 @@ def _filled(kind: Kind, choices: Mapping[str, object]) -> Mapping[str, object]:
         dataset = open_dataset(case.dataset)
         choice = kept_choice(dataset.dataset_id, case.model, case.adapter)
         dataset.close()
-    full = choices if choice is None else {**without_explicit(choice, choices), **choices}
+    stated = stated_prior(case.adapter)
+    full = {**without_explicit(choice, choices, stated), **choices}
     task_of(kind.task, full, kind.name)
-    sys.stderr.write(f"demolens: {escaped(sentence_of(choice, case))}\n")
+    sys.stderr.write(f"demolens: {escaped(sentence_of(choice, case, stated))}\n")
     return full

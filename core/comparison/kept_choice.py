@@ -41,6 +41,8 @@ class Choice(Arm):
     command: str
     """What repeats it."""
     created: str
+    raced: bool = True
+    """Whether it won a race on the lists; else it was named for the fit of a blend."""
     blend: BlendFit | None = None
     """The weight of popularity that was fitted for it on validation lists; None where none was."""
 
@@ -52,6 +54,13 @@ class Choice(Arm):
     @property
     def sentence(self) -> str:
         """What was chosen and why."""
+        return self._demonstrations if self.blend is None else f"{self._demonstrations} {self.blend.sentence}"
+
+    @property
+    def _demonstrations(self) -> str:
+        if not self.raced:
+            words = f" ({STRATEGIES[self.strategy].words})" if self.demos else ""
+            return f"Named by a person: {demonstrations_of(self)}{words}, {self.family}."
         best = winner(self.rows)
         where = f"on {counted(self.lists, 'validation list')} of {self.dataset_name}"
         if not self.demos:

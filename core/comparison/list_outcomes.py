@@ -37,6 +37,8 @@ class ListOutcome:
     """Demonstrations in the prompt."""
     tokens: int
     """Tokens of the prompt with its longest candidate."""
+    scores: Mapping[Scoring, tuple[float, ...]]
+    """Scores of the model, [candidate]."""
 
 
 @dataclass
@@ -83,6 +85,7 @@ class ListOutcomes:
         scores = {scoring: self._scored(arm, case, prompt, totals, scoring) for scoring in arm.scorings}
         return ListOutcome(
             ndcg={scoring: expected_ndcg(each, target) for scoring, each in scores.items()},
+            scores={scoring: tuple(each.tolist()) for scoring, each in scores.items()},
             rank={scoring: float(ranks(each)[target]) for scoring, each in scores.items()},
             shows_target=any(case.target in (demo.item_id, *demo.history) for demo in demos),
             demos=len(prompt.demos),

@@ -6,9 +6,9 @@ import platform
 import shlex
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from core.errors import MaterialError
 from core.question import command_line
@@ -113,6 +113,9 @@ class Card(Record):
     curve: tuple[Point, ...]
     seconds: float
     notices: tuple[str, ...] = ()
+    prior: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Weight of popularity in the ranking that is the default with this model, as `demolens blend` fits it; 0 for none.
+    Training does not set it."""
 
 
 def versions() -> dict[str, str]:

@@ -65,7 +65,7 @@ class PlannedOutcomes:
                 worth = WORTH[arm.strategy] - 0.01 * abs(arm.demos - 16) if arm.demos else 0.05
                 worth -= 0.01 * (arm.order == "nearest_first") + 0.01 * (arm.each > 1)
                 scores = dict.fromkeys(arm.scorings, worth)
-                self.by_arm.setdefault(arm, {})[case] = ListOutcome(scores, scores, False, arm.demos, 10)
+                self.by_arm.setdefault(arm, {})[case] = ListOutcome(scores, scores, False, arm.demos, 10, {})
 
     def column(self, arm: Arm, lists: tuple[Case, ...], value: Any) -> Any:
         import numpy as np
