@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.blended_rows import blended_rows
 from bench.constants import ABOVE_ZERO, SURELY_ABOVE_ZERO
 from bench.results_table import ResultRow, as_row
 from bench.spread import figures_of
@@ -31,6 +32,7 @@ def rows_of(evaluation: Evaluation) -> list[ResultRow]:
         *(_difference(row, evaluation) for row in evaluation.differences if row.measure != "ndcg"),
         *map(_period_row, evaluation.periods),
         *_ranking_rows(evaluation),
+        *_blends(evaluation),
         *(
             as_row(
                 f"one personalisation step, {_played(step)} ({step.steps} steps), {label}",
@@ -87,6 +89,14 @@ def _ranking_rows(evaluation: Evaluation) -> list[ResultRow]:
         if from_bare is not None:
             rows.append(as_row(f"{label}, minus its own zero-shot", from_bare, ABOVE_ZERO))
     return rows
+
+
+def _blends(evaluation: Evaluation) -> Iterator[ResultRow]:
+    """Popularity at each moment, and what it adds to each way whose weight is given."""
+    for row in evaluation.blends[:1]:
+        yield as_row(f"NDCG@10, popularity before each moment ({row.lists} lists)", figures_of(row.popularity))
+    for row in evaluation.blends:
+        yield from blended_rows(row)
 
 
 def _played(step: StepCostRow) -> str:

@@ -19,6 +19,7 @@ from bench.record_store import RECICL_RECORDS
 from bench.results_table import ResultRow, commit, write_json
 from bench.timing import Clock
 from core.cli.evaluate_command import evaluation_lines
+from core.comparison.default_choices import weights_for
 from core.errors import RequestError
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, plan_evaluation
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
@@ -50,6 +51,7 @@ def plan_of(bench: Bench, count: int) -> EvaluationPlan:
     """
     settings = EvaluationSettings(interactions=count, candidates=CANDIDATES, seed=bench.seed)
     try:
-        return plan_evaluation(settings, bench.dataset, bench.model, cache=RECICL_RECORDS.record)
+        weight_of = weights_for(bench.dataset.dataset_id, settings.model)
+        return plan_evaluation(settings, bench.dataset, bench.model, cache=RECICL_RECORDS.record, weight_of=weight_of)
     except RequestError as error:
         raise SystemExit(f"bench: {error}") from None

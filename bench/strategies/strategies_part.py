@@ -15,6 +15,7 @@ from itertools import islice
 
 import numpy as np
 
+from bench.blended_rows import blended_rows
 from bench.case_list import Bench
 from bench.constants import CANDIDATES, SURELY_ABOVE_ZERO
 from bench.record_store import STRATEGY_RECORDS
@@ -29,6 +30,7 @@ from core.comparison.compared_lists import later_lists
 from core.comparison.comparing import ROUND
 from core.comparison.comparison import StrategyComparison, comparison_of, ndcg_of
 from core.comparison.comparison_settings import HISTORY
+from core.comparison.default_choices import weights_for
 from core.comparison.kept_choice import kept_choice
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.records import Case, Strategy
@@ -110,6 +112,7 @@ class StrategyTable:
             seed=self.bench.seed,
             made_by=commit(),
             scorings=[self.scoring],
+            weight_of=weights_for(self.bench.dataset.dataset_id, "sample"),
             notices=self.bench.notes(),
         )
 
@@ -135,6 +138,8 @@ class StrategyTable:
         for difference in comparison.differences:
             label = f"{name}: NDCG@10, {difference.first} minus {difference.second} {lists}"
             yield as_row(label, figures_of(difference.apart))
+        for blend in comparison.blends:
+            yield from blended_rows(blend, f"{name}: ")
 
     def _arm_rows(self, row: ArmRow, name: str, lists: str, *, promised: bool) -> Iterator[ResultRow]:
         is_chosen = arm_of(row) == self.chosen

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.comparison.arm_row import ArmRow
     from core.comparison.comparison import StrategyComparison
     from core.comparison.kept_choice import Choice
-    from core.tuning.evaluation.record import MetricEstimate
+    from core.tuning.evaluation.record import BlendRow, MetricEstimate
 
 
 def comparison_lines(comparison: StrategyComparison) -> Iterator[str]:
@@ -30,6 +30,9 @@ def comparison_lines(comparison: StrategyComparison) -> Iterator[str]:
         lines = [("NDCG@10 of the best minus another", "value")]
         lines += [(f"{row.first} minus {row.second}", estimate(row.apart)) for row in comparison.differences]
         yield aligned(lines)
+    if comparison.blends:
+        yield ""
+        yield aligned(blends_table(comparison.blends))
     yield ""
     yield from (escaped(notice) for notice in comparison.notices)
 
@@ -60,6 +63,27 @@ def blend_lines(choice: Choice) -> Iterator[str]:
     yield f"Fitted weight {fit.fitted:g} (conditional logit), kept {fit.weight:g}"
     grid = [(f"{point.weight:g}", figure(point.ndcg, 3)) for point in fit.grid]
     yield aligned([("weight on all lists", "NDCG@10"), *grid])
+
+
+def blends_table(rows: Sequence[BlendRow]) -> list[tuple[str, ...]]:
+    """A head and a line for each blend: the weight, NDCG@10 of model, popularity and blend, and what it gains."""
+    head = (
+        "blend with popularity",
+        "weight",
+        "model alone",
+        "popularity alone",
+        "blend",
+        "over model",
+        "over popularity",
+    )
+    figures = ("model", "popularity", "blend", "over_model", "over_popularity")
+    return [
+        head,
+        *(
+            (f"{row.family}, {row.way}", f"{row.weight:g}", *(estimate(getattr(row, name)) for name in figures))
+            for row in rows
+        ),
+    ]
 
 
 def rows_table(rows: Sequence[ArmRow]) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from core.cli.comparison_lines import comparison_lines
+from core.cli.comparison_lines import blends_table, comparison_lines
 from core.cli.output import aligned, check_target, write, write_or_print, write_out
 from core.cli.progress import progress
 from core.errors import RequestError
@@ -76,6 +76,7 @@ def _text(record: Record) -> str:
 def _comparisons(settings: EvaluationSettings) -> Iterator[StrategyComparison]:
     """The figures of the strategies after every round."""
     from core.comparison.comparing import compare
+    from core.comparison.default_choices import weights_for
     from core.data.dataset import open_dataset
     from core.lm.loading.load import load
     from core.work.engine import use_all_cores
@@ -92,13 +93,22 @@ def _comparisons(settings: EvaluationSettings) -> Iterator[StrategyComparison]:
             report(f"list {done + 1} and the next, {arm}", done / settings.ranked)
 
         made_by = f"demolens {package_version()}"
-        for comparison in compare(settings, dataset, model, adapter=settings.adapter, made_by=made_by, between=between):
+        for comparison in compare(
+            settings,
+            dataset,
+            model,
+            adapter=settings.adapter,
+            made_by=made_by,
+            between=between,
+            weight_of=weights_for(dataset.dataset_id, settings.model),
+        ):
             done = comparison.lists
             yield comparison
 
 
 def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator[Evaluation]:
     """The figures after every round, or only the last ones."""
+    from core.comparison.default_choices import weights_for
     from core.data.dataset import open_dataset
     from core.lm.loading.load import load
     from core.tuning.evaluation.evaluation_plan import plan_evaluation
@@ -116,7 +126,8 @@ def _evaluations(settings: EvaluationSettings, *, every_round: bool) -> Iterator
         dataset = open_dataset(settings.dataset)
         report("loading the model", 0.0)
         model = load(settings.model, device=settings.device, dtype=settings.dtype)
-        work = plan_evaluation(settings, dataset, model, between=between)
+        weight_of = weights_for(dataset.dataset_id, settings.model)
+        work = plan_evaluation(settings, dataset, model, between=between, weight_of=weight_of)
         for records in score_rounds(work):
             done += 1
             if every_round or done == work.rounds:
@@ -137,7 +148,7 @@ def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
         f" of {evaluation.candidates} of {evaluation.users} users, {evaluation.both_answers} of them with both answers"
         f" (for UAUC); intervals of {100 * evaluation.level:.0f} % over users"
     )
-    for table in (_answers(evaluation), _lists(evaluation), _differences(evaluation)):
+    for table in (_answers(evaluation), _lists(evaluation), _differences(evaluation), blends_table(evaluation.blends)):
         if len(table) > 1:
             yield ""
             yield aligned(table)

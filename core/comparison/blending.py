@@ -6,30 +6,22 @@ model; every weight, and popularity alone, are read from these scores and from t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-import numpy as np
-
-from core.comparison.arm import Arm
 from core.comparison.arm_row import arm_of
 from core.comparison.blend_fit import BlendFit, BlendPoint
 from core.comparison.blend_settings import BlendSettings
 from core.comparison.compared_lists import validation_lists
-from core.comparison.comparison import arm_rows
+from core.comparison.comparison import arm_rows, blend_lists
 from core.comparison.kept_choice import Choice
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.dataset import Dataset
-from core.data.item_prior import log_popularity
-from core.data.records import Case
 from core.lm.loading.load import LanguageModel
 from core.metrics.blend import BlendLists, cross_fitted, fitted_weight
-from core.metrics.intervals import Floats
-from core.question.case_spec import Scoring
 from core.question.command_line import command_of
+from core.tuning.evaluation.blends import estimates
 from core.tuning.evaluation.evaluation_plan import ScoreCache, uncached
-from core.tuning.evaluation.evaluation_rows import measured_over_users
-from core.tuning.evaluation.record import MetricEstimate
 
 GRID = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Weights whose NDCG@10 is told beside the fitted one."""
@@ -89,36 +81,17 @@ def blend(
     )
 
 
-def blend_lists(outcomes: ListOutcomes, arm: Arm, scoring: Scoring, lists: Sequence[Case]) -> BlendLists:
-    """The scores of an arm that are there, with the popularity of each candidate before each list's moment."""
-    return BlendLists(
-        tuple(np.array(outcomes.by_arm[arm][case].scores[scoring]) for case in lists),
-        tuple(log_popularity(outcomes.dataset, case) for case in lists),
-        tuple(case.candidates.index(str(case.target)) for case in lists),
-        tuple(case.user_id for case in lists),
-    )
-
-
 def fit_of(lists: BlendLists, *, seed: int, command: str) -> BlendFit:
     """The fitted weight with its cross-fitted figures; 0 is kept where the gain is not surely above zero."""
 
-    def over_users(values: Floats) -> MetricEstimate:
-        return measured_over_users(values, lists.users, seed=seed)
-
     fitted = fitted_weight(lists)
-    alone, popularity = lists.ndcg(0.0), lists.ndcg_of_popularity()
-    blended = lists.ndcg(cross_fitted(lists, seed=seed))
-    over_model = over_users(blended - alone)
+    figures = estimates(lists, cross_fitted(lists, seed=seed), seed=seed)
     return BlendFit(
-        weight=fitted if (over_model.low or 0.0) > 0 else 0.0,
+        weight=fitted if (figures["over_model"].low or 0.0) > 0 else 0.0,
         fitted=fitted,
         lists=len(lists),
         users=len(set(lists.users)),
-        model=over_users(alone),
-        popularity=over_users(popularity),
-        blend=over_users(blended),
-        over_model=over_model,
-        over_popularity=over_users(blended - popularity),
+        **figures,
         grid=tuple(BlendPoint(weight=weight, ndcg=float(lists.ndcg(weight).mean())) for weight in GRID),
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -18,6 +18,7 @@ from core.errors import RequestError
 from core.lm.loading.load import LanguageModel
 from core.prompt.families import FAMILIES
 from core.question.command_line import command_of
+from core.tuning.evaluation.blends import WeightOf, no_weight
 from core.tuning.evaluation.evaluation_plan import ScoreCache, uncached
 from core.tuning.evaluation.evaluation_settings import EvaluationSettings
 
@@ -34,6 +35,7 @@ def compare(
     adapter: str | None = None,
     cache: ScoreCache = uncached,
     between: Callable[[str], None] = lambda _: None,
+    weight_of: WeightOf = no_weight,
 ) -> Iterator[StrategyComparison]:
     """Every strategy with `settings.demos` demonstrations on later lists; the figures after every `ROUND` lists."""
     history = HISTORY if settings.history is None else settings.history
@@ -50,11 +52,20 @@ def compare(
         dataset, {adapter: model}, history, settings.dataset, settings.model, cache=cache, between=between
     )
     period = "after the cut in time" if dataset.has_time else "each user's last interaction"
-    yield from compared(outcomes, arms, lists, period=period, seed=settings.seed, made_by=made_by)
+    named = settings.prior
+    weights = weight_of if named is None else lambda _adapter, _family, _scoring: named
+    yield from compared(outcomes, arms, lists, period=period, seed=settings.seed, made_by=made_by, weight_of=weights)
 
 
 def compared(
-    outcomes: ListOutcomes, arms: Sequence[Arm], lists: Sequence[Case], *, period: str, seed: int, made_by: str
+    outcomes: ListOutcomes,
+    arms: Sequence[Arm],
+    lists: Sequence[Case],
+    *,
+    period: str,
+    seed: int,
+    made_by: str,
+    weight_of: WeightOf = no_weight,
 ) -> Iterator[StrategyComparison]:
     """The figures of arms after every `ROUND` lists. Raises `RequestError` where there is no list."""
     if not lists:
@@ -62,7 +73,7 @@ def compared(
     for stop in range(ROUND, len(lists) + ROUND, ROUND):
         some = lists[:stop]
         outcomes.measure(arms, some)
-        yield comparison_of(outcomes, arms, some, period=period, seed=seed, made_by=made_by)
+        yield comparison_of(outcomes, arms, some, period=period, seed=seed, made_by=made_by, weight_of=weight_of)
 
 
 def choose(

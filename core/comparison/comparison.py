@@ -11,15 +11,17 @@ from core.comparison.arm import Arm
 from core.comparison.arm_row import ArmRow, arm_of
 from core.comparison.list_outcomes import ListOutcome, ListOutcomes
 from core.data.dataset import Dataset
-from core.data.item_prior import likes_before
+from core.data.item_prior import likes_before, log_popularity
 from core.data.records import Case
 from core.metrics.binary import LEVEL
+from core.metrics.blend import BlendLists
 from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg
 from core.question.case_spec import Scoring
 from core.question.task import Record
+from core.tuning.evaluation.blends import WeightOf, blend_row, no_weight
 from core.tuning.evaluation.evaluation_rows import measured_over_users
-from core.tuning.evaluation.record import MetricEstimate
+from core.tuning.evaluation.record import BlendRow, MetricEstimate
 
 MOVED = 2
 """Places that the item really chosen must move to count as moved."""
@@ -56,6 +58,8 @@ class StrategyComparison(Record):
     rows: tuple[ArmRow, ...]
     differences: tuple[ArmDifference, ...] = ()
     """The best strategy minus every other one."""
+    blends: tuple[BlendRow, ...] = ()
+    """Each row with popularity beside it, where a weight is given."""
     tokens: int
     seconds: float
     made_by: str
@@ -73,8 +77,9 @@ def comparison_of(
     made_by: str,
     scorings: Sequence[Scoring] = ("sum",),
     notices: Sequence[str] = (),
+    weight_of: WeightOf = no_weight,
 ) -> StrategyComparison:
-    """All figures of arms that are measured on all these lists."""
+    """All figures of arms that are measured on all these lists; those of blends where popularity has a weight."""
     rows = tuple(row for arm in arms for row in arm_rows(outcomes, arm, lists, seed=seed, scorings=scorings))
     model = outcomes.models[arms[0].adapter]
     return StrategyComparison(
@@ -92,12 +97,33 @@ def comparison_of(
         popularity=measured_over_users(popularity(outcomes.dataset, lists), _users(lists), seed=seed),
         rows=rows,
         differences=tuple(differences(outcomes, rows, lists, seed=seed)),
+        blends=tuple(_blends(outcomes, rows, lists, weight_of, seed)),
         tokens=outcomes.tokens,
         seconds=outcomes.seconds,
         made_by=made_by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         notices=(*outcomes.dataset.notices, *notices),
     )
+
+
+def blend_lists(outcomes: ListOutcomes, arm: Arm, scoring: Scoring, lists: Sequence[Case]) -> BlendLists:
+    """The scores of an arm that are there, with the popularity of each candidate before each list's moment."""
+    return BlendLists(
+        tuple(np.array(outcomes.by_arm[arm][case].scores[scoring]) for case in lists),
+        tuple(log_popularity(outcomes.dataset, case) for case in lists),
+        tuple(case.candidates.index(str(case.target)) for case in lists),
+        tuple(case.user_id for case in lists),
+    )
+
+
+def _blends(
+    outcomes: ListOutcomes, rows: Sequence[ArmRow], lists: Sequence[Case], weight_of: WeightOf, seed: int
+) -> Iterator[BlendRow]:
+    """A row for each arm and scoring whose weight of popularity is above 0."""
+    for row in rows:
+        if weight := weight_of(row.adapter, row.family, row.scoring):
+            numbers = blend_lists(outcomes, arm_of(row), row.scoring, lists)
+            yield blend_row(numbers, weight, family=row.family, way=row.name, scoring=row.scoring, seed=seed)
 
 
 def arm_rows(

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.comparison.comparison_settings import ChoiceSettings
-from core.comparison.kept_choice import Choice
+from core.comparison.kept_choice import Choice, kept_choice
 from core.errors import DemoLensError
 from core.lm.loading.adapter import adapter_folder
-from core.question.case_spec import CaseSpec
+from core.prompt.families import Family
+from core.question.case_spec import CaseSpec, Scoring
 from core.question.command_line import CHOSEN_BY_DATA, command_of
+from core.tuning.evaluation.blends import WeightOf
 from core.tuning.training.card import read_card
 
 
@@ -21,6 +23,19 @@ def stated_prior(adapter: str | None) -> float:
     except DemoLensError:
         return 0.0
     return 0.0 if card is None else card.prior
+
+
+def weights_for(dataset_id: str, model: str) -> WeightOf:
+    """The weight of popularity that is kept for these data and a model with any adapter, for the family and scoring
+    that it was fitted for; where none was fitted, the one that the adapter's card states."""
+
+    def weight_of(adapter: str | None, family: Family, scoring: Scoring) -> float:
+        choice = kept_choice(dataset_id, model, adapter)
+        if choice is None or choice.blend is None:
+            return stated_prior(adapter)
+        return choice.prior if (choice.family, choice.scoring) == (family, scoring) else 0.0
+
+    return weight_of
 
 
 def default_choices(choice: Choice | None, stated: float = 0.0) -> dict[str, Any]:

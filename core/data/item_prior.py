@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +18,13 @@ def likes_before(dataset: Dataset, case: Case, positions: int | None = None) -> 
     Without timestamps a like counts where it is among the first `positions` interactions of its user, as many as the
     case's history has unless given.
     """
-    likes = dataset.likes
-    items = np.array([dataset.catalogue.places[item] for item in case.candidates], dtype=np.int64)
-    return likes.counts(items, likes.bound(case.moment, len(case.history) if positions is None else positions))
+    return likes_of(dataset, case.candidates, case.moment, len(case.history) if positions is None else positions)
+
+
+def likes_of(dataset: Dataset, item_ids: Sequence[str], moment: float | None, positions: int) -> Ints:
+    """Likes of each item strictly before a moment, or at a position below `positions` where there is none, [item]."""
+    places = np.array([dataset.catalogue.places[item] for item in item_ids], dtype=np.int64)
+    return dataset.likes.counts(places, dataset.likes.bound(moment, positions))
 
 
 def log_popularity(dataset: Dataset, case: Case, positions: int | None = None) -> NDArray[np.float64]:

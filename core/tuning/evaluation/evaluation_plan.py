@@ -18,6 +18,7 @@ from core.lm.scoring.many import scores_of_prompts, sweep_tokens
 from core.metrics.intervals import Floats
 from core.prompt.families import FAMILIES, Family
 from core.prompt.spans import Prompt
+from core.tuning.evaluation.blends import WeightOf, no_weight
 from core.tuning.evaluation.evaluate import (
     CandidateList,
     answer_prompts,
@@ -28,7 +29,15 @@ from core.tuning.evaluation.evaluate import (
 from core.tuning.evaluation.evaluation_rows import Answers
 from core.tuning.evaluation.evaluation_settings import HISTORY, EvaluationSettings
 from core.tuning.evaluation.reference_scores import ReferenceScores, questions_of, score_references
-from core.tuning.evaluation.ways import ANSWERING, FRESH, MOST_DEMOS, RANKING, VARIANT_LABELS, ModelVariant
+from core.tuning.evaluation.ways import (
+    ANSWERING,
+    FRESH,
+    MOST_DEMOS,
+    RANKING,
+    VARIANT_LABELS,
+    AnsweringWay,
+    ModelVariant,
+)
 from core.tuning.examples import Example, Window, split_times
 from core.tuning.training.card import Card, later, read_card
 
@@ -64,6 +73,8 @@ class EvaluationPlan:
     cache: ScoreCache = uncached
     between: Callable[[str], None] = lambda _: None
     """Called with what comes next, in a few words."""
+    weight_of: WeightOf = no_weight
+    """Of popularity, in blends that are reported beside the models, unless the settings name one."""
 
     @property
     def rounds(self) -> int:
@@ -84,6 +95,21 @@ class EvaluationPlan:
                 prompts = list_prompts(model, self.dataset, lists, family=family, demos=way.demos)
                 groups[family, way.name, way.tuned] = prompts
         return groups
+
+    @property
+    def weights(self) -> dict[tuple[Family, str], float]:
+        """The weight of popularity of each family and way that ranks lists; 0 where nothing is blended."""
+        named = self.settings.prior
+        return {
+            (family, way.name): self.weight_of(self._adapter(way), family, "sum") if named is None else named
+            for way in RANKING
+            if way.tuned in self.models
+            for family in families_of(self.dataset)
+        }
+
+    def _adapter(self, way: AnsweringWay) -> str | None:
+        """The adapter of a way, as a case names it."""
+        return None if way.tuned == "base" else (self.settings.recicl or way.adapter)
 
     @property
     def tokens(self) -> int:
@@ -122,6 +148,7 @@ def plan_evaluation(
     *,
     cache: ScoreCache = uncached,
     between: Callable[[str], None] = lambda _: None,
+    weight_of: WeightOf = no_weight,
 ) -> EvaluationPlan:
     """The test of the settings, and the models that are there; `model` may have any adapter or none.
 
@@ -157,6 +184,7 @@ def plan_evaluation(
         missing=tuple(missing),
         cache=cache,
         between=between,
+        weight_of=weight_of,
     )
 
 

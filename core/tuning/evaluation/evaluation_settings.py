@@ -46,6 +46,9 @@ class EvaluationSettings(BaseModel):
     """Demonstrations of each strategy, with --strategies."""
     adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None
     """The adapter under which strategies are compared, with --strategies."""
+    prior: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Weight of log(1 + likes before the moment) in a blend that is reported beside each model alone; if not given,
+    the one that is kept for the data and the adapter, or that its card states."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the model runs."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

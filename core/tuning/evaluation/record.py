@@ -88,6 +88,30 @@ class RankingRow(Record):
     ndcg: MetricEstimate
 
 
+class BlendRow(Record):
+    """NDCG@10 of a blend with popularity beside the model alone and popularity alone, from the same scores.
+
+    Intervals are over users; differences are paired.
+    """
+
+    family: Family
+    way: str
+    scoring: str = "sum"
+    """How a title's tokens become one score."""
+    weight: float
+    """Of log(1 + likes before the moment of each list); fitted on other lists, or named."""
+    lists: int
+    model: MetricEstimate
+    """The model alone."""
+    popularity: MetricEstimate
+    """Likes before the moment of each list, alone."""
+    blend: MetricEstimate
+    over_model: MetricEstimate
+    """Blend minus model alone."""
+    over_popularity: MetricEstimate
+    """Blend minus popularity alone."""
+
+
 class StepCostRow(Record):
     """A personalisation step held against one full-prompt forward: medians over the steps, with quartiles.
 
@@ -148,6 +172,8 @@ class Evaluation(Record):
     differences: tuple[DifferenceRow, ...] = ()
     periods: tuple[PeriodRow, ...] = ()
     ranking: tuple[RankingRow, ...] = ()
+    blends: tuple[BlendRow, ...] = ()
+    """For each way whose weight of popularity is given."""
     steps: tuple[StepCostRow, ...] = ()
     notices: tuple[str, ...] = ()
     """What a reader should know: which adapter was missing, what each reference saw."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.metrics.binary import LEVEL
 from core.prompt.families import ANSWERS
+from core.tuning.evaluation.blends import blend_rows
 from core.tuning.evaluation.evaluation_plan import EvaluationPlan, EvaluationScores
 from core.tuning.evaluation.evaluation_rows import (
     MEASURES,
@@ -71,6 +72,7 @@ def evaluation_of(
         differences=(*difference_rows(judged), *apart, *ranked_apart),
         periods=later,
         ranking=ranking,
+        blends=blend_rows(plan.dataset, lists, list_scores, plan.weights, seed=seed),
         steps=steps,
         notices=(*plan.dataset.notices, *plan.notices, *_one_answer(answers)),
     )

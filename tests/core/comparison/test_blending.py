@@ -14,9 +14,9 @@ from core.cli import command
 from core.comparison.arm import Arm
 from core.comparison.blend_fit import BlendFit
 from core.comparison.blend_settings import BlendSettings
-from core.comparison.blending import GRID, blend, blend_lists, fit_of
+from core.comparison.blending import GRID, blend, fit_of
 from core.comparison.compared_lists import validation_lists
-from core.comparison.comparison import popularity
+from core.comparison.comparison import blend_lists, popularity
 from core.comparison.default_choices import default_choices, sentence_of, stated_prior, without_explicit
 from core.comparison.kept_choice import Choice, kept_choice
 from core.comparison.list_outcomes import ListOutcomes

@@ -200,3 +200,23 @@ def test_an_evaluation_can_be_read_back(asked: Callable[..., int], capsysbinary:
     assert asked("--json", "-", "--no-references") == 0
     found = Evaluation.model_validate_json(capsysbinary.readouterr().out)
     assert {row.tuned for row in found.ways} == {"base"}
+
+
+def test_a_blend_stands_beside_the_model_and_popularity_from_the_same_scores(
+    asked: Callable[..., int], free_films: Path, capsysbinary: Any
+) -> None:
+    assert asked("--json", "-", "--no-references") == 0
+    plain = Evaluation.model_validate_json(capsysbinary.readouterr().out)
+    assert asked("--json", "-", "--no-references", "--prior", "2") == 0
+    blended = Evaluation.model_validate_json(capsysbinary.readouterr().out)
+    assert (plain.blends, plain.tokens) == ((), blended.tokens)
+    alone = {(row.family, row.way): row.ndcg for row in plain.ranking}
+    assert {(row.family, row.way) for row in blended.blends} == set(alone)
+    for row in blended.blends:
+        assert (row.weight, row.lists, row.model) == (2.0, plain.ranked, alone[row.family, row.way])
+        values = [each.value or 0.0 for each in (row.blend, row.model, row.popularity)]
+        assert row.over_model.value == pytest.approx(values[0] - values[1])
+        assert row.over_popularity.value == pytest.approx(values[0] - values[2])
+    assert len({row.popularity for row in blended.blends}) == 1
+    assert asked("--prior", "2") == 0
+    assert b"blend with popularity" in capsysbinary.readouterr().out

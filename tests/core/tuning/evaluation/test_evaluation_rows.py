@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.tuning.evaluation import blends
+from core.tuning.evaluation.blends import blend_rows
 from core.tuning.evaluation.evaluate import CandidateList
 from core.tuning.evaluation.evaluation_rows import (
     MEASURES,
@@ -148,3 +150,24 @@ def test_a_mean_over_users_draws_whole_users():
 def test_what_is_not_finite_is_none():
     assert metric_estimate((float("nan"), float("-inf"), 1.0)) == MetricEstimate(value=None, low=None, high=1.0)
     assert metric_estimate([2]) == MetricEstimate(value=2.0)
+
+
+def test_a_blend_by_hand(monkeypatch):
+    """Popularity puts b first, then a and c; a weight of 3 puts b before a score that is 2 higher."""
+    likes = {"a": 1.0, "b": np.e**2 - 1, "c": 1.0}
+    monkeypatch.setattr(
+        blends, "likes_of", lambda _data, items, _moment, _position: np.array([likes[i] for i in items])
+    )
+    scores = {
+        ("yes_no", RECICL.name): np.array([[2.0, 0, 0], [0, 1.0, 0.5], [0, 0, 1.0]]),
+        (None, "other"): np.zeros((3, 3)),
+    }
+    weights = {("yes_no", RECICL.name): 3.0, ("next_item", RECICL.name): 1.0}
+    (row,) = blend_rows(None, lists(), scores, weights, seed=0)
+    second, third = 1 / np.log2(3), 1 / np.log2(4)
+    assert row.model.value == pytest.approx((1 + second + (second + third) / 2) / 3)
+    assert row.popularity.value == pytest.approx(((second + third) / 2 + (second + third) / 2 + 1) / 3)
+    assert row.blend.value == pytest.approx((second + second + 1) / 3)
+    assert row.over_model.value == pytest.approx((row.blend.value or 0) - (row.model.value or 0))
+    assert (row.weight, row.lists, row.way) == (3.0, 3, RECICL.name)
+    assert blend_rows(None, lists(), scores, {("yes_no", RECICL.name): 0.0}, seed=0) == ()
