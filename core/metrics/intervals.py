@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics.similarity import spearman
+from core.metrics.similarity import spearman, spearman_rows
 
 Floats = NDArray[np.float64]
 
@@ -80,8 +80,7 @@ def difference_of_means(first: Floats, second: Floats, *, seed: int, draws: int,
 def spearman_over_pairs(first: Floats, second: Floats, *, seed: int, draws: int = 1_000) -> Interval:
     """`spearman` of two vectors with its interval over resampled pairs."""
     picks = resamples(len(first), seed=seed, draws=draws)
-    drawn = np.array([spearman(first[pick], second[pick]) for pick in picks])
-    return Interval(spearman(first, second), *ends(drawn))
+    return Interval(spearman(first, second), *ends(spearman_rows(first[picks], second[picks])))
 
 
 def mean_over_users(

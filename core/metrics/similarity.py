@@ -17,6 +17,21 @@ def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
 
 
+def spearman_rows(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`spearman` [row] of the rows of two tables [row, value]."""
+    if first.shape[1] < 3:
+        return np.full(len(first), math.nan)
+    one, other = (_centred_ranks(table) for table in (first, second))
+    size = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    together = (one * other).sum(axis=1)
+    return np.divide(together, size, out=np.full(len(first), math.nan), where=size > 0)
+
+
+def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks within each row [row, value], less their mean; all 0 in a row that does not vary."""
+    return np.asarray(stats.rankdata(table, axis=1) - (table.shape[1] + 1) / 2)
+
+
 def kendall_tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Kendall's tau-b of two vectors, 1 for the same order, -1 for the reverse, corrected for ties (Kendall 1945).
 

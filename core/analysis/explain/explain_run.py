@@ -22,6 +22,7 @@ from core.analysis.explain.explanation import (
 )
 from core.analysis.explain.faithfulness import faithfulness
 from core.analysis.explain.flip_record import flip_record
+from core.analysis.explain.flip_set import WIDE
 from core.analysis.explain.history_removals import history_removals, in_query
 from core.analysis.explain.list_record import list_effects
 from core.analysis.explain.methods import METHODS, row_for
@@ -99,7 +100,8 @@ def explain(
     if repeats is not None and report.noise is not None:
         ledger.label = "looking for drift"
         report = ledger.now(report, noise=report.noise.model_copy(update={"drift": drift(score, repeats)}))
-    yield _complete(ledger, report, timings, *_noise_notices(report, method.name != task.method))
+    notices = [*_noise_notices(report, method.name != task.method), *_many_notices(report)]
+    yield _complete(ledger, report, timings, *notices)
 
 
 def _with_noise(
@@ -123,6 +125,15 @@ def _noise_notices(report: Explanation, another_method: bool) -> Iterator[str]:
         yield f"A server gives scores only, so effects come from {METHODS[answer.method].words}, without a gradient."
     yield noise_sentence(noise, [demo.label for demo in report.demos], answer.within_noise)
     yield from filter(None, [drift_sentence(noise)])
+
+
+def _many_notices(report: Explanation) -> Iterator[str]:
+    """That of many demonstrations not every set is looked at."""
+    if report.flip_set is not None and len(report.demos) > WIDE:
+        yield (
+            f"Of {len(report.demos)} demonstrations not every set is looked at: sets to take out begin with those that"
+            " move the target most, so a smaller one may exist."
+        )
 
 
 def _rival(task: Explain, setting: Setting) -> int | None:

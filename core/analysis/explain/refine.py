@@ -137,7 +137,8 @@ class ListWork:
 
     def flip_search(self, goal: FlipGoal, rival: int | None = None) -> FlipSearch:
         """The search for the smallest set whose removal brings the target to a goal; `rival` is a candidate index."""
-        return FlipSearch(self, goal, self.score.target, rival, shift=-np.asarray(self.free), seed=self.seed)
+        shift, between = -np.asarray(self.free), self.score.scorer.between
+        return FlipSearch(self, goal, self.score.target, rival, shift=shift, seed=self.seed, between=between)
 
     def answer(self) -> RefinedAnswer:
         """What all measured prompts say of the list."""

@@ -11,7 +11,7 @@ interactions are what keeps the intervals honest, because the score is determini
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 from math import comb
 
@@ -92,7 +92,8 @@ class Surrogate:
 
     def predicted(self, masks: NDArray[np.bool_]) -> Belief:
         """Scores [subset, function] at other subsets, interactions included."""
-        return self._mixed([fit.predicted(signs(masks)) for fit in self.fits])
+        x = signs(masks)
+        return self._mixed([fit.predicted(x) for fit in self.fits])
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Scores [subset, function] of every subset as the others foretell it, and the contributions' part of that
@@ -149,7 +150,7 @@ class _Kernel:
     share: float
     size_share: float
 
-    @property
+    @cached_property
     def linear(self) -> Floats:
         """[demo, demo] of the additive parts around the guess."""
         spread = np.outer(self.guess, self.guess) * (self.prior.guess_spread**2 / _scale(self.guess, self.prior))
@@ -164,7 +165,7 @@ class _Kernel:
     def diagonal(self, x: Floats) -> Floats:
         """[subset]: variances of the scores around the guess."""
         by_size = self.size_share * np.diag(_size_kernel(self.demos))
-        additive = np.einsum("nj,jk,nk->n", x, self.linear, x) / 4 + by_size[_sizes(x)]
+        additive = ((x @ self.linear) * x).sum(axis=1) / 4 + by_size[_sizes(x)]
         return np.asarray(additive + (1 - self.share) * (self.demos > 1))
 
     def effects_with(self, x: Floats) -> Floats:
@@ -180,7 +181,8 @@ class _Kernel:
 
     def pairs_with(self, x: Floats) -> Floats:
         """[pair, subset] between interactions of pairs and scores."""
-        products = np.array([x[:, j] * x[:, k] for j, k in pairs_of(self.demos)]).reshape(-1, len(x))
+        first, second = np.triu_indices(self.demos, k=1)
+        products = x.T[first] * x.T[second]
         by_size = self.size_share * _size_kernel(self.demos)
         together = (_average_bend(self.demos) @ by_size)[_sizes(x)]
         return np.asarray(4 * self._pair_variance * products + together[None, :])
@@ -270,18 +272,23 @@ def _interaction_table(demos: int, decay: float) -> Floats:
     weight = {d: decay ** (d - 2) / comb(demos, d) for d in degrees}
     total = sum(decay ** (d - 2) for d in degrees)
     table = np.zeros(demos + 1)
-    for same in range(demos + 1):
-        for degree in degrees:
-            table[same] += weight[degree] * _symmetric(same, demos - same, degree)
+    row = [comb(demos, degree) for degree in range(demos + 1)]
+    for same in range(demos, -1, -1):
+        table[same] = sum(weight[degree] * row[degree] for degree in degrees)
+        row = _one_differs(row)
     return table / max(total, 1e-12)
 
 
-def _symmetric(same: int, different: int, degree: int) -> int:
-    """Elementary symmetric polynomial of `same` ones and `different` minus ones."""
-    return sum(
-        (-1) ** odd * comb(different, odd) * comb(same, degree - odd)
-        for odd in range(max(0, degree - same), min(different, degree) + 1)
-    )
+def _one_differs(row: list[int]) -> list[int]:
+    """Elementary symmetric polynomials by degree, with one of the ones turned into a minus one.
+
+    `row` holds the coefficients of (1 + t)^same (1 - t)^different; this multiplies by (1 - t) / (1 + t), exactly.
+    """
+    turned: list[int] = []
+    for degree, value in enumerate(row):
+        before = row[degree - 1] + turned[degree - 1] if degree else 0
+        turned.append(value - before)
+    return turned
 
 
 def _scale(guess: Floats, prior: Prior) -> float:
@@ -300,6 +307,7 @@ def _sizes(x: Floats) -> NDArray[np.int64]:
     return np.asarray(np.rint((x.shape[1] + x.sum(axis=1)) / 2), dtype=np.int64)
 
 
+@lru_cache(maxsize=64)
 def _size_kernel(demos: int) -> Floats:
     """Covariance [size, size] of a smooth function of log2(1 + size): the first demonstrations may matter most."""
     at = np.log2(1 + np.arange(demos + 1))

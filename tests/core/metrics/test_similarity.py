@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.metrics.ranking import ranks
-from core.metrics.similarity import kendall_tau, rank_biased_overlap, spearman
+from core.metrics.similarity import kendall_tau, rank_biased_overlap, spearman, spearman_rows
 
 
 def vector(*values: float) -> np.ndarray:
@@ -110,3 +110,10 @@ def test_spearman_needs_three_values_that_vary() -> None:
     assert spearman(vector(1, 2, 3), vector(2, 4, 9)) == pytest.approx(1)
     assert math.isnan(spearman(vector(1, 2), vector(2, 4)))
     assert math.isnan(spearman(vector(1, 1, 1), vector(2, 4, 9)))
+
+
+@given(st.integers(0, 7), st.integers(0, 2**32 - 1))
+def test_rows_are_correlated_as_each_alone(size: int, seed: int) -> None:
+    drawn = np.random.default_rng(seed).integers(0, 4, (2, 5, size)).astype(np.float64)
+    alone = [spearman(*pair) for pair in zip(*drawn, strict=True)]
+    np.testing.assert_allclose(spearman_rows(*drawn), alone, atol=1e-12)

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from core.analysis.explain.ablation import banzhaf_of_table
 from core.analysis.explain.explanation import FlipSet
 from core.analysis.explain.flip_record import flip_set
-from core.analysis.explain.flip_set import FlipSearch
+from core.analysis.explain.flip_set import LEVELS, WIDE, FlipSearch, _grown
 from core.analysis.explain.flip_words import flip_sentence, set_words
 from core.analysis.explain.list_posterior import Guesses, ListPosterior
 from core.analysis.values import Array, Masks, all_masks
@@ -223,3 +223,47 @@ def test_a_rival_is_passed_both_ways() -> None:
 )
 def test_a_set_is_told_by_the_fewer_demonstrations(out: tuple[int, ...], words: str) -> None:
     assert set_words(out, 4) == words
+
+
+@dataclass
+class ManyGame:
+    """A list of two whose first item's score is the sum of effects [demo] of the demonstrations in the prompt."""
+
+    effects: Array
+    masks: Masks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.masks = np.array([np.zeros(len(self.effects)), np.ones(len(self.effects))], dtype=bool)
+
+    def scores(self) -> Array:
+        first = self.masks @ self.effects
+        return np.column_stack([first, np.full(len(first), 0.5)])
+
+    def posterior(self) -> ListPosterior:
+        return ListPosterior(self.masks, self.scores(), Guesses(self.effects / 2, {0: self.effects / 2}))
+
+    def measure(self, masks: Masks) -> None:
+        self.masks = np.concatenate([self.masks, masks])
+
+
+def test_the_one_of_many_that_carries_the_place_is_found_in_few_looks() -> None:
+    effects = np.full(WIDE + 8, 0.001)
+    effects[17] = 1.0
+    looks: list[int] = []
+    search = FlipSearch(ManyGame(effects), "empty", 0, between=lambda: looks.append(1))
+    search.verify(4)
+    assert [np.flatnonzero(~mask).tolist() for mask in search.smallest] == [[17]]
+    assert len(looks) <= 4 * LEVELS
+
+
+def test_sets_are_extended_by_every_demonstration_of_few() -> None:
+    rows = np.ones((1, 5), dtype=bool)
+    once = _grown(rows, range(5), 1, 5)
+    assert sorted(map(tuple, ~once)) == sorted(map(tuple, np.eye(5, dtype=bool)))
+    assert len(_grown(once, range(5), 1, 5)) == 10
+
+
+def test_several_at_once_are_every_other_of_the_order() -> None:
+    (row,) = np.ones((1, 6), dtype=bool)
+    grown = _grown(row[None], [5, 0, 4, 1, 3, 2], 2, 2)
+    assert sorted(np.flatnonzero(~each).tolist() for each in grown) == [[0, 1], [4, 5]]
