@@ -24,7 +24,9 @@ def spearman_rows(first: NDArray[np.float64], second: NDArray[np.float64]) -> ND
     one, other = (_centred_ranks(table) for table in (first, second))
     size = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
     together = (one * other).sum(axis=1)
-    return np.divide(together, size, out=np.full(len(first), math.nan), where=size > 0)
+    correlations = np.full(len(first), math.nan)
+    np.divide(together, size, out=correlations, where=size > 0)
+    return correlations
 
 
 def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
