@@ -51,6 +51,7 @@ COLUMNS: Mapping[str, Heading] = {
     columns.CONTRIBUTION: _nats("contribution"),
     columns.LOW: _ratio("low end"),
     columns.HIGH: _ratio("high end"),
+    columns.WITHIN_NOISE: Heading("noise of the server"),
     columns.LAYER: _count("layer"),
     columns.SCORE: _nats("score"),
     columns.POSITION: _count("position in the history"),

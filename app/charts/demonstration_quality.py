@@ -93,6 +93,7 @@ def scores(report: QualityReport, effects: Estimates | None = None) -> pd.DataFr
         "gain": gains,
         "gain_low": lows,
         "gain_high": highs,
+        columns.WITHIN_NOISE: [None if effects is not None else row.within_noise for row in report.rows],
         "effect": [row.effect for row in report.rows],
         "alignment": [row.alignment for row in report.rows],
         "redundancy": [row.redundancy for row in report.rows],

@@ -181,6 +181,7 @@ def flow_table(report: RobustnessReport) -> pd.DataFrame:
             "rank_biased_overlap": row.overlap,
             "target_rank": row.place,
             "margin_change": row.margin,
+            **({} if report.noise is None else {columns.WITHIN_NOISE: row.within_noise}),
             "ndcg_change": row.ndcg,
             "score_change_nats": row.score,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -76,11 +77,24 @@ def _tones(explanation: Explanation, indices: list[int], starts: list[float], co
     if parts is None:
         return []
     field, lift = ([float(part[index]) for index in indices] for part in parts)
+    tones = [_tone(explanation, index, colours) for index in indices]
     turns = [start + value for start, value in zip(starts, field, strict=True)]
     return [
-        _half("field part", starts, field, [colour(value, colours) for value in field], colours, -BAR / 2),
-        _half("lift part", turns, lift, [lift_colour(value, colours) for value in lift], colours, 0.0),
+        _half("field part", starts, field, _filled(field, tones, colours), colours, -BAR / 2),
+        _half("lift part", turns, lift, _filled(lift, tones, colours, lift_colour), colours, 0.0),
     ]
+
+
+def _tone(explanation: Explanation, index: int, colours: Palette) -> str | None:
+    """Grey for a bar that is noise of the server; None for all others."""
+    return colours.neutral_mark if _contributions(explanation).is_noise(index) else None
+
+
+def _filled(
+    values: list[float], tones: list[str | None], colours: Palette, of: Callable[[float, Palette], str] = colour
+) -> list[str]:
+    """The colour of each bar: its tone, or that of its sign."""
+    return [tone or of(value, colours) for value, tone in zip(values, tones, strict=True)]
 
 
 def lift_colour(value: float, colours: Palette) -> str:
@@ -121,6 +135,7 @@ def _bars(
         low, high = ([ends[index] for index in indices] for ends in (contributions.low, contributions.high))
         spread = whiskers(values, low, high, colours.ink, thickness=1.2)
     whole = score_parts(explanation) is None
+    tones = [_tone(explanation, index, colours) for index in indices]
     return go.Bar(
         name="contribution",
         orientation="h",
@@ -132,7 +147,7 @@ def _bars(
         customdata=indices,
         error_x=spread,
         marker={
-            "color": [colour(value, colours) for value in values] if whole else "rgba(0,0,0,0)",
+            "color": _filled(values, tones, colours) if whole else "rgba(0,0,0,0)",
             "pattern": _hatch(values if whole else [], colours),
             "line": {"width": [2.5 if index == selected else 0 for index in indices], "color": colours.ink},
         },
@@ -146,7 +161,8 @@ def _hover(explanation: Explanation, contributions: Contributions, index: int) -
     answer = f" · {row.answer}" if row.answer else ""
     spread = with_interval(low[index], high[index]) if low and high else ""
     value = nats(contributions.values[index])
-    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {value}{spread}" + _split(
+    noise = "<br>noise of the server" if contributions.is_noise(index) else ""
+    return f"{row.label} · {safe_mark(row.title, 60)}{answer}<br>contribution {value}{spread}{noise}" + _split(
         explanation, index
     )
 
@@ -283,12 +299,14 @@ def table(explanation: Explanation) -> pd.DataFrame:
                 columns.CONTRIBUTION: value,
                 columns.LOW: contributions.low[index] if contributions.low else None,
                 columns.HIGH: contributions.high[index] if contributions.high else None,
+                columns.WITHIN_NOISE: contributions.is_noise(index),
                 **({} if parts is None else {FIELD_PART: float(parts[0][index]), LIFT_PART: float(parts[1][index])}),
             }
         )
     rows.append({columns.DEMO: "residual", columns.CONTRIBUTION: contributions.residual})
     rows.append({columns.DEMO: "few-shot", columns.SCORE: contributions.few_shot})
     tones = [] if parts is None else [FIELD_PART, LIFT_PART]
+    tones += [] if contributions.within_noise is None else [columns.WITHIN_NOISE]
     names = [columns.DEMO, columns.TITLE, columns.CONTRIBUTION, columns.LOW, columns.HIGH, *tones, columns.SCORE]
     return pd.DataFrame(rows, columns=names)
 

@@ -8,7 +8,9 @@ from itertools import compress
 
 import numpy as np
 
+from core.analysis.ledger import Ledger
 from core.analysis.noise_floor import NoiseFloor
+from core.analysis.setting import Setting
 from core.analysis.values import Array, TargetScore
 from core.lm.scoring.score import Scorer
 from core.lm.scoring.tree import Tree
@@ -68,6 +70,16 @@ def repeated(scorer: Scorer, *, seed: int) -> Repeats:
         rows.append(_scores(scorer, [*ends, *others], shuffle=int(drawn.integers(2**31)))[:2])
     table = np.array(rows)
     return Repeats(table[:, 0], table[:, 1])
+
+
+def measured_floor(ledger: Ledger, setting: Setting, weights: Array) -> NoiseFloor | None:
+    """What repeats of a setting's prompt by a server say of effects on the weighted sum `weights` [candidate]; None for
+    a model that is loaded here, whose equal prompts get equal scores."""
+    if setting.model.server is None:
+        return None
+    ledger.label = "measuring the server's noise"
+    ledger.planned += PASSES
+    return repeated(ledger.scorer(setting.prompt), seed=setting.case.seed).floor(weights)
 
 
 def drift(score: TargetScore, repeats: Repeats) -> float:

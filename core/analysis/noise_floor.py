@@ -46,6 +46,15 @@ def noise_sentence(noise: NoiseFloor, labels: Sequence[str], in_noise: Sequence[
     return f"{start}: {', '.join(names)}." if names else f"{start}; none of these is that small."
 
 
+def changes_sentence(noise: NoiseFloor, changes: Sequence[float], *, what: str, unit: str) -> str:
+    """What a reader must know of the server's noise beside changes of the target's margin, in nats."""
+    if noise.floor == 0:
+        return noise_sentence(noise, (), ())
+    small = sum(within_noise(changes, noise.floor))
+    start = f"{what} up to {noise.floor:.2g} nats are noise of the server ({noise.repeats} repeats)"
+    return f"{start}: {small} of {len(changes)} {unit} change it by no more."
+
+
 def drift_sentence(noise: NoiseFloor) -> str | None:
     """That the server changed while the run went on, where it did."""
     if noise.drift is None or noise.drift <= noise.floor:

@@ -22,12 +22,13 @@ from core.selection.improve_task import (
     ConfirmRow,
     ImproveReport,
     ImproveTask,
+    ObjectiveNoise,
     PathRow,
     SetRole,
     SetRow,
     ShortlistRow,
 )
-from core.selection.judge import PromptJudge
+from core.selection.judge import PromptJudge, objective_noise
 from core.selection.lists_of_sets import ListsOfSets
 from core.selection.members import Member, distinct
 from core.selection.pool_effects import PoolEncoder, prompt_with
@@ -62,6 +63,7 @@ def improve(
     if len(run.held) < LEAST:
         yield run.report(stage="complete")
         return
+    run.measure_noise()
     yield run.report()
     run.judge_current()
     for step in run.search.steps(run.starts, run.trials):
@@ -86,6 +88,7 @@ class _ImproveRun:
         self.notices: list[str] = []
         self.confirming_judge: PromptJudge | None = None
         self.confirmation: Confirmation | None = None
+        self.noise: ObjectiveNoise | None = None
         self.advised: SetScore | None = None
         """What is advised in place of the best set where the confirming choices speak against that."""
         ledger.label = "choosing a shortlist"
@@ -193,6 +196,12 @@ class _ImproveRun:
                 f" {task.held_out + task.confirm}: {held} judge sets, {confirming} confirm the set found."
             )
 
+    def measure_noise(self) -> None:
+        """Judge the empty set again and again, where a server gives the scores."""
+        if self.setting.model.server is not None:
+            self.ledger.label = "measuring the server's noise"
+            self.noise = objective_noise(self.judge)
+
     def judge_current(self) -> None:
         """Judge the current demonstrations where the search will not, as far as that leaves enough for the search."""
         if self.current in self.starts and self.search.allowed(self.current):
@@ -251,6 +260,7 @@ class _ImproveRun:
             "found": self._set_row(search.best) if search.stop is not None else None,
             "confirmed": self._confirm_rows(),
             "stop": search.stop,
+            "noise": self.noise,
             "guards": self._guards(),
             "search_passes": search.passes,
             "forwards": self._forwards,
@@ -287,9 +297,9 @@ class _ImproveRun:
 
     @property
     def _passes(self) -> float:
-        """Full-prompt forward equivalents of the search, of the confirming prompts, and of picking by a model."""
+        """Full-prompt forward equivalents of search, server's noise, confirming prompts and picking by a model."""
         confirming = 0.0 if self.confirming_judge is None else self.confirming_judge.spent
-        return self.search.passes + confirming + self.ledger.picking_tokens / self.unit
+        return self.search.passes + self.judge.repeated + confirming + self.ledger.picking_tokens / self.unit
 
     def _here(self, order: MemberOrder) -> tuple[Demonstration, ...]:
         return tuple(self.members[member].here for member in order)

@@ -204,6 +204,17 @@ class ConfirmRow(Record):
     choices: int
 
 
+class ObjectiveNoise(Record):
+    """How far a server's scores of equal prompts lie apart, in the objective's unit."""
+
+    repeats: int
+    deviation: float
+    """Standard deviation of the mean score over the choices that judge, without demonstrations."""
+    floor: float
+    """Differences of two sets up to this size are noise: three standard deviations of a difference, or the largest
+    difference of two repeats."""
+
+
 class ImproveReport(Report):
     """The best set so far, how it was reached, and what it does to the case."""
 
@@ -228,6 +239,8 @@ class ImproveReport(Report):
     confirmed: tuple[ConfirmRow, ...] | None = None
     """Tests of `found` on the confirming choices; None before the search is over, or without anything to test."""
     stop: SearchStop | None = None
+    noise: ObjectiveNoise | None = None
+    """Of the server that gave the scores; None for a model that is loaded here."""
     guards: tuple[str, ...] = ()
     """What was held back and why, one sentence each."""
     search_passes: float = 0.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from core.analysis.ledger import aggregate_of
+from core.analysis.noise import DEVIATIONS
 from core.analysis.setting import Setting
 from core.analysis.subject import items_of
 from core.data.records import Demonstration, Item
@@ -15,9 +17,13 @@ from core.lm.scoring.sweep import Cost
 from core.metrics.intervals import Floats
 from core.prompt.spans import Prompt
 from core.selection.heldout import HeldOut, prediction_score
+from core.selection.improve_task import ObjectiveNoise
 from core.selection.members import Member
 from core.selection.objectives import Objective
 from core.selection.search import MemberOrder, Question, rotated
+
+REPEATS = 5
+"""Judgements of the empty set that a server's noise is measured by."""
 
 
 class PromptJudge:
@@ -43,6 +49,8 @@ class PromptJudge:
         """Every item that the choices or what they show name, by id."""
         self._prompts: dict[tuple[Question, int], Prompt] = {}
         self._free: Floats | None = None
+        self.repeated = 0.0
+        """Full-prompt forward equivalents that measuring a server's noise took."""
 
     @property
     def cost(self) -> Cost:
@@ -107,6 +115,17 @@ class PromptJudge:
         missing = self.spec.calibrated and self._free is None
         cases = [held.case for held in self.held] if missing else []
         return [self.setting.content_free(case, items=self.items) for case in cases]
+
+
+def objective_noise(judge: PromptJudge) -> ObjectiveNoise:
+    """What `REPEATS` judgements of the empty set say of the noise of a difference of two sets' mean scores."""
+    before = judge.spent
+    means = np.array([judge.scores([Question(())]).mean() for _ in range(REPEATS)])
+    judge.repeated += judge.spent - before
+    deviation = float(means.std(ddof=1))
+    return ObjectiveNoise(
+        repeats=REPEATS, deviation=deviation, floor=max(DEVIATIONS * math.sqrt(2) * deviation, float(np.ptp(means)))
+    )
 
 
 def _items_of(setting: Setting, held: Sequence[HeldOut], members: Sequence[Member]) -> dict[str, Item]:

@@ -54,7 +54,22 @@ def _standing(report: ImproveReport) -> str:
 
 def verdicts(report: ImproveReport) -> list[str]:
     """All verdicts: on the choices that sets were judged on, against chance, and on the case's own target."""
-    return [text for text in (verdict(report), against_chance(report), target_place(report)) if text]
+    texts = (verdict(report), noise_sentence(report), against_chance(report), target_place(report))
+    return [text for text in texts if text]
+
+
+def noise_sentence(report: ImproveReport) -> str:
+    """What a server's noise leaves of the gap between the best set and none; empty without a server."""
+    noise, best, zero = report.noise, report.best, report.zero_shot
+    if noise is None:
+        return ""
+    if noise.floor == 0:
+        return f"The server gave the same scores in {noise.repeats} repeats: no noise was seen."
+    unit = report.task.judged_by.unit
+    text = f"Differences of J up to {noise.floor:.2g} {unit} are noise of the server ({noise.repeats} repeats)"
+    gaps = [] if best is None or zero is None or not best.demo_ids else [best.objective - zero.objective]
+    small = [gap for gap in gaps if abs(gap) <= noise.floor]
+    return f"{text}; the set is above no demonstrations by no more than that." if small else f"{text}."
 
 
 def verdict(report: ImproveReport) -> str:

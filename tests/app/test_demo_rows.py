@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from questions import explain_task
 
 from app.pages.explore import drawn_rows
 from app.pages.explore.demo_rows import Addition, RowState, changes, edited, ids_of, key_of, rows_of, with_addition
@@ -236,3 +237,16 @@ def test_only_the_key_of_a_row_selects_it(sent):
 )
 def test_an_effect_has_the_colour_of_what_is_written(value, effect, direction):
     assert drawn_rows._number(value) == {"effect": effect, "direction": direction}
+
+
+def test_an_effect_that_is_noise_has_no_direction(example):
+    record = example.explanation(explain_task())
+    noisy = tuple(index == 1 for index in range(len(record.contributions.values)))
+    record = record.model_copy(
+        update={"contributions": record.contributions.model_copy(update={"within_noise": noisy})}
+    )
+    shown = drawn_rows.drawn_rows(record, rows_of(record.demos, None, {}, labelled=True), None, {})
+    assert (shown[1]["direction"], {part["direction"] for part in shown[1]["bar"]["parts"]}) == ("nothing", {"nothing"})
+    assert "noise of the server" in shown[1]["effect_words"]
+    assert "noise" not in shown[0]["effect_words"]
+    assert shown[0]["direction"] in ("raises", "lowers")

@@ -83,7 +83,7 @@ def _known(
 def colours_of(colours: Palette) -> dict[str, str]:
     """Colours of the marks, which the page's style sheet does not have."""
     lighter = {f"{name}-light": lift_colour(sign, colours) for name, sign in (("raises", 1.0), ("lowers", -1.0))}
-    return {"raises": colours.raises, "lowers": colours.lowers} | lighter
+    return {"raises": colours.raises, "lowers": colours.lowers, "nothing": colours.neutral_mark} | lighter
 
 
 def _common(row: RowState) -> dict[str, Any]:
@@ -136,6 +136,10 @@ def shows(demo: DemoRow, explanation: Explanation) -> str:
 # ---- bars
 
 
+NO_DIRECTION = {"direction": "nothing"}
+"""Of what is noise of the server: it neither raises nor lowers."""
+
+
 @dataclass(frozen=True)
 class EffectBars:
     """Effects and the scale that they share."""
@@ -168,8 +172,11 @@ def _effect(bars: EffectBars | None, index: int) -> dict[str, Any]:
         return {}
     contributions = bars.contributions
     low, high = (None if ends is None else ends[index] for ends in (contributions.low, contributions.high))
-    bar = _bar(_parts(bars, index), low, high, bars.bound)
-    return _number(contributions.values[index]) | {"effect_words": _words(bars, index, low, high), "bar": bar}
+    parts, number = _parts(bars, index), _number(contributions.values[index])
+    if contributions.is_noise(index):
+        parts, number = [part | NO_DIRECTION for part in parts], number | NO_DIRECTION
+    bar = _bar(parts, low, high, bars.bound)
+    return number | {"effect_words": _words(bars, index, low, high), "bar": bar}
 
 
 def _predicted(bars: EffectBars, effect: Estimates) -> dict[str, Any]:
@@ -193,6 +200,8 @@ def _words(bars: EffectBars, index: int, low: float | None, high: float | None) 
     contributions = bars.contributions
     name, amount = EXPLAINED[contributions.target.explain].words, nats(contributions.values[index])
     text = f"{capital(name)}: {amount}{with_interval(low, high)}"
+    if contributions.is_noise(index):
+        text += ", noise of the server"
     if bars.parts is None:
         return text
     field_part, lift_part = (part[index] for part in bars.parts)

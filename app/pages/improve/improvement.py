@@ -19,6 +19,7 @@ from core.selection.verdict import (
     against_chance,
     choice_words,
     compared,
+    noise_sentence,
     short_verdict,
     target_beside,
     target_caution,
@@ -42,7 +43,7 @@ def leads(report: ImproveReport) -> list[str]:
     """What the target's move is worth, the test against chance, how sets were judged, what the guards did; HTML."""
     own = [target_beside(report), target_margin(report), target_caution(report)]
     verdicts = [verdict(report) if short_verdict(report) != verdict(report) else "", against_chance(report)]
-    judged = [_how_judged(report)] if report.held_out else []
+    judged = [_how_judged(report), noise_sentence(report)] if report.held_out else []
     paragraphs = [" ".join(text for text in texts if text) for texts in (own, verdicts, judged)]
     return [text for text in paragraphs if text] + [safe_html(guard, 300) for guard in report.guards]
 

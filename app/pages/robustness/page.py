@@ -64,8 +64,8 @@ def changes(report: RobustnessReport, colours: Palette) -> None:
     panel(
         "flow",
         "Where each candidate goes",
-        "Place of every candidate in every variant, 1 on top. The thick line is the target; diamonds mark the item "
-        "really chosen next.",
+        "Place of every candidate in every variant, 1 on top. The thick line is the target; diamonds mark the "
+        f"{report.task.case.truth}.",
         figure=lambda: charts.flow(report, colours),
         table=lambda: charts.flow_table(report),
         names={charts.place_column(line.item_id): f"place of {plain(line.title)}" for line in report.lines},

@@ -127,6 +127,10 @@ class Contributions(Record):
     seconds: float
     seed: int
 
+    def is_noise(self, demo: int) -> bool:
+        """Whether the value of a demonstration is noise of a server."""
+        return self.within_noise is not None and self.within_noise[demo]
+
 
 class Faithfulness(Record):
     """How well the contributions predict the score under text ablations."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.analysis.explain.gradient import gradient_at
 from core.analysis.ledger import Ledger
+from core.analysis.noise_floor import noise_sentence, within_noise
 from core.analysis.quality.quality_work import Columns, Measured, QualityWork, numbers
 from core.analysis.quality.scores import alignment, label_free, redundancy, stability
 from core.analysis.robustness.perturb import prompt_of_variant, variants
@@ -47,9 +48,26 @@ def measured_gain(work: QualityWork) -> Measured:
     columns: Columns = {"gain": numbers(gain.values)}
     if gain.low is not None and gain.high is not None:
         columns |= {"gain_low": numbers(gain.low), "gain_high": numbers(gain.high)}
+    noisy = _noisy(work)
     missing = [label for place, label in enumerate(work.labels) if place not in work.places]
     notices = [f"{label} was cut from the prompt with the proxy target, so it has no gain there." for label in missing]
-    return Measured(columns, gain.spent.passes, gain.spent.seconds, tuple(notices))
+    return Measured(
+        columns | noisy.columns, gain.spent.passes, gain.spent.seconds, (*notices, *noisy.notices), noisy.fields
+    )
+
+
+def _noisy(work: QualityWork) -> Measured:
+    """Which gains are noise, where a server gave the scores, and the ends of intervals that say so; those of ablations
+    have the noise in them."""
+    gain, noise = work.gain, work.noise
+    if noise is None:
+        return Measured({})
+    marks = within_noise(gain.values.tolist(), noise.floor)
+    columns: Columns = {"within_noise": marks}
+    if gain.low is None or gain.high is None:
+        columns |= {"gain_low": numbers(gain.values - noise.floor), "gain_high": numbers(gain.values + noise.floor)}
+    sentence = noise_sentence(noise, [work.labels[place] for place in work.places], marks)
+    return Measured(columns, notices=(sentence,), fields={"noise": noise})
 
 
 def measured_alignment(work: QualityWork) -> Measured:

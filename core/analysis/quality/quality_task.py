@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.analysis.noise_floor import NoiseFloor
 from core.analysis.quality.score_rows import QUALITY_SCORES, QualityScore
 from core.question.case_spec import at_defaults
 from core.question.targets import Explained
@@ -54,8 +55,10 @@ class QualityRow(Record):
     gain: float | None = None
     """Contribution to the target's margin over the mean of the other candidates, in nats."""
     gain_low: float | None = None
-    """Lower end of the 90 % interval, where text ablations were made."""
+    """Lower end of the 90 % interval, where text ablations were made or a server's noise was measured."""
     gain_high: float | None = None
+    within_noise: bool | None = None
+    """Whether the gain is noise of the server that gave the scores; null for a model that is loaded here."""
     effect: float | None = None
     """ln |dW_k|^2, summed over layers and heads before the logarithm."""
     alignment: float | None = None
@@ -104,4 +107,6 @@ class QualityReport(Report):
     """Whose score gain, alignment and stability are about; null where there is nobody."""
     proxy: bool = False
     """Whether that is the user's latest known choice, held out of the prompt, and not the target itself."""
+    noise: NoiseFloor | None = None
+    """Of the server that gave the scores; null for a model that is loaded here."""
     costs: tuple[ScoreCost, ...] = COSTS

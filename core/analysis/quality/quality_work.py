@@ -8,6 +8,8 @@ from functools import cached_property
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger
+from core.analysis.noise import measured_floor
+from core.analysis.noise_floor import NoiseFloor
 from core.analysis.quality.quality_task import QualityTask
 from core.analysis.quality.scores import Gain, gain
 from core.analysis.robustness.variant import prompt_demos
@@ -39,6 +41,8 @@ class QualityWork:
     def __init__(self, task: QualityTask, ledger: Ledger, setting: Setting) -> None:
         self.task, self.ledger, self.setting = task, ledger, setting
         self.labels = [row.label for row in setting.demo_rows()]
+        self.noise: NoiseFloor | None = None
+        """Of a server, once there is a score."""
 
     @cached_property
     def target_setting(self) -> Setting | None:
@@ -63,8 +67,12 @@ class QualityWork:
 
     @cached_property
     def score(self) -> TargetScore:
-        """The target's margin over the field, or over its pair's other candidate."""
-        return TargetScore(self.ledger.scorer(self.scored.prompt), *self.scored.targets, explain=self.scored.explain)
+        """The target's margin over the field, or over its pair's other candidate; it knows its noise."""
+        scored = self.scored
+        score = TargetScore(self.ledger.scorer(scored.prompt), *scored.targets, explain=scored.explain)
+        self.noise = measured_floor(self.ledger, scored, score.weights)
+        score.noise = 0.0 if self.noise is None else self.noise.floor
+        return score
 
     @cached_property
     def gain(self) -> Gain:

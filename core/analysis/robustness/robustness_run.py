@@ -10,6 +10,8 @@ import numpy as np
 
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
+from core.analysis.noise import measured_floor
+from core.analysis.noise_floor import NoiseFloor, changes_sentence, within_noise
 from core.analysis.robustness.inference import recommend
 from core.analysis.robustness.inference_settings import InferenceSettings
 from core.analysis.robustness.perturb import prompt_of_variant, reason_against, variants
@@ -49,6 +51,7 @@ from core.lm.scoring.many import separate_tokens
 from core.metrics.ranking import best_first, ranks
 from core.prompt.case_source import CaseSource
 from core.prompt.spans import Prompt
+from core.question.targets import EXPLAINED
 from core.question.task import Progress
 
 FLOW = 20
@@ -71,6 +74,7 @@ def robustness(
     ledger = Ledger(task, model, progress)
     sweep = _Sweep(ledger, ledger.set_up(dataset, subject), task.inference)
     scores = sweep.unchanged()
+    sweep.measure_noise()
     grids = task.grids(len(sweep.setting.prompt.demos))
     reasons = {grid.kind: reason_against(sweep.setting, grid.kind) for grid in grids}
     left_out = tuple(LeftOut(kind=kind, reason=reason) for kind, reason in reasons.items() if reason is not None)
@@ -104,6 +108,15 @@ class _Sweep:
         self.scorer = ledger.sweep()
         self.free: Array | float = 0.0
         self.separate = self.longest = 0
+        self.noise: NoiseFloor | None = None
+        """Of a server's scores, where there is a target."""
+
+    def measure_noise(self) -> None:
+        """Score the case again and again, where a server scores it and there is a target whose margin changes."""
+        case, setting = self.setting.case, self.setting
+        if setting.target is not None or case.target in case.candidates:
+            weights = EXPLAINED["field"].weights(len(case.candidates), setting.targets[0])
+            self.noise = measured_floor(self.ledger, setting, weights)
 
     def unchanged(self) -> _VariantScores:
         """The case as it is."""
@@ -205,6 +218,7 @@ class _Summary:
                 "rewritings": self._rewritings,
                 "beside": self._beside(),
                 "sensitivity": sensitivity_rows(self._rewritings, seed=self.seed),
+                "noise": sweep.noise,
                 "sweep_tokens": sweep.scorer.cost.tokens,
                 "separate_tokens": sweep.separate,
                 **sweep.ledger.spent(),
@@ -214,7 +228,10 @@ class _Summary:
     def _notices(self) -> Iterator[str]:
         if self.chosen is None:
             undefined = "NDCG is" if self.target is not None else "NDCG and the target score are"
-            yield f"The item really chosen next is not among the candidates, so {undefined} not defined."
+            yield f"The {self.setting.spec.truth} is not among the candidates, so {undefined} not defined."
+        if (noise := self.sweep.noise) is not None and self.scores.variants:
+            changes = self.departures["plain"].margin.tolist()
+            yield changes_sentence(noise, changes, what="Changes of the target's margin", unit="variants")
         if self.setting.prompt.cut:
             yield "The prompt is cut to fit the model, so a change can also bring back or push out a title."
         if self.sweep.inference is not None:
@@ -223,6 +240,11 @@ class _Summary:
             yield from filter(None, (reason_against_words(self.setting), reason_against_sets(self.setting, rewritten)))
             if rewritten.cut:
                 yield "Some prompts in other words or with other demonstrations are cut to fit the model."
+
+    def _within_noise(self) -> list[bool | None]:
+        """Which variants change the target's margin by no more than the server's noise, [variant]."""
+        changes, noise = self.departures["plain"].margin.tolist(), self.sweep.noise
+        return [None] * len(changes) if noise is None else list(within_noise(changes, noise.floor))
 
     @cached_property
     def _rewritings(self) -> tuple[RewritingRow, ...]:
@@ -268,7 +290,7 @@ class _Summary:
     def _variant_rows(self, lines: tuple[RankLine, ...]) -> tuple[VariantRow, ...]:
         flow = [self.setting.case.candidates.index(line.item_id) for line in lines]
         after = [ranks(row) for row in self.scores.scores["plain"]]
-        apart = self.departures["plain"]
+        apart, noisy = self.departures["plain"], self._within_noise()
         return tuple(
             VariantRow(
                 kind=variant.kind,
@@ -285,6 +307,7 @@ class _Summary:
                 score=number(apart.score[index]),
                 place=None if self.target is None else after[index][self.target],
                 margin=number(apart.margin[index]),
+                within_noise=noisy[index],
             )
             for index, variant in enumerate(self.scores.variants)
         )

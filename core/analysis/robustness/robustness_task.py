@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from core.analysis.noise_floor import NoiseFloor
 from core.analysis.robustness.inference_settings import InferenceSettings, Share, ShareBelowOne
 from core.analysis.robustness.perturbations import (
     KINDS,
@@ -260,6 +261,8 @@ class VariantRow(Record):
     """Place of the target; None where there is none (as the margin)."""
     margin: float | None = None
     """Change of the target's margin over the field, in nats."""
+    within_noise: bool | None = None
+    """Whether that change is noise of the server that gave the scores; null for a model that is loaded here."""
 
 
 class RankLine(Record):
@@ -372,6 +375,8 @@ class RobustnessReport(Report):
     """The prompt as it is, then each of those that `sensitivity` is over."""
     beside: tuple[BesideRewriting, ...] = ()
     """The variants beside other words and other demonstrations; empty without a target or before they are compared."""
+    noise: NoiseFloor | None = None
+    """Of the server that gave the scores; null for a model that is loaded here, and without a target."""
     sweep_tokens: int = 0
     """Tokens that the plain sweep ran."""
     separate_tokens: int = 0

@@ -49,6 +49,17 @@ def test_sign_shows_by_colour_and_by_hatch_and_the_interval_is_exact(complete):
     )
 
 
+def test_a_bar_that_is_noise_of_the_server_is_grey_and_named(complete):
+    noisy = [index == 2 for index in range(len(complete.contributions.values))]
+    contributions = complete.contributions.model_copy(update={"within_noise": tuple(noisy)})
+    record = complete.model_copy(update={"contributions": contributions})
+    bars = _trace(waterfall.figure(record, LIGHT), "contribution")
+    assert [fill == LIGHT.neutral_mark for fill in bars.marker.color] == noisy
+    assert ["noise of the server" in text for text in bars.hovertext] == noisy
+    assert waterfall.table(record)["within_noise"].tolist()[1:-2] == noisy
+    assert "within_noise" not in waterfall.table(complete)
+
+
 @given(user=st.integers(1, 10**6), item=st.integers(100, 105), order=st.sampled_from(["prompt", "size"]))
 def test_both_tones_of_an_own_score_add_up_to_its_bar(example, user, item, order):
     """Property: field part and lift part lead from where a bar begins to where it ends, in chart, hover and table."""

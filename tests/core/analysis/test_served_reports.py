@@ -39,9 +39,44 @@ def test_gain_is_measured_by_deletion_and_the_rest_is_left_out(
     np.testing.assert_allclose(gains[0], gains[1], atol=1e-4)
     assert all(row.effect is None and row.alignment is None and row.redundancy is None for row in done.rows)
     assert GAIN_ALONE in done.notices
+    assert done.noise is not None
+    assert done.noise.floor == 0
+    assert local.noise is None
+    assert [row.within_noise for row in local.rows] == [None] * 3
     assert done.stage == "complete"
     with pytest.raises(RequestError, match="a server gives scores only"):
         list(quality(task_of(QualityTask, CASE | {"gain_method": "gradient"}), dataset=planets, model=load("server")))
+
+
+@pytest.mark.parametrize("method", ["auto", "default"])
+def test_gains_below_the_floor_are_noise_and_their_intervals_are_wider(serve: Any, planets: Any, method: str) -> None:
+    server = serve()
+    served = load("server")
+    server.noise = 0.05
+    task = task_of(QualityTask, CASE | {"gain_method": method})
+    done = list(quality(task, dataset=planets, model=served))[-1]
+    assert done.noise is not None
+    floor = done.noise.floor
+    assert floor >= 0.05
+    for row in done.rows:
+        assert row.within_noise is (abs(row.gain) <= floor)
+        assert row.gain - row.gain_low >= floor - 1e-9
+        assert row.gain_high - row.gain >= floor - 1e-9
+    assert any(f"Effects up to {floor:.2g} nats are noise of the server" in notice for notice in done.notices)
+
+
+def test_changes_below_the_floor_are_called_noise(serve: Any, planets: Any) -> None:
+    server = serve()
+    served = load("server")
+    server.noise = 0.05
+    task = task_of(RobustnessTask, CASE | {"repeats": 1, "strengths": (0.5,), "sensitivity": False})
+    done = list(robustness(task, dataset=planets, model=served))[-1]
+    assert done.noise is not None
+    assert [row.within_noise for row in done.variants] == [
+        abs(row.margin or 0.0) <= done.noise.floor for row in done.variants
+    ]
+    small = sum(bool(row.within_noise) for row in done.variants)
+    assert any(f": {small} of {len(done.variants)} variants change it by no more." in text for text in done.notices)
 
 
 def test_every_perturbation_gives_the_local_report(serve: Any, planets: Any, local_model: LanguageModel) -> None:
@@ -51,6 +86,8 @@ def test_every_perturbation_gives_the_local_report(serve: Any, planets: Any, loc
     here, there = ([(row.kind, row.ranks, row.top) for row in report.variants] for report in reports)
     assert there == here
     assert reports[0].sweep_tokens == reports[1].sweep_tokens
+    assert reports[0].noise is None
+    assert reports[1].noise is not None
     changed = task_of(RobustnessTask, CASE | {"repeats": 1, "strengths": (0.5,), "alpha": 0.5})
     with pytest.raises(RequestError, match="a server gives scores only"):
         list(robustness(changed, dataset=planets, model=load("server")))
