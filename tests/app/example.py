@@ -495,6 +495,9 @@ class FakeDesk:
         self.loads: dict[str, float] = {}
         self.lock = threading.Lock()
 
+    def warm(self) -> None:
+        """Nothing to prepare."""
+
     def key(self, task: Task) -> str:
         return f"{abs(hash((type(task).__name__, task.model_dump_json()))):064x}"
 

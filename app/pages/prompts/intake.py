@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app import cached
 from app.pages.prompts.prompts_view import PromptsView, current
 from app.widgets import failures
 from core.data.folders import LONGEST_PATH
@@ -141,6 +142,8 @@ def _take(view: PromptsView, in_hand: _InHand, choices: ImportChoices) -> None:
     with place.container(key="prompts-reading", horizontal=True, vertical_alignment="center"):
         st.button("Stop", key="prompts-stop", on_click=_stop, args=(in_hand.identity, choices))
         words = st.empty()
+    with suppress(DemoLensError):
+        cached.desk().warm()  # The model is ready when the prompts are.
     try:
         with _files(in_hand) as (files, template):
             chosen = _with_template(choices, template)
