@@ -36,6 +36,30 @@ def otlp(**attributes: str) -> dict[str, Any]:
     return {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"scope": {}, "spans": [span]}]}]}
 
 
+def otlp_logs(*messages: dict[str, str]) -> dict[str, Any]:
+    """The events of one call, a log record each; the last one is the answer."""
+    names = [*(f"gen_ai.{turn['role']}.message" for turn in messages[:-1]), "gen_ai.choice"]
+    bodies = [_pairs(content=turn["content"]) for turn in messages[:-1]]
+    answer = {"key": "message", "value": {"kvlistValue": _pairs(content=messages[-1]["content"])}}
+    bodies.append({"values": [answer]})
+    entries = [
+        {
+            "traceId": "t",
+            "spanId": "b7ad6b7169203331",
+            "timeUnixNano": "1",
+            "attributes": _pairs(**{"event.name": name, "gen_ai.system": "openai"})["values"],
+            "body": {"kvlistValue": body},
+        }
+        for name, body in zip(names, bodies, strict=True)
+    ]
+    other = {"traceId": "t", "spanId": "x", "body": {"stringValue": "started"}}
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": [other, *entries]}]}]}
+
+
+def _pairs(**texts: str) -> dict[str, Any]:
+    return {"values": [{"key": name, "value": {"stringValue": text}} for name, text in texts.items()]}
+
+
 DSPY = {
     "rank": {
         "traces": [],
@@ -104,6 +128,7 @@ RECORDS: dict[str, tuple[str, Any]] = {
     ),
     "OTLP": ("otlp", otlp(gen_ai__request__model="m", gen_ai__input__messages=GEN_AI)),
     "OTLP of OpenLLMetry": ("otlp", otlp(**flat_messages("gen_ai.prompt", "role", "content"))),
+    "OTLP logs": ("otlp_logs", otlp_logs(*MESSAGES, {"role": "assistant", "content": "Yes"})),
     "console": (
         "otel_console",
         {

@@ -109,6 +109,9 @@ def test_a_dropped_file_is_imported_and_its_first_case_is_shown(visit: Any, home
     page.selectbox(key="in-prompts-options").set_value("candidates").run()
     assert "Not imported" in words(page)
     assert "no candidate list" in words(page)
+    page.selectbox(key="in-prompts-options").set_value("titles").run()
+    page.text_area(key="in-prompts-titles").set_value("one").run()
+    assert "--titles" not in words(page)
 
 
 def test_a_link_opens_the_case_that_it_names(visit: Any, name: str) -> None:

@@ -8,12 +8,13 @@ import streamlit as st
 
 from app.pages.prompts.cut_editor import component
 from app.pages.prompts.cut_editor.messages import Correction, corrected, correction_of
-from app.pages.prompts.intake import OPTION_WORDS, SOURCE_WORDS
+from app.pages.prompts.intake import OPTION_WORDS, SOURCE_WORDS, for_screen
 from app.pages.prompts.part_kinds import PART_ROWS, drawn_parts, part_label
 from app.pages.prompts.prompts_view import CaseDraft, PromptsView, current
 from app.session import View
 from app.text import capital, counted, safe_html, unique_labels
 from app.widgets import failures, next_steps, tab
+from app.widgets.panel import section
 from core.errors import DemoLensError
 from core.prompt.imported.case_file import OptionsFrom, PromptCase
 from core.prompt.imported.corrections import set_options, set_target
@@ -145,7 +146,7 @@ def _keep(draft: CaseDraft, case: PromptCase) -> None:
 
 def _options(draft: CaseDraft) -> None:
     case = draft.case
-    st.html('<h2 class="dl-section">Answer options</h2>')
+    section("Answer options", "The model chooses from these: each becomes a candidate with a score.")
     left, right = st.columns(2)
     with left:
         _source(case)
@@ -221,7 +222,7 @@ def _changed(change: Any) -> None:
     try:
         case = change(draft.case)
     except DemoLensError as fault:
-        st.session_state[FAULT] = capital(str(fault)) + "."
+        st.session_state[FAULT] = capital(for_screen(str(fault))) + "."
         return
     draft.revision += 1
     _keep(draft, case)

@@ -7,7 +7,7 @@ import html
 import pandas as pd
 import streamlit as st
 
-from app.pages.prompts.intake import SOURCE_WORDS, read_as
+from app.pages.prompts.intake import SOURCE_WORDS, for_screen, read_as
 from app.pages.prompts.prompts_view import PromptsView, current
 from app.text import option, plain, safe_html
 from app.widgets import failures, tab
@@ -52,7 +52,7 @@ def _became(record: ImportRecord) -> str:
 def _refused(record: ImportRecord) -> None:
     if record.skipped:
         rows = "".join(
-            f"<dt>{skip.count:,}</dt><dd>{safe_html(skip.reason)} (first: {safe_html(skip.first)})</dd>"
+            f"<dt>{skip.count:,}</dt><dd>{safe_html(for_screen(skip.reason))} (first: {safe_html(skip.first)})</dd>"
             for skip in record.skipped
         )
         with st.expander(f"Why {counted(record.refused, 'call')} {'was' if record.refused == 1 else 'were'} refused"):

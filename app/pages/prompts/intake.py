@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import cached
 from app.pages.prompts.prompts_view import PromptsView, current
+from app.text import capital
 from app.widgets import failures
 from core.data.folders import LONGEST_PATH
 from core.errors import DataError, DemoLensError, RequestError
@@ -31,6 +33,7 @@ UPLOAD, PATH, FORMAT, OPTIONS, LABELS, TITLES = (
     f"in-prompts-{name}" for name in ("files", "path", "format", "options", "labels", "titles")
 )
 TEMPLATE_ENDS = (".j2", ".jinja", ".jinja2")
+_OPTIONS = re.compile(r" \([^()]*--[^()]*\)")
 MOST_TEMPLATE = 400_000
 """Bytes of a template."""
 AUTO = "auto"
@@ -199,12 +202,17 @@ def _with_template(choices: ImportChoices, path: Path | None) -> ImportChoices:
     return ImportChoices(**{**vars(choices), "template": text, "template_name": path.name})
 
 
+def for_screen(reason: str) -> str:
+    """A reason without the options of the command line that it names; this page has fields for them."""
+    return _OPTIONS.sub("", reason)
+
+
 def refusal(view: PromptsView) -> None:
     """Why the files in hand were not imported, and what can be done."""
     if view.refusal:
         failures.box(
             "Not imported",
-            view.refusal[:1].upper() + view.refusal[1:] + ("" if view.refusal.endswith(".") else "."),
+            capital(for_screen(view.refusal).rstrip(".")) + ".",
             "Choose another format or other answer options above, or drop another file.",
         )
 

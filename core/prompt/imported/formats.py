@@ -60,6 +60,7 @@ FORMATS = (
         "openai_batch_answers", "OpenAI Batch, answers", _keys("custom_id", "response"), openai_chat.batch_answers, True
     ),
     PromptFormat("otlp", "OpenTelemetry, OTLP/JSON", _keys("resourceSpans"), gen_ai.otlp_calls),
+    PromptFormat("otlp_logs", "OpenTelemetry events, OTLP/JSON logs", _keys("resourceLogs"), gen_ai.log_calls),
     PromptFormat("openinference", "OpenInference or Phoenix spans", _has_attributes, open_inference.span_calls),
     PromptFormat(
         "otel_console", "OpenTelemetry's console output", _keys("context", "kind", "resource"), gen_ai.console_calls

@@ -1,4 +1,4 @@
-"""How do OpenTelemetry's GenAI spans hold a call, from version 1.27 of the conventions on?"""
+"""How do OpenTelemetry's GenAI spans and events hold a call, from version 1.27 of the conventions on?"""
 
 from __future__ import annotations
 
@@ -28,6 +28,31 @@ def otlp_calls(line: int, record: Json) -> Iterator[Logged]:
                 ]
                 flat = {**span, "attributes": attributes, "events": events}
                 yield from console_calls(line, flat, call_id=text_or_none(span.get("spanId")))
+
+
+def log_calls(line: int, record: Json) -> Iterator[Logged]:
+    """The calls of an OTLP/JSON document of logs: events of one span are one call, in the order of the document."""
+    spans: dict[tuple[str | None, str | None], list[Json]] = {}
+    for resource in _objects(record.get("resourceLogs")):
+        for scope in _objects(resource.get("scopeLogs")):
+            for entry in _objects(scope.get("logRecords")):
+                event = _event_of(entry)
+                if event["name"].startswith("gen_ai."):
+                    place = text_or_none(entry.get("traceId")), text_or_none(entry.get("spanId"))
+                    spans.setdefault(place, []).append(event)
+    if not spans:
+        yield Skipped(line, "log records without a call of a model")
+    for (_, span_id), events in spans.items():
+        flat = {"attributes": {"gen_ai.operation.name": "chat"}, "events": events, "start_time": events[0]["time"]}
+        yield from console_calls(line, flat, call_id=span_id)
+
+
+def _event_of(entry: Json) -> dict[str, Any]:
+    """A log record as an event with the fields of its attributes and its body."""
+    attributes, body = _plain_attributes(entry.get("attributes")), _plain(entry.get("body"))
+    name = entry.get("eventName") or attributes.get("event.name") or ""
+    fields = attributes | (body if isinstance(body, dict) else {})
+    return {"name": str(name), "attributes": fields, "time": entry.get("timeUnixNano")}
 
 
 def console_calls(line: int, record: Json, *, call_id: str | None = None) -> Iterator[Logged]:
