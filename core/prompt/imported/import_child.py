@@ -21,16 +21,19 @@ from core.prompt.imported.stored_cases import CASE_FILE, CASES, PROGRESS, REQUES
 
 FIRST_KEY = b'{"case_file"'
 """How each line of a case file begins."""
+LARGEST_FILE = 10 << 30
+"""Most bytes of a case file: what is packed may unpack to far more than was sent."""
 EVERY = 50
 """Cases between two signs of progress."""
 
 
 def limit(address_space: int) -> None:
-    """Bound this process's memory, where the system can."""
+    """Bound this process's memory and the size of its files, where the system can."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
 
 
 def answer(folder: Path) -> dict[str, Any]:

@@ -33,6 +33,8 @@ CPU_SECONDS = 1800.0
 """Most processor time of an import."""
 ADDRESS_SPACE = 8 << 30
 """Most bytes of address space of an import."""
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
+"""Variables of the environment that an import sees: no key, no token."""
 MOST_REASONS = 20
 MOST_LISTED = 100
 """Most stored case files that are offered."""
@@ -168,7 +170,8 @@ def import_files(
 
 
 def _imported(folder: Path, progress: Callable[[int], None]) -> ImportRecord:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])}
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment = {**passed, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])}
     done = run_child(
         [str(CHILD), str(folder), str(ADDRESS_SPACE)],
         cpu_seconds=CPU_SECONDS,

@@ -10,6 +10,7 @@ import pytest
 from logged_cases import case_file, chat_case, text_case
 
 from core.errors import DataError
+from core.prompt.imported import stored_cases
 from core.prompt.imported.corrections import set_kind
 from core.prompt.imported.imported_cases import STORED, open_cases
 from core.prompt.imported.importing import ImportChoices
@@ -25,6 +26,7 @@ from core.prompt.imported.stored_cases import (
     stored_named,
     with_changes,
 )
+from core.store.child import Ended
 
 
 @pytest.fixture(autouse=True)
@@ -147,3 +149,28 @@ def test_names_of_several_files_are_joined() -> None:
     assert joined_names(["a/b.jsonl"]) == "b.jsonl"
     assert joined_names(["a", "b"]) == "a and b"
     assert joined_names(["a", "b", "c"]) == "a and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("ended", "sentence"),
+    [
+        (Ended(None, b"", b""), "not imported within 30 minutes of processor time"),
+        (Ended(-9, b"", b"Killed"), "the import broke off"),
+        (Ended(0, b'{"record": {"read": 1}}', b""), "the import broke off"),
+        (Ended(0, b'\n{"error": "log.jsonl: this is a pickle"}', b""), "^log.jsonl: this is a pickle$"),
+    ],
+)
+def test_a_child_that_brings_no_record_is_one_sentence_and_it_sees_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: Ended, sentence: str
+) -> None:
+    seen: dict[str, str] = {}
+
+    def run(command: object, *, environment: dict[str, str], **_: object) -> Ended:
+        seen.update(environment)
+        return ended
+
+    monkeypatch.setenv("DEMOLENS_SERVER_KEY", "secret")
+    monkeypatch.setattr(stored_cases, "run_child", run)
+    with pytest.raises(DataError, match=sentence):
+        import_files([tmp_path / "x"], ImportChoices())
+    assert "secret" not in seen.values()
