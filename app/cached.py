@@ -16,9 +16,11 @@ from core.comparison import default_choices
 from core.comparison.kept_choice import Choice, kept_choice
 from core.data.cases import eligible_users
 from core.data.dataset import Dataset, open_dataset
+from core.data.intake.drafts import Drafts
+from core.data.names import dataset_names, names_state
 from core.data.records import Demonstration, Item, Split
 from core.data.replacements import replacements as replacements_of
-from core.errors import DemoLensError, MaterialError, ModelError, RequestError
+from core.errors import DataError, DemoLensError, MaterialError, ModelError, RequestError
 from core.lm.loading import hub
 from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
@@ -50,6 +52,17 @@ NOT_AGREED = "This link names its own data; they are opened only when you agree:
 def desk() -> Desk:
     """The one job queue of this server; a single worker process holds the model."""
     return Desk(examples=Examples())
+
+
+@st.cache_resource(show_spinner=False)
+def drafts() -> Drafts:
+    """The files of all tabs that are on their way to become data sets."""
+    return Drafts(most_bytes=upload_megabytes() * 2**20)
+
+
+def upload_megabytes() -> int:
+    """Most MB that may be sent at once."""
+    return int(st.get_option("server.maxUploadSize"))
 
 
 def doubt(case: CaseSpec) -> None:
@@ -109,6 +122,16 @@ def dataset(name: str) -> Dataset:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _opened(name: str, content: str) -> Dataset:  # noqa: ARG001
     return open_dataset(name)
+
+
+def added_names() -> tuple[str, ...]:
+    """The names of the data sets that were added, as the home has them now."""
+    return _added_names(str(home_path()), names_state())
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _added_names(place: str, state: int) -> tuple[str, ...]:  # noqa: ARG001
+    return dataset_names()
 
 
 def source(case: CaseSpec) -> CaseSource:
@@ -231,6 +254,14 @@ def first_user(name: str, split: Split) -> str | None:
         return next(iter(eligible_users(dataset(name), split, 1)), None)
     except DemoLensError:
         return None
+
+
+def case_users(name: str, split: Split, limit: int) -> list[str]:
+    """The first users who make a case; raises what `dataset` raises, and `DataError` where there is none."""
+    users = eligible_users(dataset(name), split, limit)
+    if not users:
+        raise DataError(f"no user of {name} met anything before", expected="users with two interactions or more")
+    return users
 
 
 def material_fault(case: CaseSpec) -> str:

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from core.analysis.explain.explain_task import Explain
 from core.analysis.robustness.inference_settings import InferenceSettings
+from core.data.names import is_added
 from core.errors import RequestError
 from core.lm.loading.adapter import SHIPPED, is_there
 from core.lm.server.address import is_address
@@ -118,8 +119,9 @@ def with_usual(kind: type[Task], case: CaseSpec, chosen: Container[str]) -> Case
 
 def foreign(case: CaseSpec) -> tuple[str, ...]:
     """The data or case file, the model and the adapter of a case that are not shipped: a person must agree before they
-    are looked at. A case file that a page has taken in is no stranger."""
+    are looked at. Data that were added under a name, and a case file that a page has taken in, are no strangers."""
     source = case.dataset if case.cases is None or is_stored(case.cases) else case.cases
+    source = "sample" if source == case.dataset and is_added(source) else source
     names = (source, case.model, case.adapter)
     return tuple(name for name in names if name is not None and name not in ("sample", *SHIPPED))
 

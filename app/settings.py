@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
+from pathlib import Path
+
+DATA_FOLDERS = "DEMOLENS_DATA_FOLDERS"
+"""Environment variable of the owner: folders whose files the page Data may read by their path, parted as in PATH."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,12 @@ class Settings:
 
 
 SETTINGS = Settings()
+
+
+def data_folders() -> tuple[Path, ...]:
+    """The folders below which a path may be read, links followed; none where the owner names none."""
+    names = [name for name in os.environ.get(DATA_FOLDERS, "").split(os.pathsep) if os.path.isabs(name)]
+    return tuple(Path(os.path.realpath(name)) for name in names if os.path.isdir(name))
 
 
 def is_loopback(address: str) -> bool:

@@ -87,3 +87,11 @@ def show_tables(page: AppTest) -> AppTest:
     for switch in switches:
         switch.set_value("Table")
     return page.run() if switches else page
+
+
+def typed(page: AppTest, key: str, text: str) -> AppTest:
+    """The page after a person typed into a selectbox what it does not offer."""
+    states = page._tree.get_widget_states()
+    identity = page.selectbox(key=key).id
+    next(state for state in states.widgets if state.id == identity).string_value = text
+    return page._run(states)

@@ -60,6 +60,7 @@ def case() -> None:
         if draft.imported:
             _logged_case(draft)
         else:
+            _dataset(draft)
             _user(draft)
     with st.container(key="pick-demos"):
         _demonstrations(draft)
@@ -68,6 +69,21 @@ def case() -> None:
     _sizes(draft)
     hint = "What the prompt asks, and how an answer becomes a score."
     fields.choice("family", "Question to the model", FAMILIES, hint)
+
+
+def _dataset(draft: CaseSpec) -> None:
+    """The sample, a data set by its name, or a folder that is typed."""
+    names = ["sample", *cached.added_names()]
+    st.session_state["in-dataset"] = draft.dataset
+    st.selectbox(
+        "Data",
+        names if draft.dataset in names else [draft.dataset, *names],
+        format_func=option,
+        key="in-dataset",
+        on_change=lambda: _material_typed("dataset", (st.session_state["in-dataset"] or "").strip()),
+        accept_new_options=True,
+        help="The sample, or a data set that was added on the page Data; the path of a folder of data can be typed.",
+    )
 
 
 def _user(draft: CaseSpec) -> None:
@@ -184,9 +200,6 @@ def material() -> None:
     hint = "How the log-probabilities of a title's tokens become its score. Only for the likelihood of the next title."
     fields.choice("scoring", "Score of a title", SCORINGS, hint)
     case_files.field(_case_file_typed)
-    if not imported:
-        hint = "Write sample, the name of a data set that demolens data add stored, or a folder."
-        fields.text("dataset", "Data", hint, _material_typed)
     hint = "Write sample, or a model folder, a .gguf file, a name on the hub, or server where the owner named one."
     fields.text("model", "Model", hint, _material_typed)
     model_panel()

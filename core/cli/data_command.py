@@ -11,7 +11,7 @@ from core.cli.data_lines import added_lines, list_lines, report_lines
 from core.cli.options import with_own_options
 from core.cli.output import check_target, write_or_print, write_out
 from core.data.data_report import DataReport
-from core.data.names import check_name, dataset_names, keep_named, named_dataset, remove_named, unknown_name
+from core.data.names import check_name, dataset_names, keep_named, named_dataset, origin_of, remove_named, unknown_name
 from core.data.reading.import_choices import NONE, DataChoices
 from core.data.reading.sources import recognised
 from core.data.stored import prepared
@@ -52,7 +52,7 @@ def add(
     sources = recognised(tuple(map(_path, paths)), settings)
     with prepared(sources) as data:
         if not report:
-            keep_named(name, data, sources)
+            keep_named(name, data, origin_of(sources))
         _show(data.report, json_to, [] if report else added_lines(name))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.cli.output import aligned
-from core.data.data_report import DataReport, RatingReport, TimeReport, TitleReport
+from core.data.data_report import DataReport
 from core.data.names import NamedDataset
-from core.words import brief, counted, figure
-
-MOST_COLUMNS = 12
+from core.data.report_sentences import Topic, report_sentences
+from core.words import counted
 
 
 def report_lines(report: DataReport) -> list[str]:
@@ -22,14 +21,11 @@ def report_lines(report: DataReport) -> list[str]:
     return [
         f"Format: {report.format} ({report.format_words}).",
         f"Content: {sizes}. Id {report.dataset_id}.",
-        *_files(report),
+        *_lines(report, "Files"),
         "",
         aligned([["meaning", "column", "option"], *columns]),
         "",
-        *_ratings(report.ratings),
-        *_times(report.times),
-        *_titles(report.titles),
-        *_repeats(report),
+        *_lines(report, "Ratings", "Times", "Titles", "Repeats"),
         *_rejected(report),
         "",
         *(f"- {notice}" for notice in report.notices),
@@ -52,66 +48,13 @@ def list_lines(entries: Sequence[NamedDataset]) -> list[str]:
     return [aligned(rows)]
 
 
-def _files(report: DataReport) -> list[str]:
-    lines = [
-        f"File {brief(file.name)}: {file.kind}; {file.layout}; {file.encoding}; {counted(file.rows, 'row')}"
-        f"{_unused(file.unused_columns)}."
-        for file in report.files
+def _lines(report: DataReport, *topics: Topic) -> list[str]:
+    """The report's sentences on these topics, each with its option."""
+    return [
+        f"{row.topic}: {row.text}{f' ({row.option})' if row.option else ''}."
+        for row in report_sentences(report)
+        if row.topic in topics
     ]
-    return [*lines, *(f"Left out: {brief(reason)}." for reason in report.left_out[:MOST_COLUMNS])]
-
-
-def _unused(columns: Sequence[str]) -> str:
-    if not columns:
-        return ""
-    more = f" and {len(columns) - MOST_COLUMNS} more" if len(columns) > MOST_COLUMNS else ""
-    return f"; unused: {', '.join(map(brief, columns[:MOST_COLUMNS]))}{more}"
-
-
-def _ratings(ratings: RatingReport) -> list[str]:
-    if ratings.kind == "none":
-        return ["Ratings: none or all equal, so every interaction counts as liked."]
-    share = "" if ratings.like_share is None else f", {100 * ratings.like_share:.0f} % of the rated ones"
-    values = ", ".join(f"{value:g} ({count:,})" for value, count in ratings.values[:MOST_COLUMNS])
-    lines = [
-        f"Ratings: {ratings.kind} from {figure(ratings.low, 1)} to {figure(ratings.top, 1)}; liked from"
-        f" {ratings.like_from:g} on{share} (--like-from). Most frequent: {values}."
-    ]
-    special = ", ".join(f"{value:g} ({count:,})" for value, count in ratings.not_rated)
-    return [*lines, f"Not rated: {special or 'no value'} (--not-rated)."]
-
-
-def _times(times: TimeReport) -> list[str]:
-    if times.unit is None:
-        return ["Times: none or all equal; the order is that of the file."]
-    span = f" from {times.first} to {times.last}" if times.first else ", a mere order"
-    odd = {"at 0 or \u22121": times.missing, "in the future": times.future, "written as dates": times.dates}
-    more = "".join(f"; {count:,} {what}" for what, count in odd.items() if count)
-    ties = f"; {times.ties:,} share user and time with another" if times.ties else ""
-    return [f"Times: {times.unit}{span}{more}{ties} (--time-unit)."]
-
-
-def _titles(titles: TitleReport) -> list[str]:
-    counts = {
-        "missing": titles.missing,
-        "rests of web pages": titles.web_page_rests,
-        "above 300 characters": titles.long,
-        "wrongly decoded": titles.garbled,
-        "items that no file of items names": titles.unknown_items,
-    }
-    odd = [f"{count:,} {what}" for what, count in counts.items() if count]
-    if titles.shared:
-        odd.append(f"{titles.shared:,} items share a title, such as {brief(titles.shared_example)}")
-    return [f"Titles: {'; '.join(odd) or 'nothing odd'}."]
-
-
-def _repeats(report: DataReport) -> list[str]:
-    if not report.repeats:
-        return []
-    differing = (
-        f"; of {report.repeats_differing:,} with differing ratings the highest" if report.repeats_differing else ""
-    )
-    return [f"Repeats: {counted(report.repeats, 'line')} of a user, item and time, each kept once{differing}."]
 
 
 def _rejected(report: DataReport) -> list[str]:

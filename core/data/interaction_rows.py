@@ -16,6 +16,7 @@ from core.data.reading.rejects import Rejects
 from core.data.reading.sources import Sources
 from core.data.reading.table import Table
 from core.data.scale import Scale, scale_notices, scale_of
+from core.store.lock import tell
 from core.words import counted
 
 _DAY = 86_400.0
@@ -55,6 +56,7 @@ def read_interactions(connection: duckdb.DuckDBPyConnection, sources: Sources, r
     file, but where one of them is repeated, their items' order. A `rating` that means "not rated" is NULL.
     """
     loaded = load_interactions(connection, sources, rejects)
+    tell("sorting")
     name, choices = loaded.table.name, sources.choices
     _check_times(connection, loaded.table, rejects)
     unit = sources.interactions[0].shape.time_unit

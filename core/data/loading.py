@@ -19,6 +19,7 @@ from core.data.reading.rejects import Rejects
 from core.data.reading.shapes import FileShape, Meaning, Reshaped
 from core.data.reading.sources import SourceFile, Sources
 from core.data.reading.table import LINE_BITS, Table
+from core.store.lock import tell
 from core.words import brief
 
 _BREAKS = "[\t\n\r\\x00]"
@@ -59,13 +60,14 @@ class _Reading:
             name = source.stream.name
             self.files.append(name)
             self.rows.append(0)
-            asked = ReadingPass(source.stream, self.rejects, columns(source.shape), frozenset(numeric), self.encoding)
-            for block in source.shape.layout.blocks(asked):
+            reading = ReadingPass(source.stream, self.rejects, columns(source.shape), frozenset(numeric), self.encoding)
+            for block in source.shape.layout.blocks(reading):
                 if isinstance(block, FileReading):
                     self.encodings.append(block.encoding)
                     self.cut += [name] if block.cut else []
                     continue
                 self.rows[-1] += block.num_rows
+                tell(f"{self.rows[-1]:,} rows of {name} read")
                 if block.num_rows:
                     yield block if not place else _shifted(block, place << LINE_BITS)
 
@@ -107,15 +109,15 @@ def load_interactions(connection: duckdb.DuckDBPyConnection, sources: Sources, r
     connection.execute(f"CREATE TABLE typed {_TYPED}")
     if titles:
         connection.execute("CREATE TABLE beside (line BIGINT, f0 VARCHAR, f1 VARCHAR, f2 VARCHAR)")
-    wanted = tuple(dict.fromkeys((*columns, *titles)))
+    columns_read = tuple(dict.fromkeys((*columns, *titles)))
     dates, plain = 0, _holds_no_breaks(shape)
-    for block in reading.blocks(sources.interactions, lambda _: wanted, numeric):
+    for block in reading.blocks(sources.interactions, lambda _: columns_read, numeric):
         typed, written = _typed(block, shape, reading, sources, plain=plain)
         dates += written
         connection.from_arrow(typed).insert_into("typed")
         if titles:
             connection.from_arrow(_titles(block, taken["item"], titles)).insert_into("beside")
-    table = reading.table((), shape, wanted)
+    table = reading.table((), shape, columns_read)
     return Loaded(table, taken.get("rating"), dates, _beside(connection, reading, shape, titles) if titles else None)
 
 

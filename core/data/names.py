@@ -43,6 +43,22 @@ class NamedDataset:
     report: DataReport
 
 
+@dataclass(frozen=True)
+class DataOrigin:
+    """Where a data set comes from."""
+
+    files: tuple[str, ...]
+    """The names of its files."""
+    licence: str
+    choices: DataChoices
+
+
+def origin_of(sources: Sources) -> DataOrigin:
+    """Where the data set of these files comes from."""
+    files = tuple(label(path) for path in sources.paths)
+    return DataOrigin(files, licence_of(sources.paths[0].parent), sources.choices)
+
+
 def check_name(name: str) -> None:
     """Raise `DataError` for what cannot be the name of a data set."""
     if not NAME.fullmatch(name) or name in RESERVED:
@@ -50,7 +66,7 @@ def check_name(name: str) -> None:
         raise DataError(f"no name for a data set: {brief(name)}", expected=expected, where="--name")
 
 
-def keep_named(name: str, data: Prepared, sources: Sources) -> NamedDataset:
+def keep_named(name: str, data: Prepared, origin: DataOrigin) -> NamedDataset:
     """Store a prepared data set under a name; raises `DataError` for a name that other content has already.
 
     The name appears when everything is stored, or not at all.
@@ -63,23 +79,23 @@ def keep_named(name: str, data: Prepared, sources: Sources) -> NamedDataset:
             problem = f"{brief(name)} already names other data"
             raise DataError(problem, expected="another name, or demolens data remove first", where="--name")
         whole = place(data.stored)
-        write_atomically(_path(name), sealed(_record(name, whole, data.report, sources)))
+        write_atomically(_path(name), sealed(_record(name, whole, data.report, origin)))
     entry = named_dataset(name)
     assert entry is not None
     return entry
 
 
-def _record(name: str, data: Stored, report: DataReport, sources: Sources) -> dict[str, Any]:
+def _record(name: str, data: Stored, report: DataReport, origin: DataOrigin) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "name": name,
         "dataset_id": data.dataset_id,
         "notices": list(data.notices),
         "meaning": data.meaning,
-        "files": [label(path) for path in sources.paths],
+        "files": list(origin.files),
         "added": datetime.now(UTC).isoformat(timespec="seconds"),
-        "licence": licence_of(sources.paths[0].parent),
-        "choices": sources.choices.model_dump(mode="json"),
+        "licence": origin.licence,
+        "choices": origin.choices.model_dump(mode="json"),
         "report": report.model_dump(mode="json"),
     }
 
@@ -109,10 +125,23 @@ def named_dataset(name: str) -> NamedDataset | None:
     )
 
 
+def is_added(name: str) -> bool:
+    """Whether a data set was added under this name."""
+    return bool(name_fingerprint(name))
+
+
 def name_fingerprint(name: str) -> str:
     """Hex digits that change whenever a name comes to mean other data; empty for no such name."""
     record = unsealed(_path(name)) if NAME.fullmatch(name) and name not in RESERVED else None
     return "" if record is None else hashlib.sha256(repr((name, record["dataset_id"])).encode()).hexdigest()
+
+
+def names_state() -> int:
+    """A number that changes whenever a name is added or removed."""
+    try:
+        return (home_path() / "datasets" / "names").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def dataset_names() -> tuple[str, ...]:

@@ -39,7 +39,7 @@ from core.store.home import (
     workplace,
     write_atomically,
 )
-from core.store.lock import alone
+from core.store.lock import alone, tell
 from core.store.sealed import FileState, content_hash, sealed, state_of, unsealed
 from core.words import counted
 
@@ -129,7 +129,12 @@ def prepared(sources: Sources) -> Iterator[Prepared]:
     """
     check_free()
     with workplace() as scratch:
-        yield _import(_read(sources), scratch)
+        yield prepare_in(scratch, sources)
+
+
+def prepare_in(scratch: Path, sources: Sources) -> Prepared:
+    """The same in a folder below `scratch`, which the caller removes."""
+    return _import(_read(sources), scratch)
 
 
 def source_name(inter: Path, item: Path | None, digests: tuple[str, str | None]) -> str:
@@ -191,9 +196,12 @@ def _look_up(path: Path) -> Stored | None:
     return None if record is None else stored_as(record)
 
 
-def stored_as(record: dict[str, Any]) -> Stored | None:
-    """The data set that a record names (`dataset_id`, `notices`, `meaning`), if all of it is as it was written."""
-    folder = home() / "datasets" / str(record["dataset_id"])
+def stored_as(record: dict[str, Any], below: Path | None = None) -> Stored | None:
+    """The data set that a record names (`dataset_id`, `notices`, `meaning`), if all of it is as it was written.
+
+    It lies `below` a folder, by default that of all data sets in the home.
+    """
+    folder = (below or home() / "datasets") / str(record["dataset_id"])
     facts = _facts_of(folder)
     return None if facts is None else Stored(folder, folder.name, facts, tuple(record["notices"]), record["meaning"])
 
@@ -251,6 +259,7 @@ def _check_rest(read: _Read) -> None:
 def _written(connection: duckdb.DuckDBPyConnection, data: TypedData, scratch: Path) -> Stored:
     """The three tables and the facts in a folder named by the content."""
     part = scratch / data.dataset_id
+    tell("writing the data set")
     with stored("the data set"):
         part.mkdir(mode=PRIVATE_FOLDER)
         people, catalogue = (connection.table(name).order("place") for name in ("people", "catalogue"))

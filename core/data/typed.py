@@ -24,6 +24,7 @@ from core.data.reading.rejects import Rejects
 from core.data.reading.sources import Sources
 from core.data.reading.table import Table
 from core.errors import DataError
+from core.store.lock import tell
 from core.words import brief, counted
 
 ID_FORMAT = "demolens-dataset-1"
@@ -51,6 +52,7 @@ def type_rows(connection: duckdb.DuckDBPyConnection, sources: Sources, rejects: 
     reading = read_interactions(connection, sources, rejects)
     if not first_row(connection, "SELECT count(*) FROM (SELECT 1 FROM ordered LIMIT 1)")[0]:
         raise _empty(reading.table, rejects)
+    tell("looking at the titles")
     naming = read_items(connection, sources, rejects, reading.beside)
     _list_users(connection)
     scale = reading.scale

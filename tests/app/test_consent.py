@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import screens
 from streamlit.testing.v1 import AppTest
 
 from app import cached
@@ -128,7 +129,7 @@ def test_run_is_the_agreement(open_page, marked: Path, monkeypatch: pytest.Monke
 
 def test_a_name_that_a_person_types_is_opened_at_once(open_page, marked: Path) -> None:
     page, _ = open_page("explore")
-    page.text_input(key="in-dataset").set_value(str(marked)).run()
+    page = screens.typed(page, "in-dataset", str(marked))
     assert page.selectbox(key="in-user").options == ["12 · 9 interactions"]
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import screens
 from streamlit.testing.v1 import AppTest
 
 from app import cached
@@ -297,7 +298,7 @@ def test_every_tab_can_be_opened(open_page):
 def test_other_data_bring_their_own_user_and_forget_what_was_named_by_id(open_page, monkeypatch):
     page = open_page(user="7", target="103", against="104", **{"with": "7:1", "strategy": "manual"})
     monkeypatch.setattr(cached, "first_user", lambda name, split: "anna")
-    page.text_input(key="in-dataset").set_value("/data/books").run()
+    page = screens.typed(page, "in-dataset", "/data/books")
     draft = page.session_state["view"].current.draft
     case = draft.case
     assert (case.dataset, case.user, case.strategy) == ("/data/books", "anna", CaseSpec().strategy)
@@ -442,7 +443,10 @@ def test_every_control_of_the_side_bar_is_answered(open_page):
     for key in keys:
         before = page.session_state["view"].current.draft, len(page.text_input)
         control = next(each for kind in KINDS for each in getattr(page.sidebar, kind) if each.key == key)
-        control.set_value(OTHER.get(key) or _moved(control.value)).run()
+        if key == "in-dataset":
+            screens.typed(page, key, OTHER[key])
+        else:
+            control.set_value(OTHER.get(key) or _moved(control.value)).run()
         if key == "in-cases":  # A case file that cannot be read changes nothing, and is said.
             assert "cases.jsonl: cannot be read" in words(page)
             continue

@@ -168,15 +168,15 @@ class _BlockReader:
             self.held_from = first
         lines = [*self.held, *data.split(b"\n")[:-1]]
         self.held = []
-        wanted = [self.layout.names.index(name) for name in self.reading.columns]
+        places = [self.layout.names.index(name) for name in self.reading.columns]
         numbers: list[int] = []
-        cells: list[list[str | None]] = [[] for _ in wanted]
+        cells: list[list[str | None]] = [[] for _ in places]
         for number, fields in self._records(lines, self.held_from, last=last):
             if len(fields) != len(self.layout.names):
                 self._ragged(number, len(fields))
                 continue
             numbers.append(number)
-            for column, place in zip(cells, wanted, strict=True):
+            for column, place in zip(cells, places, strict=True):
                 column.append(fields[place] or None)
         columns = [pa.array(column, pa.string()) for column in cells]
         return pa.table([pa.array(numbers, pa.int64()), *columns], names=[LINE, *self.reading.columns])

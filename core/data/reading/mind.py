@@ -44,11 +44,11 @@ class _Clicks:
         users, histories, impressions = (table.column(n).to_pylist() for n in ("user", "history", "impressions"))
         seconds, lines = seconds_of(table.column("time")), table.column(LINE).to_pylist()
         rows: list[tuple[int, str | None, str, str | None, float]] = []
-        for line, user, moment, history, shown in zip(lines, users, seconds, histories, impressions, strict=True):
+        for line, user, moment, history, impression in zip(lines, users, seconds, histories, impressions, strict=True):
             if user not in self._met:
                 self._met.add(user)
                 rows += [(line, user, item, "1", moment - BEFORE) for item in (history or "").split()]
-            for part in (shown or "").split():
+            for part in (impression or "").split():
                 item, mark, clicked = part.partition("-")
                 rows += [(line, user, item, clicked, moment)] if mark else []
         columns = list(zip(*rows, strict=True)) or [()] * 5

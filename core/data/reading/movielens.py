@@ -77,7 +77,7 @@ def _movies_csv(probe: FileProbe) -> FileShape | None:
 
 
 def _other(probe: FileProbe) -> FileShape | None:
-    layout = next((found for header in _OTHER_HEADERS if (found := _csv(probe, header))), None)
+    layout = next((other for header in _OTHER_HEADERS if (other := _csv(probe, header))), None)
     if layout is None and (users := probe.table("::", 5) or probe.table("|", 5)) and all_match(users, 0, r"\d+"):
         layout = Delimited("::", ("user", "sex", "age", "job", "zip"), header=False)
     if layout is None and (tags := probe.table("::", 4)) and all_match(tags, 3, UNIX_SECONDS):

@@ -14,7 +14,7 @@ from core.data.reading.import_choices import NONE, NOTHING_SAID, DataChoices
 from core.data.reading.probe import FileProbe
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Meaning, Reshaped
 from core.data.reading.streams import Stream, label, streams_of
-from core.data.reading.table_shapes import MOST_SHOWN, TABLE, meant, table_layout
+from core.data.reading.table_shapes import MOST_SHOWN, TABLE, meant, table_layout, title_beside
 from core.errors import DataError
 from core.words import brief
 
@@ -89,28 +89,29 @@ def _other_folder(folder: Path) -> Sources | None:
 _NOTHING = "no file of interactions"
 
 
-def recognised(paths: Sequence[Path], choices: DataChoices = NOTHING_SAID) -> Sources:
+def recognised(paths: Sequence[Path], choices: DataChoices = NOTHING_SAID, *, leaves_out: bool = False) -> Sources:
     """What the files, and the files of the folders, are read as.
 
     Raises `DataError` where no file holds interactions, where several could be meant, and where a choice names a column
-    that is not there. A file that is named itself must be readable; in a folder or archive others are left out.
+    that is not there. A file that is named itself must be readable, unless `leaves_out` and there are several; in a
+    folder or archive others are left out.
     """
     formats_of(choices.format)
     _check_encoding(choices.encoding)
     files, ignored = [], []
     for path in paths:
-        streams, named = _streams(path)
+        streams, named = files_below(path)
         for stream in streams:
             try:
                 files.append(_recognised(stream, choices))
             except DataError as error:
-                if named:
+                if named and not (leaves_out and len(paths) > 1):
                     raise
                 ignored.append(f"{stream.name}: {error.problem}")
     return _together(files, ignored, choices, paths)
 
 
-def _streams(path: Path) -> tuple[tuple[Stream, ...], bool]:
+def files_below(path: Path) -> tuple[tuple[Stream, ...], bool]:
     """The files below a path, and whether it names the only one of them."""
     if not path.exists():
         raise DataError("does not exist", expected="a file or a folder", where=label(path))
@@ -130,21 +131,26 @@ def _streams(path: Path) -> tuple[tuple[Stream, ...], bool]:
 
 
 def _recognised(stream: Stream, choices: DataChoices) -> tuple[DataFormat, SourceFile]:
-    probe = FileProbe(stream, delimiter=_delimiter(choices.delimiter), encoding=choices.encoding)
+    probe = probe_of(stream, delimiter=choices.delimiter, encoding=choices.encoding)
     if not probe.lines and probe.parquet is None:
         raise DataError("the file is empty", expected="a table of interactions or items", where=stream.name)
-    said = _said_shape(probe, choices)
-    row = None if said is not None else kind_of(probe, choices.format)
+    mapped = _mapped_shape(probe, choices)
+    row = None if mapped is not None else kind_of(probe, choices.format)
     if row is not None:
         form, kind, shape = row
         return form, SourceFile(stream, kind, _corrected(shape, kind, choices, stream.name))
-    if said is None:
+    if mapped is None:
         raise _unknown(probe, choices)
-    return TABLE, SourceFile(stream, TABLE.kinds[0], said)
+    return TABLE, SourceFile(stream, TABLE.kinds[0], mapped)
 
 
-def _delimiter(said: str | None) -> str | None:
-    delimiter = _DELIMITERS.get(said or "", said)
+def probe_of(stream: Stream, *, delimiter: str | None, encoding: str | None) -> FileProbe:
+    """The beginning of a file under a person's words for its delimiter and encoding; raises `DataError`."""
+    return FileProbe(stream, delimiter=_delimiter(delimiter), encoding=encoding)
+
+
+def _delimiter(name: str | None) -> str | None:
+    delimiter = _DELIMITERS.get(name or "", name)
     if delimiter is not None and (len(delimiter) > 4 or not delimiter.isascii() or set(delimiter) & set('"\r\n\0')):
         expected = f"one to four plain characters, or {', '.join(word for word in _DELIMITERS if word.isalpha())}"
         raise DataError(f"no delimiter {brief(delimiter)}", expected=expected, where="--delimiter")
@@ -159,7 +165,7 @@ def _check_encoding(name: str | None) -> None:
         raise DataError(f"no encoding {brief(name)}", expected=expected, where="--encoding") from None
 
 
-def _said_shape(probe: FileProbe, choices: DataChoices) -> FileShape | None:
+def _mapped_shape(probe: FileProbe, choices: DataChoices) -> FileShape | None:
     """The shape of a table whose user and item columns a person names."""
     if choices.user_column is None or choices.item_column is None or choices.format not in (None, TABLE.name):
         return None
@@ -172,24 +178,28 @@ def _said_shape(probe: FileProbe, choices: DataChoices) -> FileShape | None:
         column = meant(meaning, layout.names)
         if column is not None and column not in (names[0], names[1]):
             taken[meaning] = column
+    title = title_beside(layout.names, choices.item_column)
+    if title is not None and title not in taken.values():
+        taken["title"] = title
     return _corrected(FileShape(layout, taken), TABLE.kinds[0], choices, probe.name)
 
 
 def _corrected(shape: FileShape, kind: FileKind, choices: DataChoices, name: str) -> FileShape:
     """The shape with a person's columns and unit; raises `DataError` for a column that is not there."""
-    said: dict[Meaning, str | None] = {
+    columns: dict[Meaning, str | None] = {
         "user": choices.user_column,
         "item": choices.item_column,
         "rating": choices.rating_column,
         "time": choices.time_column,
+        "title": choices.title_column if choices.title_column == NONE or _has(shape, choices.title_column) else None,
     }
     if kind.role == "items":
-        said = {
+        columns = {
             "title": choices.title_column,
             "item": choices.item_column if _has(shape, choices.item_column) else None,
         }
     taken = dict(shape.taken)
-    for meaning, column in said.items():
+    for meaning, column in columns.items():
         if column == NONE and meaning in ("rating", "time", "title"):
             taken.pop(meaning, None)
         elif column is not None:
@@ -260,7 +270,15 @@ def _together(
             items.append(file)
         elif file.kind.role != "interactions":
             ignored.append(f"{file.stream.name}: {file.kind.words}")
+    _check_title(choices.title_column, (*ordered, *items))
     return Sources(form, ordered, tuple(items), tuple(ignored), choices=choices)
+
+
+def _check_title(column: str | None, files: Sequence[SourceFile]) -> None:
+    """Raise `DataError` where a person names a column of titles and no file has it."""
+    if column not in (None, NONE) and not any("title" in file.shape.taken for file in files):
+        listed = ", ".join(brief(name) for file in files for name in file.shape.layout.names[:12])
+        raise DataError(f"no column {brief(column)} for --title-column", expected=f"one of {listed}", where="titles")
 
 
 def _parts(met: Sequence[tuple[DataFormat, SourceFile]], paths: Sequence[Path]) -> bool:

@@ -52,8 +52,8 @@ def meant(meaning: Meaning, columns: Iterable[str]) -> str | None:
     return next((by_name[key] for name in NAMES[meaning] if (key := plain_name(name)) in by_name), None)
 
 
-def table_layout(probe: FileProbe, said: Sequence[str] = ()) -> FileLayout | None:
-    """The layout of any table; `said` are columns that a person names, which makes a first line with them a header."""
+def table_layout(probe: FileProbe, mapped: Sequence[str] = ()) -> FileLayout | None:
+    """The layout of any table; `mapped` are columns that a person names: a first line with them is a header."""
     if probe.parquet is not None:
         return probe.parquet
     if probe.notation:
@@ -62,7 +62,7 @@ def table_layout(probe: FileProbe, said: Sequence[str] = ()) -> FileLayout | Non
     if not delimiter:
         return None
     rows = probe.rows(delimiter)
-    header = _is_header(rows, said)
+    header = _is_header(rows, mapped)
     names = column_names(rows[0], probe.name) if header else tuple(map(str, range(1, len(rows[0]) + 1)))
     quoted = delimiter == "," or any(_has_quotes(line, delimiter) for line in probe.lines)
     escape = "\\" if quoted and any(_has_escapes(line, delimiter) for line in probe.lines) else ""
@@ -86,10 +86,10 @@ def _has_escapes(line: str, delimiter: str) -> bool:
     return '""' not in line and re.search(rf'\\"(?!"|{re.escape(delimiter)}|$)', line) is not None
 
 
-def _is_header(rows: Sequence[Sequence[str]], said: Sequence[str]) -> bool:
+def _is_header(rows: Sequence[Sequence[str]], mapped: Sequence[str]) -> bool:
     first = rows[0]
-    if said:
-        return any(column in first and not column.isdecimal() for column in said)
+    if mapped:
+        return any(column in first and not column.isdecimal() for column in mapped)
     known = {plain_name(name) for names in NAMES.values() for name in names if len(name) > 1} | {"title", "name"}
     if any(plain_name(cell) in known for cell in first):
         return True
@@ -121,7 +121,7 @@ def _interactions(probe: FileProbe) -> FileShape | None:
         column = meant(meaning, layout.names)
         if column is not None:
             taken[meaning] = column
-    title = _title(layout.names, item)
+    title = title_beside(layout.names, item)
     if title is not None:
         taken["title"] = title
     if title is None:
@@ -133,12 +133,12 @@ def _unit(layout: ParquetRows, taken: Mapping[Meaning, str]) -> TimeUnit | None:
     return dict(layout.units).get(taken.get("time", ""))
 
 
-def _title(columns: Sequence[str], item: str) -> str | None:
+def title_beside(columns: Sequence[str], item: str) -> str | None:
     """A column of titles beside interactions: of the item, by its name."""
     noun = re.sub(r"id$", "", plain_name(item))
-    wanted = ("title", "itemtitle", "itemname", f"{noun}title", f"{noun}name")
+    likely = ("title", "itemtitle", "itemname", f"{noun}title", f"{noun}name")
     by_name = {plain_name(column): column for column in columns if column != item}
-    return next((by_name[name] for name in wanted if name in by_name), None)
+    return next((by_name[name] for name in likely if name in by_name), None)
 
 
 def _items(probe: FileProbe) -> FileShape | None:

@@ -14,6 +14,7 @@ from core.data.names import (
     keep_named,
     name_fingerprint,
     named_dataset,
+    origin_of,
     remove_named,
 )
 from core.data.reading.import_choices import DataChoices
@@ -33,7 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def add(name: str, folder: Path, text: str = GAMES, **choices: object) -> str:
     sources = recognised(written(folder, {"games.csv": text}), DataChoices.model_validate(choices))
     with prepared(sources) as data:
-        keep_named(name, data, sources)
+        keep_named(name, data, origin_of(sources))
         return data.report.dataset_id
 
 

@@ -1,0 +1,1 @@
+"""The Data page and the widgets that only it uses."""
