@@ -443,7 +443,7 @@ def test_every_control_of_the_side_bar_is_answered(open_page):
     for key in keys:
         before = page.session_state["view"].current.draft, len(page.text_input)
         control = next(each for kind in KINDS for each in getattr(page.sidebar, kind) if each.key == key)
-        if key == "in-dataset":
+        if key in ("in-dataset", "in-cases"):
             screens.typed(page, key, OTHER[key])
         else:
             control.set_value(OTHER.get(key) or _moved(control.value)).run()
