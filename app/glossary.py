@@ -45,6 +45,12 @@ TERMS: tuple[GlossaryTerm, ...] = (
         ("scores",),
     ),
     GlossaryTerm(
+        "blend",
+        "A ranking by the model's score plus a weight times log(1 + likes of the item before the moment). What "
+        "demonstrations change in a score is the model's alone; places are those of the blend.",
+        ("blended",),
+    ),
+    GlossaryTerm(
         "place",
         "Where an item stands in the ranked list: 1 plus the number of candidates with a higher score. 1 is best; "
         "equal scores share the middle place.",

@@ -20,12 +20,16 @@ from bench.spread import figures_of
 from bench.timing import Clock
 from core.analysis.setting import Setting, setting_for
 from core.cli.output import aligned
+from core.comparison.default_choices import weights_for
 from core.data.dataset import Dataset
+from core.data.item_prior import log_popularity
 from core.data.records import Case
 from core.errors import DemoLensError
 from core.lm.loading.load import LanguageModel
+from core.metrics.intervals import Floats
 from core.metrics.ranking import expected_ndcg
 from core.prompt.families import Family
+from core.tuning.evaluation.blends import WeightOf, no_weight
 from core.tuning.evaluation.evaluation_plan import scores_of
 from core.tuning.evaluation.evaluation_rows import measured_over_users
 from core.tuning.evaluation.record import MetricEstimate
@@ -36,6 +40,8 @@ LISTS = 5
 DEPTHS = (1, 5, 10)
 """At which NDCG is measured."""
 POPULARITY = "popularity"
+BLEND = ", blend "
+"""Between the name of a way and the weight of popularity beside it."""
 Ranker = tuple[Family | None, str]
 """Family (none: no language model), and name of the way."""
 RANKERS = tuple((family, way) for way in RANKING for family in FAMILIES)
@@ -54,6 +60,8 @@ class RankedLists:
     """Users whose lists are measured."""
     ndcg: dict[Ranker, list[list[float]]] = field(default_factory=dict)
     """NDCG of the item really chosen at each of `DEPTHS`, a list each."""
+    weight_of: WeightOf = no_weight
+    """Of popularity, in blends that are ranked beside the models."""
     left_out: list[str] = field(default_factory=list)
     """A sentence for each user without a case."""
 
@@ -72,6 +80,9 @@ class RankedLists:
             prompts = [each[family, way.name].prompt for each in settings]
             record = scores_of(self.models[way.tuned], prompts, RECICL_RECORDS.record)
             self._add((family, way.name), cases, record["scores"])
+            if weight := self.weight_of(way.adapter, family, "sum"):
+                name = f"{way.name}{BLEND}{weight:g}"
+                self._add((family, name), cases, _blended(self.bench.dataset, cases, record["scores"], weight))
         popularity = [[self.counts.get(item, 0) for item in case.candidates] for case in cases]
         self._add((None, POPULARITY), cases, popularity)
         self.ranked += [case.user_id for case in cases]
@@ -89,7 +100,7 @@ class RankedLists:
             self.left_out.append(f"{self.name}: user {user} is left out: {error}.")
             return None
 
-    def _add(self, ranker: Ranker, cases: Sequence[Case], scores: Sequence[Sequence[float]]) -> None:
+    def _add(self, ranker: Ranker, cases: Sequence[Case], scores: Sequence[Sequence[float] | Floats]) -> None:
         for case, each in zip(cases, scores, strict=True):
             table, target = np.array(each, dtype=np.float64), case.candidates.index(str(case.target))
             self.ndcg.setdefault(ranker, []).append([expected_ndcg(table, target, depth) for depth in DEPTHS])
@@ -109,6 +120,15 @@ class RankedLists:
                 apart = (fresh - bare)[:, DEPTHS.index(10)]
                 yield f"{family}, {gain(tuned)}", measured_over_users(apart, self.ranked, seed=self.bench.seed)
 
+    def over_parts(self) -> Iterator[tuple[str, MetricEstimate]]:
+        """NDCG@10 of each blend minus that of the model alone, and minus that of popularity alone, paired."""
+        depth = DEPTHS.index(10)
+        for family, name in [key for key in self.ndcg if BLEND in key[1]]:
+            for other in ((family, name.partition(BLEND)[0]), (None, POPULARITY)):
+                apart = np.array(self.ndcg[family, name])[:, depth] - np.array(self.ndcg[other])[:, depth]
+                label = f"{family}, {name} minus {other[1] if other[0] is None else 'the model alone'}"
+                yield label, measured_over_users(apart, self.ranked, seed=self.bench.seed)
+
     def rows(self) -> Iterator[ResultRow]:
         """A row for every ranker and depth, and for every gain."""
         count = f"({len(self.ranked)} lists)"
@@ -116,14 +136,15 @@ class RankedLists:
             label = way if family is None else f"{family}, {way}"
             for depth, measured in zip(DEPTHS, self.at_depths((family, way)), strict=True):
                 yield as_row(f"{self.name}: NDCG@{depth}, {label} {count}", figures_of(measured))
-        for label, measured in self.gains():
+        for label, measured in (*self.gains(), *self.over_parts()):
             yield as_row(f"{self.name}: NDCG@10, {label} {count}", figures_of(measured))
 
     def table(self) -> str:
         """One line a ranker, and one a gain."""
         lines = [(f"{self.name}, {len(self.ranked)} lists", "family", *(f"NDCG@{depth}" for depth in DEPTHS))]
         lines += [(way, family or "", *map(_cell, self.at_depths((family, way)))) for family, way in self.ndcg]
-        lines += [(label, "", *[""] * (len(DEPTHS) - 1), _cell(measured)) for label, measured in self.gains()]
+        apart = (*self.gains(), *self.over_parts())
+        lines += [(label, "", *[""] * (len(DEPTHS) - 1), _cell(measured)) for label, measured in apart]
         return aligned(lines)
 
 
@@ -148,7 +169,14 @@ def recicl_of_folders(benches: Sequence[Bench], count: int) -> Iterator[list[Res
 def lists_of(bench: Bench, count: int) -> RankedLists:
     """`count` lists of a data set, none ranked yet."""
     models = {way.tuned: bench.model.with_adapter(way.adapter) for way in RANKING}
-    return RankedLists(bench, list(islice(bench.users(), count)), models, interaction_counts(bench.dataset))
+    weight_of = weights_for(bench.dataset.dataset_id, "sample")
+    users, counts = list(islice(bench.users(), count)), interaction_counts(bench.dataset)
+    return RankedLists(bench, users, models, counts, weight_of=weight_of)
+
+
+def _blended(dataset: Dataset, cases: Sequence[Case], scores: Sequence[Sequence[float]], weight: float) -> list[Floats]:
+    """Scores [case][candidate] with popularity before each case's moment."""
+    return [np.array(each) + weight * log_popularity(dataset, case) for case, each in zip(cases, scores, strict=True)]
 
 
 def interaction_counts(dataset: Dataset) -> dict[str, int]:

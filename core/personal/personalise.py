@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.analysis.blend import model_ranks
 from core.analysis.explain.explanation import CandidateRow
 from core.analysis.ledger import Ledger, silent
 from core.analysis.setting import Setting, prompt_of, reader_for, tie_notices
@@ -245,6 +246,8 @@ class _PersonaliseRun:
 
     def _candidates(self) -> tuple[CandidateRow, ...]:
         first, last = self.rows[0].lists[0], self.rows[-1].lists[0]
+        prior = self.prompt.prior
+        alone = model_ranks(np.array(last.scores), prior)
         return tuple(
             CandidateRow(
                 item_id=item.item_id,
@@ -256,6 +259,8 @@ class _PersonaliseRun:
                 zero_shot_rank=first.ranks[place],
                 score=last.scores[place],
                 rank=last.ranks[place],
+                prior=prior[place] if prior else 0.0,
+                model_rank=None if alone is None else alone[place],
             )
             for place, item in enumerate(self.items[item_id] for item_id in self.case.candidates)
         )

@@ -4,6 +4,7 @@ import pytest
 from questions import explain_task
 
 from app import sentences
+from app.charts import ranks
 from app.list_reading import about, place_without, target_of
 from app.pages.explore.selection import words
 from core.analysis.explain.explain_task import Explain
@@ -31,6 +32,21 @@ def test_the_headline_says_place_direction_and_cause(complete):
         "Dead Man Walking (1995) ranks 7th of 20, down from 3rd without demonstrations: they raise the list as a "
         f"whole, this item less than {behind} of 19 others."
     )
+
+
+def test_a_blended_place_stands_beside_that_of_the_model(complete):
+    rows = [row.model_copy(update={"prior": 0.25, "model_rank": 20 - at}) for at, row in enumerate(complete.candidates)]
+    blended = complete.model_copy(update={"candidates": tuple(rows)})
+    assert "ranks 7th of 20 (without the blend 14th), down from 3rd" in _plain(sentences.headline(blended))
+    assert "is 7th of 20 (without the blend 14th), 3rd without" in _plain(sentences.standing(rows[6], 20))
+    table = ranks.table(blended)
+    assert list(table["model_rank"]) == [20 - list(complete.candidates).index(row) for row in _best(complete)]
+    assert set(table["prior"]) == {0.25}
+    assert not {"model_rank", "prior"} & set(ranks.table(complete))
+
+
+def _best(complete):
+    return sorted(complete.candidates, key=lambda row: row.rank)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class CandidateRow(Record):
     score: float | None
     rank: Rank | None
     prior: float = 0.0
-    """What a blend adds to both scores, in nats; 0 without one."""
+    """What of `score` a blend adds to the model's own, in nats; 0 without one."""
     model_rank: Rank | None = None
     """Place by the model's score alone, with demonstrations; None without a blend."""
 

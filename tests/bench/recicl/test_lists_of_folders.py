@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 from adapters import saved_adapter
 from references import language_model
@@ -14,7 +15,7 @@ from bench.recicl.lists_of_folders import DEPTHS, POPULARITY, RankedLists, inter
 from core.data.dataset import open_dataset
 from core.lm.loading import adapter
 from core.lm.scoring.score import Scorer
-from core.metrics.ranking import ndcg
+from core.metrics.ranking import expected_ndcg, ndcg
 from core.tuning.evaluation.ways import RANKING, AnsweringWay
 
 USERS = 7
@@ -96,6 +97,29 @@ def test_a_rank_is_that_of_the_whole_prompt_from_scratch(plays):
         better = (scores > scores[setting.case.candidates.index(setting.case.target)]).sum()
         assert lists.ndcg[family, way.name] == gains(better + 1)
         assert len(setting.prompt.demos) == way.demos
+
+
+def test_a_blend_is_ranked_from_the_same_scores_and_held_against_both_of_its_parts(plays):
+    lists = lists_of_folders.lists_of(plays, 2)
+    lists.weight_of = lambda adapter, family, _: 2.5 if (adapter, family) == ("recicl", "yes_no") else 0.0
+    lists.take(lists.users)
+    names = [name for family, name in lists.ndcg if "blend" in name]
+    assert names == [f"{AnsweringWay('recicl', demos).name}, blend 2.5" for demos in (0, 4)]
+    for row, user in enumerate(lists.users):
+        for way in (each for each in RANKING if each.tuned == "recicl"):
+            setting = lists._settings(user)["yes_no", way.name]
+            likes = plays.dataset.cursor().execute(
+                "SELECT item_id, count(*) FROM interactions WHERE timestamp < ? GROUP BY item_id", [setting.case.moment]
+            )
+            counts = dict(likes.fetchall())
+            popular = np.array([np.log1p(counts.get(item, 0)) for item in setting.case.candidates])
+            scores = Scorer(lists.models["recicl"], setting.prompt).full() + 2.5 * popular
+            place = setting.case.candidates.index(setting.case.target)
+            expected = [expected_ndcg(scores, place, depth) for depth in DEPTHS]
+            assert lists.ndcg["yes_no", f"{way.name}, blend 2.5"][row] == pytest.approx(expected)
+    apart = dict(lists.over_parts())
+    assert [label.rpartition(" minus ")[2] for label in apart] == ["the model alone", POPULARITY] * 2
+    assert "blend 2.5 minus the model alone" in lists.table()
 
 
 def test_who_cannot_be_asked_about_is_left_out_and_told(plays):

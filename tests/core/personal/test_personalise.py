@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +380,30 @@ def test_a_weight_that_changed_during_the_play_is_an_error(
 def test_the_weights_are_the_same_before_and_after(reports: list[PersonaliseReport]) -> None:
     assert reports[-1].weights_after == reports[0].weights_before
     assert len(str(reports[-1].weights_after)) == 64
+
+
+def test_a_blended_list_counts_the_likes_before_the_moment_of_its_step(films: Dataset, model: LanguageModel) -> None:
+    """User u meets item 7 place mod 24 at 10 place, v one item and one moment later; two of three are liked."""
+    met = [(number, place) for number, most in (("u", LENGTH), ("v", 4)) for place in range(most)]
+    likes = [
+        (("uv".index(user) + 7 * place) % ITEMS, 10.0 * place + "uv".index(user))
+        for user, place in met
+        if place % 3 != 1
+    ]
+    ids = {"candidate_ids": ("8", "14", "11", "18", "15")}
+    alone = last(asked(case=ids, steps=4), films, model)
+    blended = last(asked(case={**ids, "prior": 20.0}, steps=4), films, model)
+    moments = [row.timestamp for row in blended.stream[2:]] + [80.0]
+    priors = []
+    for step, moment in enumerate(moments, start=1):
+        counts = [sum(item == int(name) and at < moment for item, at in likes) for name in ids["candidate_ids"]]
+        priors.append(20.0 * np.log1p(counts))
+        expected = scores(alone, step) + priors[-1]
+        np.testing.assert_allclose(scores(blended, step), expected, atol=1e-4)
+        assert blended.stream[step].lists[0].ranks == ranks(expected)
+    assert any((first != then).any() for first, then in pairwise(priors))
+    np.testing.assert_allclose([row.prior for row in blended.candidates], priors[-1])
+    assert [row.model_rank for row in blended.candidates] == [row.rank for row in alone.candidates]
+    for before, after in zip(alone.moved, blended.moved, strict=True):
+        np.testing.assert_allclose(after.effects, before.effects, atol=1e-4)
+    assert any("20 x log(1 + likes before the moment)" in notice for notice in blended.notices)

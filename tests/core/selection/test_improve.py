@@ -430,3 +430,24 @@ def test_a_set_judged_by_its_place_says_so(films, model):
     best = done.best.model_copy(update={"demo_ids": ("v:1",), "objective": 0.75})
     apart = f"{0.75 - done.zero_shot.objective:.2f} NDCG@10 above no demonstrations"
     assert apart in verdict(done.model_copy(update={"best": best, "found": best}))
+
+
+def test_before_and_after_are_those_of_the_blended_list(films, model):
+    """User number n met item (3 n + 7 place) mod 24 at 10 place + n; the second of three was disliked."""
+    case = {"prior": 25.0}
+    done, setting = last(small(case), films, model), set_up(Task(case=small(case).case), films, model)
+    moment = setting.case.moment
+    met = [(number, place) for number in range(6) for place in range(12)]
+    likes = [(3 * n + 7 * place) % 24 for n, place in met if place % 3 != 1 and 10 * place + n < moment]
+    prior = np.array([25.0 * np.log1p(likes.count(int(item))) for item in setting.case.candidates])
+    assert len(set(prior)) > 1
+    plain = set_up(Task(case=small().case), films, model)
+    for which in ("zero_shot", "current", "best"):
+        row = next(each for each in done.outcomes if each.which == which)
+        demos = by_ids(films, setting.case, row.demo_ids, history=2)
+        items = films.items(item_ids(setting.case, demos))
+        alone = Scorer(model, plain.write(plain.case, demos, items=items)).full()
+        target = setting.case.candidates.index(setting.case.target)
+        assert row.score == pytest.approx(float(alone[target] + prior[target]), abs=1e-4)
+        assert row.rank == ranks((alone + prior).round(4))[target]
+    assert any("25 x log(1 + likes before the moment)" in notice for notice in done.notices)
