@@ -13,13 +13,13 @@ import numpy as np
 from bench.constants import BUILD
 from bench.product.app_server import APP, FLAGS, chromium, serving
 from bench.product.page_speed import WAIT_SECONDS, bench_home
-from bench.product.presses import Presses, idle, press_all
+from bench.product.presses import idle, press_all
 from bench.results_table import ResultRow, as_row
 from bench.spread import extremes
 from bench.timing import Clock
 
-PAGES = ("", "theory", "robustness", "improve", "personalise")
-"""Addresses of the pages, each on the example that it opens with."""
+PAGES = ("", "prompts", "theory", "robustness", "improve", "personalise", "data")
+"""Addresses of the pages, each as it opens on a first visit."""
 LONGEST_SECONDS = 30.0
 """A button after which nothing has changed by then is called dead."""
 ANSWER = r"/D\d+ (costs|gives) it most: without it, it is \d+|No single demonstration surely moves its place/"
@@ -82,7 +82,8 @@ def press_rows(page: Any, address: str) -> Iterator[list[ResultRow]]:
     seconds: list[float] = []
     dead: list[str] = []
     for name in PAGES:
-        presses = _presses(page, f"{address}/{name}")
+        page.goto(f"{address}/{name}")
+        presses = press_all(page, page.url, LONGEST_SECONDS)
         seconds += presses.seconds.values()
         dead += presses.dead
         slowest = extremes(max(seconds), np.array(seconds))
@@ -90,9 +91,3 @@ def press_rows(page: Any, address: str) -> Iterator[list[ResultRow]]:
             as_row(f"press to a visible change, slowest of {len(seconds)} buttons, seconds", slowest, "<= 2"),
             as_row("buttons after whose press nothing changes", [len(dead)], "<= 0"),
         ]
-
-
-def _presses(page: Any, url: str) -> Presses:
-    page.goto(url)
-    page.locator(".st-key-run").wait_for()
-    return press_all(page, url, LONGEST_SECONDS)

@@ -18,7 +18,8 @@ LOOK = """() => {
 """What a person can see: words, charts, progress bars, dialogs, tables, the address."""
 BUTTONS = """() => {
     const own = '[data-testid="stHeader"], [data-testid="stSidebarCollapseButton"], [data-testid="stTooltipIcon"],'
-        + '[data-testid="stElementToolbar"], [data-testid="stDownloadButton"], [data-testid="stNumberInput"]';
+        + '[data-testid="stElementToolbar"], [data-testid="stDownloadButton"], [data-testid="stNumberInput"],'
+        + '[data-testid="stFileUploader"]';
     const all = [...document.querySelectorAll('[data-testid="stApp"] :is(button, [role="tab"])')].filter(button =>
         button.checkVisibility({visibilityProperty: true}) && !button.disabled && !button.closest(own)
         && button.getAttribute('aria-selected') !== 'true'
@@ -34,7 +35,7 @@ BUTTONS = """() => {
 }"""
 """Marks each button and tab that can be pressed with its name, the key of its element and its words; returns the names.
 
-Left out: what is chosen already, downloads (the browser answers), and Streamlit's own menus."""
+Left out: what is chosen already, downloads and uploads (the browser answers), and Streamlit's own menus."""
 TOOLTIP_MS = 300
 """Milliseconds in which a tooltip opens by itself below the pointer, which is no answer to a press."""
 POLL_MS = 25
