@@ -26,6 +26,9 @@ from core.lm.loading.adapter import adapter_folder
 from core.lm.loading.places import place_of
 from core.prompt.case_source import CaseSource
 from core.prompt.imported.imported_cases import ImportedCases, open_cases
+from core.prompt.stored_templates import template_of
+from core.prompt.template import Template
+from core.prompt.text_preview import TextSection, prompt_sections
 from core.question.case_spec import CaseSpec
 from core.question.kinds import kind_of
 from core.question.task import Task
@@ -194,6 +197,7 @@ def preview(task: Task) -> Subject | str:
         if type(task) is not Task:  # A bare task asks nothing yet.
             kind_of(task).check(task)
         opened = source(task.case)
+        template_of(task.case.template, task.case.family)
     except DemoLensError as fault:
         return str(fault)
     return _previewed(task.case.model_dump_json(), target, against, opened.dataset_id, opened)
@@ -211,6 +215,24 @@ def _previewed(
         return subject_for(CaseSpec.model_validate_json(case_json), _opened, target=target, against=against)
     except DemoLensError as fault:
         return str(fault)
+
+
+def prompt_preview(task: Task, template: Template) -> tuple[TextSection, ...]:
+    """The prompt of a task's case as text; raises `RequestError` where there is none, `PromptError` as `build` does."""
+    subject = preview(task)
+    if isinstance(subject, str):
+        raise RequestError(subject)
+    spec, opened = subject.spec, dataset(subject.spec.dataset)
+    return prompt_sections(
+        subject.case,
+        subject.demos,
+        subject.items,
+        family=spec.family,
+        template=template,
+        noun=opened.noun,
+        history=spec.history,
+        liked=opened.liked,
+    )
 
 
 def replacements(case: CaseSpec) -> list[tuple[Demonstration, Item]]:

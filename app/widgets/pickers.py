@@ -15,6 +15,7 @@ from app.text import counted, option, safe_html
 from app.theme import memory
 from app.widgets import case_files, failures, fields, preview, tab
 from app.widgets.model_panel import model_panel
+from app.widgets.template_picker import template_picker
 from core.comparison.default_choices import sentence_of, with_default_choices
 from core.data.records import Strategy
 from core.data.strategies import STRATEGIES
@@ -218,8 +219,7 @@ def _wording() -> None:
         "Adds this many times log(1 + likes before the moment) to each candidate's score; 0 ranks by the model alone."
     )
     fields.number("prior", "Weight of popularity", 0.0, 100.0, hint, step=0.1, form="%.2f")
-    hint = "What the prompt says of the user's taste and wishes. A kind of item that it names is read from the history."
-    fields.choice("wording", "Wording of the prompt", WORDING_WORDS, hint)
+    template_picker(WORDING_WORDS)
     hint = "Writes the prompt as a message in the model's own chat format."
     fields.toggle("chat", "Chat template of the model", hint)
 

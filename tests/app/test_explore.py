@@ -416,6 +416,7 @@ def test_a_list_shorter_than_asked_for_says_so(open_page, example):
 
 OTHER = {
     "in-wording": "implicit",
+    "in-template": "upload",
     "in-user": "7",
     "in-split": "time",
     "in-strategy": "mixed",
@@ -449,6 +450,9 @@ def test_every_control_of_the_side_bar_is_answered(open_page):
             control.set_value(OTHER.get(key) or _moved(control.value)).run()
         if key == "in-cases":  # A case file that cannot be read changes nothing, and is said.
             assert "cases.jsonl: cannot be read" in words(page)
+            continue
+        if key == "in-template":  # The option waits for a file.
+            assert page.file_uploader(key="template-file").label == "Template file"
             continue
         assert (page.session_state["view"].current.draft, len(page.text_input)) != before, key
         assert "Settings changed" in words(page) or "cannot be run" in words(page), key

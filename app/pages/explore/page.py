@@ -21,7 +21,7 @@ from core.analysis.explain.methods import METHODS
 from core.question.targets import EXPLAINED
 from core.question.task import Task
 
-NOT_READ = {"family", "wording", "chat", "scoring", "model", "adapter", "device", "dtype"}
+NOT_READ = {"family", "wording", "template", "chat", "scoring", "model", "adapter", "device", "dtype"}
 """Choices of a case that change how the model is asked; the others change what it reads."""
 
 
