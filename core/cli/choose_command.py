@@ -30,7 +30,7 @@ def choose(
     log_to_file("command")
     from core.cli.comparison_lines import choice_lines
     from core.comparison.comparing import choose as chosen
-    from core.comparison.kept_choice import keep_choice, write_choice
+    from core.comparison.kept_choice import keep_choice, kept_choice, with_fitted_blend, write_choice
     from core.data.dataset import open_dataset
     from core.lm.loading.load import load
     from core.work.engine import use_all_cores
@@ -42,6 +42,7 @@ def choose(
         report("loading the model", 0.0)
         model = load(settings.model, device=settings.device, dtype=settings.dtype).with_adapter(settings.adapter)
         choice = chosen(settings, dataset, model, between=lambda arm: report(arm, 0.0))
+        choice = with_fitted_blend(choice, kept_choice(dataset.dataset_id, settings.model, settings.adapter))
     if into:
         write_choice(choice, Path(into))
     else:

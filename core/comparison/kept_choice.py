@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from core.comparison.arm import Arm, demonstrations_of
-from core.comparison.arm_row import ArmRow, winner
+from core.comparison.arm_row import ArmRow, arm_of, winner
 from core.comparison.blend_fit import BlendFit
 from core.data.strategies import STRATEGIES
 from core.errors import MaterialError
@@ -81,6 +81,13 @@ def choice_of(rows: Sequence[ArmRow], **facts: object) -> Choice:
     best = winner(rows)
     chosen = best.model_dump(include={*Arm.model_fields, "scoring"})
     return Choice.model_validate({**chosen, **facts, "lists": best.lists, "rows": tuple(rows)})
+
+
+def with_fitted_blend(choice: Choice, kept: Choice | None) -> Choice:
+    """A new choice with the weight of popularity that was fitted for the one that is kept, where it is about the same
+    demonstrations, asked and scored in the same way."""
+    same = kept is not None and (arm_of(kept), kept.scoring) == (arm_of(choice), choice.scoring)
+    return choice.model_copy(update={"blend": kept.blend}) if kept is not None and same else choice
 
 
 def kept_choice(dataset_id: str, model: str, adapter: str | None) -> Choice | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
+from core.analysis.blend import blend_notices
 from core.analysis.explain.faithfulness import number
 from core.analysis.ledger import Ledger, silent
 from core.analysis.quality.score_rows import FLOORS, SCORES, TRUTHS, Truth, UtilityScore
@@ -196,7 +197,8 @@ def _over(
 
 
 def _bare(task: UtilityTask, setting: Setting) -> UtilityReport:
-    of_one_case = {"demos": (), "target": None, "notices": (*setting.dataset.notices, *setting.model.notices)}
+    notices = (*setting.dataset.notices, *setting.model.notices, *blend_notices(task.case))
+    of_one_case = {"demos": (), "target": None, "notices": notices}
     return UtilityReport.model_validate({**setting.head(task), "family": task.case.family, **of_one_case})
 
 

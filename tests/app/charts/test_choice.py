@@ -7,6 +7,7 @@ import pytest
 
 from app.charts import choice as chart
 from app.theme import DARK, LIGHT
+from core.comparison.arm_row import arm_of
 from core.data.strategies import STRATEGIES
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=lambda colours: colours.kind)
@@ -86,3 +87,13 @@ def test_the_words_say_what_was_chosen_on_how_many_lists():
     assert "Without demonstrations 0.35 (0.30 to 0.40)." in text
     assert "16 demonstrations, most similar histories, 0.48" in text
     assert "Chosen: no demonstrations" in chart.alt(choices.choice(most=1))
+
+
+@pytest.mark.parametrize("demos", [0, 4])
+def test_a_choice_that_was_named_and_not_raced_is_drawn(demos):
+    rows = (choices.row("recent", 0), *([choices.row("neighbours", demos)] if demos else []))
+    named = choices.choice().model_copy(update={"rows": rows, "raced": False, **arm_of(rows[-1]).model_dump()})
+    assert chart.figure(named, LIGHT).data
+    assert len(chart.table(named)) == len(rows)
+    assert chart.alt(named).startswith("NDCG@10 on 200 validation lists.")
+    assert named.sentence.startswith("Named by a person:")

@@ -18,7 +18,7 @@ from core.comparison.blending import GRID, blend, fit_of
 from core.comparison.compared_lists import validation_lists
 from core.comparison.comparison import blend_lists, popularity
 from core.comparison.default_choices import default_choices, sentence_of, stated_prior, without_explicit
-from core.comparison.kept_choice import Choice, kept_choice
+from core.comparison.kept_choice import Choice, kept_choice, with_fitted_blend
 from core.comparison.list_outcomes import ListOutcomes
 from core.data.dataset import Dataset
 from core.lm.loading.load import LanguageModel
@@ -91,6 +91,13 @@ def test_a_kept_choice_gets_the_weight_and_another_set_is_named(watched: Dataset
     assert [row.demos for row in named.rows] == [0, 2]
     assert named.sentence.startswith("Named by a person: 2 demonstrations")
     assert Choice.model_validate_json(named.model_dump_json()) == named
+
+
+def test_another_race_keeps_the_weight_of_the_same_demonstrations() -> None:
+    kept = choices.choice().model_copy(update={"blend": fit()})
+    assert with_fitted_blend(choices.choice(created="later"), kept).prior == 1.5
+    assert with_fitted_blend(choices.choice(most=1), kept).blend is None
+    assert with_fitted_blend(choices.choice(), None) == choices.choice()
 
 
 def test_the_weight_is_a_default_and_explicit_ones_win() -> None:
