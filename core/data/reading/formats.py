@@ -8,6 +8,7 @@ from core.data.reading.goodreads import GOODREADS, YELP
 from core.data.reading.last_fm import LAST_FM
 from core.data.reading.mind import MIND
 from core.data.reading.movielens import MOVIELENS
+from core.data.reading.netflix import NETFLIX
 from core.data.reading.probe import FileProbe
 from core.data.reading.recbole import RECBOLE
 from core.data.reading.shapes import DataFormat, FileKind, FileShape
@@ -15,7 +16,7 @@ from core.data.reading.steam import STEAM
 from core.data.reading.table_shapes import TABLE
 from core.errors import DataError
 
-FORMATS = (RECBOLE, MOVIELENS, AMAZON, MIND, BOOK_CROSSING, LAST_FM, STEAM, GOODREADS, YELP, TABLE)
+FORMATS = (RECBOLE, MOVIELENS, AMAZON, MIND, BOOK_CROSSING, LAST_FM, NETFLIX, STEAM, GOODREADS, YELP, TABLE)
 """In the order in which they are tried: any table comes last."""
 
 

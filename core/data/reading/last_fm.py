@@ -1,4 +1,4 @@
-"""Last.fm: HetRec 2011 (artists' plays), 360K (plays of each user) and 1K (every single play)."""
+"""Last.fm: HetRec 2011 (artists' plays), 360K (plays of each user), 1K and LFM-1b (every single play)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from core.data.reading.delimited import Delimited
 from core.data.reading.layouts import LINE
-from core.data.reading.probe import FileProbe, all_match
+from core.data.reading.probe import UNIX_SECONDS, FileProbe, all_match
 from core.data.reading.shapes import DataFormat, FileKind, FileShape, Reshaped, shaped
 
 _PLAYS = "The numbers are counts of plays; there are no times."
@@ -57,6 +57,27 @@ def _plays_1k(probe: FileProbe) -> FileShape | None:
     return shaped(layout, {"user": "user", "item": "track_id", "title": "track_title", "time": "time"}, notes=(note,))
 
 
+def _plays_1b(probe: FileProbe) -> FileShape | None:
+    rows = probe.table("\t", 5)
+    if (
+        not rows
+        or not all(all_match(rows, place, r"\d+") for place in range(4))
+        or not all_match(rows, 4, UNIX_SECONDS)
+    ):
+        return None
+    layout = Delimited("\t", ("user", "artist", "album", "track", "time"), header=False, named_by="LFM-1b has")
+    return shaped(layout, {"user": "user", "item": "track", "time": "time"}, time_unit="seconds")
+
+
+def _names_1b(probe: FileProbe) -> FileShape | None:
+    """Tracks; albums have the same fields, so that the file's name must tell."""
+    rows = probe.table("\t", 3)
+    if "LFM-1b_tracks" not in probe.name or not rows or not all_match(rows, 0, r"\d+"):
+        return None
+    layout = Delimited("\t", ("track", "track_title", "artist"), header=False, named_by="LFM-1b has")
+    return shaped(layout, {"item": "track", "title": "track_title"})
+
+
 def _tracks(table: pa.Table) -> pa.Table:
     """The track's title is `Artist – Track`, which is also its id where it has none."""
     title = pc.binary_join_element_wise(table.column("artist"), table.column("track"), " – ", null_handling="skip")
@@ -67,12 +88,14 @@ def _tracks(table: pa.Table) -> pa.Table:
 
 LAST_FM = DataFormat(
     name="last-fm",
-    words="Last.fm: HetRec 2011, 360K and 1K",
+    words="Last.fm: HetRec 2011, 360K, 1K and LFM-1b",
     kinds=(
         FileKind("interactions", "Last.fm HetRec user_artists.dat", _hetrec_plays),
         FileKind("interactions", "Last.fm 360K plays", _plays_360k),
         FileKind("interactions", "Last.fm 1K plays", _plays_1k),
+        FileKind("interactions", "LFM-1b listening events", _plays_1b),
         FileKind("items", "Last.fm HetRec artists.dat", _hetrec_artists),
+        FileKind("items", "LFM-1b tracks", _names_1b),
         FileKind("other", "Last.fm HetRec friends or tags", _hetrec_others),
     ),
 )
