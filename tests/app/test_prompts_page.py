@@ -98,10 +98,10 @@ def test_a_dropped_file_is_imported_and_its_first_case_is_shown(visit: Any, home
     lines = [shot % "Yes", "{", (shot % "No").replace("Tin Harbour", "<b>x</b>")]
     page = visit()
     page.file_uploader[0].set_value(("../<i>log.jsonl", "\n".join(lines).encode(), "text/plain")).run()
-    said = words(page)
-    assert "2 prompts of &lt;i&gt;log.jsonl are ready to explain." in said
-    assert "Read as OpenAI chat lines (fine-tuning). 3 calls: 2 imported, 1 refused." in said
-    assert "not JSON" in said
+    text = words(page)
+    assert "2 prompts of &lt;i&gt;log.jsonl are ready to explain." in text
+    assert "Read as OpenAI chat lines (fine-tuning). 3 calls: 2 imported, 1 refused." in text
+    assert "not JSON" in text
     assert page.selectbox(key="in-prompts-format").options[0] == "recognised: OpenAI chat lines (fine-tuning)"
     (stored,) = stored_cases.stored_files()
     assert page.query_params["cases"] == stored.name
@@ -197,7 +197,7 @@ def test_a_path_is_read_only_below_the_folders_of_the_owner(
     monkeypatch.setenv("DEMOLENS_DATA_FOLDERS", str(tmp_path / "logs"))
     page = visit()
     page.text_input(key="in-prompts-path").set_value(str(tmp_path / "logs" / ".." / "cases.jsonl")).run()
-    assert "outside of the folders" in words(page)
+    assert "may not be read" in words(page)
     page.text_input(key="in-prompts-path").set_value(str(tmp_path / "logs" / "cases.jsonl")).run()
     assert "Case inside" in words(page)
 

@@ -80,21 +80,21 @@ def cases_table(view: PromptsView, cases: ImportedCases) -> None:
     pages = -(-len(ids) // PAGE_CASES)
     view.page = min(view.page, pages - 1)
     start = view.page * PAGE_CASES
-    shown = ids[start : start + PAGE_CASES]
-    rows = _rows(cases.dataset_id, shown, cases)
+    page_ids = ids[start : start + PAGE_CASES]
+    rows = _rows(cases.dataset_id, page_ids, cases)
     key = f"{TABLE}-{cases.dataset_id}-{view.page}"
     st.dataframe(
         literal(pd.DataFrame(rows)),
         key=key,
         hide_index=True,
         height=min(38 + 35 * len(rows), 38 + 35 * 12),
-        on_select=lambda: _picked(key, shown),
+        on_select=lambda: _picked(key, page_ids),
         selection_mode="single-row",
-        alt=f"Cases {start + 1} to {start + len(shown)} of {len(ids)}",
+        alt=f"Cases {start + 1} to {start + len(page_ids)} of {len(ids)}",
         column_config={name: st.column_config.Column(width="small") for name in rows[0] if name != "case"},
     )
     if pages > 1:
-        _pages(view, pages, f"Cases {start + 1:,} to {start + len(shown):,} of {len(ids):,}")
+        _pages(view, pages, f"Cases {start + 1:,} to {start + len(page_ids):,} of {len(ids):,}")
 
 
 def search(view: PromptsView, ids: tuple[str, ...]) -> None:
@@ -123,11 +123,11 @@ def _searched() -> None:
         view.notice = f"There is no case {plain(str(typed))} in this file."
 
 
-def _picked(key: str, shown: tuple[str, ...]) -> None:
+def _picked(key: str, page_ids: tuple[str, ...]) -> None:
     row = tab.picked_row(key)
-    if row is not None and row < len(shown):
+    if row is not None and row < len(page_ids):
         view = current()
-        view.notice, view.case_id = "", shown[row]
+        view.notice, view.case_id = "", page_ids[row]
 
 
 def _pages(view: PromptsView, pages: int, words: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,9 +14,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import cached
 from app.pages.prompts.prompts_view import PromptsView, current
+from app.settings import data_folders
 from app.text import capital
 from app.widgets import failures
-from core.data.folders import LONGEST_PATH
+from core.data.intake.uploads import allowed_path
 from core.errors import DataError, DemoLensError, RequestError
 from core.prompt.imported.answer_options import OptionSource
 from core.prompt.imported.case_file import OptionsFrom
@@ -25,10 +25,7 @@ from core.prompt.imported.formats import FORMATS, TEXT
 from core.prompt.imported.importing import ImportChoices
 from core.prompt.imported.stored_cases import CASE_FILE, import_files, record_named, safe_name
 from core.store.home import stored, workplace
-from core.store.names import form_fault
 
-FOLDERS = "DEMOLENS_DATA_FOLDERS"
-"""Environment variable of the owner: folders whose files may be read by their path, parted as in PATH."""
 UPLOAD, PATH, FORMAT, OPTIONS, LABELS, TITLES = (
     f"in-prompts-{name}" for name in ("files", "path", "format", "options", "labels", "titles")
 )
@@ -88,26 +85,11 @@ def intake(view: PromptsView) -> None:
 
 def _typed_path() -> str:
     """The path in its field; empty where the owner allows none."""
-    if not _folders():
+    folders = data_folders()
+    if not folders:
         return ""
-    hint = "For files that are too large to upload, in a folder that the owner of this DemoLens has named."
+    hint = f"For files that are too large to upload, below {', '.join(map(str, folders))}."
     return st.text_input("Or the path of a file on this machine", key=PATH, max_chars=500, help=hint).strip()
-
-
-def _folders() -> tuple[Path, ...]:
-    """The folders below which a path may be read; none where the owner names none."""
-    names = [name for name in os.environ.get(FOLDERS, "").split(os.pathsep) if os.path.isabs(name)]
-    return tuple(Path(os.path.realpath(name)) for name in names if os.path.isdir(name))
-
-
-def _allowed(text: str) -> Path:
-    """The file of a path, links followed; raises `DataError` for one outside of the owner's folders."""
-    if fault := form_fault(text, longest=LONGEST_PATH):
-        raise DataError("this path cannot be opened", expected=f"the path of a file, not a name {fault}")
-    path = Path(os.path.realpath(Path(text)))
-    if not any(path.is_relative_to(folder) for folder in _folders()):
-        raise DataError("this path lies outside of the folders that may be read", expected=f"one below {FOLDERS}")
-    return path
 
 
 def _choices(view: PromptsView, left: DeltaGenerator, right: DeltaGenerator) -> ImportChoices:
@@ -173,7 +155,7 @@ def _say(place: DeltaGenerator, count: int) -> None:
 def _files(in_hand: _InHand) -> Iterator[tuple[list[Path], Path | None]]:
     """The files in hand on disk, and the template among them."""
     if in_hand.path and not in_hand.uploads:
-        yield [_allowed(in_hand.path)], None
+        yield [allowed_path(in_hand.path, data_folders())], None
         return
     with workplace() as folder:
         paths = []

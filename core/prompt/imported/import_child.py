@@ -48,7 +48,7 @@ def answer(folder: Path) -> dict[str, Any]:
         cases = _taken(files[0], report)
     else:
         cases = import_cases(files, ImportChoices(**choices), report)
-    write_cases(folder / CASES, _told(at_least_one(cases, report), folder / PROGRESS))
+    write_cases(folder / CASES, _with_progress(at_least_one(cases, report), folder / PROGRESS))
     return {"record": record_of(report, [label(path) for path in files]).model_dump()}
 
 
@@ -66,7 +66,7 @@ def _taken(path: Path, report: ImportReport) -> Iterator[PromptCase]:
         yield case
 
 
-def _told(cases: Iterator[PromptCase], place: Path) -> Iterator[PromptCase]:
+def _with_progress(cases: Iterator[PromptCase], place: Path) -> Iterator[PromptCase]:
     """The cases, whose number is written down from time to time."""
     for count, case in enumerate(cases):
         if count % EVERY == 0:

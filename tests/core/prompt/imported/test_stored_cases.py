@@ -122,7 +122,7 @@ def test_a_damaged_record_is_none_and_the_file_is_still_offered(tmp_path: Path, 
     row = import_files([case_file(tmp_path, text_case("a"))], ImportChoices())
     (home / STORED / f"{row.name}.json").write_text('{"name": "x"}')
     assert record_named(row.name) is None
-    assert [(found.words, found.record) for found in stored_files()] == [("calls.jsonl", None)]
+    assert [(row.words, row.record) for row in stored_files()] == [("calls.jsonl", None)]
 
 
 @pytest.mark.parametrize("name", ["../x", "0" * 15, "0" * 16, "", "/etc/passwd"])
