@@ -35,7 +35,8 @@ TERMS: tuple[GlossaryTerm, ...] = (
     ),
     GlossaryTerm(
         "target",
-        "The candidate that is explained: the item that the user really chose next, unless another one is selected.",
+        "The candidate that is explained: the item that the user really chose next, or the true answer of a finished "
+        "prompt, unless another one is selected.",
         ("targets",),
     ),
     GlossaryTerm(
@@ -353,8 +354,8 @@ TERMS: tuple[GlossaryTerm, ...] = (
     # Improve.
     GlossaryTerm(
         "J",
-        "The objective by which a set of demonstrations is judged: the mean score on the user's known choices minus "
-        "lambda times the spread. Higher is better.",
+        "The objective by which a set of demonstrations is judged: the mean score on the user's known choices, or "
+        "on other cases of a case file, minus lambda times the spread. Higher is better.",
         ("objective J", "objective"),
     ),
     GlossaryTerm(

@@ -126,7 +126,7 @@ def headline(explanation: Explanation) -> str:
     """The case in one sentence, as HTML."""
     row, total = target_row(explanation), len(explanation.candidates)
     if row is None:
-        return f"{total} candidates are ranked; the item really chosen next is not known."
+        return f"{total} candidates are ranked; the {explanation.task.case.truth} is not known."
     title = f"<em>{safe_html(row.title, 80)}</em>"
     if row.rank is None:
         return f"{title} is one of {total} candidates; the scores are being computed."

@@ -47,7 +47,15 @@ def weak(report: RobustnessReport) -> list[str]:
         )
     if report.weakest is not None:
         sentences.append(_weakest(report.demos[report.weakest.place].title, report.weakest))
-    return sentences + [f"Not tried: {safe_html(NAMES[row.kind])}. {safe_html(row.reason)}" for row in report.left_out]
+    return [*sentences, *not_tried(report)]
+
+
+def not_tried(report: RobustnessReport) -> list[str]:
+    """Which kinds are left out, those with the same reason together; HTML sentences."""
+    kinds: dict[str, list[str]] = {}
+    for row in report.left_out:
+        kinds.setdefault(row.reason, []).append(NAMES[row.kind])
+    return [f"Not tried: {safe_html('; '.join(names), 300)}. {safe_html(reason)}" for reason, names in kinds.items()]
 
 
 def _weakest(title: str, demo: Weakest) -> str:

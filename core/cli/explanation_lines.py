@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from core.analysis.explain.explanation import CandidateRow, Contributions, Explanation
 from core.analysis.explain.flip_words import flip_sentence, history_sentence
 from core.metrics.ranking import Rank, best_first
+from core.question.case_spec import CaseSpec
 from core.question.shown_candidates import shown_sentence
 from core.question.targets import EXPLAINED
 from core.question.task import DemoRow, Target
@@ -47,7 +48,7 @@ def _heading(explanation: Explanation) -> Iterator[str]:
         yield f"Template {escaped(source.template.words)}"
     place = f" on {source.device}, {source.dtype}" if source.server is None else ""
     yield f"{escaped(source.model_name)}{place}, {explanation.timings.total:.1f} s"
-    if shown := shown_sentence(explanation.demos, explanation.chosen_next):
+    if shown := shown_sentence(explanation.demos, explanation.chosen_next, truth=explanation.task.case.truth):
         yield shown
 
 
@@ -60,16 +61,16 @@ def _recommendations(explanation: Explanation) -> Iterator[str]:
     head = f"{'rank':>4} {'without':>7}{alone} {'score':>8}  title"
     yield f"{head} (score in nats; without = rank without demonstrations{words})"
     for row in rows[:MOST_CANDIDATES]:
-        yield _candidate(row)
+        yield _candidate(row, explanation.task.case)
     for row in rows[MOST_CANDIDATES:]:
         if row.is_target:
-            yield _candidate(row)
+            yield _candidate(row, explanation.task.case)
     if len(rows) > MOST_CANDIDATES:
         yield f"     … {len(rows) - MOST_CANDIDATES} more in the JSON"
 
 
-def _candidate(row: CandidateRow) -> str:
-    mark = "  <- chosen next" if row.is_target else ""
+def _candidate(row: CandidateRow, case: CaseSpec) -> str:
+    mark = f"  <- {case.truth_mark.removeprefix('really ')}" if row.is_target else ""
     rank, before = _place(row.rank), _place(row.zero_shot_rank)
     score = "-" if row.score is None else f"{row.score:+.3f}"
     alone = "" if row.model_rank is None else f" {_place(row.model_rank):>6}"
@@ -125,7 +126,8 @@ def _shown(demo: DemoRow, explanation: Explanation) -> str:
     """A mark of a demonstration that shows a candidate."""
     if not demo.shows:
         return ""
-    return "  <- shows the item chosen next" if explanation.chosen_next in demo.shows else "  <- shows a candidate"
+    true = explanation.task.case.truth.replace("really ", "")
+    return f"  <- shows the {true}" if explanation.chosen_next in demo.shows else "  <- shows a candidate"
 
 
 def _faithfulness(explanation: Explanation, shares: Contributions) -> str:

@@ -130,6 +130,11 @@ class CaseSpec(BaseModel):
         return "true answer" if self.imported else "item really chosen next"
 
     @property
+    def truth_mark(self) -> str:
+        """The same beside a mark."""
+        return "true answer" if self.imported else "really chosen next"
+
+    @property
     def demo_count(self) -> int:
         """Demonstrations the prompt will probably hold."""
         return self.demos if self.demo_ids is None else len(self.demo_ids)

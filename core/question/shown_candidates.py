@@ -8,10 +8,11 @@ from core.question.task import DemoRow
 from core.words import counted
 
 
-def shown_sentence(demos: Sequence[DemoRow], chosen_next: str | None) -> str:
+def shown_sentence(demos: Sequence[DemoRow], chosen_next: str | None, *, truth: str = "item really chosen next") -> str:
     """`2 of 16 demonstrations show a candidate; D3 shows the item really chosen next.`; empty where none does.
 
-    `chosen_next` is the id of the item really chosen next, None where it is not among the candidates.
+    `chosen_next` is the id of the item really chosen next, None where it is not among the candidates; `truth` is what
+    it is called.
     """
     showing = [row for row in demos if row.shows]
     if not showing:
@@ -19,7 +20,7 @@ def shown_sentence(demos: Sequence[DemoRow], chosen_next: str | None) -> str:
     verb = "shows" if len(showing) == 1 else "show"
     names = [row.label for row in showing if chosen_next in row.shows]
     count = f"{len(showing)} of {counted(len(demos), 'demonstration')} {verb} a candidate"
-    return f"{count}; {_which(names)} the item really chosen next."
+    return f"{count}; {_which(names)} the {truth}."
 
 
 def _which(names: Sequence[str]) -> str:

@@ -8,8 +8,11 @@ import pytest
 
 from app.charts import demonstration_quality as charts
 from app.list_reading import effects_on, target_of
+from app.pages.explore import quality_section
 from app.pages.explore.quality_section import same_effects
+from core.analysis.explain.explain_task import Explain
 from core.analysis.quality.quality_task import QualityReport, QualityRow, QualityTask
+from core.question.case_spec import CaseSpec
 
 
 @pytest.fixture
@@ -52,3 +55,9 @@ def test_without_effects_of_a_list_gains_are_those_of_the_report(explanation: An
     bare = explanation.model_copy(update={"list_effects": None})
     assert same_effects(bare, report(bare)) is None
     assert set(charts.scores(report(bare))["gain"]) == {0.5}
+
+
+def test_a_finished_prompt_is_offered_no_check_over_users(explanation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = explanation.model_copy(update={"task": Explain(case=CaseSpec(cases="calls.jsonl", case="1"))})
+    monkeypatch.setattr(quality_section, "section", lambda *_texts: pytest.fail("a check was offered"))
+    quality_section._worth(imported)

@@ -28,7 +28,7 @@ def candidates(explanation: Explanation, colours: Palette) -> None:
     count, case = len(explanation.candidates), explanation.task.case
     short = case.candidate_ids is None and not case.imported and count < case.candidates
     few = f"Only {count} of the {case.candidates} asked for. " if short else ""
-    note = f"{few}◆ really chosen next.{first} ▲ ▼ places won or lost through the demonstrations."
+    note = f"{few}◆ {case.truth_mark}.{first} ▲ ▼ places won or lost through the demonstrations."
     form = switched("candidates", "Recommendations", note, ["List", "Chart"])
     if form == "Chart":
         key = "chart-ranks"

@@ -46,7 +46,7 @@ def demos(explanation: Explanation) -> None:
     if rows:
         _table(explanation, rows)
     _next_run(explanation, rows)
-    if shows := shown_sentence(explanation.demos, explanation.chosen_next):
+    if shows := shown_sentence(explanation.demos, explanation.chosen_next, truth=explanation.task.case.truth):
         failures.note(shows)
     _as_read(explanation)
     if explanation.demos:

@@ -127,10 +127,11 @@ def _place(explanation: Explanation, index: int) -> dict[str, str]:
 
 
 def shows(demo: DemoRow, explanation: Explanation) -> str:
-    """Titles of the candidates that a demonstration shows, the item really chosen next marked and first."""
+    """Titles of the candidates that a demonstration shows, the true one marked and first."""
     rows = [row for row in explanation.candidates if row.item_id in demo.shows]
     rows.sort(key=lambda row: not row.is_target)
-    return "; ".join(f"\u25c6 chosen next: {row.title}" if row.is_target else f"\u25c7 {row.title}" for row in rows)
+    true = explanation.task.case.truth_mark.removeprefix("really ")
+    return "; ".join(f"\u25c6 {true}: {row.title}" if row.is_target else f"\u25c7 {row.title}" for row in rows)
 
 
 # ---- bars

@@ -31,7 +31,7 @@ def controls() -> None:
     fields.choice("method", "Method", words, "How the score is divided among the demonstrations.")
     names, target = _candidates(), tab.draft(Explain).target
     hint = "The candidate that is explained."
-    fields.choice("target", "Candidate", {"": "item really chosen next"} | names, hint, "fuzzy")
+    fields.choice("target", "Candidate", {"": tab.draft(Explain).case.truth} | names, hint, "fuzzy")
     others = {item: name for item, name in names.items() if item != target}
     hint = "A second candidate, to explain the first one's lead over it."
     fields.choice("against", "Against", {"": "all other candidates"} | others, hint, "fuzzy")

@@ -93,6 +93,8 @@ def _costs(report: QualityReport, *, taken: bool) -> None:
 def _worth(explanation: Explanation) -> None:
     """The rank correlation of every score with the true use of demonstrations, measured over many users."""
     case, source = explanation.task.case, explanation.provenance
+    if case.imported:
+        return  # It is measured over many users of a data set.
     section(
         "Do these scores predict anything?",
         "Measured over many users: how well each score ranks demonstrations by their true use.",

@@ -107,7 +107,7 @@ def _result(report: RobustnessReport, settings: InferenceSettings) -> None:
         "moved",
         "The plain list and the changed one",
         "Places under the plain model on the left, under the changed dual model on the right; blue and ▲ rise, orange "
-        "and ▼ fall. A diamond is the item really chosen next.",
+        f"and ▼ fall. A diamond is the {report.task.case.truth}.",
         figure=lambda: charts.moves(report, tab.colours()),
         table=lambda: charts.moves_table(report),
         alt=charts.moves_alt(report),
