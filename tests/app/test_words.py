@@ -22,7 +22,7 @@ def unexplained(page: AppTest) -> list[str]:
     return [term.name for term in terms_in(texts) if term.name not in screens.explained(page)]
 
 
-@pytest.mark.parametrize("name", PAGES[1:])
+@pytest.mark.parametrize("name", [*PAGES[1:], "data"])
 def test_what_a_page_says_before_its_first_run_is_explained(open_page, name: str) -> None:
     page, _ = open_page(name)
     assert not unexplained(page)
