@@ -105,7 +105,7 @@ def test_a_dropped_file_is_imported_and_its_first_case_is_shown(visit: Any, home
     assert page.selectbox(key="in-prompts-format").options[0] == "recognised: OpenAI chat lines (fine-tuning)"
     (stored,) = stored_cases.stored_files()
     assert page.query_params["cases"] == stored.name
-    assert list(page.dataframe[0].value.iloc[0]) == ["<i>log.jsonl:1", 0, 0, 2, "known"]
+    assert list(page.dataframe[0].value.iloc[0]) == ["<i>log.jsonl:1", "known", 0, 0, 2]
     page.selectbox(key="in-prompts-options").set_value("candidates").run()
     assert "Not imported" in words(page)
     assert "no candidate list" in words(page)

@@ -66,7 +66,7 @@ def _leaks(record: ImportRecord) -> None:
     for row in rows:
         where = f" (first: {row.first})" if row.first else ""
         count = f"{counted(row.count, 'case')}: " if row.first else ""
-        lines.append(f"{count}{row.sentence}{where}")
+        lines.append(f"{count}{row.sentence.rstrip('.')}{where}.")
     title = f"In {counted(record.leaky, 'case')} the true answer stands in the prompt" if record.leaky else "To check"
     failures.notices(lines, title)
 
@@ -152,8 +152,8 @@ def row_of(case: PromptCase) -> dict[str, object]:
     leak = any(finding.leak for finding in findings_of(case))
     return {
         "case": plain(case.case_id, 80),
+        "true answer": "not known" if case.target is None else "in the prompt" if leak else "known",
         "demos": case.demo_count,
         "history": history,
         "options": len(case.options),
-        "true answer": "not known" if case.target is None else "in the prompt" if leak else "known",
     }
