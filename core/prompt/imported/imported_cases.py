@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
@@ -33,6 +34,8 @@ LABELS = "labels"
 _DEMO = re.compile("d([1-9][0-9]{0,5})")
 MOST_STORED = 100_000_000
 """Bytes of a case file that is copied into the home."""
+MOST_POOLED = 10_000
+"""Cases of a file whose demonstrations are read for a pool; 10,000 take some seconds."""
 MOST_OPEN = 4
 """Indexes of case files that are kept."""
 
@@ -139,12 +142,12 @@ class ImportedCases:
     def pool(self, case: Case, most: int) -> list[Demonstration]:
         """At most `most` demonstrations of other cases that fit the prompt of `case`, in the order of the file.
 
-        Each text comes once, and none that the case itself shows.
+        The first `MOST_POOLED` cases are read. Each text comes once, and none that the case itself shows.
         """
         own = self.demonstrations(case.user_id)
         pool: dict[str, Demonstration] = {}
         shown = {words_of(demo.pieces).strip() for demo in own}
-        for case_id in self._lines:
+        for case_id in islice(self._lines, MOST_POOLED):
             for demo in self.demonstrations(case_id) if case_id != case.user_id else ():
                 text = words_of(demo.pieces).strip()
                 if text not in shown and fits(demo, case, own):
