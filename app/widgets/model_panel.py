@@ -52,7 +52,7 @@ def _about(case: CaseSpec) -> None:
     if examination.state != "done":
         _wait(case)
     elif examination.loaded:
-        failures.note("Loaded and checked against plain passes: Run does not load it again.")
+        failures.note("Loaded on this machine and checked against plain passes.")
     else:
         refused = facts is not None and facts.refusal is not None
         st.button("Look again" if refused else LOAD, key="load-model", on_click=_load, args=(case,), help=HINT)

@@ -56,7 +56,7 @@ def test_a_press_loads_and_the_self_check_is_said(open_page: Any, asked: Any) ->
     assert asked.count(("sample", True)) == 1
     for words in ("Two packed branches", "A remembered prefix", "Prompts for an answer", "Prompts for a title"):
         assert words in texts(page)
-    assert "Run does not load it again" in texts(page)
+    assert "Loaded on this machine and checked against plain passes." in texts(page)
     assert "load-model" not in {button.key for button in page.button}
     assert len(desk.submissions) == before
 
