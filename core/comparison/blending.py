@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from core.comparison.arm_row import arm_of
 from core.comparison.blend_fit import BlendFit, BlendPoint
 from core.comparison.blend_settings import BlendSettings
-from core.comparison.compared_lists import validation_lists
+from core.comparison.compared_lists import validation_lists_of
 from core.comparison.comparison import arm_rows, blend_lists
 from core.comparison.kept_choice import Choice
 from core.comparison.list_outcomes import ListOutcomes
@@ -43,14 +43,7 @@ def blend(
     It is the one that is `kept`, where the settings name no other demonstrations; else it holds those that they name.
     Raises `DataError` for data without timestamps or without later lists.
     """
-    lists = validation_lists(
-        dataset,
-        count=settings.lists,
-        candidates=settings.candidates,
-        history=settings.history,
-        share=settings.share,
-        seed=settings.seed,
-    )
+    lists = validation_lists_of(settings, dataset)
     arm, scoring = settings.arm(kept)
     outcomes = ListOutcomes(
         dataset, {settings.adapter: model}, settings.history, settings.dataset, settings.model, cache

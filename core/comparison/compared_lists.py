@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.comparison.comparison_settings import ListSettings
 from core.data.cases import case_of, eligible_users, met_before
 from core.data.dataset import Dataset
 from core.data.records import Case
@@ -28,6 +29,12 @@ def validation_lists(
     if not lists:
         raise DataError(f"the validation period of {dataset.name} has no list", expected="later liked interactions")
     return tuple(lists)
+
+
+def validation_lists_of(settings: ListSettings, dataset: Dataset) -> tuple[Case, ...]:
+    """The validation lists that choices name; raises as `validation_lists` does."""
+    names = ("candidates", "history", "share", "seed")
+    return validation_lists(dataset, count=settings.lists, **{name: getattr(settings, name) for name in names})
 
 
 def later_lists(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from core.comparison.arm import COMPARED, Arm, arms_of
 from core.comparison.choose import Race
-from core.comparison.compared_lists import later_lists, validation_lists
+from core.comparison.compared_lists import later_lists, validation_lists_of
 from core.comparison.comparison import StrategyComparison, comparison_of
 from core.comparison.comparison_settings import HISTORY, ChoiceSettings
 from core.comparison.kept_choice import Choice, choice_of
@@ -88,14 +88,7 @@ def choose(
 
     Raises `DataError` for data without timestamps or without later lists.
     """
-    lists = validation_lists(
-        dataset,
-        count=settings.lists,
-        candidates=settings.candidates,
-        history=settings.history,
-        share=settings.share,
-        seed=settings.seed,
-    )
+    lists = validation_lists_of(settings, dataset)
     outcomes = ListOutcomes(
         dataset, {settings.adapter: model}, settings.history, settings.dataset, settings.model, cache, between
     )

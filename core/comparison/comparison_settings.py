@@ -15,8 +15,8 @@ HISTORY = 5
 """Titles in each history where the choices do not say how many."""
 
 
-class ChoiceSettings(BaseModel):
-    """Every choice of a race on validation lists."""
+class ListSettings(BaseModel):
+    """Which validation lists are ranked, by which model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -26,13 +26,7 @@ class ChoiceSettings(BaseModel):
     """'sample', a model folder, a .gguf file, or a hub name."""
     adapter: Annotated[Text | None, AfterValidator(lambda name: None if name == NO_ADAPTER else name)] = None
     """'recicl' or 'tallrec', shipped for the sample model, the folder of a LoRA adapter, or 'none'."""
-    families: tuple[Family, ...] = ("next_item", "yes_no")
-    """The prompt families that take part."""
-    strategies: tuple[Strategy, ...] = COMPARED
-    """The strategies that take part."""
-    numbers: tuple[Annotated[int, Field(ge=1, le=32)], ...] = (1, 2, 4, 8, 16, 32)
-    """The numbers of demonstrations that the best strategies are tried with; none is always tried."""
-    lists: Annotated[int, Field(ge=2, le=1_000_000)] = 60
+    lists: Annotated[int, Field(ge=2, le=1_000_000)] = 200
     """Validation lists that are ranked."""
     candidates: Annotated[int, Field(ge=2, le=1000)] = 20
     """Items in each list, the one really chosen among them."""
@@ -46,3 +40,16 @@ class ChoiceSettings(BaseModel):
     """Number format of the weights."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     """Seed of everything that is drawn."""
+
+
+class ChoiceSettings(ListSettings):
+    """Every choice of a race on validation lists."""
+
+    lists: Annotated[int, Field(ge=2, le=1_000_000)] = 60
+    """Validation lists that are ranked."""
+    families: tuple[Family, ...] = ("next_item", "yes_no")
+    """The prompt families that take part."""
+    strategies: tuple[Strategy, ...] = COMPARED
+    """The strategies that take part."""
+    numbers: tuple[Annotated[int, Field(ge=1, le=32)], ...] = (1, 2, 4, 8, 16, 32)
+    """The numbers of demonstrations that the best strategies are tried with; none is always tried."""

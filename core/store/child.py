@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +21,9 @@ IDLE_SECONDS = 300.0
 """A child that uses no processor time for this long has come to a halt."""
 LEAST_STEP = 0.01
 """Seconds of processor time that count as a sign of life."""
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "TZ")
+"""Variables of the environment that a child which reads a person's files gets: no key, no token."""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ def run_child(
         if process.stdin is not None:
             process.stdin.close()
     return Ended(status, output.all(), errors.all())
+
+
+def keyless_environment() -> dict[str, str]:
+    """An environment without keys and tokens, in which a child imports the same modules as this process."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
 
 
 def _wait(

@@ -18,6 +18,7 @@ from app.pages.explore.selection import selected_demo
 from app.session import question_of
 from app.text import capital, counted, safe_html
 from app.widgets import downloads, failures, preview, tab
+from app.widgets.browser_component import message
 from app.widgets.demo_table import component
 from app.widgets.demo_table.messages import edit_of, selected_of
 from app.widgets.panel import section
@@ -169,14 +170,14 @@ def _quality(explanation: Explanation) -> QualityReport | None:
 
 
 def _selected(rows: Sequence[RowState]) -> None:
-    place = selected_of(component.message(TABLE, "select"), [row.key for row in rows])
+    place = selected_of(message(TABLE, "select"), [row.key for row in rows])
     index = None if place is None else rows[place].index
     if index is not None:
         tab.select(demo=index + 1)
 
 
 def _edited(explanation: Explanation, rows: Sequence[RowState], labelled: bool) -> None:
-    edit = edit_of(component.message(TABLE, "edit"), [row.key for row in rows], labelled=labelled)
+    edit = edit_of(message(TABLE, "edit"), [row.key for row in rows], labelled=labelled)
     if edit is None or not editable(explanation, tab.draft(Explain)):
         return
     tab.current().controls[TABLE] = edit.sequence

@@ -14,6 +14,7 @@ from app.pages.prompts.prompts_view import CaseDraft, PromptsView, current
 from app.session import View
 from app.text import capital, counted, safe_html, unique_labels
 from app.widgets import failures, next_steps, tab
+from app.widgets.browser_component import message
 from app.widgets.panel import section
 from core.errors import DemoLensError
 from core.prompt.imported.case_file import OptionsFrom, PromptCase
@@ -115,7 +116,7 @@ def _editor(view: PromptsView, draft: CaseDraft) -> None:
 
 def _correct() -> None:
     """Take in what the browser sent; what is of another form, or of an earlier state, is passed over."""
-    correction, draft = correction_of(component.message(EDITOR)), current().draft
+    correction, draft = correction_of(message(EDITOR, component.EVENT)), current().draft
     if correction is not None and correction.revision == draft.revision:
         draft.revision += 1
         _apply(draft, correction)

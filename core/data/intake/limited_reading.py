@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,11 @@ from core.data.reading.import_choices import DataChoices
 from core.data.reading.streams import label
 from core.data.stored import Prepared, stored_as
 from core.errors import DataError
-from core.store.child import run_child
+from core.store.child import keyless_environment, run_child
 from core.store.home import VARIABLE, home_path
 from core.words import duration
 
-ROOT = Path(__file__).resolve().parents[3]
 CHILD = "core.data.intake.import_child"
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "USERPROFILE", "TZ")
-"""Variables of the environment that the child gets: no key, no token."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,7 @@ def read_limited(
 
 
 def _environment() -> Mapping[str, str]:
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed | {VARIABLE: str(home_path()), "PYTHONPATH": str(ROOT), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    return keyless_environment() | {VARIABLE: str(home_path()), "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def _progress(scratch: Path) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -23,7 +22,7 @@ from core.errors import DataError, DemoLensError
 from core.prompt.imported.case_file import LONGEST_CASE, PromptCase, case_of_line
 from core.prompt.imported.imported_cases import HASH, STORED, brief_name, case_file_at, is_stored, open_cases
 from core.prompt.imported.importing import ImportChoices, ImportReport
-from core.store.child import run_child
+from core.store.child import keyless_environment, run_child
 from core.store.export import whole_file
 from core.store.home import check_free, home_path, room, stored, workplace, write_atomically
 from core.store.sealed import regular, sealed, unsealed
@@ -33,8 +32,6 @@ CPU_SECONDS = 1800.0
 """Most processor time of an import."""
 ADDRESS_SPACE = 8 << 30
 """Most bytes of address space of an import."""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
-"""Variables of the environment that an import sees: no key, no token."""
 MOST_REASONS = 20
 MOST_LISTED = 100
 """Most stored case files that are offered."""
@@ -45,7 +42,6 @@ CASE_FILE = "cases"
 CHILD = Path(__file__).with_name("import_child.py")
 REQUEST, CASES, PROGRESS = "request.json", "cases.jsonl", "progress"
 """Names of the files that the two processes share in a folder of their own."""
-_ROOT = Path(__file__).resolve().parents[3]
 _PLAIN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
@@ -170,13 +166,11 @@ def import_files(
 
 
 def _imported(folder: Path, progress: Callable[[int], None]) -> ImportRecord:
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment = {**passed, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])}
     done = run_child(
         [str(CHILD), str(folder), str(ADDRESS_SPACE)],
         cpu_seconds=CPU_SECONDS,
         isolated=False,
-        environment=environment,
+        environment=keyless_environment(),
         between=lambda: progress(_cases_so_far(folder)),
     )
     if done.status is None:

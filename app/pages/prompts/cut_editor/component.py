@@ -7,47 +7,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+from app.widgets import browser_component
 
 SERVED = Path(__file__).resolve().parent / "browser"
 """The only files that the server hands out for it."""
-PACKAGE, NAME = "demolens", "cut_editor"
-FULL_NAME = f"{PACKAGE}.{NAME}"
+NAME = "cut_editor"
 EVENT = "correct"
 
 
 def show(data: dict[str, Any], *, key: str, on_correct: Callable[[], None]) -> None:
-    """Draw the parts; the callback finds what a person did with `message`.
+    """Draw the parts; the callback finds what a person did with `browser_component.message` and `EVENT`.
 
     `data` is what `editor.js` draws: texts of anyone, which it never reads as markup.
     """
-    _announce()
+    browser_component.announce(NAME, SERVED)
     _component()(key=key, data=data, on_correct_change=on_correct)
-
-
-def message(key: str) -> object:
-    """What the browser sent. It may be anything: check it before use."""
-    state = st.session_state.get(key)
-    return state.get(EVENT) if isinstance(state, dict) else None
-
-
-def _announce() -> None:
-    """Tell the running server where the script lies: a script handed over as text would run from a `blob:` address,
-    which the page's Content-Security-Policy forbids."""
-    manager = get_bidi_component_manager()
-    if manager.get_component_asset_root(FULL_NAME) is None:
-        own = ComponentManifest(name=PACKAGE, version="", components=[ComponentConfig(NAME, asset_dir=".")])
-        manager.register_from_manifest(own, SERVED)
 
 
 @cache
 def _component() -> Any:
-    return st.components.v2.component(
-        FULL_NAME,
-        html='<div class="dl-cuts"></div>',
-        css=(SERVED / "editor.css").read_text(encoding="utf-8"),
-        js="editor.js",
-        isolate_styles=False,
+    return browser_component.drawn_by(
+        NAME, SERVED, html='<div class="dl-cuts"></div>', css="editor.css", js="editor.js"
     )
