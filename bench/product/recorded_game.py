@@ -46,6 +46,9 @@ class GameScorer:
         self.cost.tokens += round(float(self._game.costs(candidates)[rows].sum()) * self._game.length)
         return np.asarray(self._game.scores[rows][:, list(candidates)])
 
+    def between(self) -> None:
+        """What a run waits for between two passes: nothing here."""
+
     def gated(self, gates: Tensor, *, candidates: Sequence[int]) -> Tensor:
         """Scores [candidate], up to a constant, at gates [1, 1, token]."""
         self.cost.forwards += 1

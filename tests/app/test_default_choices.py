@@ -8,6 +8,7 @@ from pathlib import Path
 
 import choices
 import pytest
+import screens
 from streamlit.testing.v1 import AppTest
 
 from app import cached
@@ -51,7 +52,11 @@ def words(page: AppTest) -> str:
 
 
 def typed(page: AppTest, field: str, text: str) -> CaseSpec:
-    page.text_input(key=f"in-{field}").set_value(text).run()
+    key = f"in-{field}"
+    if field == "dataset":
+        screens.typed(page, key, text)
+    else:
+        page.text_input(key=key).set_value(text).run()
     case: CaseSpec = page.session_state["view"].current.draft.case
     return case
 
