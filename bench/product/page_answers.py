@@ -18,8 +18,8 @@ from bench.results_table import ResultRow, as_row
 from bench.spread import extremes
 from bench.timing import Clock
 
-PAGES = ("", "prompts", "theory", "robustness", "improve", "personalise", "data")
-"""Addresses of the pages, each as it opens on a first visit."""
+PAGES = ("", "theory", "robustness", "improve", "personalise")
+"""Addresses of the pages that open on an example; Prompts and Data have buttons once files are there."""
 LONGEST_SECONDS = 30.0
 """A button after which nothing has changed by then is called dead."""
 ANSWER = r"/D\d+ (costs|gives) it most: without it, it is \d+|No single demonstration surely moves its place/"
