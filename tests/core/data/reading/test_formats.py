@@ -346,8 +346,8 @@ def test_a_format_that_is_set_by_hand_is_the_only_one_tried(tmp_path: Path, own_
         assert rows_of(dataset) == [("1", "10", 3.5, None)]  # One time orders nothing.
     with pytest.raises(DataError, match=r"ratings\.csv: this is none of the files of mind"):
         recognised(paths, DataChoices(format="mind"))
-    with pytest.raises(DataError, match=r"--format: no format 'netflix'; expected one of recbole, movielens"):
-        recognised(paths, DataChoices(format="netflix"))
+    with pytest.raises(DataError, match=r"--format: no format 'pinterest'; expected one of recbole, movielens"):
+        recognised(paths, DataChoices(format="pinterest"))
 
 
 def test_files_that_could_each_be_meant_are_named(tmp_path: Path, own_home: Path) -> None:
