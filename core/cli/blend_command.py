@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.cli.output import check_target, write_or_print, write_out
+from core.cli.choice_command import keep_and_print, opened
+from core.cli.output import check_target
 from core.cli.progress import progress
 from core.comparison.blend_settings import BlendSettings
 from core.question.checked import checked
@@ -30,24 +30,12 @@ def blend(
     log_to_file("command")
     from core.cli.comparison_lines import blend_lines
     from core.comparison.blending import blend as blended
-    from core.comparison.kept_choice import keep_choice, kept_choice, write_choice
-    from core.data.dataset import open_dataset
-    from core.lm.loading.load import load
+    from core.comparison.kept_choice import kept_choice
     from core.work.engine import use_all_cores
 
     use_all_cores()
     with progress(width=90, logged=True) as report:
-        report("opening the data", 0.0)
-        dataset = open_dataset(settings.dataset)
+        dataset, model = opened(settings, report)
         kept = kept_choice(dataset.dataset_id, settings.model, settings.adapter)
-        report("loading the model", 0.0)
-        model = load(settings.model, device=settings.device, dtype=settings.dtype).with_adapter(settings.adapter)
         choice = blended(settings, dataset, model, kept, between=report)
-    if into:
-        write_choice(choice, Path(into))
-    else:
-        keep_choice(choice)
-    if json_to:
-        write_or_print(json_to, choice.model_dump_json(indent=1) + "\n")
-    if json_to != "-":
-        write_out("\n".join(blend_lines(choice)) + "\n")
+    keep_and_print(choice, blend_lines(choice), into=into, json_to=json_to)

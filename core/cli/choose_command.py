@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.cli.output import check_target, write_or_print, write_out
+from core.cli.choice_command import keep_and_print, opened
+from core.cli.output import check_target
 from core.cli.progress import progress
 from core.comparison.comparison_settings import ChoiceSettings
 from core.question.checked import checked
@@ -30,24 +30,12 @@ def choose(
     log_to_file("command")
     from core.cli.comparison_lines import choice_lines
     from core.comparison.comparing import choose as chosen
-    from core.comparison.kept_choice import keep_choice, kept_choice, with_fitted_blend, write_choice
-    from core.data.dataset import open_dataset
-    from core.lm.loading.load import load
+    from core.comparison.kept_choice import kept_choice, with_fitted_blend
     from core.work.engine import use_all_cores
 
     use_all_cores()
     with progress(width=90, logged=True) as report:
-        report("opening the data", 0.0)
-        dataset = open_dataset(settings.dataset)
-        report("loading the model", 0.0)
-        model = load(settings.model, device=settings.device, dtype=settings.dtype).with_adapter(settings.adapter)
+        dataset, model = opened(settings, report)
         choice = chosen(settings, dataset, model, between=lambda arm: report(arm, 0.0))
         choice = with_fitted_blend(choice, kept_choice(dataset.dataset_id, settings.model, settings.adapter))
-    if into:
-        write_choice(choice, Path(into))
-    else:
-        keep_choice(choice)
-    if json_to:
-        write_or_print(json_to, choice.model_dump_json(indent=1) + "\n")
-    if json_to != "-":
-        write_out("\n".join(choice_lines(choice)) + "\n")
+    keep_and_print(choice, choice_lines(choice), into=into, json_to=json_to)
