@@ -180,9 +180,7 @@ class FlipSearch:
         demos = self.work.masks.shape[1]
         if demos <= WIDE:
             return list(range(demos))
-        effects = posterior.effects
-        other = effects.mean(axis=1) if self.rival is None else effects[:, self.rival]
-        ranked = np.argsort(effects[:, self.target] - other, kind="stable").tolist()
+        ranked = posterior.by_margin(self.target, self.rival)
         return list(dict.fromkeys(demo for pair in zip(ranked, ranked[::-1], strict=True) for demo in pair))
 
     def _unmeasured(self, masks: Masks) -> Masks:

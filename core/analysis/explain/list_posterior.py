@@ -88,6 +88,13 @@ class ListPosterior:
         """Average effect of each demonstration on each candidate's score, [demo, candidate], nats."""
         return self.belief.values
 
+    def by_margin(self, candidate: int, rival: int | None = None) -> list[int]:
+        """The demonstrations by their effect on a candidate's margin over the field, or over a rival, least first."""
+        effects = self.effects
+        other = effects.mean(axis=1) if rival is None else effects[:, rival]
+        order: list[int] = np.argsort(effects[:, candidate] - other, kind="stable").tolist()
+        return order
+
     def effects_on(self, weights: Floats) -> Estimates:
         """Average effect [demo] of each demonstration on a weighted sum of the scores, `weights` [candidate]."""
         return self.belief.on(weights)

@@ -74,7 +74,7 @@ def _curve(way: Direction, order: list[int], table: Floats, measured: Subsets) -
 def _orders(belief: ListPosterior, candidate: int, shift: Floats | float) -> list[list[int]]:
     """Demonstrations in the order of each of `SIGNS`: each time the one without which the expected place is best."""
     orders: list[list[int]] = [[] for _ in SIGNS]
-    ranked = _by_effect(belief, candidate)
+    ranked = belief.by_margin(candidate)
     for _ in range(belief.demos):
         left = [
             sorted([demo for demo in ranked[::sign] if demo not in order][:WIDE])
@@ -87,13 +87,6 @@ def _orders(belief: ListPosterior, candidate: int, shift: Floats | float) -> lis
         for order, demos, places, sign in zip(orders, left, halves, SIGNS.values(), strict=True):
             order.append(demos[int((sign * places).argmin())])
     return orders
-
-
-def _by_effect(belief: ListPosterior, candidate: int) -> list[int]:
-    """The demonstrations by their effect on a candidate's margin over the field; without the first it rises most."""
-    margins = belief.effects[:, candidate] - belief.effects.mean(axis=1)
-    ranked: list[int] = np.argsort(margins, kind="stable").tolist()
-    return ranked
 
 
 def _steps(order: list[int]) -> Subsets:
