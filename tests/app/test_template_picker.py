@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from film_case import NEXT, YES_NO
 from streamlit.testing.v1 import AppTest
 
 from app import links
@@ -13,12 +14,6 @@ from app.session import Selection
 from core.analysis.explain.explain_task import Explain
 from core.prompt.stored_templates import store_template
 from core.question.case_spec import CaseSpec
-
-NEXT = (
-    "[instruction]\nPick a {noun}.\n[demo]\nSeen {history}, then {item}\n[query]\nSeen {history}, then\n"
-    "[candidate]\n{item}\n"
-)
-YES_NO = "[instruction]\n[demo]\n{history}: {item}? {answer}\n[query]\n{history}\n[candidate]\n{item}? Yes or No:"
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import film_case
 import pytest
+from film_case import YES_NO
 from hypothesis import example, given
 from hypothesis import strategies as some
 
@@ -20,11 +22,7 @@ from core.prompt.stored_templates import (
 )
 from core.prompt.template import LONGEST_TEMPLATE, template_for
 
-NEXT = (
-    "# Short.\n[instruction]\nPick a {noun}.\n[demo]\nSeen {history}, then {item}\n[query]\nSeen {history}, then\n"
-    "[candidate]\n{item}\n"
-)
-YES_NO = "[instruction]\n[demo]\n{history}: {item}? {answer}\n[query]\n{history}\n[candidate]\n{item}? Yes or No:"
+NEXT = f"# Short.\n{film_case.NEXT}"
 
 
 @pytest.fixture(autouse=True)

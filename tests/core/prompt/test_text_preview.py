@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from film_case import CASE, ITEMS
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from core.data.records import Case, Demonstration, Interaction, Item
+from core.data.records import Demonstration, Item
 from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
 from core.prompt.stored_templates import checked_template
@@ -16,15 +17,6 @@ from core.prompt.template import template_for
 from core.prompt.text_preview import FIRST, LAST, prompt_sections, template_sections
 from core.prompt.wordings import WORDINGS
 
-ITEMS = {
-    "0": Item("0", "Alien", ("Horror", "Sci-Fi")),
-    "1": Item("1", "Heat", ("Crime",)),
-    "2": Item("2", "Ran", ("Drama", "War")),
-    "3": Item("3", "Brazil", ("Sci-Fi",)),
-    "4": Item("4", "Fargo", ("Comedy", "Crime")),
-    "5": Item("5", "Seven", ("Thriller",)),
-}
-CASE = Case("d", "u", "last", tuple(Interaction(item, int(item)) for item in "0123"), ("4", "5"), "4", None, 0)
 DEMOS = (
     Demonstration("v:2", "v", 2, ("1", "2"), "5", True, "similar"),
     Demonstration("w:1", "w", 1, ("0",), "3", False, "similar"),

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
+from film_case import CASE, ITEMS
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.data.records import Case, Demonstration, Interaction, Item
+from core.data.records import Demonstration, Item
 from core.errors import PromptError, RequestError
 from core.lm.loading.tokenizer import TextTokenizer
 from core.prompt.build import build
@@ -21,15 +22,6 @@ from core.prompt.template import PROMPTS, parse_template, template_for
 from core.prompt.titles import prompt_title
 from core.prompt.wordings import WORDINGS, Intention, Preference, Wording, frequent_category
 
-ITEMS = {
-    "0": Item("0", "Alien", ("Horror", "Sci-Fi")),
-    "1": Item("1", "Heat", ("Crime",)),
-    "2": Item("2", "Ran", ("Drama", "War")),
-    "3": Item("3", "Brazil", ("Sci-Fi",)),
-    "4": Item("4", "Fargo", ("Comedy", "Crime")),
-    "5": Item("5", "Seven", ("Thriller",)),
-}
-CASE = Case("d", "u", "last", tuple(Interaction(item, int(item)) for item in "0123"), ("4", "5"), "4", None, 0)
 DEMO = Demonstration("v:2", "v", 2, ("1", "2"), "5", True, "similar")
 BOTH = pytest.mark.parametrize("family", FAMILIES)
 EVERY = pytest.mark.parametrize("wording", WORDINGS)
